@@ -1,0 +1,107 @@
+package pool
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"time"
+
+	"github.com/sessionwheel/sessionwheel/wheel"
+)
+
+// Reason says why a session was closed. Any text may be one; these are the
+// pool's own.
+type Reason string
+
+// The reasons that the pool itself closes sessions for.
+const (
+	Timeout  Reason = "Timeout"  // nothing happened for the idle timeout
+	Lifetime Reason = "Lifetime" // Config.MaxLifetime passed
+	Replaced Reason = "Replaced" // another session took its ID
+	Shutdown Reason = "Shutdown" // the pool was closed
+)
+
+// Errors of Register. Each is matched with errors.Is.
+var (
+	ErrDuplicateID = errors.New("pool: a session with this ID is registered already")
+	ErrFull        = errors.New("pool: as many sessions as Config.MaxSessions allows are registered")
+	ErrPoolClosed  = errors.New("pool: the pool is shut down")
+	ErrNilConn     = errors.New("pool: the connection is nil")
+)
+
+// Duplicate says what Register does when the ID is taken.
+type Duplicate uint8
+
+const (
+	Reject  Duplicate = iota // refuse the new session with ErrDuplicateID
+	Replace                  // close the old one with the reason Replaced
+)
+
+const (
+	defaultIdleTimeout = 5 * time.Minute
+
+	// never is an idle timeout that does not come.
+	never = time.Duration(math.MaxInt64)
+)
+
+// Config says how a [Pool] works. The zero value is a good one.
+type Config[K comparable, C io.Closer] struct {
+	// IdleTimeout is how long a session may go without activity. 0 means 5
+	// minutes; negative means for ever.
+	IdleTimeout time.Duration
+
+	// MaxLifetime is how long a session may last, however active. 0 means
+	// without limit; negative is an error.
+	MaxLifetime time.Duration
+
+	// MaxSessions is how many sessions there may be at once. 0 means without
+	// limit; negative is an error. A session counts until it leaves the pool,
+	// which it does before its connection is closed.
+	MaxSessions int
+
+	// OnDuplicate says what happens to a second session with the same ID.
+	OnDuplicate Duplicate
+
+	// Wheel keeps the timers. Nil means that the pool makes a wheel of its own
+	// and closes it in Shutdown. Several pools may share one, which must outlive
+	// them: once it is closed, nothing times out.
+	Wheel *wheel.Wheel
+
+	// OnNewSessionRegister is called once for each session, on the goroutine of
+	// Register and before it returns. The session is in the pool already. May be
+	// nil.
+	OnNewSessionRegister func(*Session[K, C])
+
+	// OnSessionClosed is called exactly once for each session that Register
+	// returned, after its connection was closed and after OnNewSessionRegister
+	// has returned. See the package's comment for the goroutine. May be nil.
+	OnSessionClosed func(*Session[K, C], Reason)
+
+	// OnPanic is called when OnNewSessionRegister, OnSessionClosed or a
+	// connection's Close panics, on the same goroutine, with the panic's value
+	// and the stack as runtime/debug.Stack formats it. The session goes on as if
+	// the call had returned. Nil means that the panic goes on; where that is a
+	// goroutine of the wheel's or the pool's, it ends the process.
+	OnPanic func(v any, stack []byte)
+}
+
+// withDefaults fills in what is zero, and names the first field that is wrong.
+func (c Config[K, C]) withDefaults() (Config[K, C], error) {
+	switch {
+	case c.IdleTimeout == 0:
+		c.IdleTimeout = defaultIdleTimeout
+	case c.IdleTimeout < 0:
+		c.IdleTimeout = never
+	}
+	if c.MaxLifetime < 0 {
+		return c, fmt.Errorf("pool: Config.MaxLifetime is %v: use a positive duration, or 0 for no limit", c.MaxLifetime)
+	}
+	if c.MaxSessions < 0 {
+		return c, fmt.Errorf("pool: Config.MaxSessions is %d: use a positive number, or 0 for no limit", c.MaxSessions)
+	}
+	if c.OnDuplicate > Replace {
+		return c, fmt.Errorf("pool: Config.OnDuplicate is %d: use pool.Reject or pool.Replace", c.OnDuplicate)
+	}
+	return c, nil
+}

@@ -1,0 +1,254 @@
+package pool
+
+import (
+	"hash/maphash"
+	"io"
+	"iter"
+	"reflect"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sessionwheel/sessionwheel/wheel"
+)
+
+// shardCount is a power of two, large enough that two processors rarely meet.
+const shardCount = 64
+
+// Pool keeps sessions by their ID. It is made by [New] and ends with
+// [Pool.Shutdown]. All its methods may be called from any goroutine, and all but
+// Shutdown from callbacks.
+type Pool[K comparable, C io.Closer] struct {
+	// Immutable.
+	c        Config[K, C]
+	wheel    *wheel.Wheel
+	ownWheel bool
+	nilable  bool // a C can be nil
+	seed     maphash.Seed
+	drained  chan struct{} // closed when the last session has ended after Shutdown
+
+	shards [shardCount]shard[K, C]
+
+	closing  atomic.Bool
+	sessions atomic.Int64 // in the maps
+	live     atomic.Int64 // not ended, OnSessionClosed included; and 1 until Shutdown
+	drop     sync.Once    // gives up that 1
+
+	registered, duplicates, full, late atomic.Uint64
+}
+
+type shard[K comparable, C io.Closer] struct {
+	mu sync.Mutex
+	// Guarded by mu.
+	m      map[K]*Session[K, C]
+	closed map[Reason]uint64
+}
+
+// New makes a pool. The error names the field of the Config that is wrong.
+func New[K comparable, C io.Closer](c Config[K, C]) (*Pool[K, C], error) {
+	c, err := c.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	p := &Pool[K, C]{
+		c:       c,
+		wheel:   c.Wheel,
+		seed:    maphash.MakeSeed(),
+		drained: make(chan struct{}),
+	}
+	switch reflect.TypeFor[C]().Kind() {
+	case reflect.Interface, reflect.Pointer, reflect.Map, reflect.Func, reflect.Chan, reflect.Slice:
+		p.nilable = true
+	}
+	if p.wheel == nil {
+		if p.wheel, err = wheel.New(wheel.Config{}); err != nil {
+			return nil, err
+		}
+		p.ownWheel = true
+	}
+	for i := range p.shards {
+		p.shards[i].m = make(map[K]*Session[K, C])
+		p.shards[i].closed = make(map[Reason]uint64)
+	}
+	p.live.Store(1)
+	return p, nil
+}
+
+func (p *Pool[K, C]) shard(id K) *shard[K, C] {
+	return &p.shards[maphash.Comparable(p.seed, id)%shardCount]
+}
+
+// Register puts a session with the given ID and connection into the pool and
+// calls OnNewSessionRegister before it returns. The session's idle timeout and
+// lifetime begin. It may be closed already when Register returns.
+//
+// The error is one of ErrNilConn, ErrDuplicateID, ErrFull and ErrPoolClosed;
+// then nothing was registered, no callback is called, and the connection is
+// still the caller's to close. With Replace, the old session is out of the pool
+// and has its reason when Register returns; its connection is closed
+// meanwhile, on another goroutine. It makes room for the new one even when the
+// pool is full.
+func (p *Pool[K, C]) Register(id K, conn C) (*Session[K, C], error) {
+	if p.nilable && isNil(conn) {
+		return nil, ErrNilConn
+	}
+	now := p.wheel.Elapsed()
+	s := &Session[K, C]{
+		pool: p, id: id, conn: conn, registered: now,
+		announce: p.c.OnNewSessionRegister != nil,
+	}
+	s.active.Store(int64(now))
+	s.idle.Store(int64(p.c.IdleTimeout))
+	s.timer.Init(p.wheel, s.expire)
+
+	old, err := p.insert(s)
+	if err != nil {
+		return nil, err
+	}
+	if old != nil {
+		p.replace(old)
+	}
+	s.start(now)
+	s.tellRegistered()
+	return s, nil
+}
+
+// start arms the timer, unless somebody who found s in the pool has closed it.
+func (s *Session[K, C]) start(now time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		s.armLocked(now)
+	}
+}
+
+// isNil is called for kinds of C that can be nil, which reflect looks at without
+// an allocation.
+func isNil[C any](conn C) bool {
+	v := reflect.ValueOf(conn)
+	if !v.IsValid() { // a nil interface
+		return true
+	}
+	switch v.Kind() {
+	case reflect.Pointer, reflect.Map, reflect.Func, reflect.Chan, reflect.Slice:
+		return v.IsNil()
+	default:
+		return false
+	}
+}
+
+// insert puts s into the map, if there is room, and returns the session that it
+// took the ID of. All is decided under one lock, so that no session is born
+// after Shutdown has passed this shard.
+func (p *Pool[K, C]) insert(s *Session[K, C]) (old *Session[K, C], err error) {
+	sh := p.shard(s.id)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if p.closing.Load() {
+		p.late.Add(1)
+		return nil, ErrPoolClosed
+	}
+	old = sh.m[s.id]
+	switch {
+	case old != nil && p.c.OnDuplicate == Reject:
+		p.duplicates.Add(1)
+		return nil, ErrDuplicateID
+	case old == nil && !p.reserve():
+		p.full.Add(1)
+		return nil, ErrFull
+	}
+	sh.m[s.id] = s
+	p.live.Add(1)
+	p.registered.Add(1)
+	return old, nil
+}
+
+// reserve counts one more session, if there may be one.
+func (p *Pool[K, C]) reserve() bool {
+	for {
+		n := p.sessions.Load()
+		if p.c.MaxSessions != 0 && n >= int64(p.c.MaxSessions) {
+			return false
+		}
+		if p.sessions.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+}
+
+// replace closes a session that is out of the map already. Its connection may
+// block, so it is closed on a goroutine of its own, which Shutdown waits for as
+// for every session that has not ended.
+func (p *Pool[K, C]) replace(old *Session[K, C]) {
+	if old.win(Replaced) {
+		go old.finish()
+	}
+}
+
+// remove takes s out of the map, unless another session has its ID.
+func (p *Pool[K, C]) remove(s *Session[K, C]) {
+	sh := p.shard(s.id)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if sh.m[s.id] == s {
+		delete(sh.m, s.id)
+		p.sessions.Add(-1)
+	}
+	sh.countLocked(s.reason)
+}
+
+// ended counts a session whose OnSessionClosed has returned.
+func (p *Pool[K, C]) ended() {
+	if p.live.Add(-1) == 0 {
+		close(p.drained)
+	}
+}
+
+// Get finds the session with the given ID.
+func (p *Pool[K, C]) Get(id K) (*Session[K, C], bool) {
+	sh := p.shard(id)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	s, ok := sh.m[id]
+	return s, ok
+}
+
+// Len is the number of sessions in the pool.
+func (p *Pool[K, C]) Len() int {
+	return int(p.sessions.Load())
+}
+
+// All goes over the sessions in no order. It is weakly consistent: a session
+// that is in the pool throughout is seen once, one that comes or goes meanwhile
+// may or may not be. No lock is held while the loop's body runs, which may do
+// anything, closing sessions included. It copies a sixty-fourth of the sessions
+// at a time.
+func (p *Pool[K, C]) All() iter.Seq2[K, *Session[K, C]] {
+	return func(yield func(K, *Session[K, C]) bool) {
+		var some []*Session[K, C]
+		for i := range p.shards {
+			some = p.shards[i].appendTo(some[:0])
+			for _, s := range some {
+				if !yield(s.id, s) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (sh *shard[K, C]) appendTo(some []*Session[K, C]) []*Session[K, C] {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	for _, s := range sh.m {
+		some = append(some, s)
+	}
+	return some
+}
+
+// CloseSession closes the session with the given ID, as [Session.Close] does.
+// It reports false if there is none, or somebody else has closed it.
+func (p *Pool[K, C]) CloseSession(id K, reason Reason) bool {
+	s, ok := p.Get(id)
+	return ok && s.Close(reason)
+}

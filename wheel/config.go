@@ -1,0 +1,48 @@
+package wheel
+
+import (
+	"fmt"
+	"time"
+)
+
+const (
+	defaultTick         = 10 * time.Millisecond
+	minTick             = time.Millisecond
+	defaultMaxCallbacks = 256
+)
+
+// Config says how a [Wheel] works. The zero value is a good one.
+type Config struct {
+	// Tick is the resolution: a timer fires at most one Tick after its
+	// deadline, and timers due in the same Tick fire together. 0 means 10ms.
+	// Less than 1ms, and so anything negative, is an error.
+	Tick time.Duration
+
+	// MaxCallbacks is how many callbacks run at once, each on a goroutine of
+	// its own. 0 means 256; a negative number is an error. Callbacks that find
+	// no place wait for one, and delay nobody else until the bound is reached.
+	MaxCallbacks int
+
+	// OnPanic is called when a callback panics, on the callback's goroutine
+	// and with no lock held, with the panic's value and the stack as
+	// runtime/debug.Stack formats it. Nil means that the panic goes on and
+	// ends the process, as with time.AfterFunc.
+	OnPanic func(v any, stack []byte)
+}
+
+// withDefaults fills in what is zero, and names the first field that is wrong.
+func (c Config) withDefaults() (Config, error) {
+	if c.Tick == 0 {
+		c.Tick = defaultTick
+	}
+	if c.Tick < minTick {
+		return c, fmt.Errorf("wheel: Config.Tick is %v: use at least %v, or 0 for %v", c.Tick, minTick, defaultTick)
+	}
+	if c.MaxCallbacks < 0 {
+		return c, fmt.Errorf("wheel: Config.MaxCallbacks is %d: use at least 1, or 0 for %d", c.MaxCallbacks, defaultMaxCallbacks)
+	}
+	if c.MaxCallbacks == 0 {
+		c.MaxCallbacks = defaultMaxCallbacks
+	}
+	return c, nil
+}

@@ -1,0 +1,204 @@
+package wheel
+
+import (
+	"slices"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// nearby is how close a slot must be for the driver to sleep until it on its
+	// own: the library could not wake it with lead to spare.
+	nearby = lead + shortest
+
+	// overdue is how long after a slot came up the watchdog wakes the driver,
+	// if the library has not.
+	overdue = 250 * time.Millisecond
+
+	// patience is how many rescues in a row make the driver do without the
+	// library.
+	patience = 3
+
+	// stallAfter is how much longer than it meant to the driver must have slept
+	// for the wheel to call it a stall.
+	stallAfter = 100 * time.Millisecond
+
+	// farewell is how long Close waits for the library.
+	farewell = time.Second
+
+	// takeAtMost bounds how many timers the driver looks at under a lock.
+	takeAtMost = 256
+)
+
+// driver is the goroutine that finds what is due. It sleeps until the next slot
+// comes up, paced by the library with a watchdog behind it.
+type driver struct {
+	w *Wheel
+
+	feeder *feeder
+	woken  chan struct{} // holds one: something earlier was armed
+	paced  chan struct{} // holds one: the library fired
+	quit   chan struct{} // closed by stop
+	done   chan struct{} // closed when the goroutine has ended
+
+	// The goroutine's own.
+	timer   *time.Timer // the remainder, or the watchdog
+	due     []func()
+	early   int64 // the tick that the library has fired for, early
+	rescues int   // in a row
+	alone   bool  // the library was given up
+
+	lastFired atomic.Int64 // the latest time that the library has fired for
+	rescued   atomic.Uint64
+	gaveUp    atomic.Bool // what alone says, for others
+	stall     atomic.Pointer[stall]
+}
+
+// stall is a sleep that ended much later than meant: from when to when.
+type stall struct{ from, to time.Duration }
+
+// startDriver starts the driver's and the feeder's goroutines; stop ends both
+// and waits for them.
+func startDriver(w *Wheel, newPacer func() pacer) *driver {
+	d := &driver{
+		w:     w,
+		woken: make(chan struct{}, 1),
+		paced: make(chan struct{}, 1),
+		quit:  make(chan struct{}),
+		done:  make(chan struct{}),
+		timer: time.NewTimer(time.Hour),
+		due:   make([]func(), 0, takeAtMost),
+	}
+	d.timer.Stop()
+	d.feeder = startFeeder(newPacer(), w.Elapsed, d.fired)
+	w.sleepTick.Store(none)
+	go d.drive()
+	return d
+}
+
+// wake has the driver look again. It never blocks.
+func (d *driver) wake() {
+	select {
+	case d.woken <- struct{}{}:
+	default:
+	}
+}
+
+// fired is called by the library, on a goroutine of its own.
+func (d *driver) fired(at time.Duration) {
+	for old := d.lastFired.Load(); int64(at) > old; old = d.lastFired.Load() {
+		if d.lastFired.CompareAndSwap(old, int64(at)) {
+			break
+		}
+	}
+	select {
+	case d.paced <- struct{}{}:
+	default:
+	}
+}
+
+func (d *driver) drive() {
+	defer close(d.done)
+	defer d.timer.Stop()
+	for {
+		// From here on whoever arms wakes the driver, which may have passed that
+		// shard already.
+		d.w.sleepTick.Store(none)
+		next := d.takeDue()
+		d.w.sleepTick.Store(next)
+		if !d.sleep(next) {
+			return
+		}
+	}
+}
+
+// takeDue hands on all callbacks that are due now, and reports when the next
+// slot comes up.
+func (d *driver) takeDue() int64 {
+	now := d.w.Elapsed()
+	next := none
+	for i := range d.w.shards {
+		for more := true; more; {
+			var due []func()
+			var up int64
+			due, up, more = d.w.shards[i].take(now, d.due)
+			d.w.callbacks.submit(slices.Clone(due)...)
+			clear(due)
+			next = min(next, up)
+		}
+	}
+	return next
+}
+
+// sleep returns when a slot may have come up, at the latest at next, or when
+// something earlier was armed. It reports false when the wheel closes.
+func (d *driver) sleep(next int64) bool {
+	if next == none {
+		select {
+		case <-d.woken:
+			return true
+		case <-d.paced:
+			return true
+		case <-d.quit:
+			return false
+		}
+	}
+	slept := d.w.Elapsed()
+	at := time.Duration(next) * d.w.tick
+	left := at - slept
+	if left <= 0 {
+		select {
+		case <-d.quit:
+			return false
+		default:
+			return true
+		}
+	}
+	// The library fires once for a tick. When it was early, the runtime's timer
+	// does the rest: asked again it might fire early again, and again.
+	guarding := !d.alone && left > nearby && d.early != next
+	if guarding {
+		d.feeder.ask(at - lead)
+		left = min(left, longest) + overdue
+	}
+	d.timer.Reset(left)
+	select {
+	case <-d.woken:
+	case <-d.paced:
+		if time.Duration(d.lastFired.Load()) >= at-lead {
+			d.early, d.rescues = next, 0
+		}
+	case <-d.timer.C:
+		if guarding && d.w.Elapsed() >= at {
+			d.rescue()
+		}
+	case <-d.quit:
+		return false
+	}
+	if now := d.w.Elapsed(); now-at > stallAfter {
+		d.stall.Store(&stall{slept, now})
+	}
+	return true
+}
+
+// rescue counts what the watchdog saved, and gives the library up when that
+// happens again and again.
+func (d *driver) rescue() {
+	d.rescued.Add(1)
+	d.rescues++
+	if d.rescues == patience {
+		d.alone = true
+		d.gaveUp.Store(true)
+		d.feeder.stop()
+	}
+}
+
+// stop ends the driver and the feeder and waits for both.
+func (d *driver) stop() {
+	close(d.quit)
+	<-d.done
+	if !d.alone {
+		d.feeder.stop()
+	}
+	d.feeder.ended(farewell)
+}

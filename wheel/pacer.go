@@ -1,0 +1,142 @@
+package wheel
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/RussellLuo/timingwheel"
+)
+
+// pacer is the seam to the library: all that the wheel asks of it. Nothing that
+// it does is trusted. It may fire early, late, or never; it may block.
+type pacer interface {
+	AfterFunc(d time.Duration, f func())
+	Stop()
+}
+
+const (
+	// libraryTick is the library's resolution, the finest that it has. Its
+	// goroutines sleep until something is due, so a fine tick costs nothing.
+	libraryTick = time.Millisecond
+
+	// librarySlots is the size of each of its levels: a prime, so that its
+	// levels do not turn over at round times, when users' timers are due too.
+	librarySlots = 61
+
+	// lead is how long before a slot comes up the library is asked to wake the
+	// driver, since it may be a millisecond off either way.
+	lead = libraryTick
+
+	// shortest is the least that the library is asked for: it deadlocks when
+	// timers of few ticks are added while its clock advances.
+	shortest = 2 * libraryTick
+
+	// longest is the most that the library is asked for: it counts in wall time,
+	// which overflows in 2262.
+	longest = 365 * 24 * time.Hour
+)
+
+type library struct {
+	*timingwheel.TimingWheel
+}
+
+func newLibrary() pacer {
+	tw := timingwheel.NewTimingWheel(libraryTick, librarySlots)
+	tw.Start()
+	return library{tw}
+}
+
+func (l library) AfterFunc(d time.Duration, f func()) {
+	l.TimingWheel.AfterFunc(d, f)
+}
+
+// feeder is the one caller of a pacer, on a goroutine of its own: the driver
+// goes on if the pacer blocks.
+type feeder struct {
+	pacer   pacer
+	elapsed func() time.Duration
+	fired   func(at time.Duration) // called on a goroutine of the pacer's
+
+	wanted atomic.Int64  // the time of the last ask
+	asked  chan struct{} // holds one: wanted has changed
+	quit   chan struct{} // closed by stop
+	done   chan struct{} // closed when the goroutine has ended
+}
+
+// entry is a time that the pacer was given.
+type entry struct {
+	at    time.Duration
+	fired atomic.Bool
+}
+
+// startFeeder starts the goroutine; stop ends it, and ended waits for that.
+func startFeeder(p pacer, elapsed func() time.Duration, fired func(at time.Duration)) *feeder {
+	f := &feeder{
+		pacer: p, elapsed: elapsed, fired: fired,
+		asked: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{}),
+	}
+	go f.feed()
+	return f
+}
+
+// ask has fired called at about the given time, unless another ask comes first.
+// It does not block. Only the driver calls it.
+func (f *feeder) ask(at time.Duration) {
+	f.wanted.Store(int64(at))
+	select {
+	case f.asked <- struct{}{}:
+	default:
+	}
+}
+
+func (f *feeder) feed() {
+	defer close(f.done)
+	defer f.pacer.Stop()
+	// What the pacer holds, the earliest last. It is asked only for something
+	// earlier than all it holds, and nothing is ever taken back from it.
+	var held []*entry
+	for {
+		select {
+		case <-f.quit:
+			return
+		case <-f.asked:
+		}
+		now, at := f.elapsed(), time.Duration(f.wanted.Load())
+		for len(held) > 0 && (held[len(held)-1].fired.Load() || held[len(held)-1].at <= now) {
+			held = held[:len(held)-1]
+		}
+		if len(held) > 0 && held[len(held)-1].at <= at {
+			continue
+		}
+		e := &entry{at: at}
+		held = append(held, e)
+		f.pacer.AfterFunc(min(max(at-now, shortest), longest), func() {
+			e.fired.Store(true)
+			f.fired(e.at)
+		})
+	}
+}
+
+// stop has the feeder stop the pacer and end. It is called once and does not
+// wait.
+func (f *feeder) stop() {
+	close(f.quit)
+}
+
+// ended waits until the feeder has ended, or the limit has passed, as happens
+// when the pacer is blocked.
+func (f *feeder) ended(limit time.Duration) bool {
+	select {
+	case <-f.done:
+		return true
+	default:
+	}
+	t := time.NewTimer(limit)
+	defer t.Stop()
+	select {
+	case <-f.done:
+		return true
+	case <-t.C:
+		return false
+	}
+}

@@ -1,0 +1,255 @@
+package wheel
+
+import (
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// The pacers below stand in the library's place, each with a fault that the
+// library has shown or might show.
+
+// deadPacer never fires.
+type deadPacer struct{}
+
+func (deadPacer) AfterFunc(time.Duration, func()) {}
+func (deadPacer) Stop()                           {}
+
+// earlyPacer fires at a random time before it should, at once included.
+type earlyPacer struct{ wg sync.WaitGroup }
+
+func (p *earlyPacer) AfterFunc(d time.Duration, f func()) {
+	p.wg.Add(1)
+	time.AfterFunc(rand.N(d), func() { defer p.wg.Done(); f() })
+}
+func (p *earlyPacer) Stop() { p.wg.Wait() }
+
+// hastyPacer fires at once, as the library does for an hour after the wall
+// clock went an hour back. It counts how often it was asked.
+type hastyPacer struct{ asked atomic.Int64 }
+
+func (p *hastyPacer) AfterFunc(_ time.Duration, f func()) { p.asked.Add(1); go f() }
+func (p *hastyPacer) Stop()                               {}
+
+// stalledPacer fires nothing for a minute and then everything at once.
+type stalledPacer struct {
+	start time.Time
+	wg    sync.WaitGroup
+}
+
+func (p *stalledPacer) AfterFunc(d time.Duration, f func()) {
+	p.wg.Add(1)
+	time.AfterFunc(max(d, time.Minute-time.Since(p.start)), func() { defer p.wg.Done(); f() })
+}
+func (p *stalledPacer) Stop() { p.wg.Wait() }
+
+// blockedPacer blocks in AfterFunc until it is released, as the library's
+// deadlock does for good.
+type blockedPacer struct{ release chan struct{} }
+
+func (p blockedPacer) AfterFunc(time.Duration, func()) { <-p.release }
+func (p blockedPacer) Stop()                           {}
+
+// slowPacer fires late, but before the watchdog.
+type slowPacer struct{ wg sync.WaitGroup }
+
+func (p *slowPacer) AfterFunc(d time.Duration, f func()) {
+	p.wg.Add(1)
+	time.AfterFunc(d+overdue/2, func() { defer p.wg.Done(); f() })
+}
+func (p *slowPacer) Stop() { p.wg.Wait() }
+
+// lateness arms timers over a while, some of which are extended, and reports
+// how late the latest was. None may be early and none lost.
+func lateness(t *testing.T, w *Wheel) (latest time.Duration) {
+	t.Helper()
+	var mu sync.Mutex
+	var fired int
+	const n = 2000
+	for i := range n {
+		d := rand.N(20 * time.Second)
+		deadline := time.Now().Add(d)
+		if i%3 == 0 {
+			deadline = deadline.Add(time.Second)
+		}
+		timer := w.AfterFunc(d, func() {
+			late := time.Since(deadline)
+			mu.Lock()
+			defer mu.Unlock()
+			fired++
+			latest = max(latest, late)
+			if late < 0 {
+				t.Errorf("a timer fired %v early", -late)
+			}
+		})
+		if i%3 == 0 {
+			timer.Extend(time.Until(deadline))
+		}
+		if i%100 == 0 {
+			time.Sleep(rand.N(time.Second))
+		}
+	}
+	time.Sleep(time.Minute)
+	synctest.Wait()
+	mu.Lock()
+	defer mu.Unlock()
+	if fired != n || w.Len() != 0 {
+		t.Errorf("%d timers fired and %d are pending; %d were armed", fired, w.Len(), n)
+	}
+	return latest
+}
+
+func TestLatenessStaysBoundedWhateverThePacerDoes(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		pacer func() pacer
+		most  time.Duration // beyond a Tick
+		alone bool          // the pacer is given up
+	}{
+		{"the library", newLibrary, 0, false},
+		{"dead", func() pacer { return deadPacer{} }, overdue, true},
+		{"early", func() pacer { return new(earlyPacer) }, 0, false},
+		{"hasty", func() pacer { return new(hastyPacer) }, 0, false},
+		{"stalled", func() pacer { return &stalledPacer{start: time.Now()} }, overdue, true},
+		{"slow", func() pacer { return new(slowPacer) }, overdue / 2, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w, err := newWheel(Config{}, tt.pacer)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer w.Close()
+				if got := lateness(t, w); got > defaultTick+tt.most {
+					t.Errorf("the latest timer was %v late; at most %v allowed", got, defaultTick+tt.most)
+				}
+				st := w.Stats()
+				if st.Alone != tt.alone || tt.alone != (st.Rescued >= patience) {
+					t.Errorf("given up: %v, after %d rescues", st.Alone, st.Rescued)
+				}
+			})
+		})
+	}
+}
+
+func TestAPacerThatBlocksForEverHoldsUpNeitherTimersNorClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := blockedPacer{make(chan struct{})}
+		w, err := newWheel(Config{}, func() pacer { return p })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := lateness(t, w); got > defaultTick+overdue {
+			t.Errorf("the latest timer was %v late", got)
+		}
+		start := time.Now()
+		w.Close()
+		if took := time.Since(start); took > farewell {
+			t.Errorf("Close took %v", took)
+		}
+		close(p.release) // so that its goroutine may leave the bubble
+	})
+}
+
+func TestAPacerThatFiresAtOnceIsAskedOnceForATick(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := new(hastyPacer)
+		w, err := newWheel(Config{}, func() pacer { return p })
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer w.Close()
+		w.AfterFunc(time.Hour, func() {})
+		time.Sleep(2 * time.Hour)
+		synctest.Wait()
+		// The timer comes up once for each level on its way.
+		if st := w.Stats(); st.Fired != 1 || p.asked.Load() > int64(st.Moved)+1 {
+			t.Errorf("asked %d times for %d ticks", p.asked.Load(), st.Moved+1)
+		}
+	})
+}
+
+func TestAFewRescuesAreForgivenOnceThePacerWorksAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &flakyPacer{library: newLibrary()}
+		w, err := newWheel(Config{}, func() pacer { return p })
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer w.Close()
+		for i := range 20 {
+			p.dead.Store(i%2 == 0)
+			w.AfterFunc(40*time.Millisecond, func() {})
+			time.Sleep(2 * time.Second)
+		}
+		if st := w.Stats(); st.Alone || st.Rescued < 10 {
+			t.Errorf("given up: %v, after %d rescues that were not in a row", st.Alone, st.Rescued)
+		}
+	})
+}
+
+// flakyPacer is the library, dead at times.
+type flakyPacer struct {
+	library pacer
+	dead    atomic.Bool
+}
+
+func (p *flakyPacer) AfterFunc(d time.Duration, f func()) {
+	if !p.dead.Load() {
+		p.library.AfterFunc(d, f)
+	}
+}
+func (p *flakyPacer) Stop() { p.library.Stop() }
+
+func TestAWheelThatWasHeldUpSaysSo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, err := newWheel(Config{}, func() pacer { return deadPacer{} })
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer w.Close()
+		time.Sleep(time.Second)
+		if from, to := w.LastStall(); from != 0 || to != 0 {
+			t.Errorf("an idle wheel stalled from %v to %v", from, to)
+		}
+		armed := w.Elapsed()
+		w.AfterFunc(50*time.Millisecond, func() {})
+		time.Sleep(time.Second)
+		from, to := w.LastStall()
+		if from != armed || to != armed+50*time.Millisecond+overdue {
+			t.Errorf("the wheel stalled from %v to %v; it was armed at %v", from, to, armed)
+		}
+	})
+}
+
+func TestTheFeederAsksForNothingThatThePacerHoldsAlready(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &countingPacer{}
+		w, err := newWheel(Config{}, func() pacer { return p })
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer w.Close()
+		first := w.AfterFunc(time.Minute, func() {})
+		for range 1000 {
+			w.AfterFunc(2*time.Minute, func() {})
+			synctest.Wait()
+		}
+		first.Stop()
+		for range 1000 {
+			w.AfterFunc(time.Hour, func() {}).Stop()
+			synctest.Wait()
+		}
+		if n := p.asked.Load(); n > 2 {
+			t.Errorf("the pacer holds %d entries for one tick", n)
+		}
+	})
+}
+
+type countingPacer struct{ asked atomic.Int64 }
+
+func (p *countingPacer) AfterFunc(time.Duration, func()) { p.asked.Add(1) }
+func (p *countingPacer) Stop()                           {}

@@ -1,0 +1,135 @@
+package wheel
+
+import (
+	"math"
+	"sync/atomic"
+	"time"
+)
+
+// never is the deadline of a timer that is pending and does not fire.
+const never = time.Duration(math.MaxInt64)
+
+// Timer is a callback with a deadline. It is made by [Wheel.AfterFunc], or
+// embedded in another struct and made ready with [Timer.Init], which allocates
+// nothing. It must not be copied. Its methods panic on a Timer that was not
+// made ready, and may be called from any goroutine, callbacks included; only
+// Init may not run beside another method.
+type Timer struct {
+	// deadline is the wheel's time at which f is due; 0 when the timer is not
+	// pending. It leaves 0, and returns to it, under the shard's mu; while the
+	// timer is pending anybody may move it later by compare-and-swap.
+	deadline atomic.Int64
+
+	// Set by Init.
+	shard *shard
+	f     func()
+
+	// Guarded by shard.mu.
+	next, prev *Timer
+	slot       int32 // 1 + the index of the slot that it lies in; 0: in none
+}
+
+// Init makes t ready to be armed on w by [Timer.Reset]; f is what it calls, on
+// a goroutine of the wheel's. It allocates nothing. Init panics if w or f is
+// nil, or if t is pending.
+func (t *Timer) Init(w *Wheel, f func()) {
+	if w == nil || f == nil {
+		panic("wheel: Timer.Init with a nil wheel or a nil func")
+	}
+	if t.deadline.Load() != 0 {
+		panic("wheel: Timer.Init of a pending timer")
+	}
+	t.shard, t.f = w.anyShard(), f
+}
+
+// ready returns t's shard.
+func (t *Timer) ready() *shard {
+	if t.shard == nil {
+		panic("wheel: use of a Timer that was made neither by Wheel.AfterFunc nor ready by Timer.Init")
+	}
+	return t.shard
+}
+
+// Reset arms t, whatever its state, to fire d from now: later or earlier than
+// before. It reports whether t was pending; if so, the callback will not run
+// for that earlier arming. A d of zero or less fires at once. A d that reaches
+// beyond the 292 years that a time.Duration counts, from when the wheel was
+// made, makes t pending for ever. On a closed wheel t never fires, is not
+// pending, and Reset reports false.
+//
+// Moving a pending timer to a later time takes no lock, and no arming of an
+// embedded Timer allocates, unless it fires at once.
+func (t *Timer) Reset(d time.Duration) bool {
+	s := t.ready()
+	if d <= 0 {
+		return s.fire(t)
+	}
+	now := s.wheel.Elapsed()
+	due := after(now, d)
+	if old := t.deadline.Load(); old != 0 && int64(due) >= old && t.deadline.CompareAndSwap(old, int64(due)) {
+		return true
+	}
+	return s.arm(t, now, due)
+}
+
+// Extend postpones a pending timer: its deadline becomes d from now, unless it
+// is later already. It reports false, and changes nothing, when the timer has
+// fired or was stopped. A d of zero or less changes nothing.
+//
+// Extend takes no lock and allocates nothing. When it reports true, the
+// callback does not start before the new deadline, unless Reset makes it
+// earlier.
+func (t *Timer) Extend(d time.Duration) bool {
+	return t.ExtendTo(after(t.ready().wheel.Elapsed(), d))
+}
+
+// ExtendTo is [Timer.Extend] to an absolute time, in terms of [Wheel.Elapsed],
+// for a caller that has read the clock already.
+func (t *Timer) ExtendTo(due time.Duration) bool {
+	for {
+		old := t.deadline.Load()
+		switch {
+		case old == 0: // stopped or fired
+			t.ready()
+			return false
+		case int64(due) <= old: // somebody extended it further
+			return true
+		case t.deadline.CompareAndSwap(old, int64(due)):
+			return true
+		}
+	}
+}
+
+// Stop ends t's arming. It reports true if t was pending: the callback then
+// never runs for that arming, and the wheel keeps no trace of t. It reports
+// false if t has fired, was stopped already or was never armed; it does not
+// wait for a callback that is running.
+func (t *Timer) Stop() bool {
+	s := t.ready()
+	if t.deadline.Load() == 0 {
+		return false
+	}
+	return s.stop(t)
+}
+
+// Deadline reports when t is due, and whether it is pending. The time carries a
+// monotonic reading, so time.Until and comparisons hold across a step of the
+// wall clock. A timer that never fires has a deadline 292 years after the wheel
+// was made.
+func (t *Timer) Deadline() (time.Time, bool) {
+	due := t.deadline.Load()
+	if due == 0 {
+		t.ready()
+		return time.Time{}, false
+	}
+	return t.shard.wheel.start.Add(time.Duration(due)), true
+}
+
+// after is now + d, or never if that cannot be counted.
+func after(now, d time.Duration) time.Duration {
+	due := now + d
+	if d > 0 && due < now {
+		return never
+	}
+	return due
+}

@@ -1,0 +1,136 @@
+package wheel
+
+import (
+	"math/rand/v2"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Wheel keeps timers. It is made by [New] and owns a few goroutines until
+// [Wheel.Close]. All its methods may be called from any goroutine, callbacks
+// included.
+type Wheel struct {
+	// Immutable.
+	tick      time.Duration
+	start     time.Time // the wheel's time is counted from here, on the monotonic clock
+	shards    []shard   // a power of two
+	callbacks *callbacks
+	driver    *driver
+
+	closing sync.Once
+
+	// sleepTick is the tick that the driver sleeps until. It is none while the
+	// driver looks for the next one. An arming whose slot comes up earlier wakes
+	// the driver.
+	sleepTick atomic.Int64
+}
+
+// New makes a wheel and starts its goroutines. The error names the field of the
+// Config that is wrong.
+func New(c Config) (*Wheel, error) {
+	return newWheel(c, newLibrary)
+}
+
+func newWheel(c Config, newPacer func() pacer) (*Wheel, error) {
+	c, err := c.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	w := &Wheel{
+		tick:      c.Tick,
+		start:     time.Now(),
+		shards:    make([]shard, shardCount()),
+		callbacks: &callbacks{max: c.MaxCallbacks, onPanic: c.OnPanic},
+	}
+	for i := range w.shards {
+		w.shards[i].wheel = w
+	}
+	w.driver = startDriver(w, newPacer)
+	return w, nil
+}
+
+// shardCount is the power of two that makes two processors rarely meet.
+func shardCount() int {
+	n := 8
+	for n < 4*runtime.GOMAXPROCS(0) && n < 256 {
+		n *= 2
+	}
+	return n
+}
+
+// AfterFunc calls f on a goroutine of the wheel's once d has passed, and returns
+// the Timer that can stop it or change when. A d of zero or less calls f at
+// once. On a closed wheel the timer never fires. AfterFunc panics if f is nil.
+func (w *Wheel) AfterFunc(d time.Duration, f func()) *Timer {
+	t := new(Timer)
+	t.Init(w, f)
+	t.Reset(d)
+	return t
+}
+
+// Elapsed is the wheel's time: how long ago it was made, on the monotonic
+// clock. It is what [Timer.ExtendTo] counts in.
+func (w *Wheel) Elapsed() time.Duration {
+	return time.Since(w.start)
+}
+
+// Time converts the wheel's time to a time.Time with a monotonic reading.
+func (w *Wheel) Time(elapsed time.Duration) time.Time {
+	return w.start.Add(elapsed)
+}
+
+// Len is the number of pending timers. It is exact when nobody arms or stops
+// one meanwhile.
+func (w *Wheel) Len() int {
+	n := 0
+	for i := range w.shards {
+		s := &w.shards[i]
+		s.mu.Lock()
+		n += s.pending
+		s.mu.Unlock()
+	}
+	return n
+}
+
+// Close ends every arming and stops the wheel's goroutines. No callback starts
+// after it returns: those that wait for a place are dropped. It does not wait
+// for callbacks that run, and so may be called from one. Close is idempotent;
+// a second call returns when the first is through.
+//
+// Close waits at most a second for the library; should that be deadlocked, its
+// goroutines stay behind.
+func (w *Wheel) Close() {
+	w.closing.Do(func() {
+		for i := range w.shards {
+			w.shards[i].close()
+		}
+		w.callbacks.close()
+		w.driver.stop()
+	})
+}
+
+// anyShard spreads the timers evenly.
+func (w *Wheel) anyShard() *shard {
+	return &w.shards[rand.Uint32()&uint32(len(w.shards)-1)]
+}
+
+// wakeBefore wakes the driver if it sleeps beyond tick.
+func (w *Wheel) wakeBefore(tick int64) {
+	if tick < w.sleepTick.Load() {
+		w.driver.wake()
+	}
+}
+
+// floor is the last tick at or before a time; ceil the first at or after it.
+func (w *Wheel) floor(at time.Duration) int64 {
+	return int64(at / w.tick)
+}
+
+func (w *Wheel) ceil(at time.Duration) int64 {
+	if at > never-w.tick { // a tick that is no time.Duration any more
+		return none
+	}
+	return int64((at-1)/w.tick) + 1
+}
