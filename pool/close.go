@@ -29,10 +29,10 @@ func (s *Session[K, C]) win(r Reason) bool {
 }
 
 func (s *Session[K, C]) winLocked(r Reason) bool {
-	if s.closed {
+	if s.state != open {
 		return false
 	}
-	s.closed = true
+	s.state = closed
 	s.reason = r
 	s.timer.Stop()
 	return true
@@ -55,13 +55,14 @@ func (s *Session[K, C]) closeConn() {
 // OnNewSessionRegister runs.
 func (s *Session[K, C]) closeAnnounced() {
 	s.mu.Lock()
-	if s.announce {
-		s.deferred = true
-		s.mu.Unlock()
-		return
+	born := s.birth == told
+	if !born {
+		s.birth = owing
 	}
 	s.mu.Unlock()
-	s.tellClosed()
+	if born {
+		s.tellClosed()
+	}
 }
 
 // tellRegistered calls OnNewSessionRegister, and then OnSessionClosed if the
@@ -73,10 +74,10 @@ func (s *Session[K, C]) tellRegistered() {
 	}
 	defer func() {
 		s.mu.Lock()
-		s.announce = false
-		deferred := s.deferred
+		owed := s.birth == owing
+		s.birth = told
 		s.mu.Unlock()
-		if deferred {
+		if owed {
 			s.tellClosed()
 		}
 	}()
@@ -88,7 +89,7 @@ func (s *Session[K, C]) tellRegistered() {
 func (s *Session[K, C]) tellClosed() {
 	defer func() {
 		s.mu.Lock()
-		s.finished = true
+		s.state = ended
 		done := s.done
 		s.mu.Unlock()
 		if done != nil {
@@ -127,22 +128,24 @@ func (s *Session[K, C]) expire() {
 // verdictLocked is the reason to close a session whose timer has fired; "" if
 // it lives on.
 func (s *Session[K, C]) verdictLocked(now time.Duration) Reason {
-	if s.closed {
+	due, pending := s.timer.Due()
+	if s.state != open || pending { // closed, or touched, after the timer fired
 		return ""
 	}
-	if _, pending := s.timer.Deadline(); pending {
-		return "" // it was touched after the timer fired
-	}
-	due := s.deadline(time.Duration(s.active.Load()), s.idle.Load())
-	if s.pool.c.MaxLifetime != 0 && now >= s.lifeEnd() && due >= s.lifeEnd() {
+	if s.pool.c.MaxLifetime != 0 && due >= s.lifeEnd() {
 		return Lifetime
 	}
-	if s.lapseIfPinned() {
+	if s.pins.Load()&^lapsed != 0 {
+		s.pins.Or(lapsed)
 		s.armLocked(now)
 		return ""
 	}
-	if from, to := s.pool.wheel.LastStall(); due >= from && now < to+grace {
-		s.timer.Reset(to + grace - now)
+	// The grace is given once for one stretch of idleness: if the timer was set
+	// for it, and not for the last activity, it is over.
+	spared := s.spared && due != s.deadline(time.Duration(s.active.Load()), s.idle.Load())
+	if from, to := s.pool.wheel.LastStall(); to != 0 && due >= from && now < to+grace && !spared {
+		s.timer.ResetTo(to + grace)
+		s.spared = true
 		return ""
 	}
 	return Timeout

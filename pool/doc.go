@@ -28,8 +28,8 @@
 // a second after the stall at the earliest; a Touch until then keeps it. The
 // wheel calls it a stall when a slot came up and it ran more than 100ms late,
 // which a starved process may show as well, and there the moment is deserved
-// for the same reason. The grace is not given twice for one stretch of
-// idleness, save for stalls in close succession.
+// for the same reason. The grace is given once for one stretch of idleness, so
+// a process that stalls again and again closes its silent sessions all the same.
 //
 // # Locks
 //

@@ -95,7 +95,9 @@ func (p *Pool[K, C]) Register(id K, conn C) (*Session[K, C], error) {
 	now := p.wheel.Elapsed()
 	s := &Session[K, C]{
 		pool: p, id: id, conn: conn, registered: now,
-		announce: p.c.OnNewSessionRegister != nil,
+	}
+	if p.c.OnNewSessionRegister != nil {
+		s.birth = telling
 	}
 	s.active.Store(int64(now))
 	s.idle.Store(int64(p.c.IdleTimeout))
@@ -117,7 +119,7 @@ func (p *Pool[K, C]) Register(id K, conn C) (*Session[K, C], error) {
 func (s *Session[K, C]) start(now time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.closed {
+	if s.state == open {
 		s.armLocked(now)
 	}
 }

@@ -26,18 +26,35 @@ type Session[K comparable, C io.Closer] struct {
 
 	mu sync.Mutex
 	// Guarded by mu.
-	done     chan struct{} // made when somebody asks for it
-	reason   Reason
-	closed   bool // somebody has won the close
-	announce bool // OnNewSessionRegister has not returned
-	deferred bool // the close waits for that
-	finished bool // Done is closed
+	done   chan struct{} // made when somebody asks for it
+	reason Reason
+	state  state
+	birth  birth
+	spared bool // the timer was set for a moment's grace
 
-	pins atomic.Int32 // how many pins, and lapsed
+	pins atomic.Int32 // how many, and lapsed
 }
 
-// lapsed is set in pins when the idle timeout passed while pinned.
-const lapsed = 1 << 30
+// lapsed is set in pins when the timer fired while the session was pinned.
+const lapsed int32 = 1 << 30
+
+// state is how far a session has come. It only grows.
+type state uint8
+
+const (
+	open   state = iota
+	closed       // somebody has won the close
+	ended        // Done is closed
+)
+
+// birth is how far OnNewSessionRegister has come.
+type birth uint8
+
+const (
+	told    birth = iota // it has returned, or there is none
+	telling              // it has not returned
+	owing                // nor has it, and the session is closed: OnSessionClosed is to follow
+)
 
 // ID is what the session was registered under.
 func (s *Session[K, C]) ID() K { return s.id }
@@ -99,7 +116,7 @@ func after(now, d time.Duration) time.Duration {
 func (s *Session[K, C]) rearm(now time.Duration) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
+	if s.state != open {
 		return false
 	}
 	s.active.Store(int64(now))
@@ -107,11 +124,11 @@ func (s *Session[K, C]) rearm(now time.Duration) bool {
 	return true
 }
 
-// armLocked arms the timer for a session that was active now, or is to be
-// looked at again as if it had been.
+// armLocked arms the timer of an open session for an idle timeout from now, or
+// the end of its lifetime.
 func (s *Session[K, C]) armLocked(now time.Duration) {
-	// A lifetime that is over fires at once.
-	s.timer.Reset(s.deadline(now, s.idle.Load()) - now)
+	s.spared = false
+	s.timer.ResetTo(s.deadline(now, s.idle.Load()))
 }
 
 // SetIdleTimeout gives the session an idle timeout of its own, counted from
@@ -126,7 +143,7 @@ func (s *Session[K, C]) SetIdleTimeout(d time.Duration) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
+	if s.state != open {
 		return
 	}
 	s.idle.Store(int64(d))
@@ -153,29 +170,15 @@ func (s *Session[K, C]) Hold() (release func()) {
 func (s *Session[K, C]) Pin() { s.pins.Add(1) }
 
 // Unpin ends a Pin. It is no activity in itself, but when the idle timeout has
-// passed meanwhile, the session gets a whole one from the last Unpin on.
+// passed meanwhile, the session gets a whole one. Unpin panics without a Pin.
 func (s *Session[K, C]) Unpin() {
-	n := s.pins.Add(-1)
-	switch {
-	case n < 0:
-		panic("pool: Session.Unpin without a Pin")
-	case n == lapsed && s.pins.CompareAndSwap(lapsed, 0):
-		s.Touch()
-	case n == 0 && !s.timer.ExtendTo(0): // it has fired, and expire may come too late to see the pin
-		s.Touch()
+	due, _ := s.timer.Due()
+	if s.pins.Load()&lapsed != 0 || due <= s.pool.wheel.Elapsed() {
+		s.Touch() // before the pin is gone, so that expire sees the one or the other
+		s.pins.And(^lapsed)
 	}
-}
-
-// lapseIfPinned notes that the idle timeout passed, if the session is pinned.
-func (s *Session[K, C]) lapseIfPinned() bool {
-	for {
-		n := s.pins.Load()
-		if n&^lapsed == 0 {
-			return false
-		}
-		if s.pins.CompareAndSwap(n, n|lapsed) {
-			return true
-		}
+	if s.pins.Add(-1) < 0 {
+		panic("pool: Session.Unpin without a Pin")
 	}
 }
 
@@ -193,7 +196,7 @@ func (s *Session[K, C]) Done() <-chan struct{} {
 	defer s.mu.Unlock()
 	if s.done == nil {
 		s.done = make(chan struct{})
-		if s.finished {
+		if s.state == ended {
 			close(s.done)
 		}
 	}

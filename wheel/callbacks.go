@@ -6,10 +6,11 @@ import (
 	"sync/atomic"
 )
 
-// callbacks runs what is due on at most max goroutines. Each submission starts
-// as many goroutines as it has callbacks, as far as max allows, and a goroutine
-// ends when it finds nothing more to run: so a callback that blocks holds up
-// nobody while there are places, and nothing lingers when all is done.
+// callbacks runs what is due on at most max goroutines. A goroutine that is
+// about to run a callback sees to it that another one looks for what is left:
+// so a callback that blocks holds up nobody while there are places, callbacks
+// that don't block make do with a few goroutines, and when all is done none
+// lingers.
 type callbacks struct {
 	max     int
 	onPanic func(v any, stack []byte)
@@ -17,13 +18,16 @@ type callbacks struct {
 	mu sync.Mutex
 	// Guarded by mu.
 	first, last *batch
-	running     int
+	running     int // goroutines
 	closed      bool
+
+	// looking counts the goroutines that are not in a callback. It is raised
+	// under mu for a new goroutine and lowered under mu for one that ends.
+	looking atomic.Int64
 }
 
-// batch is some callbacks that became due together. Its goroutines claim them
-// one at a time by counting claimed up, so the lock is taken for a batch and
-// not for each.
+// batch is some callbacks that became due together. The goroutines claim them
+// one at a time by counting claimed up, so the lock is not taken for each.
 type batch struct {
 	fs      []func()
 	claimed atomic.Int64
@@ -53,8 +57,8 @@ func (c *callbacks) submit(fs ...func()) {
 	}
 	b := &batch{fs: fs}
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.closed {
-		c.mu.Unlock()
 		return
 	}
 	if c.last == nil {
@@ -63,42 +67,71 @@ func (c *callbacks) submit(fs ...func()) {
 		c.last.after = b
 	}
 	c.last = b
-	start := min(len(fs), c.max-c.running)
-	c.running += start
-	c.mu.Unlock()
-	for range start {
+	if c.looking.Load() == 0 {
+		c.startLocked()
+	}
+}
+
+// startLocked starts one more goroutine, if there is a place. It ends when it
+// finds nothing more to run. Nobody waits for it, since Close may be called from
+// the very callback that it runs.
+func (c *callbacks) startLocked() {
+	if c.running < c.max {
+		c.running++
+		c.looking.Add(1)
 		go c.run()
 	}
 }
 
-// run claims callbacks until there are none. Nobody waits for it: Close may be
-// called from the very callback that it runs.
 func (c *callbacks) run() {
 	done := false
 	defer func() {
 		if !done { // the callback called runtime.Goexit: another goroutine takes this one's place
+			c.looking.Add(1)
 			go c.run()
 		}
 	}()
 	for b := c.head(); b != nil; b = c.head() {
 		for f := b.claim(); f != nil; f = b.claim() {
+			if c.looking.Add(-1) == 0 {
+				c.relieve()
+			}
 			c.call(f)
+			c.looking.Add(1)
 		}
 	}
 	done = true
 }
 
 // head is the first batch that holds something unclaimed. When there is none,
-// the caller is no longer counted as running.
+// the caller ends, and is no longer counted.
 func (c *callbacks) head() *batch {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	b := c.unclaimedLocked()
+	if b == nil {
+		c.running--
+		c.looking.Add(-1)
+	}
+	return b
+}
+
+// relieve starts a goroutine if something is left to run. The caller was the
+// last that looked; what is submitted from here on sees that nobody does.
+func (c *callbacks) relieve() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.unclaimedLocked() != nil {
+		c.startLocked()
+	}
+}
+
+func (c *callbacks) unclaimedLocked() *batch {
 	for c.first != nil && c.first.waiting() == 0 {
 		c.first = c.first.after
 	}
 	if c.first == nil {
 		c.last = nil
-		c.running--
 	}
 	return c.first
 }

@@ -31,6 +31,14 @@ const (
 	// timers of few ticks are added while its clock advances.
 	shortest = 2 * libraryTick
 
+	// offset is waited before the library is asked. Its goroutines then run at
+	// such a fraction of a millisecond, which matters in a testing/synctest
+	// bubble: when the library moves a timer to a lower level in the very
+	// instant in which it is stopped, its Stop hangs; and tests stop their
+	// wheels at round times. On a real clock that takes a coincidence of some
+	// hundred nanoseconds.
+	offset = 437 * time.Microsecond
+
 	// longest is the most that the library is asked for: it counts in wall time,
 	// which overflows in 2262.
 	longest = 365 * 24 * time.Hour
@@ -93,21 +101,29 @@ func (f *feeder) feed() {
 	defer close(f.done)
 	defer f.pacer.Stop()
 	// What the pacer holds, the earliest last. It is asked only for something
-	// earlier than all it holds, and nothing is ever taken back from it.
+	// earlier than all it holds, and never twice for the same time. Nothing is
+	// ever taken back from it.
 	var held []*entry
+	var last time.Duration
 	for {
 		select {
 		case <-f.quit:
 			return
 		case <-f.asked:
 		}
+		select {
+		case <-f.quit:
+			return
+		case <-time.After(offset):
+		}
 		now, at := f.elapsed(), time.Duration(f.wanted.Load())
 		for len(held) > 0 && (held[len(held)-1].fired.Load() || held[len(held)-1].at <= now) {
 			held = held[:len(held)-1]
 		}
-		if len(held) > 0 && held[len(held)-1].at <= at {
+		if at == last || len(held) > 0 && held[len(held)-1].at <= at {
 			continue
 		}
+		last = at
 		e := &entry{at: at}
 		held = append(held, e)
 		f.pacer.AfterFunc(min(max(at-now, shortest), longest), func() {

@@ -28,7 +28,7 @@ func (s *shard) arm(t *Timer, now, due time.Duration) (was bool) {
 		s.mu.Unlock()
 		return false
 	}
-	was = t.deadline.Swap(int64(due)) != 0
+	was = t.deadline.Swap(int64(due)) > 0
 	if !was {
 		s.pending++
 	}
@@ -44,14 +44,15 @@ func (s *shard) arm(t *Timer, now, due time.Duration) (was bool) {
 	return was
 }
 
-// fire ends t's arming and calls it at once.
-func (s *shard) fire(t *Timer) (was bool) {
+// fire ends t's arming and calls it at once, for a time that is past.
+func (s *shard) fire(t *Timer, due time.Duration) (was bool) {
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
 		return false
 	}
 	was = s.disarmLocked(t)
+	t.deadline.Store(min(-1, -int64(due)))
 	s.fired++
 	s.mu.Unlock()
 	s.wheel.callbacks.submit(t.f)
@@ -66,7 +67,7 @@ func (s *shard) stop(t *Timer) bool {
 }
 
 func (s *shard) disarmLocked(t *Timer) (was bool) {
-	if t.deadline.Swap(0) == 0 {
+	if t.deadline.Swap(0) <= 0 {
 		return false
 	}
 	s.slots.remove(t)
@@ -104,7 +105,7 @@ func (s *shard) expireLocked(t *Timer, now time.Duration) bool {
 			s.moved++
 			return false
 		}
-		if t.deadline.CompareAndSwap(int64(d), 0) {
+		if t.deadline.CompareAndSwap(int64(d), -int64(d)) {
 			s.pending--
 			s.fired++
 			return true

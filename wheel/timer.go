@@ -15,9 +15,10 @@ const never = time.Duration(math.MaxInt64)
 // made ready, and may be called from any goroutine, callbacks included; only
 // Init may not run beside another method.
 type Timer struct {
-	// deadline is the wheel's time at which f is due; 0 when the timer is not
-	// pending. It leaves 0, and returns to it, under the shard's mu; while the
-	// timer is pending anybody may move it later by compare-and-swap.
+	// deadline is the wheel's time at which f is due, while the timer is pending.
+	// Else it is 0, or, after it fired, minus the time at which it was due. The
+	// sign changes under the shard's mu; while it is positive anybody may move it
+	// later by compare-and-swap.
 	deadline atomic.Int64
 
 	// Set by Init.
@@ -36,7 +37,7 @@ func (t *Timer) Init(w *Wheel, f func()) {
 	if w == nil || f == nil {
 		panic("wheel: Timer.Init with a nil wheel or a nil func")
 	}
-	if t.deadline.Load() != 0 {
+	if t.deadline.Load() > 0 {
 		panic("wheel: Timer.Init of a pending timer")
 	}
 	t.shard, t.f = w.anyShard(), f
@@ -60,16 +61,24 @@ func (t *Timer) ready() *shard {
 // Moving a pending timer to a later time takes no lock, and no arming of an
 // embedded Timer allocates, unless it fires at once.
 func (t *Timer) Reset(d time.Duration) bool {
-	s := t.ready()
-	if d <= 0 {
-		return s.fire(t)
+	now := t.ready().wheel.Elapsed()
+	return t.reset(now, after(now, d))
+}
+
+// ResetTo is [Timer.Reset] to an absolute time, in terms of [Wheel.Elapsed]. A
+// time that is past fires at once.
+func (t *Timer) ResetTo(due time.Duration) bool {
+	return t.reset(t.ready().wheel.Elapsed(), due)
+}
+
+func (t *Timer) reset(now, due time.Duration) bool {
+	if due <= now {
+		return t.shard.fire(t, due)
 	}
-	now := s.wheel.Elapsed()
-	due := after(now, d)
-	if old := t.deadline.Load(); old != 0 && int64(due) >= old && t.deadline.CompareAndSwap(old, int64(due)) {
+	if old := t.deadline.Load(); old > 0 && int64(due) >= old && t.deadline.CompareAndSwap(old, int64(due)) {
 		return true
 	}
-	return s.arm(t, now, due)
+	return t.shard.arm(t, now, due)
 }
 
 // Extend postpones a pending timer: its deadline becomes d from now, unless it
@@ -80,7 +89,11 @@ func (t *Timer) Reset(d time.Duration) bool {
 // callback does not start before the new deadline, unless Reset makes it
 // earlier.
 func (t *Timer) Extend(d time.Duration) bool {
-	return t.ExtendTo(after(t.ready().wheel.Elapsed(), d))
+	s := t.ready()
+	if d <= 0 {
+		return t.ExtendTo(0)
+	}
+	return t.ExtendTo(after(s.wheel.Elapsed(), d))
 }
 
 // ExtendTo is [Timer.Extend] to an absolute time, in terms of [Wheel.Elapsed],
@@ -89,7 +102,7 @@ func (t *Timer) ExtendTo(due time.Duration) bool {
 	for {
 		old := t.deadline.Load()
 		switch {
-		case old == 0: // stopped or fired
+		case old <= 0: // stopped or fired
 			t.ready()
 			return false
 		case int64(due) <= old: // somebody extended it further
@@ -106,7 +119,7 @@ func (t *Timer) ExtendTo(due time.Duration) bool {
 // wait for a callback that is running.
 func (t *Timer) Stop() bool {
 	s := t.ready()
-	if t.deadline.Load() == 0 {
+	if t.deadline.Load() <= 0 {
 		return false
 	}
 	return s.stop(t)
@@ -115,14 +128,22 @@ func (t *Timer) Stop() bool {
 // Deadline reports when t is due, and whether it is pending. The time carries a
 // monotonic reading, so time.Until and comparisons hold across a step of the
 // wall clock. A timer that never fires has a deadline 292 years after the wheel
-// was made.
+// was made; one that is not pending has none.
 func (t *Timer) Deadline() (time.Time, bool) {
-	due := t.deadline.Load()
-	if due == 0 {
-		t.ready()
+	due, pending := t.Due()
+	if !pending {
 		return time.Time{}, false
 	}
-	return t.shard.wheel.start.Add(time.Duration(due)), true
+	return t.shard.wheel.Time(due), true
+}
+
+// Due reports whether t is pending, and when it is due in terms of
+// [Wheel.Elapsed]: if it is not pending, when it was due that it fired for, and
+// 0 if it was stopped or never armed.
+func (t *Timer) Due() (due time.Duration, pending bool) {
+	t.ready()
+	d := t.deadline.Load()
+	return time.Duration(max(d, -d)), d > 0
 }
 
 // after is now + d, or never if that cannot be counted.

@@ -99,8 +99,8 @@ func (w *Wheel) Len() int {
 // for callbacks that run, and so may be called from one. Close is idempotent;
 // a second call returns when the first is through.
 //
-// Close waits at most a second for the library; should that be deadlocked, its
-// goroutines stay behind.
+// Close waits at most a second for the library. Should that be deadlocked, or
+// hang in its own Stop, its goroutines stay behind.
 func (w *Wheel) Close() {
 	w.closing.Do(func() {
 		for i := range w.shards {

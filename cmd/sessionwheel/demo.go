@@ -1,0 +1,242 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/sessionwheel/sessionwheel/tcp"
+)
+
+// overdue is how long after its deadline a silent session may still be open
+// before the demo gives up on it. It is generous, so that a busy machine raises
+// no false alarm; how late the closes were is reported anyway.
+const overdue = 5 * time.Second
+
+// redraw is the interval of the live line.
+const redraw = 100 * time.Millisecond
+
+type demoConfig struct {
+	Clients  int           `default:"2000" help:"Number of clients to connect. Each takes two open files."`
+	Idle     time.Duration `default:"3s" help:"Idle timeout: how long nothing must happen on a session until it is closed. At least 100ms."`
+	Active   float64       `default:"0.5" help:"Share of the clients that keep talking, from 0 to 1. The others fall silent."`
+	Duration time.Duration `default:"0s" help:"Time to run once all clients are connected, at least twice --idle. 0 means two and a half times --idle."`
+}
+
+// Help is the text below the summary of demo --help.
+func (demoConfig) Help() string {
+	return "The server and the clients are real and talk TCP on the loopback interface. " +
+		"The exit status is 1 if an active session was closed, a silent one was not, or one was closed early. " +
+		"A value shown behind a flag is its default."
+}
+
+// Validate is called by kong once the flags are set.
+func (c *demoConfig) Validate() error {
+	switch {
+	case c.Clients < 1:
+		return errors.New("--clients must be at least 1")
+	case c.Idle < 100*time.Millisecond:
+		return fmt.Errorf("--idle must be at least 100ms, not %v", c.Idle)
+	case math.IsNaN(c.Active) || c.Active < 0 || c.Active > 1:
+		return fmt.Errorf("--active is a share from 0 to 1, not %v", c.Active)
+	case c.Duration != 0 && c.Duration < 2*c.Idle:
+		return fmt.Errorf("--duration must be at least twice --idle, that is %v, or 0", 2*c.Idle)
+	}
+	return nil
+}
+
+// talkers is how many of the clients keep talking.
+func (c demoConfig) talkers() int { return int(math.Round(float64(c.Clients) * c.Active)) }
+
+// interval is the time between two messages of a client that talks.
+func (c demoConfig) interval() time.Duration { return c.Idle / 6 }
+
+// runDemo starts a server and its clients, watches them until every silent
+// session should be closed, and prints the verdict. It returns errFailed if the
+// verdict is bad, and the cause of ctx if that ends first. All it has started
+// has ended when it returns.
+func runDemo(ctx context.Context, w io.Writer, cfg demoConfig) error {
+	if err := needFiles(2*cfg.Clients, "--clients"); err != nil {
+		return err
+	}
+	return newDemo(w, cfg).run(ctx)
+}
+
+// demo is one run of the demo.
+type demo struct {
+	cfg      demoConfig
+	screen   *screen
+	patience time.Duration // how far past its deadline a close is waited for
+	began    time.Time
+	stalled  time.Duration // longest time for which watch was not run when it should have been
+	server   *tcp.Server
+	witness  witness
+	crowd    *crowd
+}
+
+func newDemo(w io.Writer, cfg demoConfig) *demo {
+	if cfg.Duration == 0 {
+		cfg.Duration = cfg.Idle * 5 / 2
+	}
+	d := &demo{cfg: cfg, screen: newScreen(w), patience: overdue, crowd: newCrowd(cfg)}
+	d.server = d.witness.server(cfg.Idle)
+	return d
+}
+
+func (d *demo) run(ctx context.Context) error {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	d.screen.printf("A server on %s with an idle timeout of %v, and %s:",
+		ln.Addr(), d.cfg.Idle, plural(d.cfg.Clients, "client"))
+	d.screen.printf("%s keep talking, every %s; %s fall silent after a few words.\n",
+		count(d.cfg.talkers()), short(d.cfg.interval()), count(d.cfg.Clients-d.cfg.talkers()))
+	d.began = time.Now()
+	served := make(chan error, 1)
+	go func() { served <- d.server.Serve(ln) }() // ended by Shutdown or Close; waited for below
+
+	present, disperse := context.WithCancel(ctx)
+	defer disperse()
+	d.crowd.start(present, ln.Addr().String())
+
+	err = d.watch(ctx, served)
+	if err == nil {
+		err = d.shutdown()
+	}
+	d.screen.clear()
+	if err != nil {
+		disperse()
+		d.crowd.wg.Wait()
+		_ = d.server.Close()
+		_ = d.shutdown() // waits for the callbacks
+		<-served
+		return err
+	}
+	waitAtMost(&d.crowd.wg, 2*time.Second) // they see the server close what was open
+	disperse()
+	d.crowd.wg.Wait()
+	if err := <-served; !errors.Is(err, tcp.ErrServerClosed) {
+		return fmt.Errorf("server: %w", err)
+	}
+	v := judge(d.lives(), d.cfg.Idle)
+	v.stalled = d.stalled
+	v.print(d.screen, d.cfg, time.Since(d.began))
+	if len(v.failures()) > 0 {
+		return errFailed
+	}
+	return nil
+}
+
+// watch shows the progress until the demo has run its time. It returns early
+// with an error if a client cannot connect, the server ends or ctx does.
+func (d *demo) watch(ctx context.Context, served chan error) error {
+	ticker := time.NewTicker(redraw)
+	defer ticker.Stop()
+	var connected time.Time // when all were
+	last := time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case err := <-served:
+			served <- err // run reads it again
+			return fmt.Errorf("the server ended: %w", err)
+		case now := <-ticker.C:
+			if ctx.Err() != nil { // then a client's failure is only the consequence
+				return context.Cause(ctx)
+			}
+			woken := time.Now()
+			d.stalled = max(d.stalled, woken.Sub(last)-redraw)
+			last = woken
+			d.screen.progress(d.line(now))
+			if err := d.crowd.dialError(); err != nil {
+				return err
+			}
+			switch {
+			case connected.IsZero():
+				if int(d.crowd.connected.Load()) == d.cfg.Clients {
+					connected = now
+				}
+			case now.Sub(connected) >= d.cfg.Duration && d.crowd.settled(now, d.cfg.Idle+d.patience):
+				return nil
+			}
+		}
+	}
+}
+
+// line is the state of things in 80 columns.
+func (d *demo) line(now time.Time) string {
+	open, timedOut := int(d.witness.open.Load()), int(d.witness.timedOut.Load())
+	// The server may know of a connection before its client does.
+	connected := max(int(d.crowd.connected.Load()), open+timedOut)
+	return fmt.Sprintf("%5.1fs  %s  connected %s  open %s  closed \"Timeout\" %s",
+		now.Sub(d.began).Seconds(), d.screen.bar(open, timedOut, d.cfg.Clients, 16),
+		count(connected), count(open), count(timedOut))
+}
+
+// shutdown closes the sessions that are still open, while their clients still
+// talk, so that none is idle because of it.
+func (d *demo) shutdown() error {
+	ctx, cancel := context.WithTimeout(context.Background(), replyTimeout)
+	defer cancel()
+	if err := d.server.Shutdown(ctx); err != nil {
+		return fmt.Errorf("the server did not shut down: %w", err)
+	}
+	return nil
+}
+
+// lives joins what the server and the clients saw, by the client's address. All
+// of them must have ended.
+func (d *demo) lives() []life {
+	seen := d.witness.byRemote()
+	lives := make([]life, 0, len(d.crowd.talkers))
+	for _, t := range d.crowd.talkers {
+		l := life{client: t.record}
+		if s, ok := seen[t.local]; ok {
+			l.registered, l.reason, l.closed = true, s.reason, s.closed
+			if l.since = s.active; l.since.IsZero() {
+				l.since = t.dialed // no message arrived: it is idle since it was born
+			}
+		}
+		lives = append(lives, l)
+	}
+	return lives
+}
+
+// print writes the verdict for somebody who sees the program for the first time.
+func (v verdict) print(sc *screen, cfg demoConfig, took time.Duration) {
+	silent := cfg.Clients - cfg.talkers()
+	sc.separate()
+	sc.printf("After %s:\n", short(took))
+	sc.printf("  sessions registered   %8s", count(v.registered))
+	active := ""
+	if n := v.activeClosed + v.starved; n > 0 {
+		active = fmt.Sprintf(", %s active", count(n))
+	}
+	sc.printf("  closed with \"Timeout\" %8s   of %s that fell silent%s", count(v.timedOut), count(silent), active)
+	sc.printf("  still open            %8s   of %s that kept talking", count(v.open), count(cfg.talkers()))
+	if n := len(v.lateness); n > 0 {
+		sc.printf("\n  How late \"Timeout\" came, once nothing had happened for %v:", cfg.Idle)
+		sc.printf("    p50 %s   p99 %s   max %s\n", short(v.lateness.at(0.50)), short(v.lateness.at(0.99)), short(v.lateness.at(1)))
+		v.lateness.histogram(sc)
+	}
+	for _, note := range v.notes() {
+		sc.printf("\n  Note: %s.", note)
+	}
+	except := ""
+	if v.starved > 0 {
+		except = "\n        whose client talked in time"
+	}
+	failures := v.failures()
+	if len(failures) == 0 {
+		sc.printf("\n%s: every silent session was closed, none of them early, and no active one%s.", sc.paint(bold+green, "PASSED"), except)
+		return
+	}
+	sc.printf("\n%s: %s.", sc.paint(bold+red, "FAILED"), strings.Join(failures, ";\n        "))
+}

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"runtime"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// small is a demo that is over in a second.
+var small = demoConfig{Clients: 40, Idle: 300 * time.Millisecond, Active: 0.5}
+
+func TestTheDemoPassesAndEndsAllItStarted(t *testing.T) {
+	before := runtime.NumGoroutine()
+	var out bytes.Buffer
+	require.NoError(t, runDemo(t.Context(), &out, small), out.String())
+	require.Contains(t, out.String(), "PASSED")
+	require.Regexp(t, `sessions registered +40\n`, out.String())
+	require.Contains(t, out.String(), "of 20 that fell silent")
+	require.Regexp(t, `p50 \S+ +p99 \S+ +max \S+`, out.String())
+	require.NotContains(t, out.String(), "\x1b", "no control codes where there is no terminal")
+	require.NotContains(t, out.String(), "\r")
+	require.NotRegexp(t, `(?m)^.{81,}$`, out.String())
+	goroutinesEnd(t, before)
+}
+
+// goroutinesEnd requires that there are soon no more goroutines than before.
+func goroutinesEnd(t *testing.T, before int) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); runtime.NumGoroutine() > before; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			stacks := make([]byte, 1<<20)
+			require.FailNow(t, "goroutines go on", "%s", stacks[:runtime.Stack(stacks, true)])
+		}
+	}
+}
+
+func TestTheDemoIsWhatRunsWithoutACommand(t *testing.T) {
+	t.Parallel()
+	o := program(t, "--clients", "10", "--idle", "200ms")
+	require.Zero(t, o.status, o.out+o.err)
+	require.Contains(t, o.out, "PASSED")
+	require.Empty(t, o.err)
+}
+
+func TestTheDemoWithOnlyOneKindOfClient(t *testing.T) {
+	t.Parallel()
+	for _, share := range []float64{0, 1} {
+		cfg := small
+		cfg.Clients, cfg.Active = 9, share
+		var out bytes.Buffer
+		require.NoError(t, runDemo(t.Context(), &out, cfg), out.String())
+		require.Contains(t, out.String(), "PASSED")
+	}
+}
+
+func TestTheDemoFailsWhenSilentSessionsStayOpen(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	d := newDemo(&out, small)
+	d.server.IdleTimeout = -1
+	d.patience = 10 * time.Millisecond
+	require.ErrorIs(t, d.run(t.Context()), errFailed)
+	require.Contains(t, out.String(), "FAILED: 20 sessions silent and still open")
+}
+
+func TestTheDemoFailsWhenSessionsAreClosedEarly(t *testing.T) {
+	t.Parallel()
+	cfg := small
+	cfg.Idle, cfg.Active = 3*time.Second, 0
+	cfg.Duration = 500 * time.Millisecond
+	var out bytes.Buffer
+	d := newDemo(&out, cfg)
+	d.server.IdleTimeout = 300 * time.Millisecond
+	require.ErrorIs(t, d.run(t.Context()), errFailed)
+	require.Regexp(t, `FAILED: [\s\S]*closed before the idle timeout had passed`, out.String())
+}
+
+func TestTheDemoReportsClientsThatCannotConnect(t *testing.T) {
+	t.Parallel()
+	d := newDemo(io.Discard, small)
+	d.crowd.failed(syscall.ECONNREFUSED)
+	require.ErrorContains(t, d.run(t.Context()), "--clients")
+}
+
+func TestTheDemoEndsAtOnceWhenItsContextDoes(t *testing.T) {
+	before := runtime.NumGoroutine()
+	why := errors.New("enough")
+	for _, after := range []time.Duration{0, 20 * time.Millisecond, 400 * time.Millisecond} {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		timer := time.AfterFunc(after, func() { cancel(why) })
+		cfg := small
+		cfg.Idle = time.Hour
+		require.ErrorIs(t, runDemo(ctx, io.Discard, cfg), why)
+		timer.Stop()
+	}
+	goroutinesEnd(t, before)
+}
+
+func TestTheSummaryFitsTheTerminalWhateverHappened(t *testing.T) {
+	v := verdict{
+		registered: 100_000, timedOut: 100_000, open: 100_000, lateness: spread{time.Second, 10 * time.Second},
+		starved: 100_000, longestGap: 123 * time.Second, stalled: 123 * time.Second,
+	}
+	cfg := demoConfig{Clients: 100_000, Idle: 100 * time.Second, Active: 0.5}
+	var out bytes.Buffer
+	v.print(newScreen(&out), cfg, time.Hour)
+	require.Contains(t, out.String(), "whose client talked in time")
+	v.early, v.silentOpen, v.activeClosed, v.unseen, v.unregistered = 100_000, 100_000, 100_000, 100_000, 100_000
+	v.print(newScreen(&out), cfg, time.Hour)
+	require.Contains(t, out.String(), "FAILED")
+	require.NotRegexp(t, `(?m)^.{81,}$`, out.String())
+}
+
+func TestASignalEndsTheDemoWithAWord(t *testing.T) {
+	t.Parallel()
+	for sig, want := range map[syscall.Signal]outcome{
+		syscall.SIGINT:  {status: 130, err: "sessionwheel: interrupted\n"},
+		syscall.SIGTERM: {status: 143, err: "sessionwheel: stopped by signal: terminated\n"},
+	} {
+		r, w := io.Pipe()
+		p := launchTo(t, w, "--clients", "10", "--idle", "1h")
+		_, err := r.Read(make([]byte, 1)) // it has begun
+		require.NoError(t, err)
+		go func() { _, _ = io.Copy(io.Discard, r) }() // ends when the test closes w
+		time.Sleep(200 * time.Millisecond)            // in the midst of it, or before: either way
+		p.signal(sig)
+		require.Equal(t, want.status, p.wait())
+		require.Equal(t, want.err, p.logged())
+		require.NoError(t, w.Close())
+	}
+}

@@ -1,0 +1,10 @@
+// Command sessionwheel shows the session manager at work and puts it to use.
+//
+//	sessionwheel         the demo: a server, two thousand clients, and a verdict
+//	sessionwheel serve   an echo server that closes idle sessions with "Timeout"
+//	sessionwheel load    a load generator against such a server
+//
+// Exit status: 0 is success; 1 an error or, after demo and load, a failed
+// verdict; 2 wrong usage; 128 and the signal's number when a signal cut it
+// short, except that the first one lets serve drain.
+package main

@@ -1,0 +1,29 @@
+//go:build unix && !freebsd && !dragonfly
+
+package main
+
+import (
+	"fmt"
+	"syscall"
+)
+
+// needFiles makes sure that the process may hold n more open files, raising its
+// soft limit as far as the hard one if it must. The error names the flag to
+// lower.
+func needFiles(n int, flag string) error {
+	const spare = 64 // the program's own: standard streams, pollers, listener
+	want := uint64(n) + spare
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil || limit.Cur >= want {
+		return nil // unknown: the connections will tell
+	}
+	if limit.Max >= want {
+		raised := limit
+		raised.Cur = want
+		if syscall.Setrlimit(syscall.RLIMIT_NOFILE, &raised) == nil {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s open files are needed and this process may hold %s: lower %s, or raise the limit (ulimit -n)",
+		count(int(want)), count(int(max(limit.Cur, limit.Max))), flag)
+}

@@ -1,0 +1,35 @@
+//go:build unix && !freebsd && !dragonfly
+
+package main
+
+import (
+	"math"
+	"os/exec"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestTooManyOpenFilesNamesTheFlagToLower(t *testing.T) {
+	t.Parallel()
+	require.NoError(t, needFiles(1, "--clients"))
+	if err := needFiles(math.MaxInt/2, "--clients"); err != nil { // nil where there is no limit
+		require.ErrorContains(t, err, "lower --clients")
+	}
+}
+
+func TestTheSoftLimitOfOpenFilesIsRaised(t *testing.T) {
+	t.Parallel()
+	sh, err := exec.LookPath("sh")
+	require.NoError(t, err)
+	for limit, want := range map[string]int{"-S -n 64": 0, "-n 64": exitRuntime} {
+		cmd := command(t, "--clients", "40", "--idle", "300ms")
+		cmd.Args = append([]string{sh, "-c", "ulimit " + limit + ` && exec "$0" "$@"`, cmd.Path}, cmd.Args[1:]...)
+		cmd.Path = sh
+		out, err := cmd.CombinedOutput()
+		require.Equal(t, want, status(t, err), "%s: %s", limit, out)
+		if want != 0 {
+			require.Contains(t, string(out), "lower --clients")
+		}
+	}
+}

@@ -1,0 +1,21 @@
+module github.com/sessionwheel/sessionwheel/cmd/sessionwheel
+
+go 1.26
+
+require (
+	github.com/HdrHistogram/hdrhistogram-go v1.2.0
+	github.com/alecthomas/kong v1.17.0
+	github.com/sessionwheel/sessionwheel v0.0.0
+	github.com/stretchr/testify v1.11.1
+	golang.org/x/term v0.45.0
+)
+
+require (
+	github.com/RussellLuo/timingwheel v0.0.0-20220218152713-54845bda3108 // indirect
+	github.com/davecgh/go-spew v1.1.1 // indirect
+	github.com/pmezard/go-difflib v1.0.0 // indirect
+	golang.org/x/sys v0.47.0 // indirect
+	gopkg.in/yaml.v3 v3.0.1 // indirect
+)
+
+replace github.com/sessionwheel/sessionwheel => ../..

@@ -1,0 +1,151 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"time"
+)
+
+type loadConfig struct {
+	Addr     string        `default:"127.0.0.1:7000" help:"Address of the server, host:port."`
+	Active   int           `default:"100" help:"Number of connections that send, each its next message once the last was echoed."`
+	Idle     int           `default:"0" help:"Number of connections that send one message and then nothing, for the server to close."`
+	Duration time.Duration `default:"10s" help:"Time to send for, once all are connected."`
+	Rate     float64       `default:"0" help:"Messages a second over all active connections; a late one is timed from when it was due. 0 means as fast as they are echoed."`
+	Size     int           `default:"64" help:"Bytes of one message's body."`
+	Split    string        `default:"lines" enum:"lines,frames" help:"What a message is, as the server has it: lines or frames."`
+
+	IdleTimeout    time.Duration `default:"0s" help:"The server's idle timeout, to tell how late it closes the idle connections. 0 means unknown: the time until each close is reported."`
+	ConnectTimeout time.Duration `default:"30s" help:"Time for all connections together to be made."`
+
+	TLS         bool `name:"tls" help:"Connect over TLS."`
+	TLSInsecure bool `name:"tls-insecure" help:"Connect over TLS and trust any certificate, for a test's self-signed one."`
+}
+
+// Help is the text below the summary of load --help.
+func (loadConfig) Help() string {
+	return "Ctrl-C ends it early and still reports. " +
+		"The exit status is 1 if a connection failed or, with --idle-timeout, an idle one was closed early or not at all. " +
+		"A value shown behind a flag is its default."
+}
+
+// lastReplies is how long the replies to what was sent last are waited for.
+const lastReplies = time.Second
+
+// Validate is called by kong once the flags are set.
+func (c *loadConfig) Validate() error {
+	if err := checkAddr(c.Addr); err != nil {
+		return err
+	}
+	switch {
+	case c.Active < 0:
+		return errors.New("--active must not be negative")
+	case c.Idle < 0:
+		return errors.New("--idle is a number of connections and must not be negative")
+	case c.Active+c.Idle == 0:
+		return errors.New("--active and --idle are both 0: nothing to do")
+	case c.Duration <= 0:
+		return errors.New("--duration must be more than 0")
+	case !(c.Rate >= 0):
+		return errors.New("--rate must not be negative; 0 means no limit")
+	case c.Size < 1 || c.Size > 65535:
+		return fmt.Errorf("--size must be from 1 to 65535 bytes, not %d", c.Size)
+	case c.IdleTimeout < 0:
+		return errors.New("--idle-timeout must not be negative; 0 means unknown")
+	case c.Idle > 0 && c.IdleTimeout > c.Duration:
+		return fmt.Errorf("--duration %v is shorter than --idle-timeout %v: no idle connection would be closed in time", c.Duration, c.IdleTimeout)
+	case c.ConnectTimeout <= 0:
+		return errors.New("--connect-timeout must be more than 0")
+	}
+	return nil
+}
+
+// tlsConfig is nil unless TLS is asked for.
+func (c *loadConfig) tlsConfig() *tls.Config {
+	if !c.TLS && !c.TLSInsecure {
+		return nil
+	}
+	host, _, _ := net.SplitHostPort(c.Addr)
+	return &tls.Config{ServerName: host, InsecureSkipVerify: c.TLSInsecure}
+}
+
+// runLoad puts load on a server and reports. It returns errFailed if the report
+// shows a failure, and the cause of ctx if that ends first, after the report.
+// All it has started has ended when it returns.
+func runLoad(ctx context.Context, w io.Writer, cfg loadConfig) error {
+	if err := needFiles(cfg.Active+cfg.Idle, "--active or --idle"); err != nil {
+		return err
+	}
+	if err := probe(ctx, cfg); err != nil {
+		return err
+	}
+	sc := newScreen(w)
+	sc.printf("%s active and %s idle connections to %s,", count(cfg.Active), count(cfg.Idle), cfg.Addr)
+	sc.printf("%s of %s bytes, for %v:\n", cfg.Split, count(cfg.Size), cfg.Duration)
+
+	// The connections outlive ctx, so that what was measured is settled and the
+	// last replies are read before they end.
+	conns, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	talk, hush := context.WithCancel(conns)
+	defer hush()
+	l := newLoad(cfg)
+	l.start(conns, talk)
+	l.watch(ctx, sc)
+	l.stop()
+	hush()
+	waitAtMost(&l.talks, lastReplies)
+	end()
+	l.wg.Wait()
+	sc.separate()
+	l.report(sc)
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case l.failed():
+		return errFailed
+	}
+	return nil
+}
+
+// probe makes one connection, so that a server that cannot be reached is told
+// in one line.
+func probe(ctx context.Context, cfg loadConfig) error {
+	c, err := dial(ctx, cfg.Addr, cfg.tlsConfig(), protocol{})
+	if err == nil {
+		return c.Close()
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	hint := "start a server (sessionwheel serve) or correct --addr"
+	var cert *tls.CertificateVerificationError
+	switch {
+	case errors.As(err, &cert):
+		hint = "use --tls-insecure to trust any"
+	case errors.Is(err, errHandshake):
+		hint = "leave --tls out if the server speaks plain TCP"
+	}
+	return fmt.Errorf("cannot reach %s: %s: %s", cfg.Addr, cause(err), hint)
+}
+
+// watch shows the progress until the load is done or ctx is.
+func (l *load) watch(ctx context.Context, sc *screen) {
+	ticker := time.NewTicker(redraw)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-ticker.C:
+			sc.progress(l.line(now))
+			if l.done(now) {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestLoadMeasuresRoundTripsAndHowLateIdleConnectionsAreClosed(t *testing.T) {
+	t.Parallel()
+	for _, split := range []string{"lines", "frames"} {
+		p, addr := serving(t, "--split", split, "--idle", "500ms", "--log-level", "info")
+		o := program(t, "load", "--addr", addr, "--split", split, "--active", "5", "--idle", "10",
+			"--idle-timeout", "500ms", "--duration", "600ms", "--size", "300")
+		require.Zero(t, o.status, o.out+o.err)
+		require.Empty(t, o.err)
+		require.Regexp(t, `messages +[\d,]+ echoed, [\d,]+/s`, o.out)
+		require.Regexp(t, `round trip +p50 \S+ +p90 \S+ +p99 \S+ +p99\.9 \S+ +max \S+\n`, o.out)
+		require.Contains(t, o.out, "10 closed by the server, 0 still open")
+		require.Regexp(t, `closed late +p50 \S+ +p99 \S+ +max \S+\n`, o.out)
+		require.Regexp(t, `errors +0\n`, o.out)
+		require.NotContains(t, o.out, "\x1b")
+		require.NotRegexp(t, `(?m)^.{81,}$`, o.out)
+		p.signal(syscall.SIGTERM)
+		require.Zero(t, p.wait())
+		require.NotContains(t, p.logged(), "level=WARN", "it leaves no connection torn")
+	}
+}
+
+func TestLoadFailsWhenIdleConnectionsAreClosedEarly(t *testing.T) {
+	t.Parallel()
+	_, addr := serving(t, "--idle", "100ms")
+	o := program(t, "load", "--addr", addr, "--active", "0", "--idle", "3", "--duration", "40s", "--idle-timeout", "30s")
+	require.Equal(t, exitRuntime, o.status, o.out+o.err)
+	require.Contains(t, o.out, "3 closed before --idle-timeout 30s")
+	require.Empty(t, o.err)
+}
+
+func TestLoadTellsAfterWhatTimeIdleConnectionsAreClosed(t *testing.T) {
+	t.Parallel()
+	_, addr := serving(t, "--idle", "100ms")
+	o := program(t, "load", "--addr", addr, "--active", "0", "--idle", "3", "--duration", "40s")
+	require.Zero(t, o.status, o.out+o.err)
+	require.Regexp(t, `closed after +p50 \d+`, o.out)
+}
+
+func TestLoadKeepsToItsRate(t *testing.T) {
+	t.Parallel()
+	_, addr := serving(t)
+	o := program(t, "load", "--addr", addr, "--active", "4", "--rate", "100", "--duration", "1s")
+	require.Zero(t, o.status, o.out+o.err)
+	var sent int
+	i := bytes.Index([]byte(o.out), []byte("  messages     "))
+	require.GreaterOrEqual(t, i, 0, o.out)
+	_, err := fmt.Sscanf(o.out[i:], "  messages %d echoed", &sent)
+	require.NoError(t, err)
+	require.Positive(t, sent)
+	require.Less(t, sent, 1000, "as fast as possible would be many thousands")
+	require.Contains(t, o.out, "from when each message was due, at 100/s")
+}
+
+func TestLoadFailsWhenNothingIsEchoed(t *testing.T) {
+	t.Parallel()
+	_, addr := serving(t, "--split", "lines")
+	o := program(t, "load", "--addr", addr, "--split", "frames", "--active", "2", "--duration", "300ms")
+	require.Equal(t, exitRuntime, o.status, o.out+o.err)
+	require.Contains(t, o.out, "--split frames?")
+}
+
+func TestLoadCountsErrorsByTheirCause(t *testing.T) {
+	t.Parallel()
+	_, addr := serving(t, "--max-sessions", "2")
+	o := program(t, "load", "--addr", addr, "--active", "5", "--duration", "300ms")
+	require.Equal(t, exitRuntime, o.status, o.out+o.err)
+	require.Regexp(t, `errors +[3-5]\n +[3-5]  closed by the server\n`, o.out)
+}
+
+func TestASignalEndsLoadEarlyAndItStillReports(t *testing.T) {
+	t.Parallel()
+	server, addr := serving(t)
+	p := launch(t, "load", "--addr", addr, "--active", "3", "--idle", "3", "--duration", "1h")
+	server.await(`session=7 `) // one connection was the probe
+	time.Sleep(200 * time.Millisecond)
+	p.signal(syscall.SIGINT)
+	require.Equal(t, 130, p.wait())
+	require.Equal(t, "sessionwheel: interrupted\n", p.logged())
+	require.Regexp(t, `errors +0\n`, p.out.String())
+	require.Contains(t, p.out.String(), "3 still open at the end")
+}
+
+func TestLoadSaysThatAServerDoesNotSpeakTLS(t *testing.T) {
+	t.Parallel()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer ln.Close()
+	go func() { // ends with the listener
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = io.WriteString(c, "this is no TLS\n")
+			_ = c.Close()
+		}
+	}()
+	o := program(t, "load", "--addr", ln.Addr().String(), "--tls")
+	require.Equal(t, exitRuntime, o.status)
+	o.oneErrorLine(t, ln.Addr().String(), "--tls")
+}
+
+func TestCauseIsTheSameForAllConnections(t *testing.T) {
+	op := func(err error) error { return &net.OpError{Op: "read", Net: "tcp", Err: err} }
+	for want, err := range map[string]error{
+		"the echo was not what was sent":      errWrongEcho,
+		"closed by the server":                io.EOF,
+		"no answer in time":                   op(os.ErrDeadlineExceeded),
+		"connection refused":                  op(os.NewSyscallError("connect", errnoRefused)),
+		"host not found":                      op(&net.DNSError{Err: "no such host", IsNotFound: true}),
+		"no free local port":                  op(os.NewSyscallError("connect", syscall.EADDRNOTAVAIL)),
+		"too many open files (see ulimit -n)": op(os.NewSyscallError("socket", syscall.EMFILE)),
+		"something else":                      op(errors.New("something\nelse")),
+		syscall.ENETUNREACH.Error():           op(os.NewSyscallError("connect", syscall.ENETUNREACH)),
+		"use of closed network connection":    op(net.ErrClosed),
+	} {
+		require.Equal(t, want, cause(err))
+	}
+	require.Equal(t, "closed by the server", cause(op(os.NewSyscallError("write", syscall.EPIPE))))
+	require.Equal(t, "closed by the server", cause(op(os.NewSyscallError("read", errnoReset))))
+}

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strings"
+
+	"github.com/alecthomas/kong"
+)
+
+const (
+	exitRuntime = 1
+	exitUsage   = 2
+)
+
+// errFailed is returned by a command that has printed its failed verdict, so
+// that nothing is left to say but the exit status.
+var errFailed = errors.New("failed")
+
+// cli is the command line: its fields are the commands and the flags they share.
+type cli struct {
+	Version kong.VersionFlag `help:"Print the version and exit."`
+
+	Demo  demoConfig  `cmd:"" default:"withargs" help:"Start a server and real clients, let half of them fall silent, and show how late each is closed with \"Timeout\" (the default command)."`
+	Serve serveConfig `cmd:"" help:"Run an echo server that closes idle sessions."`
+	Load  loadConfig  `cmd:"" help:"Put load on an echo server, such as serve, and measure it."`
+}
+
+// stdio is where a command writes: results to out, logs to err.
+type stdio struct{ out, err io.Writer }
+
+// Run is called by kong.
+func (c *demoConfig) Run(ctx context.Context, std stdio) error { return runDemo(ctx, std.out, *c) }
+
+// Run is called by kong.
+func (c *serveConfig) Run(ctx context.Context, std stdio) error { return runServe(ctx, std.err, *c) }
+
+// Run is called by kong.
+func (c *loadConfig) Run(ctx context.Context, std stdio) error { return runLoad(ctx, std.out, *c) }
+
+func main() {
+	os.Exit(run(os.Args[1:], stdio{os.Stdout, os.Stderr}))
+}
+
+// run is the whole program but for the exit. It returns the exit status; only
+// --help and --version exit from within.
+func run(args []string, std stdio) int {
+	var c cli
+	parser, err := kong.New(&c,
+		kong.Name("sessionwheel"),
+		kong.Description("A session manager for custom protocol servers: every session has a timer in a hierarchical timing wheel, every activity re-arms it, and when it expires the session is closed with the reason \"Timeout\"."),
+		kong.Vars{"version": version()},
+		kong.Writers(std.out, std.err),
+		kong.ConfigureHelp(kong.HelpOptions{NoExpandSubcommands: true, WrapUpperBound: 80, FlagsLast: true}),
+	)
+	if err != nil {
+		panic(err) // the tags of cli are wrong
+	}
+	parsed, err := parser.Parse(args)
+	if err != nil {
+		fmt.Fprintln(std.err, usageLine(err, args))
+		return exitUsage
+	}
+	ctx, stop := withSignals(context.Background(), std.err)
+	defer stop()
+	parsed.BindTo(ctx, (*context.Context)(nil))
+	parsed.Bind(std)
+	return exitStatus(parsed.Run(), std.err)
+}
+
+// exitStatus reports the error of a command in one line, unless it was shown
+// already, and says how to exit.
+func exitStatus(err error, stderr io.Writer) int {
+	var sig signalError
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, errFailed):
+		return exitRuntime
+	case errors.As(err, &sig):
+		fmt.Fprintln(stderr, "sessionwheel: "+sig.Error())
+		return sig.status()
+	default:
+		fmt.Fprintln(stderr, "sessionwheel: "+oneLine(err))
+		return exitRuntime
+	}
+}
+
+// usageLine makes one line of a parse error, with the help to turn to.
+func usageLine(err error, args []string) string {
+	named := len(args) > 0 && !strings.HasPrefix(args[0], "-")
+	text, help := oneLine(err), "sessionwheel --help"
+	var parse *kong.ParseError
+	if errors.As(err, &parse) && parse.Context != nil {
+		if cmd := parse.Context.Selected(); cmd != nil && named {
+			help = "sessionwheel " + cmd.Name + " --help"
+		}
+	}
+	// A mistyped command is taken for an argument of the default one.
+	if named && strings.HasPrefix(text, "unexpected argument "+args[0]) {
+		text, help = fmt.Sprintf("unknown command %q: there are demo, serve and load", args[0]), "sessionwheel --help"
+	}
+	return fmt.Sprintf("sessionwheel: %s (see %q)", text, help)
+}
+
+func oneLine(err error) string {
+	return strings.Join(strings.Fields(err.Error()), " ")
+}
+
+// version tells which build this is: the module's version or, built from a
+// checkout, the revision.
+func version() string {
+	v, rev := "(devel)", ""
+	if info, ok := debug.ReadBuildInfo(); ok {
+		if info.Main.Version != "" {
+			v = info.Main.Version
+		}
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" && v == "(devel)" {
+				rev = " " + s.Value[:min(12, len(s.Value))]
+			}
+		}
+	}
+	return fmt.Sprintf("sessionwheel %s%s, %s %s/%s", v, rev, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+}

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"bytes"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestWrongUsageIsOneLineThatNamesTheMistakeAndTheHelp(t *testing.T) {
+	t.Parallel()
+	noKey := filepath.Join(t.TempDir(), "cert.pem")
+	require.NoError(t, os.WriteFile(noKey, nil, 0o600))
+	for _, tt := range []struct {
+		args []string
+		want []string
+	}{
+		{[]string{"dmeo"}, []string{`unknown command "dmeo"`, "demo, serve and load", "sessionwheel --help"}},
+		{[]string{"demo", "now"}, []string{"unexpected argument now", "demo --help"}},
+		{[]string{"--bogus"}, []string{"--bogus"}},
+		{[]string{"--clients", "many"}, []string{"--clients", "many"}},
+		{[]string{"demo", "--clients", "0"}, []string{"--clients", "at least 1", "demo --help"}},
+		{[]string{"demo", "--idle", "3"}, []string{"--idle", "missing unit"}},
+		{[]string{"demo", "--idle", "5ms"}, []string{"--idle", "100ms"}},
+		{[]string{"demo", "--active", "1.5"}, []string{"--active", "0 to 1"}},
+		{[]string{"demo", "--active", "NaN"}, []string{"--active", "0 to 1"}},
+		{[]string{"demo", "--duration", "1s"}, []string{"--duration", "6s"}},
+		{[]string{"serve", "--addr", "nowhere"}, []string{"--addr", "host:port", "serve --help"}},
+		{[]string{"serve", "--split", "words"}, []string{"--split", "lines", "frames"}},
+		{[]string{"serve", "--log-level", "loud"}, []string{"--log-level", "debug"}},
+		{[]string{"serve", "--log-format", "xml"}, []string{"--log-format", "json"}},
+		{[]string{"serve", "--idle=-1s"}, []string{"--idle", "0 means never"}},
+		{[]string{"serve", "--max-sessions=-1"}, []string{"--max-sessions", "no limit"}},
+		{[]string{"serve", "--max-sessions-per-ip=-1"}, []string{"--max-sessions-per-ip", "no limit"}},
+		{[]string{"serve", "--tls-cert", noKey}, []string{"--tls-cert", "--tls-key"}},
+		{[]string{"serve", "--tls-cert", noKey + "x", "--tls-key", noKey}, []string{"--tls-cert", "no such file"}},
+		{[]string{"serve", "--drain", "0s"}, []string{"--drain"}},
+		{[]string{"load", "--active", "0"}, []string{"--active", "--idle"}},
+		{[]string{"load", "--size", "0"}, []string{"--size", "65535"}},
+		{[]string{"load", "--rate=-1"}, []string{"--rate"}},
+		{[]string{"load", "--duration", "0s"}, []string{"--duration"}},
+		{[]string{"load", "--idle", "1", "--idle-timeout", "30s"}, []string{"--duration", "--idle-timeout"}},
+	} {
+		var out, stderr bytes.Buffer
+		o := outcome{status: run(tt.args, stdio{&out, &stderr})}
+		o.out, o.err = out.String(), stderr.String()
+		require.Equal(t, exitUsage, o.status, "%v: %s", tt.args, o.err)
+		o.oneErrorLine(t, tt.want...)
+	}
+	o := program(t, "serve", "--bogus")
+	require.Equal(t, exitUsage, o.status)
+	o.oneErrorLine(t, "--bogus", "serve --help")
+}
+
+func TestHelpAndVersionExitWithZeroAndFitTheTerminal(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		args []string
+		want []string
+	}{
+		{[]string{"--help"}, []string{"demo", "serve", "load", "--version"}},
+		{[]string{"demo", "--help"}, []string{"--clients=2000", "--idle=3s", "--active=0.5", "--duration"}},
+		{[]string{"serve", "--help"}, []string{"--addr", "--idle=5m", "--split", "--max-sessions-per-ip", "--tls-cert", "--drain=10s"}},
+		{[]string{"load", "--help"}, []string{"--addr", "--active=100", "--idle-timeout", "--rate", "--tls-insecure"}},
+		{[]string{"--version"}, []string{"sessionwheel "}},
+	} {
+		o := program(t, tt.args...)
+		require.Zero(t, o.status, "%v", tt.args)
+		require.Empty(t, o.err)
+		require.NotRegexp(t, `(?m)^.{81,}$`, o.out)
+		for _, w := range tt.want {
+			require.Contains(t, o.out, w)
+		}
+	}
+}
+
+func TestARuntimeErrorIsOneLineThatNamesTheAddressAndTheFix(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer taken.Close()
+	addr := taken.Addr().String()
+
+	o := program(t, "serve", "--addr", addr)
+	require.Equal(t, exitRuntime, o.status)
+	o.oneErrorLine(t, addr, "in use", "--addr")
+
+	noPEM := filepath.Join(t.TempDir(), "cert.pem")
+	require.NoError(t, os.WriteFile(noPEM, []byte("not a certificate"), 0o600))
+	o = program(t, "serve", "--addr", "127.0.0.1:0", "--tls-cert", noPEM, "--tls-key", noPEM)
+	require.Equal(t, exitRuntime, o.status)
+	o.oneErrorLine(t, noPEM, "--tls-cert")
+
+	// A port that was free a moment ago, and that nobody listens on.
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	nobody := free.Addr().String()
+	require.NoError(t, free.Close())
+	o = program(t, "load", "--addr", nobody)
+	require.Equal(t, exitRuntime, o.status)
+	o.oneErrorLine(t, nobody, "refused", "--addr", "sessionwheel serve")
+}

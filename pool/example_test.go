@@ -1,0 +1,145 @@
+package pool_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"github.com/sessionwheel/sessionwheel/pool"
+)
+
+// A server of lines that answers each of them, and closes whoever has been
+// silent for too long.
+func Example() {
+	closed := make(chan pool.Reason)
+	sessions, err := pool.New(pool.Config[int64, net.Conn]{
+		IdleTimeout: 100 * time.Millisecond,
+		MaxSessions: 10_000,
+		OnSessionClosed: func(s *pool.Session[int64, net.Conn], r pool.Reason) {
+			closed <- r
+		},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	var lastID atomic.Int64
+	serve := func(conn net.Conn) {
+		s, err := sessions.Register(lastID.Add(1), conn)
+		if err != nil {
+			conn.Close() // refused: it is still ours
+			return
+		}
+		lines := bufio.NewScanner(conn)
+		for lines.Scan() && s.Touch() {
+			fmt.Fprintf(conn, "you said %s\n", lines.Text())
+		}
+		s.Close("EOF") // does nothing if the session has timed out
+	}
+
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	go func() {
+		for {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			go serve(conn)
+		}
+	}()
+
+	peer, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer peer.Close()
+	fmt.Fprintln(peer, "hello")
+	answer, _ := bufio.NewReader(peer).ReadString('\n')
+	fmt.Print(answer)
+	fmt.Println(<-closed) // the peer says nothing more
+
+	ln.Close()
+	fmt.Println(sessions.Shutdown(context.Background()))
+	// Output:
+	// you said hello
+	// Timeout
+	// <nil>
+}
+
+// A request may take longer than the idle timeout.
+func ExampleSession_Hold() {
+	sessions, err := pool.New(pool.Config[string, net.Conn]{IdleTimeout: 50 * time.Millisecond})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer sessions.Shutdown(context.Background())
+
+	conn, peer := net.Pipe()
+	defer peer.Close()
+	s, err := sessions.Register("gopher", conn)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	release := s.Hold()
+	time.Sleep(200 * time.Millisecond) // the request
+	fmt.Printf("while held: %q\n", s.Reason())
+	release()
+
+	<-s.Done() // nothing else happens
+	fmt.Printf("afterwards: %q\n", s.Reason())
+	// Output:
+	// while held: ""
+	// afterwards: "Timeout"
+}
+
+// An operator closes a session by its ID, and then others in a loop.
+func ExamplePool_All() {
+	sessions, err := pool.New(pool.Config[string, net.Conn]{
+		OnSessionClosed: func(s *pool.Session[string, net.Conn], r pool.Reason) {
+			fmt.Println(s.ID(), "closed:", r)
+		},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, id := range []string{"ann", "bob", "cid"} {
+		conn, peer := net.Pipe()
+		defer peer.Close()
+		if _, err := sessions.Register(id, conn); err != nil {
+			fmt.Println(err)
+			return
+		}
+	}
+
+	fmt.Println(sessions.CloseSession("ann", "kicked"))
+	fmt.Println(sessions.CloseSession("ann", "kicked")) // there is no such session any more
+
+	for _, s := range sessions.All() {
+		if s.ID() != "cid" {
+			s.Close("cleared out") // which a loop may do
+		}
+	}
+	fmt.Println(sessions.Len(), "left")
+	fmt.Println(sessions.Shutdown(context.Background()))
+	// Output:
+	// ann closed: kicked
+	// true
+	// false
+	// bob closed: cleared out
+	// 1 left
+	// cid closed: Shutdown
+	// <nil>
+}

@@ -1,0 +1,362 @@
+package sessionwheel_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/sessionwheel/sessionwheel/pool"
+)
+
+// poolOp is one operation on the pool or on the session last registered under
+// an ID.
+type poolOp struct {
+	Do string
+	ID int
+	N  int // of seconds to advance by, or of the idle timeout
+}
+
+// poolSetup is the Config, as the model needs it.
+type poolSetup struct {
+	Idle    time.Duration
+	Life    time.Duration
+	Max     int
+	Replace bool
+}
+
+// poolModelIdle is an idle timeout of n seconds and a bit. Operations are done
+// on whole seconds and lifetimes end on half ones, so that no two coincide.
+func poolModelIdle(n int) time.Duration {
+	if n < 0 {
+		return -1
+	}
+	return time.Duration(n)*time.Second + 30*time.Millisecond
+}
+
+var poolOps = rapid.Custom(func(t *rapid.T) poolOp {
+	op := poolOp{
+		Do: rapid.SampledFrom([]string{
+			"register", "advance", "touch", "close", "kick", "idle", "hold", "release", "pin", "unpin",
+		}).Draw(t, "do"),
+		ID: rapid.IntRange(0, 3).Draw(t, "id"),
+	}
+	switch op.Do {
+	case "advance":
+		op.N = rapid.IntRange(1, 5).Draw(t, "seconds")
+	case "idle":
+		op.N = rapid.IntRange(-1, 5).Draw(t, "seconds") // 0 is the pool's
+	}
+	return op
+})
+
+var poolSetups = rapid.Custom(func(t *rapid.T) poolSetup {
+	return poolSetup{
+		Idle:    poolModelIdle(rapid.SampledFrom([]int{3, 1, -1}).Draw(t, "idle")),
+		Life:    rapid.SampledFrom([]time.Duration{0, 7500 * time.Millisecond}).Draw(t, "lifetime"),
+		Max:     rapid.IntRange(0, 3).Draw(t, "max"),
+		Replace: rapid.Bool().Draw(t, "replace"),
+	}
+})
+
+// poolEnd is how and when a session ended; the zero value is open.
+type poolEnd struct {
+	Reason pool.Reason
+	At     time.Duration
+}
+
+// poolTrace is all that can be seen: the result of each operation with Len
+// after it, and for each session its end and when it was last active.
+type poolTrace struct {
+	Results []string
+	Ends    []poolEnd
+	Active  []time.Duration
+}
+
+func (tr *poolTrace) note(n int, result any) {
+	tr.Results = append(tr.Results, fmt.Sprintf("%v, %d in", result, n))
+}
+
+// poolModelRun does the operations on a pool, on fake time, and shuts it down.
+func poolModelRun(t *testing.T, setup poolSetup, ops []poolOp) (tr poolTrace) {
+	poolBubble(t, func(t *testing.T) {
+		start := time.Now()
+		var mu sync.Mutex
+		ends := make(map[*poolSession]poolEnd)
+		c := poolConfig{
+			IdleTimeout: setup.Idle, MaxLifetime: setup.Life, MaxSessions: setup.Max,
+			OnSessionClosed: func(s *poolSession, r pool.Reason) {
+				mu.Lock()
+				defer mu.Unlock()
+				if _, twice := ends[s]; twice {
+					r = "told twice"
+				}
+				ends[s] = poolEnd{r, time.Since(start)}
+			},
+		}
+		if setup.Replace {
+			c.OnDuplicate = pool.Replace
+		}
+		p, err := pool.New(c)
+		require.NoError(t, err)
+		var all []*poolSession
+		last := make(map[int]*poolSession)
+		releases := make(map[*poolSession][]func())
+		pins := make(map[*poolSession]int)
+		for _, op := range ops {
+			s := last[op.ID]
+			var result any
+			switch {
+			case op.Do == "advance":
+				time.Sleep(time.Duration(op.N) * time.Second)
+			case op.Do == "register":
+				n, err := p.Register(op.ID, new(poolConn))
+				if err == nil {
+					last[op.ID] = n
+					all = append(all, n)
+				}
+				result = err
+			case op.Do == "kick":
+				result = p.CloseSession(op.ID, "Kicked")
+			case s == nil:
+			case op.Do == "touch":
+				result = s.Touch()
+			case op.Do == "close":
+				result = s.Close("Bye")
+			case op.Do == "idle":
+				d := poolModelIdle(op.N)
+				if op.N == 0 {
+					d = 0
+				}
+				s.SetIdleTimeout(d)
+			case op.Do == "hold":
+				releases[s] = append(releases[s], s.Hold())
+			case op.Do == "pin":
+				pins[s]++
+				s.Pin()
+			case op.Do == "release" && len(releases[s]) > 0:
+				releases[s][0]()
+				releases[s] = releases[s][1:]
+			case op.Do == "unpin" && pins[s] > 0:
+				pins[s]--
+				s.Unpin()
+			}
+			tr.note(p.Len(), result)
+		}
+		require.NoError(t, p.Shutdown(context.Background()))
+		for _, s := range all {
+			tr.Ends = append(tr.Ends, ends[s])
+			tr.Active = append(tr.Active, s.LastActive().Sub(start))
+		}
+	})
+	return tr
+}
+
+// poolModelSession is the model's session.
+type poolModelSession struct {
+	id          int
+	idle        time.Duration // negative: never
+	due, life   time.Duration // negative: never
+	holds, pins int
+	lapsed      bool
+	active      time.Duration
+	end         poolEnd
+}
+
+// poolModel is a plain list of sessions.
+type poolModel struct {
+	setup poolSetup
+	now   time.Duration
+	all   []*poolModelSession
+}
+
+func (m *poolModel) open(id int) *poolModelSession {
+	for _, s := range m.all {
+		if s.id == id && s.end.Reason == "" {
+			return s
+		}
+	}
+	return nil
+}
+
+func (m *poolModel) last(id int) (last *poolModelSession) {
+	for _, s := range m.all {
+		if s.id == id {
+			last = s
+		}
+	}
+	return last
+}
+
+func (m *poolModel) len() (n int) {
+	for _, s := range m.all {
+		if s.end.Reason == "" {
+			n++
+		}
+	}
+	return n
+}
+
+func (m *poolModel) close(s *poolModelSession, r pool.Reason) bool {
+	if s == nil || s.end.Reason != "" {
+		return false
+	}
+	s.end = poolEnd{r, m.now}
+	return true
+}
+
+// arm gives an open session another idle timeout.
+func (m *poolModel) arm(s *poolModelSession) {
+	s.due = -1
+	if s.idle >= 0 {
+		s.due = m.now + s.idle
+	}
+}
+
+func (m *poolModel) touch(s *poolModelSession) bool {
+	if s.end.Reason != "" {
+		return false
+	}
+	s.active = m.now
+	m.arm(s)
+	return true
+}
+
+// advance moves time on and ends what comes due.
+func (m *poolModel) advance(d time.Duration) {
+	until := m.now + d
+	for _, s := range m.all {
+		for s.end.Reason == "" {
+			switch {
+			case s.life >= 0 && s.life < until && (s.due < 0 || s.life < s.due):
+				s.end = poolEnd{pool.Lifetime, s.life}
+				continue
+			case s.due < 0 || s.due >= until:
+			case s.holds+s.pins > 0:
+				s.lapsed = true
+				s.due += s.idle
+				continue
+			default:
+				s.end = poolEnd{pool.Timeout, s.due}
+				continue
+			}
+			break
+		}
+	}
+	m.now = until
+}
+
+func (m *poolModel) register(id int) error {
+	old := m.open(id)
+	switch {
+	case old != nil && !m.setup.Replace:
+		return pool.ErrDuplicateID
+	case old != nil:
+		m.close(old, pool.Replaced)
+	case m.setup.Max > 0 && m.len() >= m.setup.Max:
+		return pool.ErrFull
+	}
+	s := &poolModelSession{id: id, idle: m.setup.Idle, active: m.now, life: -1}
+	if m.setup.Life > 0 {
+		s.life = m.now + m.setup.Life
+	}
+	m.arm(s)
+	m.all = append(m.all, s)
+	return nil
+}
+
+// unpinned gives a session that nobody keeps any more a whole idle timeout, if
+// one has passed meanwhile.
+func (m *poolModel) unpinned(s *poolModelSession) {
+	if s.lapsed && s.holds+s.pins == 0 {
+		s.lapsed = false
+		m.touch(s)
+	}
+}
+
+func (m *poolModel) do(op poolOp) (result any) {
+	s := m.last(op.ID)
+	switch {
+	case op.Do == "advance":
+		m.advance(time.Duration(op.N) * time.Second)
+	case op.Do == "register":
+		if err := m.register(op.ID); err != nil {
+			result = err
+		}
+	case op.Do == "kick":
+		result = m.close(m.open(op.ID), "Kicked")
+	case s == nil:
+	case op.Do == "touch":
+		result = m.touch(s)
+	case op.Do == "close":
+		result = m.close(s, "Bye")
+	case op.Do == "idle" && s.end.Reason == "":
+		s.idle = poolModelIdle(op.N)
+		if op.N == 0 {
+			s.idle = m.setup.Idle
+		}
+		m.arm(s)
+	case op.Do == "hold":
+		s.holds++
+	case op.Do == "pin":
+		s.pins++
+	case op.Do == "release" && s.holds > 0:
+		m.touch(s)
+		s.holds--
+		m.unpinned(s)
+	case op.Do == "unpin" && s.pins > 0:
+		s.pins--
+		m.unpinned(s)
+	}
+	return result
+}
+
+func poolModelTrace(setup poolSetup, ops []poolOp) (tr poolTrace) {
+	m := poolModel{setup: setup}
+	for _, op := range ops {
+		result := m.do(op)
+		tr.note(m.len(), result)
+	}
+	for _, s := range m.all {
+		m.close(s, pool.Shutdown)
+		tr.Ends = append(tr.Ends, s.end)
+		tr.Active = append(tr.Active, s.active)
+	}
+	return tr
+}
+
+// poolDiffer says where the pool and the model part; nil if they do not. A
+// session may end up to a tick after its time.
+func poolDiffer(got, want poolTrace) error {
+	for i := range want.Results {
+		if got.Results[i] != want.Results[i] {
+			return fmt.Errorf("operation %d: got %s, want %s", i, got.Results[i], want.Results[i])
+		}
+	}
+	if len(got.Ends) != len(want.Ends) {
+		return errors.New("another number of sessions")
+	}
+	for i := range want.Ends {
+		g, w := got.Ends[i], want.Ends[i]
+		if g.Reason != w.Reason || g.At < w.At || g.At > w.At+poolTick || got.Active[i] != want.Active[i] {
+			return fmt.Errorf("session %d: ended %v, active %v; want %v, %v", i, g, got.Active[i], w, want.Active[i])
+		}
+	}
+	return nil
+}
+
+func TestThePoolDoesWhatAPlainListOfSessionsDoes(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		setup := poolSetups.Draw(rt, "config")
+		ops := rapid.SliceOfN(poolOps, 1, 60).Draw(rt, "operations")
+		if err := poolDiffer(poolModelRun(t, setup, ops), poolModelTrace(setup, ops)); err != nil {
+			rt.Log(err)
+			rt.Fatal("the pool and the model differ")
+		}
+	})
+}

@@ -1,0 +1,118 @@
+package tcp
+
+import (
+	"log/slog"
+	"runtime/debug"
+
+	"github.com/sessionwheel/sessionwheel/pool"
+)
+
+// end is deferred by the session's goroutine. It runs whether the loop
+// returned, a callback panicked, or one called runtime.Goexit, and so does each
+// of its steps whatever the step before did.
+func (s *Session) end() {
+	defer s.server.leave()
+	defer s.tellClosed()
+	defer s.tellFault()
+	if v := recover(); v != nil {
+		stack := debug.Stack()
+		s.server.logPanic(v, stack)
+		s.crashed(&PanicError{Value: v, Stack: stack})
+	} else if !s.done {
+		s.crashed(ErrGoexit)
+	}
+	s.giveBack()
+	// Somebody else may be closing it: wait until the connection is closed.
+	if !s.ps.Close(pool.Shutdown) {
+		<-s.ps.Done()
+	}
+}
+
+// crashed closes the session for a callback that did not return.
+func (s *Session) crashed(err error) {
+	s.buf = nil // the callback may have kept part of it
+	f := &fault{ReasonPanic, err}
+	s.fault.Store(f) // told in any case
+	s.ps.Close(f.reason)
+}
+
+// tellFault calls OnError if a fault is what closed the session, or a callback
+// crashed.
+func (s *Session) tellFault() {
+	if f := s.fault.Load(); f != nil && (f.reason == s.ps.Reason() || f.reason == ReasonPanic) {
+		s.tell(f.err)
+	}
+}
+
+// tell calls OnError. A panic there goes to the log alone.
+func (s *Session) tell(err error) {
+	if s.server.Logger != nil {
+		s.server.log(slog.LevelWarn, "tcp: session fault",
+			slog.Int64("session", s.ID()), remote(s.conn), slog.Any("error", err))
+	}
+	if s.server.OnError == nil {
+		return
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			s.server.logPanic(v, debug.Stack())
+		}
+	}()
+	s.server.OnError(s, err)
+}
+
+// tellClosed calls OnSessionClosed, if OnNewSessionRegister was due.
+func (s *Session) tellClosed() {
+	r := s.ps.Reason()
+	if s.server.Logger != nil {
+		s.logClosed(r)
+	}
+	if !s.opened || s.server.OnSessionClosed == nil {
+		return
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			stack := debug.Stack()
+			s.server.logPanic(v, stack)
+			s.tell(&PanicError{Value: v, Stack: stack})
+		}
+	}()
+	s.server.OnSessionClosed(s, r)
+}
+
+// transport is a session as its pool sees it: something to close.
+type transport Session
+
+// Close is called by the pool, once, when somebody has won the close. The reason
+// is fixed by then.
+func (t *transport) Close() error {
+	s := (*Session)(t)
+	before := s.phase.Swap(phaseOver)
+	s.server.releaseIP(s.server.limitedIP(s.conn)) // before the peer can know of it and come again
+	// While it is opening there is no handshake done to say farewell on, and ps
+	// may not be set.
+	return closeConn(s.conn, before != phaseOpening && hasFarewell(s.ps.Reason()))
+}
+
+// drain closes a session for Shutdown: at once if it waits, and when it has
+// handed on what it has read if it is busy.
+func (s *Session) drain(ps *pool.Session[int64, *transport]) {
+	for {
+		switch s.phase.Load() {
+		case phaseBusy:
+			if s.phase.CompareAndSwap(phaseBusy, phaseDraining) {
+				return
+			}
+		case phaseIdle:
+			if s.phase.CompareAndSwap(phaseIdle, phaseOver) {
+				ps.Close(pool.Shutdown)
+				return
+			}
+		case phaseOpening:
+			ps.Close(pool.Shutdown)
+			return
+		default:
+			return
+		}
+	}
+}

@@ -1,0 +1,200 @@
+package tcp
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/sessionwheel/sessionwheel/pool"
+)
+
+// How long Serve waits after a listener's passing error; it doubles from the
+// one to the other.
+const (
+	minBackOff = 5 * time.Millisecond
+	maxBackOff = time.Second
+)
+
+// ListenAndServe listens on Addr over TCP and serves what connects. It returns
+// as Serve does.
+func (srv *Server) ListenAndServe() error {
+	if srv.Addr == "" {
+		return errors.New(`tcp: Server.Addr is empty: use "host:port", or ":port" for all addresses`)
+	}
+	if err := srv.start(); err != nil {
+		return err
+	}
+	l, err := net.Listen("tcp", srv.Addr)
+	if err != nil {
+		return fmt.Errorf("tcp: listening on Server.Addr: %w", err)
+	}
+	return srv.Serve(l)
+}
+
+// Serve accepts connections from l and serves each on a goroutine of its own,
+// which Shutdown waits for. Several listeners may be served at once. It always
+// returns an error, and l is closed by then: ErrServerClosed after Shutdown or
+// Close, one that names the field when a field is wrong, or what Accept failed
+// with. Errors that pass, as when there are no file descriptors left, are told
+// to OnError and tried again after 5 milliseconds to 1 second.
+//
+// When Serve returns for another reason than ErrServerClosed, the sessions go
+// on; Shutdown or Close ends them.
+func (srv *Server) Serve(l net.Listener) error {
+	ol := &onceListener{Listener: l}
+	defer ol.Close()
+	if err := srv.start(); err != nil {
+		return err
+	}
+	if !srv.listening(ol) {
+		return ErrServerClosed
+	}
+	defer srv.notListening(ol)
+	backOff := minBackOff
+	for {
+		conn, err := ol.Accept()
+		switch {
+		case err == nil:
+			backOff = minBackOff
+			srv.admit(conn)
+		case srv.closing.Load():
+			return ErrServerClosed
+		case !passing(err):
+			return err
+		default:
+			srv.tellError(err)
+			if !srv.pause(backOff) {
+				return ErrServerClosed
+			}
+			backOff = min(2*backOff, maxBackOff)
+		}
+	}
+}
+
+// passing reports whether an error of Accept may be gone at the next try.
+func passing(err error) bool {
+	var t interface{ Temporary() bool }
+	return errors.As(err, &t) && t.Temporary()
+}
+
+// pause waits for d, and reports false if the server is closing.
+func (srv *Server) pause(d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-srv.stopped:
+		return false
+	}
+}
+
+// admit starts a session for conn, unless a limit forbids it. It never waits
+// for the peer.
+func (srv *Server) admit(conn net.Conn) {
+	ip := srv.limitedIP(conn)
+	if err := srv.enter(ip); err != nil {
+		srv.refuse(conn, err)
+		return
+	}
+	s := srv.newSession(conn)
+	ps, err := srv.sessions.Load().Register(srv.lastID.Add(1), (*transport)(s))
+	if err != nil {
+		srv.releaseIP(ip)
+		srv.leave()
+		srv.refuse(conn, err)
+		return
+	}
+	s.ps = ps
+	go s.serve() // owned by the server; ends when the connection is closed; Shutdown waits for it
+}
+
+// refuse closes a connection that is no session.
+func (srv *Server) refuse(conn net.Conn, err error) {
+	_ = conn.Close() // nothing was sent on it
+	if errors.Is(err, ErrServerClosed) || errors.Is(err, pool.ErrPoolClosed) {
+		return
+	}
+	srv.tellError(fmt.Errorf("tcp: refused %v: %w", conn.RemoteAddr(), err))
+}
+
+// tellError tells of what is no session's error. A panic of the callback is
+// logged, and the listener goes on.
+func (srv *Server) tellError(err error) {
+	if srv.Logger != nil {
+		srv.log(slog.LevelWarn, "tcp: listener", slog.Any("error", err))
+	}
+	if srv.OnError == nil {
+		return
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			srv.logPanic(v, debug.Stack())
+		}
+	}()
+	srv.OnError(nil, err)
+}
+
+// log is called with a Logger only.
+func (srv *Server) log(level slog.Level, msg string, attrs ...slog.Attr) {
+	srv.Logger.LogAttrs(context.Background(), level, msg, attrs...)
+}
+
+func (srv *Server) logPanic(v any, stack []byte) {
+	if srv.Logger != nil {
+		srv.log(slog.LevelError, "tcp: panic", slog.Any("panic", v), slog.String("stack", string(stack)))
+	}
+}
+
+// listening adds a listener, unless the server is closing.
+func (srv *Server) listening(l *onceListener) bool {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	if srv.closing.Load() {
+		return false
+	}
+	srv.listeners[l] = struct{}{}
+	return true
+}
+
+func (srv *Server) notListening(l *onceListener) {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	delete(srv.listeners, l)
+}
+
+// newSession prepares a session for conn; it has no pool session yet.
+func (srv *Server) newSession(conn net.Conn) *Session {
+	s := &Session{server: srv, conn: conn}
+	_, isTLS := conn.(*tls.Conn)
+	switch {
+	case isTLS:
+	case srv.tlsConfig != nil:
+		w := &wire{Conn: conn, session: s, raw: rawConn(conn), handshaking: true}
+		s.conn = tls.Server(w, srv.tlsConfig)
+	default:
+		if s.raw = rawConn(conn); s.raw != nil {
+			s.try = s.tryRead
+		}
+	}
+	return s
+}
+
+// onceListener is a listener that may be closed any number of times.
+type onceListener struct {
+	net.Listener
+	once sync.Once
+	err  error
+}
+
+// Close closes the listener the first time.
+func (l *onceListener) Close() error {
+	l.once.Do(func() { l.err = l.Listener.Close() })
+	return l.err
+}

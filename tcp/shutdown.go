@@ -1,0 +1,76 @@
+package tcp
+
+import (
+	"context"
+	"fmt"
+)
+
+// Shutdown ends the server: it closes the listeners, then drains the sessions.
+// One that waits for input is closed at once, with the reason pool.Shutdown; one
+// that is in a callback first handles the whole frames that it has read already,
+// and is closed then. Shutdown returns nil when every session's last callback
+// has returned, and the server's goroutines have ended.
+//
+// If ctx ends first, the sessions that are left are closed without more ado,
+// and the error wraps the context's; their callbacks still run to their ends. A
+// further call, also one after Close, waits as the first does. Shutdown must not
+// be called from a callback, which it would wait for. A server never serves
+// again.
+func (srv *Server) Shutdown(ctx context.Context) error {
+	srv.stop()
+	p := srv.sessions.Load()
+	if p == nil {
+		return nil
+	}
+	for _, ps := range p.All() {
+		(*Session)(ps.Conn()).drain(ps)
+	}
+	select {
+	case <-srv.drained:
+		return p.Shutdown(ctx)
+	case <-ctx.Done():
+	}
+	_ = p.Shutdown(ctx) // closes what is left; that it does not wait is told below
+	return fmt.Errorf("tcp: Shutdown: %d sessions had not ended: %w", srv.running(), ctx.Err())
+}
+
+// Close ends the server at once: it closes the listeners and all sessions, with
+// the reason pool.Shutdown, whatever they are doing. It returns when their
+// connections are closed, and does not wait for callbacks, so it may be called
+// from one; Shutdown after it waits for them. It always returns nil.
+func (srv *Server) Close() error {
+	srv.stop()
+	if p := srv.sessions.Load(); p != nil {
+		_ = p.Shutdown(context.Background()) // waits for connections' Close alone
+	}
+	return nil
+}
+
+// stop makes Serve return, and lets no session begin from now on.
+func (srv *Server) stop() {
+	for _, l := range srv.markClosing() {
+		_ = l.Close() // Serve returns ErrServerClosed either way
+	}
+}
+
+// markClosing returns the listeners to close; none but the first time.
+func (srv *Server) markClosing() []*onceListener {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	if srv.closing.Swap(true) || srv.stopped == nil {
+		return nil
+	}
+	close(srv.stopped)
+	srv.checkDrainedLocked()
+	var ls []*onceListener
+	for l := range srv.listeners {
+		ls = append(ls, l)
+	}
+	return ls
+}
+
+func (srv *Server) running() int {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	return srv.active
+}

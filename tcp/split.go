@@ -1,0 +1,78 @@
+package tcp
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+)
+
+// maxEmpties is how many tokens in a row Split may give without advancing, as
+// in bufio.Scanner.
+const maxEmpties = 100
+
+// Why Split is at fault.
+var (
+	errAdvance    = errors.New("Split advanced by a negative count or beyond its input")
+	errNoProgress = errors.New("Split gives token after token without advancing")
+)
+
+// next cuts the next frame off the buffer. It returns a token, which is not
+// nil; or what ends the session; or neither, if there is no whole frame yet.
+func (s *Session) next() ([]byte, *fault) {
+	b := s.buf
+	if b == nil {
+		if !s.ended {
+			return nil, nil
+		}
+		b = &buffer{data: []byte{}} // a token cut from it is empty and not nil
+	}
+	for !s.final && (!b.empty() || s.ended) {
+		advance, token, err := s.server.split(b.data[b.start:b.end], s.ended)
+		if err != nil {
+			if !errors.Is(err, bufio.ErrFinalToken) {
+				return nil, badFrame(err)
+			}
+			s.final = true
+			b.start = b.end
+			if token == nil {
+				break
+			}
+			return token, nil
+		}
+		if advance < 0 || advance > b.end-b.start {
+			return nil, badFrame(errAdvance)
+		}
+		if advance > s.server.maxFrame {
+			return nil, s.tooLarge()
+		}
+		b.start += advance
+		if token == nil && advance > 0 {
+			continue
+		}
+		if token == nil {
+			break
+		}
+		if advance > 0 {
+			s.empties = 0
+		} else if s.empties++; s.empties > maxEmpties {
+			return nil, badFrame(errNoProgress)
+		}
+		return token, nil
+	}
+	switch {
+	case s.ended || s.final:
+		return nil, eof
+	case b.end-b.start >= s.server.maxFrame:
+		return nil, s.tooLarge()
+	default:
+		return nil, nil
+	}
+}
+
+func badFrame(err error) *fault {
+	return &fault{ReasonBadFrame, fmt.Errorf("%w: %w", ErrBadFrame, err)}
+}
+
+func (s *Session) tooLarge() *fault {
+	return &fault{ReasonTooLarge, fmt.Errorf("%w of %d bytes", ErrTooLarge, s.server.maxFrame)}
+}

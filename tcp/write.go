@@ -1,0 +1,113 @@
+package tcp
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"syscall"
+	"time"
+)
+
+// Send writes p whole, as it is: framing it is the caller's. Sends of several
+// goroutines never interleave. It returns when the socket has taken all of p,
+// which it does not keep, and then counts as activity unless Server.Activity is
+// Received. An empty p sends nothing and is no activity.
+//
+// A Send to a peer that does not read blocks for WriteTimeout at most, and so
+// does every other Send to the same session; then the session is closed with
+// ReasonSlow and the error wraps ErrSlow. When writing fails otherwise, it is
+// closed with ReasonError and the error wraps ErrWrite. On a session that is
+// closed, before or meanwhile, it is ErrSessionClosed; part of p may have been
+// sent.
+func (s *Session) Send(p []byte) error {
+	n, err := s.send(p)
+	if err != nil {
+		return s.sendFailed(n, len(p), err)
+	}
+	if n > 0 {
+		s.sent()
+	}
+	return nil
+}
+
+// sent notes activity. While frames are handled, which holds the session, that
+// is left to the Touch at the end of it.
+func (s *Session) sent() {
+	switch s.server.Activity {
+	case ReceivedOrSent:
+		if s.phase.Load() != phaseBusy {
+			s.ps.Touch()
+		}
+	case Sent:
+		s.ps.Touch()
+	case Received:
+	}
+}
+
+func (s *Session) send(p []byte) (n int, err error) {
+	s.sending.Lock()
+	defer s.sending.Unlock()
+	if s.broken || s.phase.Load() == phaseOver {
+		return 0, ErrSessionClosed
+	}
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if _, ok := s.wire(); ok { // it does the same, beneath TLS
+		n, err = s.conn.Write(p)
+	} else {
+		n, err = s.write.all(s.conn, s.raw, p, s.server.writeTimeout)
+	}
+	s.broken = err != nil
+	return n, err
+}
+
+// sendFailed closes the session for a failed write.
+//
+//go:noinline
+func (s *Session) sendFailed(n, of int, err error) error {
+	if s.phase.Load() == phaseOver || errors.Is(err, ErrSessionClosed) {
+		return ErrSessionClosed
+	}
+	f := &fault{ReasonError, fmt.Errorf("%w: %w", ErrWrite, err)}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		f = &fault{ReasonSlow, fmt.Errorf("%w: it took %d of %d bytes within %v", ErrSlow, n, of, s.server.writeTimeout)}
+	}
+	s.fail(f)
+	return f.err
+}
+
+// rawWrite writes to a socket past its connection. It is made ready at its first
+// use, and then writing allocates nothing. Writes must not run side by side.
+type rawWrite struct {
+	f   func(uintptr) bool // try
+	p   []byte
+	n   int
+	err syscall.Errno
+}
+
+// all writes p to conn, whose socket rc is, if it is not nil. Only when the
+// socket is full does the timeout begin; 0 is none.
+func (w *rawWrite) all(conn net.Conn, rc syscall.RawConn, p []byte, timeout time.Duration) (int, error) {
+	n := 0
+	if rc != nil {
+		var err error
+		if n, err = w.now(rc, p); err != nil || n == len(p) {
+			return n, err
+		}
+	}
+	rest, err := writeWithin(conn, p[n:], timeout)
+	return n + rest, err
+}
+
+// writeWithin writes p to conn under a deadline, and takes it away again.
+//
+//go:noinline
+func writeWithin(conn net.Conn, p []byte, timeout time.Duration) (int, error) {
+	if timeout > 0 {
+		_ = conn.SetWriteDeadline(time.Now().Add(timeout)) // a closed connection tells at the write
+		defer func() { _ = conn.SetWriteDeadline(time.Time{}) }()
+	}
+	return conn.Write(p)
+}

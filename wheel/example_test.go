@@ -1,0 +1,85 @@
+package wheel_test
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/sessionwheel/sessionwheel/wheel"
+)
+
+func Example() {
+	w, err := wheel.New(wheel.Config{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer w.Close()
+
+	fired := make(chan string)
+	w.AfterFunc(20*time.Millisecond, func() { fired <- "tea is ready" })
+	reminder := w.AfterFunc(time.Hour, func() { fired <- "tea is cold" })
+
+	fmt.Println(<-fired)
+	fmt.Println("stopped in time:", reminder.Stop())
+	fmt.Println("pending:", w.Len())
+	// Output:
+	// tea is ready
+	// stopped in time: true
+	// pending: 0
+}
+
+// A Timer embedded in another struct needs no allocation of its own.
+func ExampleTimer_Init() {
+	type session struct {
+		name string
+		idle wheel.Timer
+	}
+
+	w, err := wheel.New(wheel.Config{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer w.Close()
+
+	closed := make(chan struct{})
+	s := &session{name: "alice"}
+	s.idle.Init(w, func() {
+		fmt.Println(s.name, "was idle for too long")
+		close(closed)
+	})
+	s.idle.Reset(20 * time.Millisecond)
+	<-closed
+	// Output:
+	// alice was idle for too long
+}
+
+// Extend is for activity: it costs little while the timer is pending, and
+// reports false once the callback has been decided on.
+func ExampleTimer_Extend() {
+	w, err := wheel.New(wheel.Config{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer w.Close()
+
+	closed := make(chan struct{})
+	idle := w.AfterFunc(time.Minute, func() { close(closed) })
+
+	received := func(message string) {
+		if !idle.Extend(5 * time.Minute) {
+			fmt.Println("too late for", message)
+			return
+		}
+		fmt.Println("received", message)
+	}
+	received("hello")
+
+	idle.Reset(time.Millisecond) // no more patience
+	<-closed
+	received("are you there?")
+	// Output:
+	// received hello
+	// too late for are you there?
+}

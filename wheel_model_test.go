@@ -1,0 +1,245 @@
+package sessionwheel_test
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"reflect"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/sessionwheel/sessionwheel/wheel"
+)
+
+// call is one call of a sequence, with a duration where it takes one.
+type wheelCall struct {
+	name  string // "Reset", "Extend", "Stop", "Sleep", "Close"
+	timer int
+	d     time.Duration
+}
+
+func (c wheelCall) String() string { return fmt.Sprintf("%s(%d, %v)", c.name, c.timer, c.d) }
+
+// run is a callback's run: of which timer, and when.
+type wheelRun struct {
+	timer int
+	at    time.Duration
+}
+
+// after is what can be seen after a call.
+type wheelSeen struct {
+	reported bool
+	pending  int           // Len
+	due      time.Duration // of the call's timer; 0: not pending
+	ran      []wheelRun    // since the call before, in order
+}
+
+// wheelList is the model: timers in the order of their deadlines.
+type wheelList struct {
+	tick, now time.Duration
+	pending   []wheelRun // at is the deadline
+	ran       []wheelRun
+	closed    bool
+}
+
+const wheelForever = time.Duration(math.MaxInt64)
+
+// firesAt is the first tick that is not before a deadline.
+func (l *wheelList) firesAt(due time.Duration) time.Duration {
+	if due > wheelForever-l.tick {
+		return wheelForever
+	}
+	return (due + l.tick - 1) / l.tick * l.tick
+}
+
+func (l *wheelList) from(d time.Duration) time.Duration {
+	if d > wheelForever-l.now {
+		return wheelForever
+	}
+	return l.now + d
+}
+
+func (l *wheelList) find(timer int) int {
+	return slices.IndexFunc(l.pending, func(r wheelRun) bool { return r.timer == timer })
+}
+
+func (l *wheelList) do(c wheelCall) wheelSeen {
+	i := l.find(c.timer)
+	was := i >= 0 && c.name != "Sleep" && c.name != "Close"
+	switch c.name {
+	case "Stop":
+		if was {
+			l.pending = slices.Delete(l.pending, i, i+1)
+		}
+	case "Reset":
+		if was {
+			l.pending = slices.Delete(l.pending, i, i+1)
+		}
+		switch {
+		case l.closed:
+		case c.d <= 0:
+			l.ran = append(l.ran, wheelRun{c.timer, l.now})
+		default:
+			l.pending = append(l.pending, wheelRun{c.timer, l.from(c.d)})
+		}
+	case "Extend":
+		if was && c.d > 0 {
+			l.pending[i].at = max(l.pending[i].at, l.from(c.d))
+		}
+	case "Sleep":
+		l.now += c.d
+	case "Close":
+		l.closed, l.pending = true, nil
+	}
+	slices.SortFunc(l.pending, func(a, b wheelRun) int { return cmp.Compare(a.at, b.at) })
+	for len(l.pending) > 0 && l.firesAt(l.pending[0].at) <= l.now {
+		l.ran = append(l.ran, wheelRun{l.pending[0].timer, l.firesAt(l.pending[0].at)})
+		l.pending = l.pending[1:]
+	}
+	a := wheelSeen{reported: was, pending: len(l.pending), ran: inOrder(l.ran)}
+	if i := l.find(c.timer); i >= 0 {
+		a.due = l.pending[i].at
+	}
+	l.ran = nil
+	return a
+}
+
+// inOrder sorts what ran at one time by timer: the wheel promises no order.
+func inOrder(ran []wheelRun) []wheelRun {
+	slices.SortFunc(ran, func(a, b wheelRun) int {
+		return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.timer, b.timer))
+	})
+	return ran
+}
+
+// wheelDoes makes the calls on a wheel in a bubble, letting it settle after each.
+func wheelDoes(t *testing.T, tick time.Duration, timers int, calls []wheelCall) (seen []wheelSeen) {
+	synctest.Test(t, func(t *testing.T) {
+		w := startWheel(t, wheel.Config{Tick: tick})
+		start := time.Now()
+		var mu sync.Mutex
+		var ran []wheelRun
+		ts := make([]wheel.Timer, timers)
+		for i := range ts {
+			ts[i].Init(w, func() {
+				mu.Lock()
+				defer mu.Unlock()
+				ran = append(ran, wheelRun{i, time.Since(start)})
+			})
+		}
+		for _, c := range calls {
+			var a wheelSeen
+			switch c.name {
+			case "Stop":
+				a.reported = ts[c.timer].Stop()
+			case "Reset":
+				a.reported = ts[c.timer].Reset(c.d)
+			case "Extend":
+				a.reported = ts[c.timer].Extend(c.d)
+			case "Sleep":
+				time.Sleep(c.d)
+			case "Close":
+				w.Close()
+			}
+			synctest.Wait()
+			a.pending = w.Len()
+			if at, ok := ts[c.timer].Deadline(); ok {
+				a.due = at.Sub(start)
+			}
+			mu.Lock()
+			a.ran, ran = inOrder(ran), nil
+			mu.Unlock()
+			seen = append(seen, a)
+		}
+	})
+	return seen
+}
+
+// TestAWheelDoesWhatASortedListDoes draws calls at the edges of ticks and of
+// levels.
+func TestAWheelDoesWhatASortedListDoes(t *testing.T) {
+	const timers = 6
+	for _, tick := range []time.Duration{time.Millisecond, 10 * time.Millisecond, 7*time.Millisecond + 1} {
+		edge := rapid.Custom(func(rt *rapid.T) time.Duration {
+			n := rapid.SampledFrom([]int{1, 2, 63, 64, 65, 128, 4095, 4096, 4097, 8192, 262_144}).Draw(rt, "ticks")
+			return time.Duration(n)*tick + time.Duration(rapid.IntRange(-1, 1).Draw(rt, "off"))
+		})
+		small := rapid.Custom(func(rt *rapid.T) time.Duration {
+			return time.Duration(rapid.Int64Range(1, int64(200*tick)).Draw(rt, "d"))
+		})
+		finite := rapid.OneOf(edge, small)
+		extreme := rapid.SampledFrom([]time.Duration{0, -1, math.MinInt64, wheelForever, wheelForever - 1, wheelForever / 4})
+		calls := rapid.SliceOfN(rapid.Custom(func(rt *rapid.T) wheelCall {
+			c := wheelCall{timer: rapid.IntRange(0, timers-1).Draw(rt, "timer")}
+			c.name = rapid.SampledFrom([]string{"Reset", "Extend", "Stop", "Sleep", "Reset", "Extend", "Sleep"}).Draw(rt, "name")
+			switch c.name {
+			case "Reset", "Extend":
+				c.d = rapid.OneOf(finite, finite, finite, extreme).Draw(rt, "d")
+			case "Sleep":
+				c.d = finite.Draw(rt, "d")
+			}
+			return c
+		}), 1, 150)
+		t.Run(tick.String(), func(t *testing.T) {
+			rapid.Check(t, func(rt *rapid.T) {
+				calls := calls.Draw(rt, "calls")
+				model := wheelList{tick: tick}
+				for i, got := range wheelDoes(t, tick, timers, calls) {
+					if want := model.do(calls[i]); !reflect.DeepEqual(got, want) {
+						rt.Logf("after %v: got %+v, want %+v", calls[i], got, want)
+						rt.Fatal("the wheel and the list disagree")
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestEveryOrderOfCallsEndsEachArmingOnce tries all sequences of four calls on
+// an armed timer.
+func TestEveryOrderOfCallsEndsEachArmingOnce(t *testing.T) {
+	const tick = 10 * time.Millisecond
+	choices := []wheelCall{
+		{name: "Stop"},
+		{name: "Reset"},
+		{name: "Reset", d: tick / 2},
+		{name: "Reset", d: 2*tick + 1},
+		{name: "Extend", d: 2 * tick},
+		{name: "Sleep", d: tick},
+		{name: "Close"},
+	}
+	const length = 4
+	calls := make([]wheelCall, length+2)
+	calls[0] = wheelCall{name: "Reset", d: tick + 1}
+	calls[length+1] = wheelCall{name: "Sleep", d: time.Hour}
+	for n := range int(math.Pow(float64(len(choices)), length)) {
+		for i := range length {
+			calls[1+i] = choices[n%len(choices)]
+			n /= len(choices)
+		}
+		model := wheelList{tick: tick}
+		armed, ended, pending, closed := 0, 0, 0, false
+		for i, got := range wheelDoes(t, tick, 1, calls) {
+			require.Equal(t, model.do(calls[i]), got, "call %d of %v", i, calls)
+			switch name := calls[i].name; {
+			case name == "Reset" && !closed:
+				armed++
+			case name == "Close" && !closed:
+				closed = true
+				ended += pending
+			}
+			if got.reported && calls[i].name != "Extend" {
+				ended++
+			}
+			ended += len(got.ran)
+			pending = got.pending
+			require.Equal(t, armed, ended+pending, "call %d of %v", i, calls)
+		}
+	}
+}
