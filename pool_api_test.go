@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"sync/atomic"
 	"testing"
@@ -313,4 +314,13 @@ func TestWithoutOnPanicAPanicGoesOnAndTheBooksBalance(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestAnIDThatDoesNotEqualItselfIsRefused(t *testing.T) {
+	p, err := pool.New(pool.Config[float64, io.Closer]{})
+	require.NoError(t, err)
+	_, err = p.Register(math.NaN(), new(poolConn))
+	require.ErrorIs(t, err, pool.ErrBadID)
+	require.Zero(t, p.Len())
+	require.NoError(t, p.Shutdown(t.Context()))
 }

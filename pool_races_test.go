@@ -173,6 +173,26 @@ func TestASessionUnpinnedAsItsTimerFiresGetsAWholeIdleTimeout(t *testing.T) {
 	}
 }
 
+func TestASessionClosedAsItsTimerFiresLeavesNoTimer(t *testing.T) {
+	poolBubble(t, func(t *testing.T) {
+		const sessions, idle = 2000, 10 * poolTick
+		w := poolWheel(t)
+		p := poolNew(t, poolConfig{Wheel: w, IdleTimeout: idle})
+		for id := range sessions {
+			s := poolRegister(t, p, id)
+			s.Pin() // so that the firing would arm it again
+			go func() {
+				time.Sleep(idle)
+				s.Close("Bye")
+			}()
+		}
+		time.Sleep(idle + poolTick)
+		synctest.Wait()
+		require.Zero(t, p.Len())
+		require.Zero(t, w.Len())
+	})
+}
+
 func TestMaxSessionsIsExact(t *testing.T) {
 	const limit, workers = 3, 6
 	p := poolNew(t, poolConfig{MaxSessions: limit})

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -217,6 +218,33 @@ func TestASplitThatSkipsDoesNotDelayTheFrameBehind(t *testing.T) {
 		require.Equal(t, "hello", tcpNext(t, e.messages))
 		tcpWrite(t, c, ".world\n")
 		require.Equal(t, "world", tcpNext(t, e.messages))
+	})
+}
+
+func TestASkippedFrameEndsItsFrameTimeout(t *testing.T) {
+	comments := func(data []byte, atEOF bool) (int, []byte, error) {
+		n, token, err := bufio.ScanLines(data, atEOF)
+		if bytes.HasPrefix(token, []byte("#")) {
+			token = nil
+		}
+		return n, token, err
+	}
+	synctest.Test(t, func(t *testing.T) {
+		srv := &tcp.Server{Split: comments, FrameTimeout: 10 * time.Second}
+		e := tcpWatch(srv)
+		c := tcpPiped(t, srv)()
+		tcpWrite(t, c, "# skip")
+		time.Sleep(8 * time.Second)
+		tcpWrite(t, c, " this\nbeg")
+		time.Sleep(8 * time.Second)
+		tcpWrite(t, c, "in\n# and")
+		require.Equal(t, "begin", tcpNext(t, e.messages))
+		time.Sleep(time.Second)
+		tcpWrite(t, c, " this\n")
+		time.Sleep(time.Minute)
+		tcpWrite(t, c, "end\n")
+		require.Equal(t, "end", tcpNext(t, e.messages))
+		require.Empty(t, e.closed)
 	})
 }
 

@@ -121,6 +121,32 @@ func TestShutdownClosesWhatIsLeftWhenItsContextEnds(t *testing.T) {
 	require.Empty(t, began, "what was read and not begun is dropped")
 }
 
+func TestAConnectionWhoseCloseBlocksHoldsUpNothingButItself(t *testing.T) {
+	srv := &tcp.Server{}
+	e := tcpWatch(srv)
+	l := &tcpPipes{make(chan net.Conn), make(chan struct{})}
+	gate := make(chan struct{})
+	tcpServe(t, srv, l)
+	t.Cleanup(func() { close(gate) })
+	for i := range 10 {
+		mine, theirs := net.Pipe()
+		t.Cleanup(func() { _ = mine.Close() })
+		if i%5 == 0 {
+			theirs = tcpLateClose{theirs, gate}
+		}
+		l.conns <- theirs
+		tcpNext(t, e.opened)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	down := tcpShutdown(ctx, srv)
+	for range 8 {
+		require.Equal(t, pool.Shutdown, tcpNext(t, e.closed))
+	}
+	require.Empty(t, down)
+	cancel()
+	require.ErrorIs(t, tcpNext(t, down), context.Canceled)
+}
+
 func TestCloseWaitsForNoCallback(t *testing.T) {
 	srv, began, letGo := tcpBlocking()
 	t.Cleanup(letGo)

@@ -278,6 +278,8 @@ func TestTheZeroTimersMethodsPanic(t *testing.T) {
 		"Extend":   func(timer *wheel.Timer) { timer.Extend(time.Second) },
 		"Extend-1": func(timer *wheel.Timer) { timer.Extend(-1) },
 		"ExtendTo": func(timer *wheel.Timer) { timer.ExtendTo(time.Second) },
+		"ResetTo":  func(timer *wheel.Timer) { timer.ResetTo(time.Second) },
+		"Due":      func(timer *wheel.Timer) { timer.Due() },
 		"Stop":     func(timer *wheel.Timer) { timer.Stop() },
 		"Deadline": func(timer *wheel.Timer) { timer.Deadline() },
 	} {
@@ -362,4 +364,24 @@ func TestDeadlineCarriesAMonotonicReading(t *testing.T) {
 	at, ok := w.AfterFunc(time.Hour, func() {}).Deadline()
 	require.True(t, ok)
 	require.Contains(t, at.String(), " m=")
+}
+
+func TestDueTellsACallbackWhatItRunsFor(t *testing.T) {
+	onFakeTime(t, wheel.Config{}, func(t *testing.T, w *wheel.Wheel) {
+		var timer wheel.Timer
+		due := make(chan time.Duration)
+		timer.Init(w, func() {
+			at, pending := timer.Due()
+			if pending {
+				at = -1
+			}
+			due <- at
+		})
+		timer.ResetTo(time.Hour)
+		timer.ExtendTo(2*time.Hour + 3)
+		require.Equal(t, 2*time.Hour+3, <-due)
+		timer.ResetTo(5 * time.Second) // which is past
+		require.Equal(t, 5*time.Second, <-due)
+		require.Equal(t, 2*time.Hour+10*time.Millisecond, w.Elapsed())
+	})
 }

@@ -49,7 +49,7 @@ func TestAHundredThousandTimersFireEachInItsWindow(t *testing.T) {
 // that arming meets the driver at each point of its round; what it overlooked
 // then would be late, or never come.
 func TestATimerReArmsItselfFromItsCallback(t *testing.T) {
-	const chains, rounds = 200, 200
+	const chains, rounds = 100, 150
 	for _, tick := range []time.Duration{time.Millisecond, 10 * time.Millisecond} {
 		onFakeTime(t, wheel.Config{Tick: tick}, func(t *testing.T, w *wheel.Wheel) {
 			var wrong, runs atomic.Int64
@@ -90,7 +90,7 @@ func TestAnArmingIsNotOverlookedWhileTheDriverLooks(t *testing.T) {
 	const tick = 10 * time.Millisecond
 	rng := rand.New(rand.NewPCG(5, 6))
 	onFakeTime(t, wheel.Config{Tick: tick}, func(t *testing.T, w *wheel.Wheel) {
-		for range 3000 {
+		for range 1200 {
 			start := w.Elapsed()
 			fs := make([]wheelFiring, 2+rng.IntN(6))
 			timers := make([]wheel.Timer, len(fs))
@@ -117,7 +117,7 @@ func TestAnArmingIsNotOverlookedWhileTheDriverLooks(t *testing.T) {
 // TestLenIsExactWhenTimersAreStoppedInTheTickThatFires is Netty's: each callback
 // stops the next timer of the same tick.
 func TestLenIsExactWhenTimersAreStoppedInTheTickThatFires(t *testing.T) {
-	const n = 20_000 // far more than are taken under the lock at a time
+	const n = 10_000 // far more than are taken under the lock at a time
 	onFakeTime(t, wheel.Config{}, func(t *testing.T, w *wheel.Wheel) {
 		timers := make([]wheel.Timer, n)
 		runs, stops := make([]atomic.Int64, n), make([]atomic.Int64, n)
@@ -231,7 +231,7 @@ func TestResetAndStopReportAsGosTimersDo(t *testing.T) {
 
 // TestEachDelayOfTheFirstSecondFiresOnItsTick is tokio's.
 func TestEachDelayOfTheFirstSecondFiresOnItsTick(t *testing.T) {
-	for _, phase := range []time.Duration{0, 17, 63, 64, 4095} {
+	for _, phase := range []time.Duration{0, 17, 4095} {
 		onFakeTime(t, wheel.Config{Tick: time.Millisecond}, func(t *testing.T, w *wheel.Wheel) {
 			time.Sleep(phase * time.Millisecond)
 			var alone wheelFiring

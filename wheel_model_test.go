@@ -19,7 +19,7 @@ import (
 
 // call is one call of a sequence, with a duration where it takes one.
 type wheelCall struct {
-	name  string // "Reset", "Extend", "Stop", "Sleep", "Close"
+	name  string // "Reset", "ResetTo", "Extend", "Stop", "Sleep", "Close"
 	timer int
 	d     time.Duration
 }
@@ -32,12 +32,13 @@ type wheelRun struct {
 	at    time.Duration
 }
 
-// after is what can be seen after a call.
+// wheelAfter is what can be seen after a call.
 type wheelSeen struct {
 	reported bool
 	pending  int           // Len
-	due      time.Duration // of the call's timer; 0: not pending
-	ran      []wheelRun    // since the call before, in order
+	due      time.Duration // of the call's timer: what it waits for, or fired for
+	waits    bool
+	ran      []wheelRun // since the call before, in order
 }
 
 // wheelList is the model: timers in the order of their deadlines.
@@ -45,6 +46,7 @@ type wheelList struct {
 	tick, now time.Duration
 	pending   []wheelRun // at is the deadline
 	ran       []wheelRun
+	due       map[int]time.Duration // of the pending and the fired
 	closed    bool
 }
 
@@ -58,11 +60,12 @@ func (l *wheelList) firesAt(due time.Duration) time.Duration {
 	return (due + l.tick - 1) / l.tick * l.tick
 }
 
-func (l *wheelList) from(d time.Duration) time.Duration {
-	if d > wheelForever-l.now {
+// wheelAfter is now + d, at most wheelForever.
+func wheelAfter(now, d time.Duration) time.Duration {
+	if d > wheelForever-now {
 		return wheelForever
 	}
-	return l.now + d
+	return now + d
 }
 
 func (l *wheelList) find(timer int) int {
@@ -76,42 +79,50 @@ func (l *wheelList) do(c wheelCall) wheelSeen {
 	case "Stop":
 		if was {
 			l.pending = slices.Delete(l.pending, i, i+1)
+			delete(l.due, c.timer)
 		}
-	case "Reset":
+	case "Reset", "ResetTo":
 		if was {
 			l.pending = slices.Delete(l.pending, i, i+1)
 		}
 		switch {
 		case l.closed:
 		case c.d <= 0:
+			l.due[c.timer] = l.now + c.d
 			l.ran = append(l.ran, wheelRun{c.timer, l.now})
 		default:
-			l.pending = append(l.pending, wheelRun{c.timer, l.from(c.d)})
+			l.pending = append(l.pending, wheelRun{c.timer, wheelAfter(l.now, c.d)})
 		}
 	case "Extend":
 		if was && c.d > 0 {
-			l.pending[i].at = max(l.pending[i].at, l.from(c.d))
+			l.pending[i].at = max(l.pending[i].at, wheelAfter(l.now, c.d))
 		}
 	case "Sleep":
 		l.now += c.d
 	case "Close":
+		for _, r := range l.pending {
+			delete(l.due, r.timer)
+		}
 		l.closed, l.pending = true, nil
 	}
 	slices.SortFunc(l.pending, func(a, b wheelRun) int { return cmp.Compare(a.at, b.at) })
+	for _, r := range l.pending {
+		l.due[r.timer] = r.at
+	}
 	for len(l.pending) > 0 && l.firesAt(l.pending[0].at) <= l.now {
 		l.ran = append(l.ran, wheelRun{l.pending[0].timer, l.firesAt(l.pending[0].at)})
 		l.pending = l.pending[1:]
 	}
-	a := wheelSeen{reported: was, pending: len(l.pending), ran: inOrder(l.ran)}
-	if i := l.find(c.timer); i >= 0 {
-		a.due = l.pending[i].at
+	a := wheelSeen{reported: was, pending: len(l.pending), due: l.due[c.timer], waits: l.find(c.timer) >= 0, ran: wheelInOrder(l.ran)}
+	if a.due <= 1 { // a time before the wheel's own is reported as its beginning
+		a.due = 0
 	}
 	l.ran = nil
 	return a
 }
 
-// inOrder sorts what ran at one time by timer: the wheel promises no order.
-func inOrder(ran []wheelRun) []wheelRun {
+// wheelInOrder sorts what ran at one time by timer: the wheel promises no order.
+func wheelInOrder(ran []wheelRun) []wheelRun {
 	slices.SortFunc(ran, func(a, b wheelRun) int {
 		return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.timer, b.timer))
 	})
@@ -122,7 +133,6 @@ func inOrder(ran []wheelRun) []wheelRun {
 func wheelDoes(t *testing.T, tick time.Duration, timers int, calls []wheelCall) (seen []wheelSeen) {
 	synctest.Test(t, func(t *testing.T) {
 		w := startWheel(t, wheel.Config{Tick: tick})
-		start := time.Now()
 		var mu sync.Mutex
 		var ran []wheelRun
 		ts := make([]wheel.Timer, timers)
@@ -130,7 +140,7 @@ func wheelDoes(t *testing.T, tick time.Duration, timers int, calls []wheelCall) 
 			ts[i].Init(w, func() {
 				mu.Lock()
 				defer mu.Unlock()
-				ran = append(ran, wheelRun{i, time.Since(start)})
+				ran = append(ran, wheelRun{i, w.Elapsed()})
 			})
 		}
 		for _, c := range calls {
@@ -140,6 +150,8 @@ func wheelDoes(t *testing.T, tick time.Duration, timers int, calls []wheelCall) 
 				a.reported = ts[c.timer].Stop()
 			case "Reset":
 				a.reported = ts[c.timer].Reset(c.d)
+			case "ResetTo":
+				a.reported = ts[c.timer].ResetTo(wheelAfter(w.Elapsed(), c.d))
 			case "Extend":
 				a.reported = ts[c.timer].Extend(c.d)
 			case "Sleep":
@@ -149,11 +161,11 @@ func wheelDoes(t *testing.T, tick time.Duration, timers int, calls []wheelCall) 
 			}
 			synctest.Wait()
 			a.pending = w.Len()
-			if at, ok := ts[c.timer].Deadline(); ok {
-				a.due = at.Sub(start)
+			if a.due, a.waits = ts[c.timer].Due(); a.due <= 1 {
+				a.due = 0
 			}
 			mu.Lock()
-			a.ran, ran = inOrder(ran), nil
+			a.ran, ran = wheelInOrder(ran), nil
 			mu.Unlock()
 			seen = append(seen, a)
 		}
@@ -177,9 +189,9 @@ func TestAWheelDoesWhatASortedListDoes(t *testing.T) {
 		extreme := rapid.SampledFrom([]time.Duration{0, -1, math.MinInt64, wheelForever, wheelForever - 1, wheelForever / 4})
 		calls := rapid.SliceOfN(rapid.Custom(func(rt *rapid.T) wheelCall {
 			c := wheelCall{timer: rapid.IntRange(0, timers-1).Draw(rt, "timer")}
-			c.name = rapid.SampledFrom([]string{"Reset", "Extend", "Stop", "Sleep", "Reset", "Extend", "Sleep"}).Draw(rt, "name")
+			c.name = rapid.SampledFrom([]string{"Reset", "Extend", "Stop", "Sleep", "ResetTo", "Extend", "Sleep"}).Draw(rt, "name")
 			switch c.name {
-			case "Reset", "Extend":
+			case "Reset", "ResetTo", "Extend":
 				c.d = rapid.OneOf(finite, finite, finite, extreme).Draw(rt, "d")
 			case "Sleep":
 				c.d = finite.Draw(rt, "d")
@@ -189,7 +201,7 @@ func TestAWheelDoesWhatASortedListDoes(t *testing.T) {
 		t.Run(tick.String(), func(t *testing.T) {
 			rapid.Check(t, func(rt *rapid.T) {
 				calls := calls.Draw(rt, "calls")
-				model := wheelList{tick: tick}
+				model := wheelList{tick: tick, due: map[int]time.Duration{}}
 				for i, got := range wheelDoes(t, tick, timers, calls) {
 					if want := model.do(calls[i]); !reflect.DeepEqual(got, want) {
 						rt.Logf("after %v: got %+v, want %+v", calls[i], got, want)
@@ -223,7 +235,7 @@ func TestEveryOrderOfCallsEndsEachArmingOnce(t *testing.T) {
 			calls[1+i] = choices[n%len(choices)]
 			n /= len(choices)
 		}
-		model := wheelList{tick: tick}
+		model := wheelList{tick: tick, due: map[int]time.Duration{}}
 		armed, ended, pending, closed := 0, 0, 0, false
 		for i, got := range wheelDoes(t, tick, 1, calls) {
 			require.Equal(t, model.do(calls[i]), got, "call %d of %v", i, calls)

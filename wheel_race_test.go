@@ -17,7 +17,7 @@ import (
 // in which two goroutines decide about one timer. They ask for no punctuality.
 
 const (
-	wheelRaceFor  = 700 * time.Millisecond
+	wheelRaceFor  = 500 * time.Millisecond
 	wheelPatience = 30 * time.Second
 )
 
@@ -309,6 +309,35 @@ func TestCloseDropsWhatTheDriverHasTaken(t *testing.T) {
 		})
 		require.LessOrEqual(t, late.Load(), int64(1))
 	}
+}
+
+// TestCallbacksThatWaitForOneAnotherAllRun has each callback of a round wait
+// until all have started. They come from the driver and from several goroutines,
+// at one instant of fake time.
+func TestCallbacksThatWaitForOneAnotherAllRun(t *testing.T) {
+	const at, once = 3, 3 // due at a tick, and at once
+	onFakeTime(t, wheel.Config{MaxCallbacks: at + once}, func(t *testing.T, w *wheel.Wheel) {
+		for round := range 1500 {
+			var met sync.WaitGroup
+			var started atomic.Int64
+			met.Add(at + once)
+			meet := func() { started.Add(1); met.Done(); met.Wait() }
+			for range at {
+				w.AfterFunc(10*time.Millisecond, meet)
+			}
+			for range once {
+				go func() {
+					time.Sleep(10 * time.Millisecond)
+					w.AfterFunc(0, meet)
+				}()
+			}
+			wheelSleep(10 * time.Millisecond)
+			if n := started.Load(); n != at+once {
+				met.Add(int(n) - at - once) // lets them go
+				t.Fatalf("round %d: %d callbacks started", round, n)
+			}
+		}
+	})
 }
 
 // TestTimersArmedFromManyGoroutinesAllFireAndNoneEarly measures as the caller

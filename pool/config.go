@@ -28,6 +28,7 @@ var (
 	ErrFull        = errors.New("pool: as many sessions as Config.MaxSessions allows are registered")
 	ErrPoolClosed  = errors.New("pool: the pool is shut down")
 	ErrNilConn     = errors.New("pool: the connection is nil")
+	ErrBadID       = errors.New("pool: the ID does not equal itself, as NaN does not, and could not be found again")
 )
 
 // Duplicate says what Register does when the ID is taken.

@@ -20,6 +20,11 @@
 // starts, and when OnNewSessionRegister has not returned yet, OnSessionClosed
 // waits for it and runs on the goroutine of Register.
 //
+// A close that blocks, in the connection's Close or in OnSessionClosed, delays
+// no other session, until as many block as the wheel's MaxCallbacks allows, 256
+// by default: then sessions that time out wait for a place, open meanwhile, and
+// a Touch still keeps them.
+//
 // # Frozen processes
 //
 // When the process stood still (stopped, swapped out, migrated), its peers may

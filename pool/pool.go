@@ -82,8 +82,8 @@ func (p *Pool[K, C]) shard(id K) *shard[K, C] {
 // calls OnNewSessionRegister before it returns. The session's idle timeout and
 // lifetime begin. It may be closed already when Register returns.
 //
-// The error is one of ErrNilConn, ErrDuplicateID, ErrFull and ErrPoolClosed;
-// then nothing was registered, no callback is called, and the connection is
+// The error is one of ErrNilConn, ErrBadID, ErrDuplicateID, ErrFull and
+// ErrPoolClosed; then nothing was registered, no callback is called, and the connection is
 // still the caller's to close. With Replace, the old session is out of the pool
 // and has its reason when Register returns; its connection is closed
 // meanwhile, on another goroutine. It makes room for the new one even when the
@@ -91,6 +91,9 @@ func (p *Pool[K, C]) shard(id K) *shard[K, C] {
 func (p *Pool[K, C]) Register(id K, conn C) (*Session[K, C], error) {
 	if p.nilable && isNil(conn) {
 		return nil, ErrNilConn
+	}
+	if id != id {
+		return nil, ErrBadID
 	}
 	now := p.wheel.Elapsed()
 	s := &Session[K, C]{

@@ -85,7 +85,9 @@ func (s *Session[K, C]) Touch() bool {
 	if !s.timer.ExtendTo(s.deadline(now, idle)) || s.idle.Load() != idle {
 		return s.rearm(now)
 	}
-	s.active.Store(int64(now))
+	if s.active.Load() < int64(now) { // else a later Touch was quicker
+		s.active.Store(int64(now))
+	}
 	return true
 }
 

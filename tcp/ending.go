@@ -94,25 +94,24 @@ func (t *transport) Close() error {
 	return closeConn(s.conn, before != phaseOpening && hasFarewell(s.ps.Reason()))
 }
 
-// drain closes a session for Shutdown: at once if it waits, and when it has
-// handed on what it has read if it is busy.
-func (s *Session) drain(ps *pool.Session[int64, *transport]) {
+// drain tells a session that is busy to close with Shutdown when it has handed
+// on what it has read. It reports true for one that waits, which is the caller's
+// to close.
+func (s *Session) drain() (waits bool) {
 	for {
 		switch s.phase.Load() {
 		case phaseBusy:
 			if s.phase.CompareAndSwap(phaseBusy, phaseDraining) {
-				return
+				return false
 			}
 		case phaseIdle:
-			if s.phase.CompareAndSwap(phaseIdle, phaseOver) {
-				ps.Close(pool.Shutdown)
-				return
+			if s.phase.CompareAndSwap(phaseIdle, phaseOver) { // what it reads from now on is dropped
+				return true
 			}
 		case phaseOpening:
-			ps.Close(pool.Shutdown)
-			return
+			return true
 		default:
-			return
+			return false
 		}
 	}
 }

@@ -135,8 +135,8 @@ func (s *Session) open() bool {
 	}
 	// Shutdown marks the server closing before it looks at the sessions: either
 	// it sees this one idle, or this sees the mark.
-	if s.server.closing.Load() {
-		s.drain(s.ps)
+	if s.server.closing.Load() && s.drain() {
+		s.ps.Close(pool.Shutdown)
 		return false
 	}
 	return true

@@ -3,6 +3,10 @@ package tcp
 import (
 	"context"
 	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/sessionwheel/sessionwheel/pool"
 )
 
 // Shutdown ends the server: it closes the listeners, then drains the sessions.
@@ -22,16 +26,42 @@ func (srv *Server) Shutdown(ctx context.Context) error {
 	if p == nil {
 		return nil
 	}
-	for _, ps := range p.All() {
-		(*Session)(ps.Conn()).drain(ps)
-	}
+	closers := drainAll(p)
 	select {
 	case <-srv.drained:
+		closers.Wait() // each has closed its connections: that is what the sessions waited for
 		return p.Shutdown(ctx)
 	case <-ctx.Done():
 	}
 	_ = p.Shutdown(ctx) // closes what is left; that it does not wait is told below
 	return fmt.Errorf("tcp: Shutdown: %d sessions had not ended: %w", srv.running(), ctx.Err())
+}
+
+// closeAtOnce bounds the goroutines that Shutdown closes connections on.
+const closeAtOnce = 64
+
+// drainAll drains all sessions. Those to close are closed on goroutines, so that
+// a connection whose Close blocks holds up itself alone; they end when all is
+// closed, and the caller waits for them.
+func drainAll(p *sessions) *sync.WaitGroup {
+	var waiting []*pool.Session[int64, *transport]
+	for _, ps := range p.All() {
+		if (*Session)(ps.Conn()).drain() {
+			waiting = append(waiting, ps)
+		}
+	}
+	var (
+		closers sync.WaitGroup
+		claimed atomic.Int64
+	)
+	for range min(len(waiting), closeAtOnce) {
+		closers.Go(func() {
+			for i := claimed.Add(1) - 1; i < int64(len(waiting)); i = claimed.Add(1) - 1 {
+				waiting[i].Close(pool.Shutdown)
+			}
+		})
+	}
+	return &closers
 }
 
 // Close ends the server at once: it closes the listeners and all sessions, with

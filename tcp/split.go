@@ -47,6 +47,7 @@ func (s *Session) next() ([]byte, *fault) {
 		}
 		b.start += advance
 		if token == nil && advance > 0 {
+			s.disarmFrame() // what was skipped is over, and what follows has its own time
 			continue
 		}
 		if token == nil {
