@@ -221,7 +221,7 @@ func TestLenIsTheNumberOfPendingTimers(t *testing.T) {
 // wheelHolder is what a timer's callback keeps in memory.
 type wheelHolder struct {
 	timer wheel.Timer
-	data  [1 << 10]byte
+	_     [1 << 10]byte
 	calls atomic.Int64
 }
 

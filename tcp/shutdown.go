@@ -33,8 +33,9 @@ func (srv *Server) Shutdown(ctx context.Context) error {
 		return p.Shutdown(ctx)
 	case <-ctx.Done():
 	}
+	left := srv.running()
 	_ = p.Shutdown(ctx) // closes what is left; that it does not wait is told below
-	return fmt.Errorf("tcp: Shutdown: %d sessions had not ended: %w", srv.running(), ctx.Err())
+	return fmt.Errorf("tcp: Shutdown: %d sessions had not ended: %w", left, ctx.Err())
 }
 
 // closeAtOnce bounds the goroutines that Shutdown closes connections on.

@@ -12,8 +12,8 @@ const maxEmpties = 100
 
 // Why Split is at fault.
 var (
-	errAdvance    = errors.New("Split advanced by a negative count or beyond its input")
-	errNoProgress = errors.New("Split gives token after token without advancing")
+	errAdvance    = errors.New("tcp: Split advanced by a negative count or beyond its input")
+	errNoProgress = errors.New("tcp: Split gives token after token without advancing")
 )
 
 // next cuts the next frame off the buffer. It returns a token, which is not
