@@ -14,7 +14,8 @@
 //
 // Imports run one way, wheel <- pool <- tcp, and reach github.com/RussellLuo/timingwheel
 // and the standard library, nothing else. What needs more is a module of its own
-// beneath this one: cmd/sessionwheel is the program.
+// beneath this one: cmd/sessionwheel is the program, bench compares with others,
+// tools pins the linters.
 //
 // The contracts of all three packages are tested here, from outside.
 package sessionwheel

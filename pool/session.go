@@ -12,12 +12,14 @@ import (
 // Session is a connection in a pool. It is made by [Pool.Register]. All its
 // methods may be called from any goroutine, callbacks included.
 type Session[K comparable, C io.Closer] struct {
-	// The timer is pending while the session is open, save for the moment
-	// between its firing and the decision of expire.
-	timer  wheel.Timer
+	// What Touch needs stands together, so that it rarely spans two cache lines.
 	pool   *Pool[K, C]
 	active atomic.Int64 // the wheel's time of the last activity
 	idle   atomic.Int64 // the idle timeout, or never; changes under mu
+
+	// The timer, whose deadline is its first field, is pending while the session
+	// is open, save for the moment between its firing and the decision of expire.
+	timer wheel.Timer
 
 	// Immutable.
 	registered time.Duration // the wheel's time

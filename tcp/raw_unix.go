@@ -63,10 +63,11 @@ func (s *Session) tryRead(fd uintptr) bool {
 	}
 	for {
 		n, err := syscall.Read(int(fd), b.data[b.end:])
-		switch err {
-		case nil:
+		if err == nil {
 			s.got = n
 			return true
+		}
+		switch errno := errnoOf(err); errno {
 		case syscall.EINTR:
 		case syscall.EAGAIN:
 			if b.empty() {
@@ -76,7 +77,7 @@ func (s *Session) tryRead(fd uintptr) bool {
 			s.got = wouldWait // before the rest of a frame is waited for, its deadline is set
 			return !s.armed && s.server.frameTimeout > 0
 		default:
-			s.got = -int(errnoOf(err))
+			s.got = -int(errno)
 			return true
 		}
 	}
@@ -95,12 +96,12 @@ func errnoOf(err error) syscall.Errno {
 func (w *rawWrite) try(fd uintptr) bool {
 	for len(w.p) > w.n {
 		n, err := syscall.Write(int(fd), w.p[w.n:])
-		switch err {
-		case nil:
+		if err == nil {
 			w.n += n
-		case syscall.EINTR:
-		default:
-			w.err = errnoOf(err)
+			continue
+		}
+		if errno := errnoOf(err); errno != syscall.EINTR {
+			w.err = errno
 			return true
 		}
 	}
