@@ -1,0 +1,81 @@
+package servers
+
+import (
+	"bufio"
+	"net"
+	"sync"
+	"time"
+)
+
+func deadlineImpl() Impl {
+	return Impl{
+		Name:    "net+deadline",
+		How:     "a goroutine for each connection, bufio.Scanner with tcp.ScanFrames; SetReadDeadline before each read",
+		Timeout: "the read deadline",
+		Start:   func() (string, func(), error) { return startNet(true) },
+	}
+}
+
+func scannerImpl() Impl {
+	return Impl{
+		Name:    "net",
+		How:     "a goroutine for each connection, bufio.Scanner with tcp.ScanFrames: the floor of what takes no care",
+		Timeout: "none: it never sets a deadline",
+		Start:   func() (string, func(), error) { return startNet(false) },
+	}
+}
+
+// deadlineReader sets a deadline before each read.
+type deadlineReader struct{ net.Conn }
+
+func (c deadlineReader) Read(p []byte) (int, error) {
+	if err := c.SetReadDeadline(time.Now().Add(idleTimeout)); err != nil {
+		return 0, err
+	}
+	return c.Conn.Read(p)
+}
+
+func startNet(deadline bool) (string, func(), error) {
+	l, err := listen()
+	if err != nil {
+		return "", nil, err
+	}
+	var all sync.WaitGroup
+	var conns sync.Map // to close them at stop
+	all.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			conns.Store(c, nil)
+			all.Go(func() {
+				defer conns.Delete(c)
+				defer c.Close()
+				echo(c, deadline)
+			})
+		}
+	})
+	return l.Addr().String(), func() {
+		_ = l.Close()
+		conns.Range(func(c, _ any) bool {
+			_ = c.(net.Conn).Close()
+			return true
+		})
+		all.Wait()
+	}, nil
+}
+
+func echo(c net.Conn, deadline bool) {
+	sc := bufio.NewScanner(c)
+	if deadline {
+		sc = bufio.NewScanner(deadlineReader{c})
+	}
+	sc.Split(scanWhole)
+	sc.Buffer(nil, maxFrame+1)
+	for sc.Scan() {
+		if _, err := c.Write(sc.Bytes()); err != nil {
+			return
+		}
+	}
+}

@@ -1,0 +1,96 @@
+package servers
+
+import (
+	"bytes"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sessionwheel/sessionwheel/tcp"
+)
+
+func TestEveryServerEchoesFrames(t *testing.T) {
+	for _, impl := range All() {
+		t.Run("server="+impl.Name, func(t *testing.T) {
+			addr, stop, err := impl.Start()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer stop()
+			c, err := net.Dial("tcp", addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			if err := c.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+				t.Fatal(err)
+			}
+			var sent []byte
+			for _, n := range []int{0, 1, 64, 3000, 40_000} {
+				if sent, err = tcp.AppendFrame(sent, bytes.Repeat([]byte("x"), n)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			go func() { // in pieces that cut frames and headers
+				for p := sent; len(p) > 0; {
+					n := min(len(p), 1021)
+					if _, err := c.Write(p[:n]); err != nil {
+						t.Error(err)
+						return
+					}
+					p = p[n:]
+					time.Sleep(time.Millisecond)
+				}
+			}()
+			got := make([]byte, len(sent))
+			if n, err := io.ReadFull(c, got); err != nil {
+				t.Fatalf("%d of %d bytes came back: %v", n, len(sent), err)
+			}
+			if !bytes.Equal(got, sent) {
+				t.Error("what came back is not what was sent")
+			}
+		})
+	}
+}
+
+func TestLinkingTheServersPrintsNothing(t *testing.T) {
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var errs strings.Builder
+	cmd := exec.Command(exe, "-test.list=^$")
+	cmd.Stderr = &errs
+	if err := cmd.Run(); err != nil || errs.Len() > 0 {
+		t.Errorf("%v: %s", err, errs.String())
+	}
+	if os.Stderr.Name() != "/dev/stderr" {
+		t.Errorf("the standard error is %s", os.Stderr.Name())
+	}
+}
+
+func TestWholeFramesAreCutOff(t *testing.T) {
+	frame, _ := tcp.AppendFrame(nil, []byte("hello"))
+	for _, tt := range []struct {
+		name string
+		data []byte
+		n    int
+		ok   bool
+	}{
+		{"nothing", nil, 0, true},
+		{"a header's part", frame[:3], 0, true},
+		{"a frame's part", frame[:8], 0, true},
+		{"a frame", frame, len(frame), true},
+		{"one and a part", append(bytes.Clone(frame), frame[:5]...), len(frame), true},
+		{"two", append(bytes.Clone(frame), frame...), 2 * len(frame), true},
+		{"a wrong marker", []byte("hello"), 0, false},
+	} {
+		if n, ok := whole(tt.data); n != tt.n || ok != tt.ok {
+			t.Errorf("%s: %d, %v; want %d, %v", tt.name, n, ok, tt.n, tt.ok)
+		}
+	}
+}

@@ -1,0 +1,61 @@
+package timers
+
+import (
+	"context"
+	"time"
+
+	"github.com/jellydator/ttlcache/v3"
+)
+
+type ttlcacheSessions struct {
+	cache *ttlcache.Cache[int64, *Conn]
+	done  chan struct{}
+}
+
+func ttlcacheImpl() Impl {
+	return Impl{
+		Name:   "ttlcache",
+		Module: "github.com/jellydator/ttlcache/v3 v3.4.1",
+		How:    "a cache of connections WithTTL; Touch by ID at activity; OnEviction tells of the expiry",
+		Not:    map[string]string{ArmStop: "a cache has no timers of its own to use"},
+		New: func(c Config) (Sessions, error) {
+			s := &ttlcacheSessions{
+				cache: ttlcache.New(ttlcache.WithTTL[int64, *Conn](c.Idle)),
+				done:  make(chan struct{}),
+			}
+			s.cache.OnEviction(func(_ context.Context, r ttlcache.EvictionReason, item *ttlcache.Item[int64, *Conn]) {
+				_ = item.Value().Close()
+				if r == ttlcache.EvictionReasonExpired {
+					c.expired(item.Key())
+				}
+			})
+			go func() { // ends with Stop, which waits for it
+				defer close(s.done)
+				s.cache.Start()
+			}()
+			return s, nil
+		},
+	}
+}
+
+func (s *ttlcacheSessions) Register(id int64, idle time.Duration) { s.cache.Set(id, theConn, idle) }
+
+func (s *ttlcacheSessions) Touch(id int64) { s.cache.Touch(id) }
+
+func (s *ttlcacheSessions) RegisterClose(id int64) {
+	s.cache.Set(id, theConn, ttlcache.DefaultTTL)
+	s.cache.Delete(id)
+}
+
+// Stop asks again and again, since the cache ignores a Stop that comes before
+// its Start has begun.
+func (s *ttlcacheSessions) Stop() {
+	for {
+		s.cache.Stop()
+		select {
+		case <-s.done:
+			return
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
