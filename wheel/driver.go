@@ -23,6 +23,10 @@ const (
 	// for the wheel to call it a stall.
 	stallAfter = 100 * time.Millisecond
 
+	// mergeWithin is long enough for everything that came due in a stall to be
+	// looked at before another one hides it.
+	mergeWithin = time.Second
+
 	// farewell is how long Close waits for the library.
 	farewell = time.Second
 
@@ -44,9 +48,10 @@ type driver struct {
 	// The goroutine's own.
 	timer   *time.Timer // the remainder, or the watchdog
 	due     []func()
-	early   int64 // the tick that the library has fired for, early
-	rescues int   // in a row
-	alone   bool  // the library was given up
+	seen    time.Duration // when the goroutine last noted that it runs
+	early   int64         // the tick that the library has fired for, early
+	rescues int           // in a row
+	alone   bool          // the library was given up
 
 	lastFired atomic.Int64 // the latest time that the library has fired for
 	rescued   atomic.Uint64
@@ -54,7 +59,8 @@ type driver struct {
 	stall     atomic.Pointer[stall]
 }
 
-// stall is a sleep that ended much later than meant: from when to when.
+// stall is a time in which the driver should have run and did not. Stalls less
+// than mergeWithin apart are one.
 type stall struct{ from, to time.Duration }
 
 // startDriver starts the driver's and the feeder's goroutines; stop ends both
@@ -115,7 +121,7 @@ func (d *driver) drive() {
 // takeDue hands on all callbacks that are due now, and reports when the next
 // slot comes up.
 func (d *driver) takeDue() int64 {
-	now := d.w.Elapsed()
+	now := d.runs(d.seen)
 	next := none
 	for i := range d.w.shards {
 		for more := true; more; {
@@ -125,6 +131,7 @@ func (d *driver) takeDue() int64 {
 			d.w.callbacks.submit(slices.Clone(due)...)
 			clear(due)
 			next = min(next, up)
+			d.runs(d.seen)
 		}
 	}
 	return next
@@ -136,16 +143,15 @@ func (d *driver) sleep(next int64) bool {
 	if next == none {
 		select {
 		case <-d.woken:
-			return true
 		case <-d.paced:
-			return true
 		case <-d.quit:
 			return false
 		}
+		d.seen = d.w.Elapsed()
+		return true
 	}
-	slept := d.w.Elapsed()
 	at := time.Duration(next) * d.w.tick
-	left := at - slept
+	left := at - d.runs(d.seen)
 	if left <= 0 {
 		select {
 		case <-d.quit:
@@ -175,10 +181,23 @@ func (d *driver) sleep(next int64) bool {
 	case <-d.quit:
 		return false
 	}
-	if now := d.w.Elapsed(); now-at > stallAfter {
-		d.stall.Store(&stall{slept, now})
-	}
+	d.runs(at)
 	return true
+}
+
+// runs notes that the driver runs, and a stall if it should have by a time long
+// past. It is called often enough for a long gap to be no work of its own.
+func (d *driver) runs(by time.Duration) (now time.Duration) {
+	now = d.w.Elapsed()
+	if now-by > stallAfter {
+		s := &stall{d.seen, now}
+		if last := d.stall.Load(); last != nil && s.from < last.to+mergeWithin {
+			s.from = last.from
+		}
+		d.stall.Store(s)
+	}
+	d.seen = now
+	return now
 }
 
 // rescue counts what the watchdog saved, and gives the library up when that

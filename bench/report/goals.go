@@ -70,6 +70,10 @@ type Verdict struct {
 	Figure   Figure `json:"figure"`  // of the size that does worst
 	Size     int    `json:"size"`
 
+	// Unclear says that some rounds reached the goal and some did not, so that
+	// the median decides little.
+	Unclear bool `json:"unclear"`
+
 	// Elsewhere says that the goal is for another size, which was not measured.
 	Elsewhere bool `json:"elsewhere"`
 }
@@ -122,6 +126,8 @@ func (g Goal) judge(rs Results) Verdict {
 	}
 	v.Elsewhere = v.Measured && g.Size > 0 && v.Size != g.Size
 	v.Reached = v.Measured && worst <= slack(g)
+	bound := g.Bound + slack(g)
+	v.Unclear = v.Measured && v.Figure.Min <= bound && v.Figure.Max > bound
 	return v
 }
 

@@ -98,6 +98,15 @@ func TestGoalsAreJudgedByTheMedian(t *testing.T) {
 	}
 }
 
+func TestRoundsThatDisagreeMakeAGoalUnclear(t *testing.T) {
+	for bound, want := range map[float64]bool{0.05: false, 0.09: true, 0.2: false} { // the rounds gave 0.08 and 0.1
+		v := Judge(fixed(), []Goal{{Work: "touch", Metric: "ns/op", Over: "plain", Bound: bound}})[0]
+		if v.Unclear != want {
+			t.Errorf("with a bound of %v: %+v", bound, v)
+		}
+	}
+}
+
 func TestGoalsSpeakOfWorksAndFiguresThatExist(t *testing.T) {
 	for _, g := range Goals() {
 		w, err := works.ByName(g.Work)
@@ -121,7 +130,8 @@ func TestGoalsSpeakOfWorksAndFiguresThatExist(t *testing.T) {
 func TestTheGoalTableSaysWhatIsReached(t *testing.T) {
 	var out strings.Builder
 	goals := []Goal{
-		{Work: "touch", Metric: "ns/op", Over: "plain", Bound: 0.1},
+		{Work: "touch", Metric: "ns/op", Over: "plain", Bound: 0.2},
+		{Work: "touch", Metric: "ns/op", Over: "plain", Bound: 0.09},
 		{Work: "touch", Metric: "ns/op", Over: "plain", Bound: 0.01},
 		{Work: "steady", Metric: "CPU ms/s", Bound: 1},
 		{Work: "touch", Size: million, Metric: "ns/op", Over: "plain", Bound: 0.1},
@@ -129,7 +139,7 @@ func TestTheGoalTableSaysWhatIsReached(t *testing.T) {
 	if err := GoalTable(&out, Judge(fixed(), goals)); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"  reached ", "NOT REACHED", "not measured", "0.09", "at most 0.1 of plain", "1k, and the goal is for 1M"} {
+	for _, want := range []string{"  reached ", "  unclear ", "NOT REACHED", "not measured", "0.09", "at most 0.2 of plain", "1k, and the goal is for 1M"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("there is no %q in\n%s", want, out.String())
 		}

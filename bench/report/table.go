@@ -155,7 +155,8 @@ func ratio(v float64) string {
 	return fmt.Sprintf("%.2f", v)
 }
 
-// GoalTable writes what came of each goal.
+// GoalTable writes what came of each goal: reached or not by every round, or
+// unclear when the rounds disagree.
 func GoalTable(w io.Writer, verdicts []Verdict) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "\ngoals\tmeasured\tmin..max\tat")
@@ -165,7 +166,10 @@ func GoalTable(w io.Writer, verdicts []Verdict) error {
 			continue
 		}
 		mark := "NOT REACHED "
-		if v.Reached {
+		switch {
+		case v.Unclear:
+			mark = "unclear     "
+		case v.Reached:
 			mark = "reached     "
 		}
 		at := count(v.Size)

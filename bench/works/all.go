@@ -16,6 +16,8 @@ const (
 var (
 	goalsOnly = []string{Ours, "plain", "time.Timer", "sweep", "clock+store"}
 	heavyOnly = []string{Ours, "plain", "time.Timer", "sweep"}
+	ratioOnly = []string{Ours, "plain", "time.Timer", "clock+store"}
+	someOnly  = []string{Ours, "plain", "time.Timer", "sweep", "antlabs/timer", "go-zero"}
 	noOuqiang = []string{Ours, "plain", "time.Timer", "sweep", "antlabs/timer", "go-timewheel", "go-zero", "otter", "ttlcache"}
 )
 
@@ -42,7 +44,7 @@ func All() []Work {
 			},
 			Quick: Scale{
 				Sizes: []int{thousand, 100 * thousand, million}, Rounds: 2, Span: 100 * time.Millisecond,
-				Only: map[int][]string{million: goalsOnly},
+				Only: map[int][]string{million: ratioOnly},
 			},
 		},
 		{
@@ -57,7 +59,7 @@ func All() []Work {
 			About:   "register a session and close it, on every processor, while other sessions are in the table",
 			Metrics: perOp,
 			Full:    Scale{Sizes: []int{million}, Rounds: 3, Span: 500 * time.Millisecond, Only: map[int][]string{million: noOuqiang}},
-			Quick:   Scale{Sizes: []int{100 * thousand}, Rounds: 2, Span: 100 * time.Millisecond, Only: map[int][]string{100 * thousand: noOuqiang}},
+			Quick:   Scale{Sizes: []int{100 * thousand}, Rounds: 2, Span: 100 * time.Millisecond, Only: map[int][]string{100 * thousand: someOnly}},
 		},
 		{
 			Name: "memory", kind: timers.Register, run: memory, SizeOf: "sessions",
@@ -80,7 +82,7 @@ func All() []Work {
 				{Name: "first ms late", Digits: 1},
 			},
 			Full:  Scale{Sizes: []int{million}, Rounds: 2, Limit: 3 * time.Minute},
-			Quick: Scale{Sizes: []int{200 * thousand}, Rounds: 1},
+			Quick: Scale{Sizes: []int{200 * thousand}, Rounds: 1, Only: map[int][]string{200 * thousand: someOnly}},
 		},
 		{
 			Name: "steady", kind: timers.Touch, run: steady, SizeOf: "sessions",
@@ -122,7 +124,7 @@ func All() []Work {
 			Full: Scale{Sizes: []int{20 * thousand}, Rounds: 1, Span: 4 * time.Second},
 			Quick: Scale{
 				Sizes: []int{5 * thousand}, Rounds: 1, Span: 800 * time.Millisecond,
-				Only: map[int][]string{5 * thousand: {Ours, "plain", "time.Timer", "sweep", "antlabs/timer", "go-zero"}},
+				Only: map[int][]string{5 * thousand: someOnly},
 			},
 		},
 		{
@@ -136,7 +138,7 @@ func All() []Work {
 				{Name: "p99.9 µs", Digits: 0},
 			},
 			Full:  Scale{Sizes: []int{0, 9_000}, Rounds: 3, Span: 2 * time.Second},
-			Quick: Scale{Sizes: []int{1000}, Rounds: 2, Span: 400 * time.Millisecond},
+			Quick: Scale{Sizes: []int{500}, Rounds: 2, Span: 300 * time.Millisecond},
 		},
 		{
 			Name: "idle-connections", run: idleConnections, SizeOf: "connections",
@@ -146,7 +148,7 @@ func All() []Work {
 				{Name: "RSS bytes/connection", Digits: 0},
 			},
 			Full:  Scale{Sizes: []int{9_000}, Rounds: 2},
-			Quick: Scale{Sizes: []int{2_000}, Rounds: 1},
+			Quick: Scale{Sizes: []int{1_000}, Rounds: 1},
 		},
 	}
 }

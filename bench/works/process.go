@@ -76,3 +76,17 @@ func residentSet(pid string) uint64 {
 
 // ResidentSet is the resident memory of a process, or 0 where there is no /proc.
 func ResidentSet(pid int) uint64 { return residentSet(strconv.Itoa(pid)) }
+
+// Load is how many processes wanted a processor in the last minute, on average;
+// 0 where there is no /proc.
+func Load() float64 {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return 0
+	}
+	load, err := strconv.ParseFloat(strings.Fields(string(text) + " 0")[0], 64)
+	if err != nil {
+		return 0
+	}
+	return load
+}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"time"
 
 	"github.com/sessionwheel/sessionwheel/bench/charts"
@@ -57,6 +58,10 @@ func (c compareCmd) Run(ctx context.Context, std stdio) error {
 	steps, err := run.Plan(cfg)
 	if err != nil {
 		return err
+	}
+	if load := works.Load(); load > float64(runtime.GOMAXPROCS(0))/2 {
+		fmt.Fprintf(std.err, "bench: other programs keep the machine busy (load %.1f on %d cores): wall times will be off\n",
+			load, runtime.GOMAXPROCS(0))
 	}
 	start := time.Now()
 	p, end := run.NewProgress(std.err, len(steps))
