@@ -35,8 +35,8 @@ const (
 	// such a fraction of a millisecond, which matters in a testing/synctest
 	// bubble: when the library moves a timer to a lower level in the very
 	// instant in which it is stopped, its Stop hangs; and tests stop their
-	// wheels at round times. On a real clock that takes a coincidence of some
-	// hundred nanoseconds.
+	// wheels at round times. On a real clock that takes a rare coincidence, and
+	// Close then goes on without the library.
 	offset = 437 * time.Microsecond
 
 	// longest is the most that the library is asked for: it counts in wall time,
