@@ -253,3 +253,38 @@ type countingPacer struct{ asked atomic.Int64 }
 
 func (p *countingPacer) AfterFunc(time.Duration, func()) { p.asked.Add(1) }
 func (p *countingPacer) Stop()                           {}
+
+// A process may be stopped while its driver is between two sleeps, and again
+// before what came due the first time was looked at.
+func TestAStallIsNoticedBesideASleepAndOneSoonAfterCountsWithIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, err := New(Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer w.Close()
+		d := &driver{w: w} // one of the test's own, which runs when the test says so
+		want := func(from, to time.Duration) {
+			t.Helper()
+			if s := d.stall.Load(); s == nil || *s != (stall{from, to}) {
+				t.Errorf("the stall is %v, not from %v to %v", s, from, to)
+			}
+		}
+		first := d.runs(d.seen)
+		time.Sleep(stallAfter)
+		d.runs(first)
+		if d.stall.Load() != nil {
+			t.Error("a gap as long as allowed counts as a stall")
+		}
+		from := d.seen
+		time.Sleep(4 * time.Second)
+		want(from, d.runs(d.seen))
+		time.Sleep(mergeWithin / 2)
+		want(from, d.runs(d.seen))
+		time.Sleep(time.Minute)
+		d.runs(w.Elapsed()) // it slept as long as it meant to
+		from = d.seen
+		time.Sleep(4 * time.Second)
+		want(from, d.runs(d.seen))
+	})
+}

@@ -35,7 +35,8 @@ func (w *Wheel) Stats() Stats {
 // came up and the wheel ran more than 100ms late for it: when it had last run
 // before, and when it ran again. So it shows a process that stood still
 // (stopped, swapped out, migrated), starved of processors, or failed by the
-// library. If there was none, both are 0.
+// library. Stalls less than a second apart are reported as one. If there was
+// none, both are 0.
 func (w *Wheel) LastStall() (from, to time.Duration) {
 	if s := w.driver.stall.Load(); s != nil {
 		return s.from, s.to
