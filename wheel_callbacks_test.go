@@ -278,7 +278,7 @@ func TestTheZeroTimersMethodsPanic(t *testing.T) {
 		"Extend":   func(timer *wheel.Timer) { timer.Extend(time.Second) },
 		"Extend-1": func(timer *wheel.Timer) { timer.Extend(-1) },
 		"ExtendTo": func(timer *wheel.Timer) { timer.ExtendTo(time.Second) },
-		"ResetTo":  func(timer *wheel.Timer) { timer.ResetTo(time.Second) },
+		"ResetTo":  func(timer *wheel.Timer) { timer.ResetTo(0, time.Second) },
 		"Due":      func(timer *wheel.Timer) { timer.Due() },
 		"Stop":     func(timer *wheel.Timer) { timer.Stop() },
 		"Deadline": func(timer *wheel.Timer) { timer.Deadline() },
@@ -377,10 +377,10 @@ func TestDueTellsACallbackWhatItRunsFor(t *testing.T) {
 			}
 			due <- at
 		})
-		timer.ResetTo(time.Hour)
+		timer.ResetTo(w.Elapsed(), time.Hour)
 		timer.ExtendTo(2*time.Hour + 3)
 		require.Equal(t, 2*time.Hour+3, <-due)
-		timer.ResetTo(5 * time.Second) // which is past
+		timer.ResetTo(w.Elapsed(), 5*time.Second) // which is past
 		require.Equal(t, 5*time.Second, <-due)
 		require.Equal(t, 2*time.Hour+10*time.Millisecond, w.Elapsed())
 	})

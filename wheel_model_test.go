@@ -151,7 +151,7 @@ func wheelDoes(t *testing.T, tick time.Duration, timers int, calls []wheelCall) 
 			case "Reset":
 				a.reported = ts[c.timer].Reset(c.d)
 			case "ResetTo":
-				a.reported = ts[c.timer].ResetTo(wheelAfter(w.Elapsed(), c.d))
+				a.reported = ts[c.timer].ResetTo(w.Elapsed(), wheelAfter(w.Elapsed(), c.d))
 			case "Extend":
 				a.reported = ts[c.timer].Extend(c.d)
 			case "Sleep":

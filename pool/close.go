@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"io"
 	"runtime/debug"
 	"time"
 )
@@ -16,7 +17,7 @@ const grace = 250 * time.Millisecond
 func (s *Session[K, C]) Close(r Reason) bool {
 	won := s.win(r)
 	if won {
-		s.finish()
+		s.finish(r)
 	}
 	return won
 }
@@ -29,18 +30,26 @@ func (s *Session[K, C]) win(r Reason) bool {
 }
 
 func (s *Session[K, C]) winLocked(r Reason) bool {
-	if s.state != open {
+	if !s.open() {
 		return false
 	}
-	s.state = closed
-	s.reason = r
+	switch common, ok := endings[r]; {
+	case s.end != nil: // for Done
+		s.end.reason = r
+	case ok:
+		s.end = common
+	default:
+		s.end = &ending{reason: r}
+	}
+	s.flags.Or(closed)
+	s.settleLocked()
 	s.timer.Stop()
 	return true
 }
 
 // finish ends a session for the one who won it.
-func (s *Session[K, C]) finish() {
-	s.pool.remove(s)
+func (s *Session[K, C]) finish(r Reason) {
+	s.pool.remove(s, r)
 	s.closeConn()
 }
 
@@ -54,13 +63,7 @@ func (s *Session[K, C]) closeConn() {
 // closeAnnounced calls OnSessionClosed, or leaves that to Register while
 // OnNewSessionRegister runs.
 func (s *Session[K, C]) closeAnnounced() {
-	s.mu.Lock()
-	born := s.birth == told
-	if !born {
-		s.birth = owing
-	}
-	s.mu.Unlock()
-	if born {
+	if s.flags.Or(owing)&telling == 0 {
 		s.tellClosed()
 	}
 }
@@ -73,11 +76,7 @@ func (s *Session[K, C]) tellRegistered() {
 		return
 	}
 	defer func() {
-		s.mu.Lock()
-		owed := s.birth == owing
-		s.birth = told
-		s.mu.Unlock()
-		if owed {
+		if s.flags.And(^telling)&owing != 0 {
 			s.tellClosed()
 		}
 	}()
@@ -87,20 +86,21 @@ func (s *Session[K, C]) tellRegistered() {
 
 // tellClosed calls OnSessionClosed and closes Done.
 func (s *Session[K, C]) tellClosed() {
-	defer func() {
-		s.mu.Lock()
-		s.state = ended
-		done := s.done
-		s.mu.Unlock()
-		if done != nil {
-			close(done)
-		}
-		s.pool.ended()
-	}()
+	defer s.tellDone()
 	defer s.pool.guard()
 	if f := s.pool.c.OnSessionClosed; f != nil {
-		f(s, s.reason) // the reason is fixed since the close was won
+		f(s, s.Reason())
 	}
+}
+
+func (s *Session[K, C]) tellDone() {
+	if s.flags.Or(ended)&awaited != 0 {
+		s.mu.Lock()
+		done := s.end.done
+		s.mu.Unlock()
+		close(done)
+	}
+	s.pool.ended(s)
 }
 
 // guard, deferred, hands a panic to OnPanic, if there is one.
@@ -113,7 +113,14 @@ func (p *Pool[K, C]) guard() {
 	}
 }
 
-// expire is the timer's callback: it decides whether the session is over.
+// expiry is a session as the handler of its own timer, which keeps Fire out of
+// the session's methods.
+type expiry[K comparable, C io.Closer] Session[K, C]
+
+// Fire is called by the wheel.
+func (e *expiry[K, C]) Fire() { (*Session[K, C])(e).expire() }
+
+// expire decides whether a session whose timer has fired is over.
 func (s *Session[K, C]) expire() {
 	now := s.pool.wheel.Elapsed()
 	s.mu.Lock()
@@ -121,7 +128,7 @@ func (s *Session[K, C]) expire() {
 	won := r != "" && s.winLocked(r)
 	s.mu.Unlock()
 	if won {
-		s.finish()
+		s.finish(r)
 	}
 }
 
@@ -129,7 +136,7 @@ func (s *Session[K, C]) expire() {
 // it lives on.
 func (s *Session[K, C]) verdictLocked(now time.Duration) Reason {
 	due, pending := s.timer.Due()
-	if s.state != open || pending { // closed, or touched, after the timer fired
+	if !s.open() || pending { // closed, or touched, after the timer fired
 		return ""
 	}
 	if s.pool.c.MaxLifetime != 0 && due >= s.lifeEnd() {
@@ -137,15 +144,12 @@ func (s *Session[K, C]) verdictLocked(now time.Duration) Reason {
 	}
 	if s.pins.Load()&^lapsed != 0 {
 		s.pins.Or(lapsed)
-		s.armLocked(now)
+		s.armLocked(now, now+s.idleLocked())
 		return ""
 	}
-	// The grace is given once for one stretch of idleness: if the timer was set
-	// for it, and not for the last activity, it is over.
-	spared := s.spared && due != s.deadline(time.Duration(s.active.Load()), s.idle.Load())
-	if from, to := s.pool.wheel.LastStall(); to != 0 && due >= from && now < to+grace && !spared {
-		s.timer.ResetTo(to + grace)
-		s.spared = true
+	// The grace is given once for one stretch of idleness.
+	if from, to := s.pool.wheel.LastStall(); to != 0 && due >= from && now < to+grace && s.flags.Or(spared)&spared == 0 {
+		s.armLocked(now, to+grace)
 		return ""
 	}
 	return Timeout

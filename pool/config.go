@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"time"
 
 	"github.com/sessionwheel/sessionwheel/wheel"
@@ -42,8 +41,10 @@ const (
 const (
 	defaultIdleTimeout = 5 * time.Minute
 
-	// never is an idle timeout that does not come.
-	never = time.Duration(math.MaxInt64)
+	// never is an idle timeout that does not come: 146 years, half of what a
+	// time.Duration counts, so that adding it to the wheel's time does not
+	// overflow.
+	never = time.Duration(1 << 62)
 )
 
 // Config says how a [Pool] works. The zero value is a good one.
@@ -92,12 +93,13 @@ func (c Config[K, C]) withDefaults() (Config[K, C], error) {
 	switch {
 	case c.IdleTimeout == 0:
 		c.IdleTimeout = defaultIdleTimeout
-	case c.IdleTimeout < 0:
+	case c.IdleTimeout < 0 || c.IdleTimeout > never:
 		c.IdleTimeout = never
 	}
 	if c.MaxLifetime < 0 {
 		return c, fmt.Errorf("pool: Config.MaxLifetime is %v: use a positive duration, or 0 for no limit", c.MaxLifetime)
 	}
+	c.MaxLifetime = min(c.MaxLifetime, never)
 	if c.MaxSessions < 0 {
 		return c, fmt.Errorf("pool: Config.MaxSessions is %d: use a positive number, or 0 for no limit", c.MaxSessions)
 	}

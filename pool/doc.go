@@ -7,7 +7,7 @@
 // its connection is closed, and OnSessionClosed is told the reason "Timeout".
 // No sweep over all sessions ever runs; each has a timer in a
 // [github.com/sessionwheel/sessionwheel/wheel.Wheel], and Touch is one
-// compare-and-swap and a store.
+// compare-and-swap.
 //
 // # How a session ends
 //

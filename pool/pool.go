@@ -29,19 +29,26 @@ type Pool[K comparable, C io.Closer] struct {
 
 	shards [shardCount]shard[K, C]
 
-	closing  atomic.Bool
-	sessions atomic.Int64 // in the maps
-	live     atomic.Int64 // not ended, OnSessionClosed included; and 1 until Shutdown
-	drop     sync.Once    // gives up that 1
+	closing atomic.Bool  // no session is born in a shard that is locked after it is set
+	passed  atomic.Bool  // Shutdown has been through all shards since
+	drain   sync.Once    // closes drained
+	places  atomic.Int64 // taken of MaxSessions, if there is a limit
 
-	registered, duplicates, full, late atomic.Uint64
+	duplicates, full, late atomic.Uint64
 }
 
+// shard is a part of the pool with a lock of its own. What Register and Close
+// count is counted here, so that two processors rarely meet.
 type shard[K comparable, C io.Closer] struct {
 	mu sync.Mutex
 	// Guarded by mu.
-	m      map[K]*Session[K, C]
-	closed map[Reason]uint64
+	m          map[K]*Session[K, C]
+	registered uint64
+	closed     map[Reason]uint64
+
+	live atomic.Int64 // sessions not ended, OnSessionClosed included; grows under mu
+
+	_ [24]byte // up to a whole cache line
 }
 
 // New makes a pool. The error names the field of the Config that is wrong.
@@ -70,7 +77,6 @@ func New[K comparable, C io.Closer](c Config[K, C]) (*Pool[K, C], error) {
 		p.shards[i].m = make(map[K]*Session[K, C])
 		p.shards[i].closed = make(map[Reason]uint64)
 	}
-	p.live.Store(1)
 	return p, nil
 }
 
@@ -97,14 +103,13 @@ func (p *Pool[K, C]) Register(id K, conn C) (*Session[K, C], error) {
 	}
 	now := p.wheel.Elapsed()
 	s := &Session[K, C]{
-		pool: p, id: id, conn: conn, registered: now,
+		pool: p, id: id, conn: conn, registered: now, active: now,
 	}
 	if p.c.OnNewSessionRegister != nil {
-		s.birth = telling
+		s.flags.Store(telling)
 	}
-	s.active.Store(int64(now))
 	s.idle.Store(int64(p.c.IdleTimeout))
-	s.timer.Init(p.wheel, s.expire)
+	s.timer.InitHandler(p.wheel, (*expiry[K, C])(s))
 
 	old, err := p.insert(s)
 	if err != nil {
@@ -118,12 +123,13 @@ func (p *Pool[K, C]) Register(id K, conn C) (*Session[K, C], error) {
 	return s, nil
 }
 
-// start arms the timer, unless somebody who found s in the pool has closed it.
+// start arms the timer, unless somebody who found s in the pool has closed it, or
+// armed it already.
 func (s *Session[K, C]) start(now time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.state == open {
-		s.armLocked(now)
+	if due, _ := s.timer.Due(); due == 0 && s.open() {
+		s.touchLocked(now)
 	}
 }
 
@@ -158,24 +164,28 @@ func (p *Pool[K, C]) insert(s *Session[K, C]) (old *Session[K, C], err error) {
 	case old != nil && p.c.OnDuplicate == Reject:
 		p.duplicates.Add(1)
 		return nil, ErrDuplicateID
-	case old == nil && !p.reserve():
+	case old == nil && !p.takePlace():
 		p.full.Add(1)
 		return nil, ErrFull
 	}
 	sh.m[s.id] = s
-	p.live.Add(1)
-	p.registered.Add(1)
+	sh.registered++
+	sh.live.Add(1)
 	return old, nil
 }
 
-// reserve counts one more session, if there may be one.
-func (p *Pool[K, C]) reserve() bool {
+// takePlace reports whether there may be one more session.
+func (p *Pool[K, C]) takePlace() bool {
+	limit := int64(p.c.MaxSessions)
+	if limit == 0 {
+		return true
+	}
 	for {
-		n := p.sessions.Load()
-		if p.c.MaxSessions != 0 && n >= int64(p.c.MaxSessions) {
+		n := p.places.Load()
+		if n >= limit {
 			return false
 		}
-		if p.sessions.CompareAndSwap(n, n+1) {
+		if p.places.CompareAndSwap(n, n+1) {
 			return true
 		}
 	}
@@ -186,26 +196,29 @@ func (p *Pool[K, C]) reserve() bool {
 // for every session that has not ended.
 func (p *Pool[K, C]) replace(old *Session[K, C]) {
 	if old.win(Replaced) {
-		go old.finish()
+		go old.finish(Replaced)
 	}
 }
 
-// remove takes s out of the map, unless another session has its ID.
-func (p *Pool[K, C]) remove(s *Session[K, C]) {
+// remove takes s out of the map, unless another session has its ID, and counts
+// why.
+func (p *Pool[K, C]) remove(s *Session[K, C], r Reason) {
 	sh := p.shard(s.id)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	if sh.m[s.id] == s {
 		delete(sh.m, s.id)
-		p.sessions.Add(-1)
+		if p.c.MaxSessions != 0 {
+			p.places.Add(-1)
+		}
 	}
-	sh.countLocked(s.reason)
+	sh.countLocked(r)
 }
 
 // ended counts a session whose OnSessionClosed has returned.
-func (p *Pool[K, C]) ended() {
-	if p.live.Add(-1) == 0 {
-		close(p.drained)
+func (p *Pool[K, C]) ended(s *Session[K, C]) {
+	if p.shard(s.id).live.Add(-1) == 0 && p.passed.Load() {
+		p.checkDrained()
 	}
 }
 
@@ -218,9 +231,21 @@ func (p *Pool[K, C]) Get(id K) (*Session[K, C], bool) {
 	return s, ok
 }
 
-// Len is the number of sessions in the pool.
+// Len is the number of sessions in the pool; it never exceeds MaxSessions.
+// Without a limit it is the sum of 64 shards, looked at one after the other, and
+// exact when no session comes or goes meanwhile.
 func (p *Pool[K, C]) Len() int {
-	return int(p.sessions.Load())
+	if p.c.MaxSessions != 0 {
+		return int(p.places.Load())
+	}
+	n := 0
+	for i := range p.shards {
+		sh := &p.shards[i]
+		sh.mu.Lock()
+		n += len(sh.m)
+		sh.mu.Unlock()
+	}
+	return n
 }
 
 // All goes over the sessions in no order. It is weakly consistent: a session

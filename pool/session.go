@@ -12,10 +12,14 @@ import (
 // Session is a connection in a pool. It is made by [Pool.Register]. All its
 // methods may be called from any goroutine, callbacks included.
 type Session[K comparable, C io.Closer] struct {
-	// What Touch needs stands together, so that it rarely spans two cache lines.
-	pool   *Pool[K, C]
-	active atomic.Int64 // the wheel's time of the last activity
-	idle   atomic.Int64 // the idle timeout, or never; changes under mu
+	// What Touch needs stands together, within one cache line.
+	pool *Pool[K, C]
+
+	// idle is the idle timeout while the timer's deadline is that long after the
+	// last activity; else minus the idle timeout, and the last activity is active.
+	// Whoever changes it holds mu. Touch extends the timer without it, and looks
+	// again at idle: if that has changed meanwhile, mu decides.
+	idle atomic.Int64
 
 	// The timer, whose deadline is its first field, is pending while the session
 	// is open, save for the moment between its firing and the decision of expire.
@@ -28,35 +32,37 @@ type Session[K comparable, C io.Closer] struct {
 
 	mu sync.Mutex
 	// Guarded by mu.
-	done   chan struct{} // made when somebody asks for it
-	reason Reason
-	state  state
-	birth  birth
-	spared bool // the timer was set for a moment's grace
+	active time.Duration // see idle
+	end    *ending       // nil while the session is open and nobody has asked for Done
 
-	pins atomic.Int32 // how many, and lapsed
+	flags atomic.Uint32
+	pins  atomic.Int32 // how many, and lapsed
 }
+
+// The flags of a session. All but spared are set once.
+const (
+	closed  uint32 = 1 << iota // somebody has won the close; set under mu
+	telling                    // OnNewSessionRegister has not returned; cleared then
+	owing                      // the connection is closed, and OnSessionClosed is to follow
+	ended                      // OnSessionClosed has returned
+	awaited                    // end has a channel, to be closed by whoever of ended and awaited comes second
+	spared                     // the timer was set for a moment's grace; changes under mu
+)
 
 // lapsed is set in pins when the timer fired while the session was pinned.
 const lapsed int32 = 1 << 30
 
-// state is how far a session has come. It only grows.
-type state uint8
+// ending is what a session needs to keep only when it ends or is waited for.
+type ending struct {
+	reason Reason
+	done   chan struct{} // nil until somebody asks for it
+}
 
-const (
-	open   state = iota
-	closed       // somebody has won the close
-	ended        // Done is closed
-)
-
-// birth is how far OnNewSessionRegister has come.
-type birth uint8
-
-const (
-	told    birth = iota // it has returned, or there is none
-	telling              // it has not returned
-	owing                // nor has it, and the session is closed: OnSessionClosed is to follow
-)
+// endings are shared by all the sessions that end for one of the common reasons
+// and are not waited for. They never change.
+var endings = map[Reason]*ending{
+	Timeout: {reason: Timeout}, Lifetime: {reason: Lifetime}, Replaced: {reason: Replaced}, Shutdown: {reason: Shutdown},
+}
 
 // ID is what the session was registered under.
 func (s *Session[K, C]) ID() K { return s.id }
@@ -72,67 +78,97 @@ func (s *Session[K, C]) RegisteredAt() time.Time {
 // LastActive is when the session was registered or last touched, with a
 // monotonic reading.
 func (s *Session[K, C]) LastActive() time.Time {
-	return s.pool.wheel.Time(time.Duration(s.active.Load()))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.pool.wheel.Time(s.activeLocked())
+}
+
+func (s *Session[K, C]) activeLocked() time.Duration {
+	idle := time.Duration(s.idle.Load())
+	if due, _ := s.timer.Due(); idle > 0 && due > 0 {
+		return due - idle
+	}
+	return s.active
 }
 
 // Touch says that there was activity: the session does not time out for another
 // idle timeout. It reports false if the session is closing already; the caller
 // then drops what it read.
 //
-// Touch takes no lock and allocates nothing, unless the timer has just fired:
-// then a lock decides between Touch and the timeout.
+// Touch is one compare-and-swap. It takes a lock only where the timer is not
+// there to be extended: when it has just fired, for the first Touch after
+// SetIdleTimeout, and when less than an idle timeout is left of the lifetime.
+// It allocates nothing.
 func (s *Session[K, C]) Touch() bool {
 	now := s.pool.wheel.Elapsed()
 	idle := s.idle.Load()
-	if !s.timer.ExtendTo(s.deadline(now, idle)) || s.idle.Load() != idle {
-		return s.rearm(now)
-	}
-	if s.active.Load() < int64(now) { // else a later Touch was quicker
-		s.active.Store(int64(now))
+	due := now + time.Duration(idle)
+	if idle < 0 || s.outlives(due) || !s.timer.ExtendTo(due) || s.idle.Load() != idle {
+		return s.touch(now)
 	}
 	return true
 }
 
-// deadline is when the timer of a session that was active now must fire.
-func (s *Session[K, C]) deadline(now time.Duration, idle int64) time.Duration {
-	due := after(now, time.Duration(idle))
-	if s.pool.c.MaxLifetime != 0 {
-		due = min(due, s.lifeEnd())
-	}
-	return due
+// outlives reports whether a time is past the session's lifetime.
+func (s *Session[K, C]) outlives(due time.Duration) bool {
+	return s.pool.c.MaxLifetime != 0 && due > s.lifeEnd()
 }
 
 // lifeEnd is when the session's lifetime is over.
 func (s *Session[K, C]) lifeEnd() time.Duration {
-	return after(s.registered, s.pool.c.MaxLifetime)
+	return s.registered + s.pool.c.MaxLifetime
 }
 
-// after is now + d, or never if that cannot be counted.
-func after(now, d time.Duration) time.Duration {
-	if d > never-now {
-		return never
-	}
-	return now + d
-}
-
-// rearm is Touch where the timer is not pending or the idle timeout has just
-// been changed.
-func (s *Session[K, C]) rearm(now time.Duration) bool {
+// touch is Touch under the lock.
+func (s *Session[K, C]) touch(now time.Duration) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.state != open {
+	if !s.open() {
 		return false
 	}
-	s.active.Store(int64(now))
-	s.armLocked(now)
+	s.touchLocked(max(now, s.activeLocked())) // a later Touch may have been quicker
 	return true
 }
 
-// armLocked arms the timer of an open session for an idle timeout from now, or
-// the end of its lifetime.
-func (s *Session[K, C]) armLocked(now time.Duration) {
-	s.spared = false
-	s.timer.ResetTo(s.deadline(now, s.idle.Load()))
+// touchLocked arms the timer of an open session for an idle timeout from now.
+func (s *Session[K, C]) touchLocked(now time.Duration) {
+	s.flags.And(^spared)
+	idle := s.idleLocked()
+	if due := now + idle; !s.outlives(due) {
+		s.timer.ResetTo(now, due)
+		s.idle.Store(int64(idle))
+		return
+	}
+	s.active = now
+	s.idle.Store(-int64(idle))
+	s.timer.ResetTo(now, s.lifeEnd())
+}
+
+// armLocked arms the timer of an open session for a time that says nothing of
+// its last activity, or the end of its lifetime.
+func (s *Session[K, C]) armLocked(now, due time.Duration) {
+	if s.outlives(due) {
+		due = s.lifeEnd()
+	}
+	s.settleLocked()
+	s.timer.ResetTo(now, due)
+}
+
+// settleLocked makes the last activity known apart from the timer's deadline. A
+// Touch that has not been decided yet then waits for mu.
+func (s *Session[K, C]) settleLocked() {
+	if idle := s.idle.Load(); idle > 0 {
+		s.idle.Store(-idle)
+		if due, _ := s.timer.Due(); due > 0 {
+			s.active = due - time.Duration(idle)
+		}
+	}
+}
+
+// idleLocked is the idle timeout.
+func (s *Session[K, C]) idleLocked() time.Duration {
+	idle := time.Duration(s.idle.Load())
+	return max(idle, -idle)
 }
 
 // SetIdleTimeout gives the session an idle timeout of its own, counted from
@@ -142,16 +178,19 @@ func (s *Session[K, C]) SetIdleTimeout(d time.Duration) {
 	switch {
 	case d == 0:
 		d = s.pool.c.IdleTimeout
-	case d < 0:
+	case d < 0 || d > never:
 		d = never
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.state != open {
+	if !s.open() {
 		return
 	}
-	s.idle.Store(int64(d))
-	s.armLocked(s.pool.wheel.Elapsed())
+	now := s.pool.wheel.Elapsed()
+	s.flags.And(^spared)
+	s.settleLocked()
+	s.idle.Store(-int64(d))
+	s.armLocked(now, now+d)
 }
 
 // Hold keeps the session from timing out until the returned func is called, as
@@ -186,11 +225,18 @@ func (s *Session[K, C]) Unpin() {
 	}
 }
 
+// open reports whether nobody has closed the session yet. The answer holds while
+// the caller holds mu.
+func (s *Session[K, C]) open() bool { return s.flags.Load()&closed == 0 }
+
 // Reason is why the session was closed, and "" while it is open.
 func (s *Session[K, C]) Reason() Reason {
+	if s.open() {
+		return ""
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.reason
+	return s.end.reason
 }
 
 // Done returns a channel that is closed once the session is closed and
@@ -198,11 +244,15 @@ func (s *Session[K, C]) Reason() Reason {
 func (s *Session[K, C]) Done() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.done == nil {
-		s.done = make(chan struct{})
-		if s.state == ended {
-			close(s.done)
+	if s.end == nil || s.end.done == nil {
+		e := &ending{done: make(chan struct{})}
+		if s.end != nil {
+			e.reason = s.end.reason
+		}
+		s.end = e
+		if s.flags.Or(awaited)&ended != 0 {
+			close(e.done)
 		}
 	}
-	return s.done
+	return s.end.done
 }

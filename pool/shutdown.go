@@ -25,7 +25,8 @@ func (p *Pool[K, C]) Shutdown(ctx context.Context) error {
 		p.wheel.Close()
 	}
 	p.closeConns(won)
-	p.drop.Do(p.ended)
+	p.passed.Store(true)
+	p.checkDrained()
 	select {
 	case <-p.drained:
 		return nil
@@ -35,8 +36,25 @@ func (p *Pool[K, C]) Shutdown(ctx context.Context) error {
 	case <-p.drained:
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("pool: Shutdown: %d sessions have not ended: %w", p.live.Load(), ctx.Err())
+		return fmt.Errorf("pool: Shutdown: %d sessions have not ended: %w", p.live(), ctx.Err())
 	}
+}
+
+// checkDrained closes drained if no session is left. It is called when no session
+// can be born any more, so each shard's count only falls.
+func (p *Pool[K, C]) checkDrained() {
+	if p.live() == 0 {
+		p.drain.Do(func() { close(p.drained) })
+	}
+}
+
+// live is the number of sessions that have not ended.
+func (p *Pool[K, C]) live() int64 {
+	var n int64
+	for i := range p.shards {
+		n += p.shards[i].live.Load()
+	}
+	return n
 }
 
 // winAll takes every session that nobody else is closing out of the pool.
@@ -44,7 +62,7 @@ func (p *Pool[K, C]) winAll() []*Session[K, C] {
 	var won []*Session[K, C]
 	for _, s := range p.All() {
 		if s.win(Shutdown) {
-			p.remove(s)
+			p.remove(s, Shutdown)
 			won = append(won, s)
 		}
 	}

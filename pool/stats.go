@@ -20,7 +20,8 @@ const OtherReasons Reason = "(other)"
 const maxReasons = 64
 
 // Stats takes the figures shard by shard, so they need not add up while
-// sessions come and go.
+// sessions come and go. A session is in one shard for good, so Closed never
+// exceeds Registered.
 func (p *Pool[K, C]) Stats() Stats {
 	st := Stats{
 		Sessions:         p.Len(),
@@ -32,13 +33,13 @@ func (p *Pool[K, C]) Stats() Stats {
 	for i := range p.shards {
 		p.shards[i].addTo(&st)
 	}
-	st.Registered = p.registered.Load() // read last, so that it is never less than Closed
 	return st
 }
 
 func (sh *shard[K, C]) addTo(st *Stats) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
+	st.Registered += sh.registered
 	for r, n := range sh.closed {
 		st.ByReason[r] += n
 		st.Closed += n

@@ -29,33 +29,33 @@ type callbacks struct {
 // batch is some callbacks that became due together. The goroutines claim them
 // one at a time by counting claimed up, so the lock is not taken for each.
 type batch struct {
-	fs      []func()
-	claimed atomic.Int64
-	after   *batch // guarded by callbacks.mu
+	handlers []Handler
+	claimed  atomic.Int64
+	after    *batch // guarded by callbacks.mu
 }
 
 // waiting counts what nobody has claimed.
 func (b *batch) waiting() int {
-	return max(0, len(b.fs)-int(b.claimed.Load()))
+	return max(0, len(b.handlers)-int(b.claimed.Load()))
 }
 
 // claim returns the next callback, and nil when all are claimed.
-func (b *batch) claim() func() {
+func (b *batch) claim() Handler {
 	i := b.claimed.Add(1) - 1
-	if i >= int64(len(b.fs)) {
+	if i >= int64(len(b.handlers)) {
 		return nil
 	}
-	f := b.fs[i]
-	b.fs[i] = nil
-	return f
+	h := b.handlers[i]
+	b.handlers[i] = nil
+	return h
 }
 
-// submit has fs run; it keeps the slice.
-func (c *callbacks) submit(fs ...func()) {
-	if len(fs) == 0 {
+// submit has the handlers run; it keeps the slice.
+func (c *callbacks) submit(hs ...Handler) {
+	if len(hs) == 0 {
 		return
 	}
-	b := &batch{fs: fs}
+	b := &batch{handlers: hs}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
@@ -92,11 +92,11 @@ func (c *callbacks) run() {
 		}
 	}()
 	for b := c.head(); b != nil; b = c.head() {
-		for f := b.claim(); f != nil; f = b.claim() {
+		for h := b.claim(); h != nil; h = b.claim() {
 			if c.looking.Add(-1) == 0 {
 				c.relieve()
 			}
-			c.call(f)
+			c.call(h)
 			c.looking.Add(1)
 		}
 	}
@@ -136,7 +136,7 @@ func (c *callbacks) unclaimedLocked() *batch {
 	return c.first
 }
 
-func (c *callbacks) call(f func()) {
+func (c *callbacks) call(h Handler) {
 	if c.onPanic != nil {
 		defer func() {
 			if v := recover(); v != nil {
@@ -144,7 +144,7 @@ func (c *callbacks) call(f func()) {
 			}
 		}()
 	}
-	f()
+	h.Fire()
 }
 
 // close drops what waits. A callback that nobody has claimed by now never
@@ -154,7 +154,7 @@ func (c *callbacks) close() {
 	defer c.mu.Unlock()
 	c.closed = true
 	for b := c.first; b != nil; b = b.after {
-		b.claimed.Store(int64(len(b.fs)))
+		b.claimed.Store(int64(len(b.handlers)))
 	}
 	c.first, c.last = nil, nil
 }

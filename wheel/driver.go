@@ -47,7 +47,7 @@ type driver struct {
 
 	// The goroutine's own.
 	timer   *time.Timer // the remainder, or the watchdog
-	due     []func()
+	due     []Handler
 	seen    time.Duration // when the goroutine last noted that it runs
 	early   int64         // the tick that the library has fired for, early
 	rescues int           // in a row
@@ -73,7 +73,7 @@ func startDriver(w *Wheel, newPacer func() pacer) *driver {
 		quit:  make(chan struct{}),
 		done:  make(chan struct{}),
 		timer: time.NewTimer(time.Hour),
-		due:   make([]func(), 0, takeAtMost),
+		due:   make([]Handler, 0, takeAtMost),
 	}
 	d.timer.Stop()
 	d.feeder = startFeeder(newPacer(), w.Elapsed, d.fired)
@@ -125,7 +125,7 @@ func (d *driver) takeDue() int64 {
 	next := none
 	for i := range d.w.shards {
 		for more := true; more; {
-			var due []func()
+			var due []Handler
 			var up int64
 			due, up, more = d.w.shards[i].take(now, d.due)
 			d.w.callbacks.submit(slices.Clone(due)...)

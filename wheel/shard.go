@@ -55,7 +55,7 @@ func (s *shard) fire(t *Timer, due time.Duration) (was bool) {
 	t.deadline.Store(min(-1, -int64(due)))
 	s.fired++
 	s.mu.Unlock()
-	s.wheel.callbacks.submit(t.f)
+	s.wheel.callbacks.submit(t.handler)
 	return was
 }
 
@@ -75,11 +75,11 @@ func (s *shard) disarmLocked(t *Timer) (was bool) {
 	return true
 }
 
-// take appends to due the callbacks of timers that are due, and moves on the
+// take appends to due the handlers of timers that are due, and moves on the
 // timers that were extended. It looks at no more timers than due has room for,
 // so that nobody waits long for the lock. It reports whether there is more, and
 // if not, at which tick the next slot comes up.
-func (s *shard) take(now time.Duration, due []func()) (_ []func(), up int64, more bool) {
+func (s *shard) take(now time.Duration, due []Handler) (_ []Handler, up int64, more bool) {
 	tick := s.wheel.floor(now)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -89,7 +89,7 @@ func (s *shard) take(now time.Duration, due []func()) (_ []func(), up int64, mor
 			return due, s.slots.next(), false
 		}
 		if s.expireLocked(t, now) {
-			due = append(due, t.f)
+			due = append(due, t.handler)
 		}
 	}
 	return due, none, true

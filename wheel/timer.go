@@ -9,11 +9,21 @@ import (
 // never is the deadline of a timer that is pending and does not fire.
 const never = time.Duration(math.MaxInt64)
 
+// Handler is what a timer calls when it fires, once for each arming that ends
+// so, on a goroutine of the wheel's and with no lock held.
+type Handler interface{ Fire() }
+
+// HandlerFunc is a func as a [Handler].
+type HandlerFunc func()
+
+// Fire calls f.
+func (f HandlerFunc) Fire() { f() }
+
 // Timer is a callback with a deadline. It is made by [Wheel.AfterFunc], or
-// embedded in another struct and made ready with [Timer.Init], which allocates
-// nothing. It must not be copied. Its methods panic on a Timer that was not
+// embedded in another struct and made ready with [Timer.Init] or
+// [Timer.InitHandler], which allocate nothing. It must not be copied. Its methods panic on a Timer that was not
 // made ready, and may be called from any goroutine, callbacks included; only
-// Init may not run beside another method.
+// those two may not run beside another method.
 type Timer struct {
 	// deadline is the wheel's time at which f is due, while the timer is pending.
 	// Else it is 0, or, after it fired, minus the time at which it was due. The
@@ -22,8 +32,8 @@ type Timer struct {
 	deadline atomic.Int64
 
 	// Set by Init.
-	shard *shard
-	f     func()
+	shard   *shard
+	handler Handler
 
 	// Guarded by shard.mu.
 	next, prev *Timer
@@ -34,13 +44,22 @@ type Timer struct {
 // a goroutine of the wheel's. It allocates nothing. Init panics if w or f is
 // nil, or if t is pending.
 func (t *Timer) Init(w *Wheel, f func()) {
-	if w == nil || f == nil {
-		panic("wheel: Timer.Init with a nil wheel or a nil func")
+	if f == nil {
+		panic("wheel: Timer.Init with a nil func")
+	}
+	t.InitHandler(w, HandlerFunc(f))
+}
+
+// InitHandler is [Timer.Init] with a Handler: a pointer to the struct that t is
+// embedded in needs no closure, which would be an allocation for each.
+func (t *Timer) InitHandler(w *Wheel, h Handler) {
+	if w == nil || h == nil {
+		panic("wheel: Timer.Init with a nil wheel or a nil Handler")
 	}
 	if t.deadline.Load() > 0 {
 		panic("wheel: Timer.Init of a pending timer")
 	}
-	t.shard, t.f = w.anyShard(), f
+	t.shard, t.handler = w.anyShard(), h
 }
 
 // ready returns t's shard.
@@ -65,10 +84,12 @@ func (t *Timer) Reset(d time.Duration) bool {
 	return t.reset(now, after(now, d))
 }
 
-// ResetTo is [Timer.Reset] to an absolute time, in terms of [Wheel.Elapsed]. A
-// time that is past fires at once.
-func (t *Timer) ResetTo(due time.Duration) bool {
-	return t.reset(t.ready().wheel.Elapsed(), due)
+// ResetTo is [Timer.Reset] to an absolute time, in terms of [Wheel.Elapsed], for
+// a caller that has read the clock already: now is what it read. A time that is
+// past fires at once.
+func (t *Timer) ResetTo(now, due time.Duration) bool {
+	t.ready()
+	return t.reset(now, due)
 }
 
 func (t *Timer) reset(now, due time.Duration) bool {
