@@ -3,82 +3,52 @@ package wheel
 import (
 	"runtime/debug"
 	"sync"
-	"sync/atomic"
 )
 
-// callbacks runs what is due on at most max goroutines. A goroutine that is
-// about to run a callback sees to it that another one looks for what is left:
+// maxQueued is how many handlers the driver lets wait. What is due beyond them
+// stays in its slot, where it costs nothing and can still be extended or stopped.
+const maxQueued = 8 * takeAtMost
+
+// callbacks runs what is due on at most max goroutines. Whoever takes a callback
+// to run it sees to it that another goroutine is on its way for what is left:
 // so a callback that blocks holds up nobody while there are places, callbacks
 // that don't block make do with a few goroutines, and when all is done none
 // lingers.
 type callbacks struct {
 	max     int
 	onPanic func(v any, stack []byte)
+	room    chan struct{} // holds one: there are fewer than maxQueued again
 
 	mu sync.Mutex
 	// Guarded by mu.
-	first, last *batch
-	running     int // goroutines
-	closed      bool
-
-	// looking counts the goroutines that are not in a callback. It is raised
-	// under mu for a new goroutine and lowered under mu for one that ends.
-	looking atomic.Int64
+	queue    queue
+	running  int // goroutines
+	starting int // those of them that have not taken anything yet
+	closed   bool
 }
 
-// batch is some callbacks that became due together. The goroutines claim them
-// one at a time by counting claimed up, so the lock is not taken for each.
-type batch struct {
-	handlers []Handler
-	claimed  atomic.Int64
-	after    *batch // guarded by callbacks.mu
+func newCallbacks(c Config) *callbacks {
+	return &callbacks{max: c.MaxCallbacks, onPanic: c.OnPanic, room: make(chan struct{}, 1)}
 }
 
-// waiting counts what nobody has claimed.
-func (b *batch) waiting() int {
-	return max(0, len(b.handlers)-int(b.claimed.Load()))
-}
-
-// claim returns the next callback, and nil when all are claimed.
-func (b *batch) claim() Handler {
-	i := b.claimed.Add(1) - 1
-	if i >= int64(len(b.handlers)) {
-		return nil
-	}
-	h := b.handlers[i]
-	b.handlers[i] = nil
-	return h
-}
-
-// submit has the handlers run; it keeps the slice.
+// submit has the handlers run; it does not keep the slice.
 func (c *callbacks) submit(hs ...Handler) {
-	if len(hs) == 0 {
-		return
-	}
-	b := &batch{handlers: hs}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
 		return
 	}
-	if c.last == nil {
-		c.first = b
-	} else {
-		c.last.after = b
-	}
-	c.last = b
-	if c.looking.Load() == 0 {
-		c.startLocked()
-	}
+	c.queue.push(hs)
+	c.relieveLocked()
 }
 
-// startLocked starts one more goroutine, if there is a place. It ends when it
-// finds nothing more to run. Nobody waits for it, since Close may be called from
-// the very callback that it runs.
-func (c *callbacks) startLocked() {
-	if c.running < c.max {
+// relieveLocked starts a goroutine if something waits, no other is on its way and
+// there is a place. It ends when it finds nothing more to run. Nobody waits for
+// it, since Close may be called from the very callback that it runs.
+func (c *callbacks) relieveLocked() {
+	if c.queue.len() > 0 && c.starting == 0 && c.running < c.max {
 		c.running++
-		c.looking.Add(1)
+		c.starting++
 		go c.run()
 	}
 }
@@ -86,54 +56,47 @@ func (c *callbacks) startLocked() {
 func (c *callbacks) run() {
 	done := false
 	defer func() {
-		if !done { // the callback called runtime.Goexit: another goroutine takes this one's place
-			c.looking.Add(1)
-			go c.run()
+		if !done { // the callback called runtime.Goexit
+			c.ended()
 		}
 	}()
-	for b := c.head(); b != nil; b = c.head() {
-		for h := b.claim(); h != nil; h = b.claim() {
-			if c.looking.Add(-1) == 0 {
-				c.relieve()
-			}
-			c.call(h)
-			c.looking.Add(1)
-		}
+	for h := c.next(true); h != nil; h = c.next(false) {
+		c.call(h)
 	}
 	done = true
 }
 
-// head is the first batch that holds something unclaimed. When there is none,
-// the caller ends, and is no longer counted.
-func (c *callbacks) head() *batch {
+// next returns what the caller is to run, and nil when there is nothing: the
+// caller then ends, and is no longer counted.
+func (c *callbacks) next(first bool) Handler {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	b := c.unclaimedLocked()
-	if b == nil {
+	if first {
+		c.starting--
+	}
+	if c.queue.len() == 0 {
 		c.running--
-		c.looking.Add(-1)
+		c.mu.Unlock()
+		return nil
 	}
-	return b
+	h := c.queue.pop()
+	room := c.queue.len() == maxQueued-1
+	c.relieveLocked()
+	c.mu.Unlock()
+	if room {
+		select {
+		case c.room <- struct{}{}:
+		default:
+		}
+	}
+	return h
 }
 
-// relieve starts a goroutine if something is left to run. The caller was the
-// last that looked; what is submitted from here on sees that nobody does.
-func (c *callbacks) relieve() {
+// ended gives up the place of a goroutine that ends in a callback.
+func (c *callbacks) ended() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.unclaimedLocked() != nil {
-		c.startLocked()
-	}
-}
-
-func (c *callbacks) unclaimedLocked() *batch {
-	for c.first != nil && c.first.waiting() == 0 {
-		c.first = c.first.after
-	}
-	if c.first == nil {
-		c.last = nil
-	}
-	return c.first
+	c.running--
+	c.relieveLocked()
 }
 
 func (c *callbacks) call(h Handler) {
@@ -147,23 +110,53 @@ func (c *callbacks) call(h Handler) {
 	h.Fire()
 }
 
-// close drops what waits. A callback that nobody has claimed by now never
-// starts.
+// close drops what waits. A callback that nobody has taken by now never starts.
 func (c *callbacks) close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.closed = true
-	for b := c.first; b != nil; b = b.after {
-		b.claimed.Store(int64(len(b.handlers)))
-	}
-	c.first, c.last = nil, nil
+	c.queue = queue{}
+}
+
+// full reports whether the driver is to wait for room.
+func (c *callbacks) full() bool {
+	_, waiting := c.counts()
+	return waiting >= maxQueued
 }
 
 func (c *callbacks) counts() (running, waiting int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for b := c.first; b != nil; b = b.after {
-		waiting += b.waiting()
+	return c.running, c.queue.len()
+}
+
+// queue holds handlers, first in, first out. Its memory is used again.
+type queue struct {
+	hs   []Handler
+	head int // those before it were popped
+}
+
+func (q *queue) len() int { return len(q.hs) - q.head }
+
+func (q *queue) push(hs []Handler) {
+	if q.head > len(q.hs)/2 && len(q.hs)+len(hs) > cap(q.hs) {
+		n := copy(q.hs, q.hs[q.head:])
+		clear(q.hs[n:])
+		q.hs, q.head = q.hs[:n], 0
 	}
-	return c.running, waiting
+	q.hs = append(q.hs, hs...)
+}
+
+func (q *queue) pop() Handler {
+	h := q.hs[q.head]
+	q.hs[q.head] = nil
+	q.head++
+	switch {
+	case q.head < len(q.hs):
+	case cap(q.hs) > 2*maxQueued: // it grew for a storm of timers that were due when armed
+		*q = queue{}
+	default:
+		q.hs, q.head = q.hs[:0], 0
+	}
+	return h
 }

@@ -21,6 +21,8 @@ type Config struct {
 	// MaxCallbacks is how many callbacks run at once, each on a goroutine of
 	// its own. 0 means 256; a negative number is an error. Callbacks that find
 	// no place wait for one, and delay nobody else until the bound is reached.
+	// Some 2,000 of them wait at most; timers that are due beyond them stay
+	// pending, so they can still be extended or stopped.
 	MaxCallbacks int
 
 	// OnPanic is called when a callback panics, on the callback's goroutine

@@ -1,7 +1,6 @@
 package wheel
 
 import (
-	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -128,13 +127,30 @@ func (d *driver) takeDue() int64 {
 			var due []Handler
 			var up int64
 			due, up, more = d.w.shards[i].take(now, d.due)
-			d.w.callbacks.submit(slices.Clone(due)...)
+			d.w.callbacks.submit(due...)
 			clear(due)
 			next = min(next, up)
 			d.runs(d.seen)
+			if !d.roomForMore() {
+				return next // the wheel closes
+			}
 		}
 	}
 	return next
+}
+
+// roomForMore waits while enough callbacks wait already, and reports false when
+// the wheel closes. The wait is no stall: the driver would have run.
+func (d *driver) roomForMore() bool {
+	for d.w.callbacks.full() {
+		select {
+		case <-d.w.callbacks.room:
+			d.seen = d.w.Elapsed()
+		case <-d.quit:
+			return false
+		}
+	}
+	return true
 }
 
 // sleep returns when a slot may have come up, at the latest at next, or when

@@ -42,7 +42,7 @@ func newWheel(c Config, newPacer func() pacer) (*Wheel, error) {
 		tick:      c.Tick,
 		start:     time.Now(),
 		shards:    make([]shard, shardCount()),
-		callbacks: &callbacks{max: c.MaxCallbacks, onPanic: c.OnPanic},
+		callbacks: newCallbacks(c),
 	}
 	for i := range w.shards {
 		w.shards[i].wheel = w
