@@ -22,26 +22,46 @@ func TestLastActiveIsTheLastTouchWhateverSetTheTimer(t *testing.T) {
 		want  time.Duration
 	}{
 		{name: "never touched", c: poolConfig{IdleTimeout: time.Minute}, at: time.Second},
-		{name: "an idle timeout of its own", c: poolConfig{IdleTimeout: time.Minute},
-			steps: []poolStep{{time.Second, poolTouch}, {3 * time.Second, poolSetIdle(time.Hour)}}, at: 5 * time.Second, want: time.Second},
-		{name: "touched under an idle timeout of its own", c: poolConfig{IdleTimeout: time.Minute},
-			steps: []poolStep{{time.Second, poolSetIdle(time.Hour)}, {3 * time.Second, poolTouch}, {4 * time.Second, poolTouch}}, at: 5 * time.Second, want: 4 * time.Second},
-		{name: "no idle timeout", c: poolConfig{IdleTimeout: -1},
-			steps: []poolStep{{time.Second, poolTouch}, {3 * time.Second, poolTouch}}, at: time.Hour, want: 3 * time.Second},
-		{name: "pinned beyond the idle timeout", c: poolConfig{IdleTimeout: time.Minute},
-			steps: []poolStep{{time.Second, poolTouch}, {2 * time.Second, poolPin}}, at: time.Hour, want: time.Second},
-		{name: "touched while pinned beyond it", c: poolConfig{IdleTimeout: time.Minute},
-			steps: []poolStep{{time.Second, poolPin}, {90 * time.Second, poolTouch}}, at: time.Hour, want: 90 * time.Second},
-		{name: "a release is activity", c: poolConfig{IdleTimeout: time.Hour},
-			steps: []poolStep{{time.Second, hold}, {2 * time.Second, release}}, at: time.Minute, want: 2 * time.Second},
-		{name: "near the end of its lifetime", c: poolConfig{IdleTimeout: time.Minute, MaxLifetime: 90 * time.Second},
-			steps: []poolStep{{20 * time.Second, poolTouch}, {50 * time.Second, poolTouch}, {60 * time.Second, poolTouch}}, at: 80 * time.Second, want: 60 * time.Second},
-		{name: "over by its lifetime", c: poolConfig{IdleTimeout: time.Minute, MaxLifetime: 90 * time.Second},
-			steps: []poolStep{{50 * time.Second, poolTouch}}, at: time.Hour, want: 50 * time.Second},
-		{name: "timed out", c: poolConfig{IdleTimeout: time.Minute},
-			steps: []poolStep{{50 * time.Second, poolTouch}}, at: time.Hour, want: 50 * time.Second},
-		{name: "closed, and touched in vain", c: poolConfig{IdleTimeout: time.Minute},
-			steps: []poolStep{{10 * time.Second, poolTouch}, {20 * time.Second, closing}, {30 * time.Second, poolTouch}}, at: time.Hour, want: 10 * time.Second},
+		{
+			name: "an idle timeout of its own", c: poolConfig{IdleTimeout: time.Minute},
+			steps: []poolStep{{time.Second, poolTouch}, {3 * time.Second, poolSetIdle(time.Hour)}}, at: 5 * time.Second, want: time.Second,
+		},
+		{
+			name: "touched under an idle timeout of its own", c: poolConfig{IdleTimeout: time.Minute},
+			steps: []poolStep{{time.Second, poolSetIdle(time.Hour)}, {3 * time.Second, poolTouch}, {4 * time.Second, poolTouch}}, at: 5 * time.Second, want: 4 * time.Second,
+		},
+		{
+			name: "no idle timeout", c: poolConfig{IdleTimeout: -1},
+			steps: []poolStep{{time.Second, poolTouch}, {3 * time.Second, poolTouch}}, at: time.Hour, want: 3 * time.Second,
+		},
+		{
+			name: "pinned beyond the idle timeout", c: poolConfig{IdleTimeout: time.Minute},
+			steps: []poolStep{{time.Second, poolTouch}, {2 * time.Second, poolPin}}, at: time.Hour, want: time.Second,
+		},
+		{
+			name: "touched while pinned beyond it", c: poolConfig{IdleTimeout: time.Minute},
+			steps: []poolStep{{time.Second, poolPin}, {90 * time.Second, poolTouch}}, at: time.Hour, want: 90 * time.Second,
+		},
+		{
+			name: "a release is activity", c: poolConfig{IdleTimeout: time.Hour},
+			steps: []poolStep{{time.Second, hold}, {2 * time.Second, release}}, at: time.Minute, want: 2 * time.Second,
+		},
+		{
+			name: "near the end of its lifetime", c: poolConfig{IdleTimeout: time.Minute, MaxLifetime: 90 * time.Second},
+			steps: []poolStep{{20 * time.Second, poolTouch}, {50 * time.Second, poolTouch}, {60 * time.Second, poolTouch}}, at: 80 * time.Second, want: 60 * time.Second,
+		},
+		{
+			name: "over by its lifetime", c: poolConfig{IdleTimeout: time.Minute, MaxLifetime: 90 * time.Second},
+			steps: []poolStep{{50 * time.Second, poolTouch}}, at: time.Hour, want: 50 * time.Second,
+		},
+		{
+			name: "timed out", c: poolConfig{IdleTimeout: time.Minute},
+			steps: []poolStep{{50 * time.Second, poolTouch}}, at: time.Hour, want: 50 * time.Second,
+		},
+		{
+			name: "closed, and touched in vain", c: poolConfig{IdleTimeout: time.Minute},
+			steps: []poolStep{{10 * time.Second, poolTouch}, {20 * time.Second, closing}, {30 * time.Second, poolTouch}}, at: time.Hour, want: 10 * time.Second,
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			poolBubble(t, func(t *testing.T) {
