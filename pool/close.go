@@ -124,33 +124,45 @@ func (e *expiry[K, C]) Fire() { (*Session[K, C])(e).expire() }
 func (s *Session[K, C]) expire() {
 	now := s.pool.wheel.Elapsed()
 	s.mu.Lock()
-	r := s.verdictLocked(now)
+	r, warn := s.verdictLocked(now)
 	won := r != "" && s.winLocked(r)
 	s.mu.Unlock()
-	if won {
+	switch {
+	case won:
 		s.finish(r)
+	case warn:
+		s.tellIdle()
 	}
 }
 
-// verdictLocked is the reason to close a session whose timer has fired; "" if
-// it lives on.
-func (s *Session[K, C]) verdictLocked(now time.Duration) Reason {
+func (s *Session[K, C]) tellIdle() {
+	defer s.pool.guard()
+	s.pool.c.OnIdle(s)
+}
+
+// verdictLocked is the reason to close a session whose timer has fired; "" if it
+// lives on. It also says whether OnIdle is to be told.
+func (s *Session[K, C]) verdictLocked(now time.Duration) (r Reason, warn bool) {
 	due, pending := s.timer.Due()
 	if !s.open() || pending { // closed, or touched, after the timer fired
-		return ""
+		return "", false
 	}
 	if s.pool.c.MaxLifetime != 0 && due >= s.lifeEnd() {
-		return Lifetime
+		return Lifetime, false
 	}
 	if s.pins.Load()&^lapsed != 0 {
 		s.pins.Or(lapsed)
-		s.armLocked(now, now+s.idleLocked())
-		return ""
+		s.armLocked(now, now+s.quietLocked())
+		return "", false
+	}
+	if s.pool.c.OnIdle != nil && s.flags.Or(warned)&warned == 0 {
+		s.armLocked(now, now+s.pool.c.warning(s.quietLocked()))
+		return "", true
 	}
 	// The grace is given once for one stretch of idleness.
 	if from, to := s.pool.wheel.LastStall(); to != 0 && due >= from && now < to+grace && s.flags.Or(spared)&spared == 0 {
 		s.armLocked(now, to+grace)
-		return ""
+		return "", false
 	}
-	return Timeout
+	return Timeout, false
 }

@@ -80,7 +80,19 @@ type Config[K comparable, C io.Closer] struct {
 	// has returned. See the package's comment for the goroutine. May be nil.
 	OnSessionClosed func(*Session[K, C], Reason)
 
-	// OnPanic is called when OnNewSessionRegister, OnSessionClosed or a
+	// OnIdle is called when a session has been without activity for its idle
+	// timeout less IdleWarning, so that its peer can be asked for a sign of life.
+	// From then on it has IdleWarning left, unless it is touched, however late the
+	// call was. It is called once for each stretch of idleness, not while the
+	// session is held, and on a goroutine of the wheel's. A session that is closed
+	// at that moment may be told after its OnSessionClosed. May be nil.
+	OnIdle func(*Session[K, C])
+
+	// IdleWarning is how long before the idle timeout OnIdle is called. 0 means
+	// half of the idle timeout, which is also the most; negative is an error.
+	IdleWarning time.Duration
+
+	// OnPanic is called when OnNewSessionRegister, OnSessionClosed, OnIdle or a
 	// connection's Close panics, on the same goroutine, with the panic's value
 	// and the stack as runtime/debug.Stack formats it. The session goes on as if
 	// the call had returned. Nil means that the panic goes on; where that is a
@@ -100,6 +112,9 @@ func (c Config[K, C]) withDefaults() (Config[K, C], error) {
 		return c, fmt.Errorf("pool: Config.MaxLifetime is %v: use a positive duration, or 0 for no limit", c.MaxLifetime)
 	}
 	c.MaxLifetime = min(c.MaxLifetime, never)
+	if c.IdleWarning < 0 {
+		return c, fmt.Errorf("pool: Config.IdleWarning is %v: use a positive duration, or 0 for half of the idle timeout", c.IdleWarning)
+	}
 	if c.MaxSessions < 0 {
 		return c, fmt.Errorf("pool: Config.MaxSessions is %d: use a positive number, or 0 for no limit", c.MaxSessions)
 	}
@@ -107,4 +122,22 @@ func (c Config[K, C]) withDefaults() (Config[K, C], error) {
 		return c, fmt.Errorf("pool: Config.OnDuplicate is %d: use pool.Reject or pool.Replace", c.OnDuplicate)
 	}
 	return c, nil
+}
+
+// quiet is how long a session with the given idle timeout may be without
+// activity before OnIdle is called; without an OnIdle, before it times out.
+func (c *Config[K, C]) quiet(idle time.Duration) time.Duration {
+	if c.OnIdle == nil {
+		return idle
+	}
+	return idle - c.warning(idle/2)
+}
+
+// warning is how long a session has left when OnIdle is called: IdleWarning,
+// but at most half of the idle timeout. That is also quiet if it is less.
+func (c *Config[K, C]) warning(half time.Duration) time.Duration {
+	if c.IdleWarning == 0 {
+		return half
+	}
+	return min(c.IdleWarning, half)
 }

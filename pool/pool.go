@@ -108,7 +108,7 @@ func (p *Pool[K, C]) Register(id K, conn C) (*Session[K, C], error) {
 	if p.c.OnNewSessionRegister != nil {
 		s.flags.Store(telling)
 	}
-	s.idle.Store(int64(p.c.IdleTimeout))
+	s.quiet.Store(int64(p.c.quiet(p.c.IdleTimeout)))
 	s.timer.InitHandler(p.wheel, (*expiry[K, C])(s))
 
 	old, err := p.insert(s)

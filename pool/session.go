@@ -15,11 +15,12 @@ type Session[K comparable, C io.Closer] struct {
 	// What Touch needs stands together, within one cache line.
 	pool *Pool[K, C]
 
-	// idle is the idle timeout while the timer's deadline is that long after the
-	// last activity; else minus the idle timeout, and the last activity is active.
-	// Whoever changes it holds mu. Touch extends the timer without it, and looks
-	// again at idle: if that has changed meanwhile, mu decides.
-	idle atomic.Int64
+	// quiet is how long after the last activity OnIdle is due, or the timeout if
+	// there is no OnIdle. While the timer is set for something else it is negative,
+	// and the last activity is active. Whoever changes it holds mu. Touch extends
+	// the timer without mu, and looks again at quiet: if that has changed
+	// meanwhile, mu decides.
+	quiet atomic.Int64
 
 	// The timer, whose deadline is its first field, is pending while the session
 	// is open, save for the moment between its firing and the decision of expire.
@@ -32,20 +33,21 @@ type Session[K comparable, C io.Closer] struct {
 
 	mu sync.Mutex
 	// Guarded by mu.
-	active time.Duration // see idle
+	active time.Duration // see quiet
 	end    *ending       // nil while the session is open and nobody has asked for Done
 
 	flags atomic.Uint32
 	pins  atomic.Int32 // how many, and lapsed
 }
 
-// The flags of a session. All but spared are set once.
+// The flags of a session. The first five are set once.
 const (
 	closed  uint32 = 1 << iota // somebody has won the close; set under mu
 	telling                    // OnNewSessionRegister has not returned; cleared then
 	owing                      // the connection is closed, and OnSessionClosed is to follow
 	ended                      // OnSessionClosed has returned
 	awaited                    // end has a channel, to be closed by whoever of ended and awaited comes second
+	warned                     // OnIdle was called since the last activity; changes under mu
 	spared                     // the timer was set for a moment's grace; changes under mu
 )
 
@@ -84,9 +86,9 @@ func (s *Session[K, C]) LastActive() time.Time {
 }
 
 func (s *Session[K, C]) activeLocked() time.Duration {
-	idle := time.Duration(s.idle.Load())
-	if due, _ := s.timer.Due(); idle > 0 && due > 0 {
-		return due - idle
+	quiet := time.Duration(s.quiet.Load())
+	if due, _ := s.timer.Due(); quiet > 0 && due > 0 {
+		return due - quiet
 	}
 	return s.active
 }
@@ -96,14 +98,14 @@ func (s *Session[K, C]) activeLocked() time.Duration {
 // then drops what it read.
 //
 // Touch is one compare-and-swap. It takes a lock only where the timer is not
-// there to be extended: when it has just fired, for the first Touch after
-// SetIdleTimeout, and when less than an idle timeout is left of the lifetime.
+// there to be extended: when it has just fired, for the first Touch after OnIdle
+// or SetIdleTimeout, and when less than an idle timeout is left of the lifetime.
 // It allocates nothing.
 func (s *Session[K, C]) Touch() bool {
 	now := s.pool.wheel.Elapsed()
-	idle := s.idle.Load()
-	due := now + time.Duration(idle)
-	if idle < 0 || s.outlives(due) || !s.timer.ExtendTo(due) || s.idle.Load() != idle {
+	quiet := s.quiet.Load()
+	due := now + time.Duration(quiet)
+	if quiet < 0 || s.outlives(due) || !s.timer.ExtendTo(due) || s.quiet.Load() != quiet {
 		return s.touch(now)
 	}
 	return true
@@ -130,17 +132,17 @@ func (s *Session[K, C]) touch(now time.Duration) bool {
 	return true
 }
 
-// touchLocked arms the timer of an open session for an idle timeout from now.
+// touchLocked arms the timer of an open session that is active now.
 func (s *Session[K, C]) touchLocked(now time.Duration) {
-	s.flags.And(^spared)
-	idle := s.idleLocked()
-	if due := now + idle; !s.outlives(due) {
+	s.flags.And(^(warned | spared))
+	quiet := s.quietLocked()
+	if due := now + quiet; !s.outlives(due) {
 		s.timer.ResetTo(now, due)
-		s.idle.Store(int64(idle))
+		s.quiet.Store(int64(quiet))
 		return
 	}
 	s.active = now
-	s.idle.Store(-int64(idle))
+	s.quiet.Store(-int64(quiet))
 	s.timer.ResetTo(now, s.lifeEnd())
 }
 
@@ -157,18 +159,17 @@ func (s *Session[K, C]) armLocked(now, due time.Duration) {
 // settleLocked makes the last activity known apart from the timer's deadline. A
 // Touch that has not been decided yet then waits for mu.
 func (s *Session[K, C]) settleLocked() {
-	if idle := s.idle.Load(); idle > 0 {
-		s.idle.Store(-idle)
+	if quiet := s.quiet.Load(); quiet > 0 {
+		s.quiet.Store(-quiet)
 		if due, _ := s.timer.Due(); due > 0 {
-			s.active = due - time.Duration(idle)
+			s.active = due - time.Duration(quiet)
 		}
 	}
 }
 
-// idleLocked is the idle timeout.
-func (s *Session[K, C]) idleLocked() time.Duration {
-	idle := time.Duration(s.idle.Load())
-	return max(idle, -idle)
+func (s *Session[K, C]) quietLocked() time.Duration {
+	quiet := time.Duration(s.quiet.Load())
+	return max(quiet, -quiet)
 }
 
 // SetIdleTimeout gives the session an idle timeout of its own, counted from
@@ -186,11 +187,11 @@ func (s *Session[K, C]) SetIdleTimeout(d time.Duration) {
 	if !s.open() {
 		return
 	}
-	now := s.pool.wheel.Elapsed()
-	s.flags.And(^spared)
+	now, quiet := s.pool.wheel.Elapsed(), s.pool.c.quiet(d)
+	s.flags.And(^(warned | spared))
 	s.settleLocked()
-	s.idle.Store(-int64(d))
-	s.armLocked(now, now+d)
+	s.quiet.Store(-int64(quiet))
+	s.armLocked(now, now+quiet)
 }
 
 // Hold keeps the session from timing out until the returned func is called, as
