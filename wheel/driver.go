@@ -22,6 +22,10 @@ const (
 	// for the wheel to call it a stall.
 	stallAfter = 100 * time.Millisecond
 
+	// look is how often a driver that waits for callbacks to end notes that it
+	// runs.
+	look = time.Second
+
 	// mergeWithin is long enough for everything that came due in a stall to be
 	// looked at before another one hides it.
 	mergeWithin = time.Second
@@ -140,15 +144,18 @@ func (d *driver) takeDue() int64 {
 }
 
 // roomForMore waits while enough callbacks wait already, and reports false when
-// the wheel closes. The wait is no stall: the driver would have run.
+// the wheel closes. That wait is no stall, however long; one that lies in it is.
 func (d *driver) roomForMore() bool {
 	for d.w.callbacks.full() {
+		by := d.seen + look
+		d.timer.Reset(look)
 		select {
 		case <-d.w.callbacks.room:
-			d.seen = d.w.Elapsed()
+		case <-d.timer.C:
 		case <-d.quit:
 			return false
 		}
+		d.runs(by)
 	}
 	return true
 }
