@@ -3,8 +3,10 @@
 //	sessionwheel         the demo: a server, two thousand clients, and a verdict
 //	sessionwheel serve   an echo server that closes idle sessions with "Timeout"
 //	sessionwheel load    a load generator against such a server
+//	sessionwheel bench   the same work done with this project and with its rivals
+//	sessionwheel soak    a search for broken guarantees under faults of every kind
 //
-// Exit status: 0 is success; 1 an error or, after demo and load, a failed
+// Exit status: 0 is success; 1 an error or, after demo, load and soak, a failed
 // verdict; 2 wrong usage; 128 and the signal's number when a signal cut it
 // short, except that the first one lets serve drain.
 package main

@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/soak"
 )
 
 const (
@@ -29,6 +31,8 @@ type cli struct {
 	Demo  demoConfig  `cmd:"" default:"withargs" help:"Start a server and real clients, let half of them fall silent, and show how late each is closed with \"Timeout\" (the default command)."`
 	Serve serveConfig `cmd:"" help:"Run an echo server that closes idle sessions."`
 	Load  loadConfig  `cmd:"" help:"Put load on an echo server, such as serve, and measure it."`
+	Bench benchConfig `cmd:"" passthrough:"" help:"Do the same work with this project and with its rivals, side by side, and draw it."`
+	Soak  soakConfig  `cmd:"" help:"Look for broken guarantees for a long time, under faults of every kind."`
 }
 
 // stdio is where a command writes: results to out, logs to err.
@@ -43,7 +47,14 @@ func (c *serveConfig) Run(ctx context.Context, std stdio) error { return runServ
 // Run is called by kong.
 func (c *loadConfig) Run(ctx context.Context, std stdio) error { return runLoad(ctx, std.out, *c) }
 
+// Run is called by kong.
+func (c *soakConfig) Run(ctx context.Context, std stdio) error { return runSoak(ctx, std.out, *c) }
+
+// Run is called by kong.
+func (c *benchConfig) Run(ctx context.Context, std stdio) error { return runBench(ctx, std, *c) }
+
 func main() {
+	soak.ChildMain()
 	os.Exit(run(os.Args[1:], stdio{os.Stdout, os.Stderr}))
 }
 
@@ -77,9 +88,12 @@ func run(args []string, std stdio) int {
 // already, and says how to exit.
 func exitStatus(err error, stderr io.Writer) int {
 	var sig signalError
+	var status statusError
 	switch {
 	case err == nil:
 		return 0
+	case errors.As(err, &status):
+		return int(status)
 	case errors.Is(err, errFailed):
 		return exitRuntime
 	case errors.As(err, &sig):
@@ -103,7 +117,7 @@ func usageLine(err error, args []string) string {
 	}
 	// A mistyped command is taken for an argument of the default one.
 	if named && strings.HasPrefix(text, "unexpected argument "+args[0]) {
-		text, help = fmt.Sprintf("unknown command %q: there are demo, serve and load", args[0]), "sessionwheel --help"
+		text, help = fmt.Sprintf("unknown command %q: there are demo, serve, load, bench and soak", args[0]), "sessionwheel --help"
 	}
 	return fmt.Sprintf("sessionwheel: %s (see %q)", text, help)
 }

@@ -18,7 +18,7 @@ func TestWrongUsageIsOneLineThatNamesTheMistakeAndTheHelp(t *testing.T) {
 		args []string
 		want []string
 	}{
-		{[]string{"dmeo"}, []string{`unknown command "dmeo"`, "demo, serve and load", "sessionwheel --help"}},
+		{[]string{"dmeo"}, []string{`unknown command "dmeo"`, "demo, serve, load, bench and soak", "sessionwheel --help"}},
 		{[]string{"demo", "now"}, []string{"unexpected argument now", "demo --help"}},
 		{[]string{"--bogus"}, []string{"--bogus"}},
 		{[]string{"--clients", "many"}, []string{"--clients", "many"}},
