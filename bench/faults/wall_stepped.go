@@ -1,0 +1,7 @@
+//go:build steppedclock
+
+package faults
+
+import "time"
+
+var setWall = time.WallOffset.Store
