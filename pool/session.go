@@ -219,10 +219,19 @@ func (s *Session[K, C]) Unpin() {
 	due, _ := s.timer.Due()
 	if s.pins.Load()&lapsed != 0 || due <= s.pool.wheel.Elapsed() {
 		s.Touch() // before the pin is gone, so that expire sees the one or the other
-		s.pins.And(^lapsed)
 	}
-	if s.pins.Add(-1) < 0 {
-		panic("pool: Session.Unpin without a Pin")
+	for {
+		old := s.pins.Load()
+		left := old - 1
+		switch old &^ lapsed {
+		case 0:
+			panic("pool: Session.Unpin without a Pin")
+		case 1:
+			left = 0 // and not lapsed any more
+		}
+		if s.pins.CompareAndSwap(old, left) {
+			return
+		}
 	}
 }
 

@@ -44,6 +44,7 @@ type driver struct {
 
 	feeder *feeder
 	woken  chan struct{} // holds one: something earlier was armed
+	wokeAt atomic.Int64  // the wheel's time at which it began to hold one; 0 while it holds none
 	paced  chan struct{} // holds one: the library fired
 	quit   chan struct{} // closed by stop
 	done   chan struct{} // closed when the goroutine has ended
@@ -87,6 +88,9 @@ func startDriver(w *Wheel, newPacer func() pacer) *driver {
 
 // wake has the driver look again. It never blocks.
 func (d *driver) wake() {
+	if d.wokeAt.Load() == 0 {
+		d.wokeAt.CompareAndSwap(0, int64(d.w.Elapsed()))
+	}
 	select {
 	case d.woken <- struct{}{}:
 	default:
@@ -166,11 +170,12 @@ func (d *driver) sleep(next int64) bool {
 	if next == none {
 		select {
 		case <-d.woken:
+			d.runs(d.wokenBy(never))
 		case <-d.paced:
+			d.runs(never)
 		case <-d.quit:
 			return false
 		}
-		d.seen = d.w.Elapsed()
 		return true
 	}
 	at := time.Duration(next) * d.w.tick
@@ -191,8 +196,10 @@ func (d *driver) sleep(next int64) bool {
 		left = min(left, longest) + overdue
 	}
 	d.timer.Reset(left)
+	by := at
 	select {
 	case <-d.woken:
+		by = d.wokenBy(at)
 	case <-d.paced:
 		if time.Duration(d.lastFired.Load()) >= at-lead {
 			d.early, d.rescues = next, 0
@@ -204,7 +211,7 @@ func (d *driver) sleep(next int64) bool {
 	case <-d.quit:
 		return false
 	}
-	d.runs(at)
+	d.runs(by)
 	return true
 }
 
@@ -221,6 +228,15 @@ func (d *driver) runs(by time.Duration) (now time.Duration) {
 	}
 	d.seen = now
 	return now
+}
+
+// wokenBy is when a driver that was woken should have run: by then it was to run
+// anyway, and maybe it was woken before.
+func (d *driver) wokenBy(then time.Duration) time.Duration {
+	if at := time.Duration(d.wokeAt.Swap(0)); at != 0 {
+		return min(then, at)
+	}
+	return then
 }
 
 // rescue counts what the watchdog saved, and gives the library up when that

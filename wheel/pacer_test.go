@@ -288,3 +288,42 @@ func TestAStallIsNoticedBesideASleepAndOneSoonAfterCountsWithIt(t *testing.T) {
 		want(from, d.runs(d.seen))
 	})
 }
+
+// A process may also be stopped when something has just been armed on a wheel
+// that slept, for long or for ever.
+func TestAStallBetweenAnArmingAndTheDriverIsNoticed(t *testing.T) {
+	for name, next := range map[string]int64{"nothing was pending": none, "an hour was left": int64(time.Hour / defaultTick)} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w, err := New(Config{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer w.Close()
+				// One of the test's own, of which no other test's wheel knows.
+				d := &driver{w: w, woken: make(chan struct{}, 1), timer: time.NewTimer(time.Hour), alone: true}
+				sleep := func() (from time.Duration) {
+					d.seen = w.Elapsed()
+					go d.sleep(next)
+					time.Sleep(time.Minute)
+					synctest.Wait()
+					return d.seen
+				}
+				sleep()
+				d.wake()
+				synctest.Wait()
+				if d.stall.Load() != nil {
+					t.Error("a driver that was woken in time has stalled")
+				}
+				from := sleep()
+				d.wokeAt.Store(int64(w.Elapsed())) // it is woken, and then the process stands still
+				time.Sleep(4 * time.Second)
+				d.woken <- struct{}{}
+				synctest.Wait()
+				if s := d.stall.Load(); s == nil || *s != (stall{from, w.Elapsed()}) {
+					t.Errorf("the stall is %v, not from %v to %v", s, from, w.Elapsed())
+				}
+			})
+		})
+	}
+}
