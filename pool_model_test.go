@@ -39,12 +39,20 @@ func poolModelIdle(n int) time.Duration {
 	return time.Duration(n)*time.Second + 30*time.Millisecond
 }
 
+// poolModelIDs is how many IDs there are.
+const poolModelIDs = 4
+
+// poolDoes is what an operation may do. To refuse is to register and to close
+// inside OnNewSessionRegister. Inside OnSessionClosed, a session that was closed
+// closes the one with the next ID, and one that was kicked comes back.
+var poolDoes = []string{
+	"register", "advance", "touch", "close", "kick", "idle", "hold", "release", "pin", "unpin", "refuse",
+}
+
 var poolOps = rapid.Custom(func(t *rapid.T) poolOp {
 	op := poolOp{
-		Do: rapid.SampledFrom([]string{
-			"register", "advance", "touch", "close", "kick", "idle", "hold", "release", "pin", "unpin",
-		}).Draw(t, "do"),
-		ID: rapid.IntRange(0, 3).Draw(t, "id"),
+		Do: rapid.SampledFrom(poolDoes).Draw(t, "do"),
+		ID: rapid.IntRange(0, poolModelIDs-1).Draw(t, "id"),
 	}
 	switch op.Do {
 	case "advance":
@@ -88,24 +96,47 @@ func poolModelRun(t *testing.T, setup poolSetup, ops []poolOp) (tr poolTrace) {
 		start := time.Now()
 		var mu sync.Mutex
 		ends := make(map[*poolSession]poolEnd)
+		var p *poolOf
+		var all []*poolSession
+		last := make(map[int]*poolSession)
+		register := func(id int) error {
+			s, err := p.Register(id, new(poolConn))
+			if err == nil {
+				last[id] = s
+				all = append(all, s)
+			}
+			return err
+		}
+		refuses, refused := false, false
 		c := poolConfig{
 			IdleTimeout: setup.Idle, MaxLifetime: setup.Life, MaxSessions: setup.Max,
+			OnNewSessionRegister: func(s *poolSession) {
+				if refuses {
+					refused = s.Close("Refused")
+				}
+			},
 			OnSessionClosed: func(s *poolSession, r pool.Reason) {
 				mu.Lock()
-				defer mu.Unlock()
-				if _, twice := ends[s]; twice {
-					r = "told twice"
+				end := poolEnd{r, time.Since(start)}
+				if _, twice := ends[s]; twice || s.Touch() {
+					end.Reason = "told twice, or touched"
 				}
-				ends[s] = poolEnd{r, time.Since(start)}
+				ends[s] = end
+				mu.Unlock()
+				switch r { // on the goroutine of the operation
+				case "Bye":
+					p.CloseSession((s.ID()+1)%poolModelIDs, "Follows")
+				case "Kicked":
+					_ = register(s.ID()) // it may be taken
+				}
 			},
 		}
 		if setup.Replace {
 			c.OnDuplicate = pool.Replace
 		}
-		p, err := pool.New(c)
+		var err error
+		p, err = pool.New(c)
 		require.NoError(t, err)
-		var all []*poolSession
-		last := make(map[int]*poolSession)
 		releases := make(map[*poolSession][]func())
 		pins := make(map[*poolSession]int)
 		for _, op := range ops {
@@ -115,12 +146,11 @@ func poolModelRun(t *testing.T, setup poolSetup, ops []poolOp) (tr poolTrace) {
 			case op.Do == "advance":
 				time.Sleep(time.Duration(op.N) * time.Second)
 			case op.Do == "register":
-				n, err := p.Register(op.ID, new(poolConn))
-				if err == nil {
-					last[op.ID] = n
-					all = append(all, n)
-				}
-				result = err
+				result = register(op.ID)
+			case op.Do == "refuse":
+				refuses, refused = true, false
+				result = fmt.Sprint(register(op.ID), refused)
+				refuses = false
 			case op.Do == "kick":
 				result = p.CloseSession(op.ID, "Kicked")
 			case s == nil:
@@ -207,6 +237,12 @@ func (m *poolModel) close(s *poolModelSession, r pool.Reason) bool {
 		return false
 	}
 	s.end = poolEnd{r, m.now}
+	switch r {
+	case "Bye":
+		m.close(m.open((s.id+1)%poolModelIDs), "Follows")
+	case "Kicked":
+		_ = m.register(s.id)
+	}
 	return true
 }
 
@@ -270,11 +306,11 @@ func (m *poolModel) register(id int) error {
 	return nil
 }
 
-// unpinned gives a session that nobody keeps any more a whole idle timeout, if
-// one has passed meanwhile.
+// unpinned gives a session a whole idle timeout if one has passed while it was
+// kept, and again when others who keep it still let go.
 func (m *poolModel) unpinned(s *poolModelSession) {
-	if s.lapsed && s.holds+s.pins == 0 {
-		s.lapsed = false
+	if s.lapsed {
+		s.lapsed = s.holds+s.pins > 0
 		m.touch(s)
 	}
 }
@@ -285,9 +321,10 @@ func (m *poolModel) do(op poolOp) (result any) {
 	case op.Do == "advance":
 		m.advance(time.Duration(op.N) * time.Second)
 	case op.Do == "register":
-		if err := m.register(op.ID); err != nil {
-			result = err
-		}
+		result = m.register(op.ID)
+	case op.Do == "refuse":
+		err := m.register(op.ID)
+		result = fmt.Sprint(err, err == nil && m.close(m.open(op.ID), "Refused"))
 	case op.Do == "kick":
 		result = m.close(m.open(op.ID), "Kicked")
 	case s == nil:

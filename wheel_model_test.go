@@ -19,7 +19,9 @@ import (
 
 // call is one call of a sequence, with a duration where it takes one.
 type wheelCall struct {
-	name  string // "Reset", "ResetTo", "Extend", "Stop", "Sleep", "Close"
+	// "Reset", "ResetTo", "Extend", "Stop", "Sleep"; "Again": the timer's next
+	// run calls Reset; "Close", and "CloseInside" a callback.
+	name  string
 	timer int
 	d     time.Duration
 }
@@ -47,7 +49,12 @@ type wheelList struct {
 	pending   []wheelRun // at is the deadline
 	ran       []wheelRun
 	due       map[int]time.Duration // of the pending and the fired
+	again     map[int]time.Duration // what the next run calls Reset with
 	closed    bool
+}
+
+func newWheelList(tick time.Duration) *wheelList {
+	return &wheelList{tick: tick, due: make(map[int]time.Duration), again: make(map[int]time.Duration)}
 }
 
 const wheelForever = time.Duration(math.MaxInt64)
@@ -72,9 +79,33 @@ func (l *wheelList) find(timer int) int {
 	return slices.IndexFunc(l.pending, func(r wheelRun) bool { return r.timer == timer })
 }
 
+func (l *wheelList) reset(timer int, now, d time.Duration) {
+	switch {
+	case l.closed:
+	case d <= 0:
+		l.due[timer] = now + d
+		l.run(timer, now)
+	default:
+		l.pending = append(l.pending, wheelRun{timer, wheelAfter(now, d)})
+	}
+}
+
+func (l *wheelList) run(timer int, at time.Duration) {
+	l.ran = append(l.ran, wheelRun{timer, at})
+	if d, ok := l.again[timer]; ok {
+		delete(l.again, timer)
+		l.reset(timer, at, d)
+	}
+}
+
+// first is the pending timer with the earliest deadline.
+func (l *wheelList) first() wheelRun {
+	return slices.MinFunc(l.pending, func(a, b wheelRun) int { return cmp.Compare(a.at, b.at) })
+}
+
 func (l *wheelList) do(c wheelCall) wheelSeen {
 	i := l.find(c.timer)
-	was := i >= 0 && c.name != "Sleep" && c.name != "Close"
+	was := i >= 0 && slices.Contains([]string{"Stop", "Reset", "ResetTo", "Extend"}, c.name)
 	switch c.name {
 	case "Stop":
 		if was {
@@ -85,33 +116,30 @@ func (l *wheelList) do(c wheelCall) wheelSeen {
 		if was {
 			l.pending = slices.Delete(l.pending, i, i+1)
 		}
-		switch {
-		case l.closed:
-		case c.d <= 0:
-			l.due[c.timer] = l.now + c.d
-			l.ran = append(l.ran, wheelRun{c.timer, l.now})
-		default:
-			l.pending = append(l.pending, wheelRun{c.timer, wheelAfter(l.now, c.d)})
-		}
+		l.reset(c.timer, l.now, c.d)
+	case "Again":
+		l.again[c.timer] = c.d
 	case "Extend":
 		if was && c.d > 0 {
 			l.pending[i].at = max(l.pending[i].at, wheelAfter(l.now, c.d))
 		}
 	case "Sleep":
 		l.now += c.d
-	case "Close":
+	case "Close", "CloseInside":
 		for _, r := range l.pending {
 			delete(l.due, r.timer)
 		}
 		l.closed, l.pending = true, nil
 	}
-	slices.SortFunc(l.pending, func(a, b wheelRun) int { return cmp.Compare(a.at, b.at) })
+	for len(l.pending) > 0 && l.firesAt(l.first().at) <= l.now {
+		first := l.first()
+		i := l.find(first.timer)
+		l.pending = slices.Delete(l.pending, i, i+1)
+		l.due[first.timer] = first.at
+		l.run(first.timer, l.firesAt(first.at))
+	}
 	for _, r := range l.pending {
 		l.due[r.timer] = r.at
-	}
-	for len(l.pending) > 0 && l.firesAt(l.pending[0].at) <= l.now {
-		l.ran = append(l.ran, wheelRun{l.pending[0].timer, l.firesAt(l.pending[0].at)})
-		l.pending = l.pending[1:]
 	}
 	a := wheelSeen{reported: was, pending: len(l.pending), due: l.due[c.timer], waits: l.find(c.timer) >= 0, ran: wheelInOrder(l.ran)}
 	if a.due <= 1 { // a time before the wheel's own is reported as its beginning
@@ -135,12 +163,18 @@ func wheelDoes(t *testing.T, tick time.Duration, timers int, calls []wheelCall) 
 		w := startWheel(t, wheel.Config{Tick: tick})
 		var mu sync.Mutex
 		var ran []wheelRun
+		again := make(map[int]time.Duration)
 		ts := make([]wheel.Timer, timers)
 		for i := range ts {
 			ts[i].Init(w, func() {
 				mu.Lock()
-				defer mu.Unlock()
 				ran = append(ran, wheelRun{i, w.Elapsed()})
+				d, ok := again[i]
+				delete(again, i)
+				mu.Unlock()
+				if ok {
+					ts[i].Reset(d)
+				}
 			})
 		}
 		for _, c := range calls {
@@ -156,8 +190,14 @@ func wheelDoes(t *testing.T, tick time.Duration, timers int, calls []wheelCall) 
 				a.reported = ts[c.timer].Extend(c.d)
 			case "Sleep":
 				time.Sleep(c.d)
+			case "Again":
+				mu.Lock()
+				again[c.timer] = c.d
+				mu.Unlock()
 			case "Close":
 				w.Close()
+			case "CloseInside":
+				w.AfterFunc(0, w.Close)
 			}
 			synctest.Wait()
 			a.pending = w.Len()
@@ -171,6 +211,17 @@ func wheelDoes(t *testing.T, tick time.Duration, timers int, calls []wheelCall) 
 		}
 	})
 	return seen
+}
+
+// wheelDiffer says where the wheel and the list part; nil if they do not.
+func wheelDiffer(seen []wheelSeen, tick time.Duration, calls []wheelCall) error {
+	model := newWheelList(tick)
+	for i, got := range seen {
+		if want := model.do(calls[i]); !reflect.DeepEqual(got, want) {
+			return fmt.Errorf("after %v, call %d: got %+v, want %+v", calls[i], i, got, want)
+		}
+	}
+	return nil
 }
 
 // TestAWheelDoesWhatASortedListDoes draws calls at the edges of ticks and of
@@ -189,9 +240,9 @@ func TestAWheelDoesWhatASortedListDoes(t *testing.T) {
 		extreme := rapid.SampledFrom([]time.Duration{0, -1, math.MinInt64, wheelForever, wheelForever - 1, wheelForever / 4})
 		calls := rapid.SliceOfN(rapid.Custom(func(rt *rapid.T) wheelCall {
 			c := wheelCall{timer: rapid.IntRange(0, timers-1).Draw(rt, "timer")}
-			c.name = rapid.SampledFrom([]string{"Reset", "Extend", "Stop", "Sleep", "ResetTo", "Extend", "Sleep"}).Draw(rt, "name")
+			c.name = rapid.SampledFrom([]string{"Reset", "Extend", "Stop", "Sleep", "ResetTo", "Extend", "Sleep", "Again"}).Draw(rt, "name")
 			switch c.name {
-			case "Reset", "ResetTo", "Extend":
+			case "Reset", "ResetTo", "Extend", "Again":
 				c.d = rapid.OneOf(finite, finite, finite, extreme).Draw(rt, "d")
 			case "Sleep":
 				c.d = finite.Draw(rt, "d")
@@ -201,12 +252,9 @@ func TestAWheelDoesWhatASortedListDoes(t *testing.T) {
 		t.Run(tick.String(), func(t *testing.T) {
 			rapid.Check(t, func(rt *rapid.T) {
 				calls := calls.Draw(rt, "calls")
-				model := wheelList{tick: tick, due: map[int]time.Duration{}}
-				for i, got := range wheelDoes(t, tick, timers, calls) {
-					if want := model.do(calls[i]); !reflect.DeepEqual(got, want) {
-						rt.Logf("after %v: got %+v, want %+v", calls[i], got, want)
-						rt.Fatal("the wheel and the list disagree")
-					}
+				if err := wheelDiffer(wheelDoes(t, tick, timers, calls), tick, calls); err != nil {
+					rt.Log(err)
+					rt.Fatal("the wheel and the list disagree")
 				}
 			})
 		})
@@ -235,7 +283,7 @@ func TestEveryOrderOfCallsEndsEachArmingOnce(t *testing.T) {
 			calls[1+i] = choices[n%len(choices)]
 			n /= len(choices)
 		}
-		model := wheelList{tick: tick, due: map[int]time.Duration{}}
+		model := newWheelList(tick)
 		armed, ended, pending, closed := 0, 0, 0, false
 		for i, got := range wheelDoes(t, tick, 1, calls) {
 			require.Equal(t, model.do(calls[i]), got, "call %d of %v", i, calls)

@@ -7,6 +7,7 @@
 package clockstep
 
 import (
+	"context"
 	"math/rand/v2"
 	"runtime"
 	"runtime/metrics"
@@ -14,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sessionwheel/sessionwheel/pool"
 	"github.com/sessionwheel/sessionwheel/wheel"
 )
 
@@ -56,21 +58,33 @@ func TestStepsOfTheWallClock(t *testing.T) {
 	}
 	defer w.Close()
 	var b book
+	s := startSessions(t)
 	start, cpu := time.Now(), busySeconds()
-	for _, s := range []int64{-hour, 0, hour, -hour, hour, hour - 3, hour + 2, 0, -5} {
+	// By an hour and by a few seconds, either way, in an order that is another in
+	// each run.
+	steps := []int64{-hour, 0, hour, -hour, hour, hour - 3, hour + 2, 0, -5}
+	rand.Shuffle(len(steps), func(i, j int) { steps[i], steps[j] = steps[j], steps[i] })
+	t.Logf("the wall clock is off by, one after the other, %d seconds", steps)
+	for _, to := range steps {
+		s.register(t)
 		b.arm(w, 300*time.Millisecond) // pending at the step
 		b.arm(w, 2*time.Second)
-		step(s)
+		step(to)
+		s.register(t)
 		b.arm(w, time.Second) // armed in the new time
 		for range 100 {
 			b.arm(w, rand.N(2*time.Second))
+			s.touch()
 			time.Sleep(rand.N(20 * time.Millisecond))
 		}
 		time.Sleep(500 * time.Millisecond)
 	}
 	// All is due in two seconds, or lost; or as late as the clock was stepped.
-	time.Sleep(5 * time.Second)
+	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		s.touch()
+	}
 	took, cpu := time.Since(start), busySeconds()-cpu
+	s.judge(t)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	t.Logf("%d timers: the latest was %v late; %.1f%% of a processor; %+v", b.armed, b.latest, 100*cpu/took.Seconds(), w.Stats())
@@ -85,6 +99,117 @@ func TestStepsOfTheWallClock(t *testing.T) {
 	}
 	if cpu > took.Seconds()/2 {
 		t.Errorf("the wheel was busy for %.1fs of %v", cpu, took)
+	}
+}
+
+// sessions is a pool beside the timers. Those with even IDs are touched now and
+// then, and the others never.
+type sessions struct {
+	pool   *pool.Pool[int, *conn]
+	ids    int
+	closed book
+}
+
+type conn struct{ due time.Time }
+
+func (*conn) Close() error { return nil }
+
+const idle = 1500 * time.Millisecond
+
+func startSessions(t *testing.T) *sessions {
+	s := new(sessions)
+	var err error
+	s.pool, err = pool.New(pool.Config[int, *conn]{
+		IdleTimeout: idle,
+		OnSessionClosed: func(c *pool.Session[int, *conn], r pool.Reason) {
+			s.closed.mu.Lock()
+			defer s.closed.mu.Unlock()
+			if r != pool.Timeout {
+				return
+			}
+			late := time.Since(c.Conn().due)
+			s.closed.fired++
+			s.closed.latest = max(s.closed.latest, late)
+			if late < 0 || c.ID()%2 == 0 {
+				s.closed.early++
+			}
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.pool.Shutdown(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// register registers one session to be touched and one that is silent.
+func (s *sessions) register(t *testing.T) {
+	for range 2 {
+		if _, err := s.pool.Register(s.ids, &conn{time.Now().Add(idle)}); err != nil {
+			t.Fatal(err)
+		}
+		s.ids++
+	}
+}
+
+func (s *sessions) touch() {
+	for id, c := range s.pool.All() {
+		if id%2 == 0 {
+			c.Touch()
+		}
+	}
+}
+
+func (s *sessions) judge(t *testing.T) {
+	s.closed.mu.Lock()
+	defer s.closed.mu.Unlock()
+	t.Logf("%d sessions: the latest was %v late", s.ids, s.closed.latest)
+	if s.closed.early != 0 {
+		t.Errorf("%d sessions timed out early, or though they were active", s.closed.early)
+	}
+	if s.closed.fired != s.ids/2 {
+		t.Errorf("%d silent sessions of %d have timed out", s.closed.fired, s.ids/2)
+	}
+	if s.closed.latest > 2*time.Second {
+		t.Errorf("a session was %v late", s.closed.latest)
+	}
+}
+
+// Whatever the wall clock says, a wheel and a pool with nothing due for long
+// leave the processor alone.
+func TestAnIdleProcessStaysIdleAcrossSteps(t *testing.T) {
+	defer step(0)
+	w, err := wheel.New(wheel.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	for i := range 1000 {
+		w.AfterFunc(time.Hour/2+time.Duration(i)*time.Second, func() { t.Error("a timer was early") })
+	}
+	s := startSessions(t)
+	for range 500 {
+		s.register(t)
+	}
+	for _, c := range s.pool.All() {
+		c.SetIdleTimeout(time.Hour)
+	}
+	start, cpu := time.Now(), busySeconds()
+	for _, to := range []int64{-hour, hour, 0, 3, -3, 2 * hour, 0} {
+		step(to)
+		time.Sleep(700 * time.Millisecond)
+	}
+	took, cpu := time.Since(start), busySeconds()-cpu
+	t.Logf("the processor was busy for %.2f%% of the time", 100*cpu/took.Seconds())
+	if cpu > took.Seconds()/10 {
+		t.Errorf("an idle process was busy for %.1fs of %v", cpu, took)
+	}
+	if w.Len() != 1000 || s.pool.Len() != 1000 {
+		t.Errorf("%d timers and %d sessions are left of 1000", w.Len(), s.pool.Len())
 	}
 }
 

@@ -1,0 +1,284 @@
+package wheel
+
+import (
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/RussellLuo/timingwheel"
+)
+
+// faultyPacer does to each ask what its fault says: a delay until it fires,
+// negative for never; and how often it fires, each time on a goroutine of its
+// own. All its goroutines end soon after release is closed.
+type faultyPacer struct {
+	fault   func(d time.Duration) (fires time.Duration, times int)
+	asks    int // counted by the feeder, the one caller
+	blocks  int // the ask that never returns; 0: none
+	hangs   bool
+	release chan struct{}
+}
+
+func (p *faultyPacer) AfterFunc(d time.Duration, f func()) {
+	if p.asks++; p.asks == p.blocks {
+		<-p.release
+		return
+	}
+	fires, times := d, 1
+	if p.fault != nil {
+		fires, times = p.fault(d)
+	}
+	if fires < 0 {
+		return
+	}
+	for range times {
+		go func() {
+			select {
+			case <-time.After(fires):
+			case <-p.release: // fires for a wheel that is closed
+			}
+			f()
+		}()
+	}
+}
+
+func (p *faultyPacer) Stop() {
+	if p.hangs {
+		<-p.release
+	}
+}
+
+// jumps is a clock that is set now and then, by up to a minute either way: what
+// the pacer holds comes due as much earlier or later.
+func jumps() func(d time.Duration) (time.Duration, int) {
+	var ahead time.Duration
+	return func(d time.Duration) (time.Duration, int) {
+		if rand.N(4) == 0 {
+			ahead = rand.N(2*time.Minute) - time.Minute
+		}
+		return max(0, d-ahead), 1
+	}
+}
+
+// fickle is a fault of another kind at each ask.
+func fickle(d time.Duration) (time.Duration, int) {
+	switch rand.N(5) {
+	case 0:
+		return 0, 1
+	case 1:
+		return rand.N(d), 3
+	case 2:
+		return d + rand.N(2*overdue), 1
+	case 3:
+		return -1, 0
+	default:
+		return d, 1
+	}
+}
+
+func TestLatenessStaysBoundedAndCloseEndsWhateverThePacerComesTo(t *testing.T) {
+	const dead, alive, either = 1, 2, 3 // what the wheel takes it for in the end
+	for _, tt := range []struct {
+		name  string
+		pacer faultyPacer
+		most  time.Duration // beyond a Tick
+		ends  int
+	}{
+		{"it jumps", faultyPacer{fault: jumps()}, overdue, either},
+		{"it is fickle", faultyPacer{fault: fickle}, overdue, either},
+		{"each firing five times", faultyPacer{fault: func(d time.Duration) (time.Duration, int) { return d, 5 }}, 0, alive},
+		{"at once, five times", faultyPacer{fault: func(time.Duration) (time.Duration, int) { return 0, 5 }}, 0, alive},
+		{"the first ask blocks", faultyPacer{blocks: 1}, overdue, dead},
+		{"a later ask blocks", faultyPacer{blocks: 50}, overdue, dead},
+		{"Stop hangs", faultyPacer{hangs: true}, 0, alive},
+		{"dead, and Stop hangs", faultyPacer{fault: func(time.Duration) (time.Duration, int) { return -1, 0 }, hangs: true}, overdue, dead},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := tt.pacer
+				p.release = make(chan struct{})
+				w, err := newWheel(Config{}, func() pacer { return &p })
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got := lateness(t, w); got > defaultTick+tt.most {
+					t.Errorf("the latest timer was %v late; at most %v allowed", got, defaultTick+tt.most)
+				}
+				st := w.Stats()
+				if st.Alone && st.Rescued < patience || tt.ends == dead && !st.Alone ||
+					tt.ends == alive && (st.Alone || st.Rescued != 0) {
+					t.Errorf("given up: %v, after %d rescues", st.Alone, st.Rescued)
+				}
+				start := time.Now()
+				w.AfterFunc(time.Hour, func() { t.Error("a closed wheel fired") })
+				w.Close()
+				if took := time.Since(start); took > farewell {
+					t.Errorf("Close took %v", took)
+				}
+				close(p.release) // it fires all that it holds
+				time.Sleep(2 * time.Hour)
+			})
+		})
+	}
+}
+
+// Each time that the library lets a slot lie, the watchdog counts one rescue,
+// until the library is given up.
+func TestEachRescueIsCountedUntilTheLibraryIsGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, err := newWheel(Config{}, func() pacer { return deadPacer{} })
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer w.Close()
+		for i := range 10 {
+			w.AfterFunc(40*time.Millisecond, func() {})
+			time.Sleep(time.Second)
+			synctest.Wait()
+			want := min(i+1, patience)
+			if st := w.Stats(); st.Rescued != uint64(want) || st.Alone != (want == patience) {
+				t.Errorf("after %d timers: %d rescues, given up: %v", i+1, st.Rescued, st.Alone)
+			}
+		}
+	})
+}
+
+// Many goroutines add timers of few ticks to the very library that paces a
+// wheel. They hold it up, and at times deadlock it for good. The wheel goes on.
+func TestAWheelOutlivesTheLibraryThatOthersOverload(t *testing.T) {
+	const role = "SESSIONWHEEL_HELPER"
+	if os.Getenv(role) != "" {
+		overload(t)
+		return
+	}
+	// What is deadlocked never ends, so it has a process of its own.
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), self, "-test.run=^"+t.Name()+"$", "-test.v")
+	cmd.Env = append(os.Environ(), role+"=overload")
+	out, err := cmd.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "the latest") {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for line := range strings.Lines(string(out)) {
+		if strings.Contains(line, "the latest") {
+			t.Log(strings.TrimSpace(line))
+		}
+	}
+}
+
+func overload(t *testing.T) {
+	tw := timingwheel.NewTimingWheel(libraryTick, 3) // small, so that its buckets are soon in use again
+	tw.Start()
+	closing := make(chan struct{})
+	w, err := newWheel(Config{}, func() pacer { return lastingLibrary{library{tw}, closing} })
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stop atomic.Bool
+	for i := range 8 { // these may never end
+		go func() {
+			for j := i; !stop.Load(); j++ {
+				tw.AfterFunc(time.Duration(1+j%5)*libraryTick, func() {})
+				if j%64 == 0 {
+					time.Sleep(10 * time.Microsecond)
+				}
+			}
+		}()
+	}
+	var ours, probes lastOf
+	arm := func() {
+		d := 20*time.Millisecond + rand.N(500*time.Millisecond)
+		start := time.Now()
+		ours.armed.Add(1)
+		w.AfterFunc(d, func() { ours.note(time.Since(start) - d) })
+		probes.armed.Add(1)
+		time.AfterFunc(d, func() { probes.note(time.Since(start) - d) })
+	}
+	for i := range 200 {
+		arm()
+		time.Sleep(5 * time.Millisecond)
+		stop.Store(i >= 150)
+	}
+	lives := make(chan struct{})
+	go tw.AfterFunc(10*libraryTick, func() { close(lives) })
+	stuck := false
+	select {
+	case <-lives:
+	case <-time.After(2 * time.Second):
+		stuck = true
+	}
+	for end := time.Now().Add(30 * time.Second); ours.fired.Load() < ours.armed.Load(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%d of %d timers were lost", ours.armed.Load()-ours.fired.Load(), ours.armed.Load())
+		}
+	}
+	for probes.fired.Load() < probes.armed.Load() {
+		time.Sleep(time.Millisecond)
+	}
+	st := w.Stats()
+	close(closing)
+	start := time.Now()
+	w.Close()
+	took := time.Since(start)
+	late, early := ours.get()
+	delay, _ := probes.get()
+	t.Logf("the library is stuck: %v; of %d timers the latest was %v late, the runtime's latest %v; Close took %v; %+v",
+		stuck, ours.fired.Load(), late, delay, took, st)
+	if took > farewell+10*time.Second {
+		t.Errorf("Close took %v", took)
+	}
+	if early != 0 {
+		t.Errorf("%d timers were early", early)
+	}
+	if most := 8*delay + defaultTick + overdue; late > most {
+		t.Errorf("a timer was %v late; at most %v allowed", late, most)
+	}
+	if stuck && st.Rescued == 0 {
+		t.Error("the library is stuck, and nothing was rescued")
+	}
+}
+
+// lastingLibrary is the library, which is stopped only when the wheel closes:
+// those who deadlock it go on when the wheel has given it up.
+type lastingLibrary struct {
+	library
+	closing chan struct{}
+}
+
+func (l lastingLibrary) Stop() {
+	<-l.closing
+	l.library.Stop()
+}
+
+// lastOf notes the latest of some firings.
+type lastOf struct {
+	armed, fired atomic.Int64
+	mu           sync.Mutex
+	early        int
+	latest       time.Duration
+}
+
+func (l *lastOf) note(late time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.fired.Add(1)
+	l.latest = max(l.latest, late)
+	if late < 0 {
+		l.early++
+	}
+}
+
+func (l *lastOf) get() (latest time.Duration, early int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.latest, l.early
+}
