@@ -26,12 +26,18 @@
 //
 // A callback that blocks holds up its own session alone.
 //
+// # Replies to a pipeline
+//
+// [Session.Send] writes at once. A peer that sends many requests without waiting
+// for the replies is answered with fewer writes by [Session.Queue]: the replies
+// to what was received together go out in one.
+//
 // # Memory
 //
 // A plain connection on which nothing is pending holds no read buffer: its
 // goroutine waits until there is something to read, and only then takes a
-// buffer from those that all sessions share. A connection under TLS holds what
-// crypto/tls keeps.
+// buffer from those that all sessions share. So it is with what is queued. A
+// connection under TLS holds what crypto/tls keeps.
 //
 // # Closing under TLS
 //

@@ -26,6 +26,7 @@ func (s *Session) end() {
 	if !s.ps.Close(pool.Shutdown) {
 		<-s.ps.Done()
 	}
+	s.queue.Store(nil) // whoever writes it still has taken it already
 }
 
 // crashed closes the session for a callback that did not return.
@@ -91,7 +92,11 @@ func (t *transport) Close() error {
 	s.server.releaseIP(s.server.limitedIP(s.conn)) // before the peer can know of it and come again
 	// While it is opening there is no handshake done to say farewell on, and ps
 	// may not be set.
-	return closeConn(s.conn, before != phaseOpening && hasFarewell(s.ps.Reason()))
+	farewell := before != phaseOpening && hasFarewell(s.ps.Reason())
+	if farewell {
+		s.writeLast()
+	}
+	return closeConn(s.conn, farewell)
 }
 
 // drain tells a session that is busy to close with Shutdown when it has handed

@@ -137,6 +137,7 @@ func (s *Session) deliver(token []byte) *fault {
 		}
 		token, f = s.next()
 	}
+	s.flush()
 	// One Touch for all that was received, and for what was sent meanwhile.
 	if s.server.Activity != Sent {
 		s.ps.Touch()

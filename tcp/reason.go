@@ -62,7 +62,8 @@ var (
 	eof  = &fault{reason: ReasonEOF}
 )
 
-// hasFarewell reports whether a TLS session closed for r tells its peer so.
+// hasFarewell reports whether a session closed for r still sends what it has for
+// its peer: the rest of its queue, and the farewell of TLS.
 func hasFarewell(r pool.Reason) bool {
 	switch r {
 	case pool.Timeout, pool.Lifetime, ReasonSlow, ReasonFrameTimeout, ReasonError, ReasonHandshake:

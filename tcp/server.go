@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/sessionwheel/sessionwheel/pool"
+	"github.com/sessionwheel/sessionwheel/wheel"
 )
 
 const (
@@ -74,8 +75,9 @@ type Server struct {
 	// means 30 seconds; negative means for ever.
 	FrameTimeout time.Duration
 
-	// WriteTimeout is how long one Send may wait for a peer that does not read,
-	// from when the socket is full. 0 means 30 seconds; negative means for ever.
+	// WriteTimeout is how long one Send, or the write of what is queued, may wait
+	// for a peer that does not read, from when the socket is full. 0 means 30
+	// seconds; negative means for ever.
 	WriteTimeout time.Duration
 
 	// HandshakeTimeout is how long the TLS handshake may take. 0 means 10
@@ -88,6 +90,12 @@ type Server struct {
 
 	// Activity is what re-arms the idle timeout.
 	Activity Activity
+
+	// Wheel keeps the sessions' timers. Nil means that the server makes a wheel of
+	// its own and closes it in Shutdown and Close. Several servers, and timers of
+	// the caller's, may share one, which must outlive the servers: once it is
+	// closed, nothing times out.
+	Wheel *wheel.Wheel
 
 	// MaxSessions is how many sessions there may be at once, those in their
 	// handshake included. 0 means without limit; negative is an error. A
@@ -169,6 +177,7 @@ func (srv *Server) start() error {
 		IdleTimeout: or(srv.IdleTimeout, defaultIdleTimeout),
 		MaxLifetime: max(0, srv.MaxLifetime),
 		MaxSessions: srv.MaxSessions,
+		Wheel:       srv.Wheel,
 		OnPanic:     srv.logPanic,
 	})
 	if err != nil {

@@ -43,7 +43,8 @@ type Session struct {
 	broken bool // a write failed part way: nothing may follow it
 
 	phase atomic.Uint32
-	fault atomic.Pointer[fault] // the first
+	queue atomic.Pointer[buffer] // what Queue keeps; changes under sending until the session ends
+	fault atomic.Pointer[fault]  // the first
 	value atomic.Pointer[any]
 }
 
@@ -128,6 +129,7 @@ func (s *Session) open() bool {
 	if f := s.server.OnNewSessionRegister; f != nil {
 		f(s)
 	}
+	s.flush()
 	s.ps.Touch() // the idle timeout counts from here
 	s.ps.Unpin()
 	if !s.rest() {

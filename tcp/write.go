@@ -12,7 +12,8 @@ import (
 // Send writes p whole, as it is: framing it is the caller's. Sends of several
 // goroutines never interleave. It returns when the socket has taken all of p,
 // which it does not keep, and then counts as activity unless Server.Activity is
-// Received. An empty p sends nothing and is no activity.
+// Received. What is queued goes out first, and with an empty p nothing else does;
+// when there is nothing to send, it is no activity.
 //
 // A Send to a peer that does not read blocks for WriteTimeout at most, and so
 // does every other Send to the same session; then the session is closed with
@@ -21,9 +22,9 @@ import (
 // closed, before or meanwhile, it is ErrSessionClosed; part of p may have been
 // sent.
 func (s *Session) Send(p []byte) error {
-	n, err := s.send(p)
+	n, of, err := s.send(p)
 	if err != nil {
-		return s.sendFailed(n, len(p), err)
+		return s.sendFailed(n, of, err)
 	}
 	if n > 0 {
 		s.sent()
@@ -45,15 +46,25 @@ func (s *Session) sent() {
 	}
 }
 
-func (s *Session) send(p []byte) (n int, err error) {
+// send returns how many bytes it wrote of how many.
+func (s *Session) send(p []byte) (n, of int, err error) {
 	s.sending.Lock()
 	defer s.sending.Unlock()
 	if s.broken || s.phase.Load() == phaseOver {
-		return 0, ErrSessionClosed
+		return 0, 0, ErrSessionClosed
+	}
+	if s.queue.Load() != nil {
+		return s.writeQueuedLocked(p)
 	}
 	if len(p) == 0 {
-		return 0, nil
+		return 0, 0, nil
 	}
+	n, err = s.writeLocked(p)
+	return n, len(p), err
+}
+
+// writeLocked writes p to the connection under the write timeout.
+func (s *Session) writeLocked(p []byte) (n int, err error) {
 	if _, ok := s.wire(); ok { // it does the same, beneath TLS
 		n, err = s.conn.Write(p)
 	} else {

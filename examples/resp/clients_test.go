@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+)
+
+func TestClientKillClosesTheClientThatIsMeant(t *testing.T) {
+	both(t, func(t *testing.T, addr string) {
+		byID, byAddr, stays := dial(t, addr), dial(t, addr), dial(t, addr)
+		require.Equal(t, "+PONG", stays.ask("PING"))
+		id := strings.TrimPrefix(byID.ask("CLIENT ID"), ":")
+		require.Equal(t, "(integer) 1\n", cli(t, addr, "", "CLIENT", "KILL", "ID", id))
+		require.Empty(t, byID.closed())
+		require.Equal(t, "(integer) 0\n", cli(t, addr, "", "CLIENT", "KILL", "ID", id))
+		require.Equal(t, "OK\n", cli(t, addr, "", "CLIENT", "KILL", byAddr.LocalAddr().String()))
+		require.Empty(t, byAddr.closed())
+		require.Equal(t, "+PONG", stays.ask("PING"))
+		require.Equal(t, "(integer) 1\n", cli(t, addr, "", "CLIENT", "KILL", "TYPE", "normal"), "but not itself")
+		require.Empty(t, stays.closed())
+	})
+}
+
+func TestConfigSetTimeoutActsOnTheClientsThatThereAre(t *testing.T) {
+	both(t, func(t *testing.T, addr string) {
+		silent, busy := dial(t, addr), dial(t, addr)
+		require.Equal(t, "+PONG", silent.ask("PING"))
+		start := time.Now()
+		require.Equal(t, "+OK", busy.ask("CONFIG SET timeout 2"))
+		gone := make(chan string, 1)
+		go func() { gone <- silent.closed() }() // ends when the server closes it
+		for open := true; open; {
+			select {
+			case rest := <-gone:
+				require.Empty(t, rest)
+				open = false
+			case <-time.After(100 * time.Millisecond):
+				require.Equal(t, "+PONG", busy.ask("PING"))
+			}
+		}
+		require.Greater(t, time.Since(start), time.Second)
+		late := dial(t, addr)
+		require.Equal(t, "+OK", late.ask("CONFIG SET timeout 1"))
+		require.Empty(t, late.closed(), "one that came later has the new timeout")
+	})
+}
+
+func TestATimeoutThatIsTakenAwayClosesNobody(t *testing.T) {
+	both(t, func(t *testing.T, addr string) {
+		c, watch := dial(t, addr), dial(t, addr)
+		require.Equal(t, "+OK", c.ask("CONFIG SET timeout 3"))
+		require.Equal(t, "+OK", c.ask("CONFIG SET timeout 0"))
+		time.Sleep(6 * time.Second)
+		require.Equal(t, "+PONG", c.ask("PING"))
+		require.Equal(t, "+PONG", watch.ask("PING"))
+	})
+}
+
+func TestAKeyLeavesWhenItsTimeHasComeThoughNobodyAsks(t *testing.T) {
+	both(t, func(t *testing.T, addr string) {
+		c := dial(t, addr)
+		for i := range 50 {
+			require.Equal(t, "+OK", c.ask(fmt.Sprintf("SET key:%d 1 PX %d", i, 100+i)))
+		}
+		require.Eventually(t, func() bool { return c.ask("DBSIZE") == ":0" }, patience, 10*time.Millisecond)
+	})
+}
+
+// go-redis begins with HELLO 3, CLIENT SETINFO and more.
+func TestGoRedisWorksWithBoth(t *testing.T) {
+	both(t, func(t *testing.T, addr string) {
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		for _, protocol := range []int{2, 3} {
+			rdb := redis.NewClient(&redis.Options{Addr: addr, Protocol: protocol, ClientName: "tester"})
+			require.NoError(t, rdb.FlushAll(ctx).Err())
+			require.Equal(t, "PONG", rdb.Ping(ctx).Val())
+			require.ErrorIs(t, rdb.Get(ctx, "none").Err(), redis.Nil)
+			require.NoError(t, rdb.Set(ctx, "k", "v", time.Minute).Err())
+			require.NoError(t, rdb.Set(ctx, "ms", "v", 90*time.Second+time.Millisecond).Err())
+			require.Equal(t, "v", rdb.Get(ctx, "k").Val())
+			require.InDelta(t, time.Minute, rdb.TTL(ctx, "k").Val(), float64(30*time.Second))
+			require.True(t, rdb.Expire(ctx, "k", time.Hour).Val())
+			set, err := rdb.SetNX(ctx, "k", "w", 0).Result()
+			require.NoError(t, err)
+			require.False(t, set)
+			require.EqualValues(t, 2, rdb.Exists(ctx, "k", "ms", "none").Val())
+			require.ElementsMatch(t, []string{"k", "ms"}, rdb.Keys(ctx, "*").Val())
+			require.EqualValues(t, 2, rdb.DBSize(ctx).Val())
+			require.Equal(t, "tester", rdb.ClientGetName(ctx).Val())
+			require.Contains(t, rdb.ClientList(ctx).Val(), "name=tester")
+			require.Equal(t, map[string]string{"timeout": "0"}, rdb.ConfigGet(ctx, "timeout").Val())
+			require.ErrorContains(t, rdb.Do(ctx, "NOPE", "x").Err(), "ERR unknown command 'NOPE', with args beginning with: 'x'")
+
+			var incrs []*redis.IntCmd
+			_, err = rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+				for range 1000 {
+					incrs = append(incrs, p.Incr(ctx, "n"))
+				}
+				return nil
+			})
+			require.NoError(t, err)
+			for i, n := range incrs {
+				require.EqualValues(t, i+1, n.Val())
+			}
+			require.EqualValues(t, 3, rdb.Del(ctx, "k", "ms", "n").Val())
+			require.NoError(t, rdb.Close())
+		}
+	})
+}

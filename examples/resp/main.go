@@ -1,0 +1,58 @@
+// Command resp is a key-value server that Redis's clients can talk to: see
+// README.md.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+func main() {
+	addr := flag.String("addr", "127.0.0.1:6380", "listen on this `host:port`; port 0 takes a free one")
+	timeout := flag.Int64("timeout", 0, "close clients that are idle for this many `seconds`; 0 is never")
+	flag.Parse() // exits with status 2 when a flag is wrong
+	if *timeout < 0 || *timeout > maxTimeout || flag.NArg() > 0 {
+		fmt.Fprintf(os.Stderr, "resp: --timeout must be from 0 to %d seconds, and nothing but flags is taken\n", maxTimeout)
+		os.Exit(2)
+	}
+	if err := run(*addr, *timeout); err != nil {
+		fmt.Fprintln(os.Stderr, "resp:", err)
+		os.Exit(1)
+	}
+}
+
+// run serves until SIGINT or SIGTERM, and then lets the commands that have come
+// be answered.
+func run(addr string, timeout int64) error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return fmt.Errorf("--addr %s: %w", addr, err)
+	}
+	sv, err := newServer(l.Addr(), timeout)
+	if err != nil {
+		return errors.Join(err, l.Close())
+	}
+	defer sv.Wheel.Close()
+	fmt.Fprintln(os.Stderr, "resp: listening on", l.Addr())
+	served := make(chan error, 1)
+	go func() { served <- sv.Serve(l) }() // ends with Shutdown, or when accepting fails
+	select {
+	case err := <-served:
+		return errors.Join(err, sv.Close())
+	case <-ctx.Done():
+	}
+	stop() // from now on a signal ends the process
+	fmt.Fprintln(os.Stderr, "resp: draining")
+	drain, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	return sv.Shutdown(drain)
+}

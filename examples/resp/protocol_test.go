@@ -1,0 +1,128 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// bulks is a command as clients send it.
+func bulks(args ...string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "*%d\r\n", len(args))
+	for _, arg := range args {
+		fmt.Fprintf(&b, "$%d\r\n%s\r\n", len(arg), arg)
+	}
+	return b.String()
+}
+
+// conversations end with the server closing the connection. Both servers say the
+// same; where wants is not empty, it is that.
+var conversations = []struct{ name, input, wants string }{
+	{"invalid bulk length", "*1\r\n$x\r\n", "-ERR Protocol error: invalid bulk length\r\n"},
+	{"negative bulk length", "*1\r\n$-1\r\n", ""},
+	{"bulk length with a sign", "*1\r\n$+4\r\nPING\r\n", ""},
+	{"bulk over the limit", "*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1048577\r\n", ""},
+	{"no bulk", "*1\r\nxPING\r\n", "-ERR Protocol error: expected '$', got 'x'\r\n"},
+	{"no bulk but a line's end", "*2\r\n\r\n\r\n", ""},
+	{"no bulk but a byte", "*1\r\n\xff\r\n", ""},
+	{"invalid multibulk length", "*x\r\n", "-ERR Protocol error: invalid multibulk length\r\n"},
+	{"huge multibulk length", "*2147483648\r\n", ""},
+	{"multibulk length of no digits", "*\r\n", ""},
+	{"multibulk length with a zero", "*01\r\n$4\r\nPING\r\n", ""},
+	{"too big inline request", strings.Repeat("a", maxInline+1), "-ERR Protocol error: too big inline request\r\n"},
+	{"too big mbulk count", "*" + strings.Repeat("1", maxInline), "-ERR Protocol error: too big mbulk count string\r\n"},
+	{"too big bulk count", "*1\r\n$" + strings.Repeat("1", maxInline), "-ERR Protocol error: too big bulk count string\r\n"},
+	{"unbalanced quotes", "SET a \"b\r\n", "-ERR Protocol error: unbalanced quotes in request\r\n"},
+	{"unbalanced single quotes", "SET a 'b\r\n", ""},
+	{"text behind a quote", "SET a \"b\"c\r\n", ""},
+	{"replies before the error", "PING\r\n*1\r\n$4\r\nPING\r\n*1\r\n?\r\n", "+PONG\r\n+PONG\r\n-ERR Protocol error: expected '$', got '?'\r\n"},
+	{"quit", "QUIT\r\n", "+OK\r\n"},
+	{"quit with arguments in a pipeline", "PING\r\nQUIT now\r\nPING\r\n", "+PONG\r\n+OK\r\n"},
+	{"kill oneself", bulks("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "no"), ":1\r\n"},
+	{"empty commands", "\r\n\n*0\r\n*-1\r\n  \r\nPING\n*-10\r\nQUIT\n", "+PONG\r\n+OK\r\n"},
+	{"words", "SET  key\tvalue \r\n get key\r\nQUIT\r\n", "+OK\r\n$5\r\nvalue\r\n+OK\r\n"},
+	{"quotes", "SET \"a key\" \"\\x41\\n\\\"\\\\ \"\r\nECHO ''\r\nGET 'a key'\r\nQUIT\r\n", "+OK\r\n$0\r\n\r\n$5\r\nA\n\"\\ \r\n+OK\r\n"},
+	{"binary", bulks("ECHO", "\x00\r\n\xff") + bulks("QUIT"), "$4\r\n\x00\r\n\xff\r\n+OK\r\n"},
+	{"no line's end behind a bulk", "*1\r\n$4\r\nPINGxx*1\r\n$4\r\nQUITxx", "+PONG\r\n+OK\r\n"},
+}
+
+func TestTheProtocolIsSpokenAndBrokenAsWithARedis(t *testing.T) {
+	theirs, mine := real(t), ours(t)
+	for _, tt := range conversations {
+		t.Run(tt.name, func(t *testing.T) {
+			talk := func(addr string) string {
+				c := dial(t, addr)
+				c.send(tt.input)
+				return c.closed()
+			}
+			answer := talk(mine)
+			require.Equal(t, talk(theirs), answer)
+			require.NotEmpty(t, answer)
+			if tt.wants != "" {
+				require.True(t, strings.HasPrefix(answer, tt.wants), answer)
+			}
+		})
+	}
+}
+
+func TestTheBiggestValueIsAMebibyte(t *testing.T) {
+	both(t, func(t *testing.T, addr string) {
+		big := strings.Repeat("v", maxBulk)
+		c := dial(t, addr)
+		c.send(bulks("SET", "k", big) + bulks("GET", "k"))
+		c.want("+OK\r\n$1048576\r\n" + big + "\r\n")
+		c.send(fmt.Sprintf("*2\r\n$4\r\nECHO\r\n$%d\r\n", maxBulk+1))
+		require.Equal(t, "-ERR Protocol error: invalid bulk length\r\n", c.closed())
+	})
+}
+
+// A Redis counts the arguments apart.
+func TestACommandOverTwoMebibytesClosesTheConnection(t *testing.T) {
+	big := strings.Repeat("k", maxBulk)
+	c := dial(t, ours(t))
+	_, _ = c.Write([]byte(bulks("DEL", big, big, big))) // the server closes meanwhile
+	require.Empty(t, c.closed())
+}
+
+func TestACommandOfTooManyArgumentsIsAnError(t *testing.T) {
+	addr := ours(t)
+	c := dial(t, addr)
+	c.send(bulks(append([]string{"EXISTS"}, make([]string, maxArgs-1)...)...))
+	c.want(":0\r\n")
+	c.send(fmt.Sprintf("*%d\r\n", maxArgs+1))
+	require.Equal(t, "-ERR Protocol error: invalid multibulk length\r\n", c.closed())
+}
+
+func TestACommandMayComeByteByByte(t *testing.T) {
+	both(t, func(t *testing.T, addr string) {
+		c := dial(t, addr)
+		for _, b := range bulks("SET", "k", "some\r\ntext") + "GET k\r\n" {
+			c.send(string(b))
+		}
+		c.want("+OK\r\n$10\r\nsome\r\ntext\r\n")
+	})
+}
+
+func FuzzParse(f *testing.F) {
+	for _, tt := range conversations {
+		f.Add([]byte(tt.input))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		n, args, err := parse(data, nil)
+		if n < 0 || n > len(data) || err != nil && n != 0 || len(args) > maxArgs {
+			t.Fatalf("%d of %d bytes, %d args, %v", n, len(data), len(args), err)
+		}
+		advance, token, failure := split(data, false)
+		if (failure != nil) != (err != nil) || failure == nil && (advance != n || token != nil && len(token) != n) {
+			t.Fatalf("parse gives %d, %v and split %d, %q, %v", n, err, advance, token, failure)
+		}
+		for cut := range min(n, 200) { // what is whole is not so before its end
+			if m, _, err := parse(data[:cut], nil); m != 0 || err != nil {
+				t.Fatalf("%q gives %d, %v before its end", data[:cut], m, err)
+			}
+		}
+	})
+}
