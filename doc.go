@@ -11,11 +11,13 @@
 //     of its own begins here.
 //   - [github.com/sessionwheel/sessionwheel/tcp] is a TCP server over a pool:
 //     framing, callbacks, limits, shutdown.
+//   - [github.com/sessionwheel/sessionwheel/udp] is a UDP server over a pool: a
+//     session for each address, ended by silence.
 //
-// Imports run one way, wheel <- pool <- tcp, and reach github.com/RussellLuo/timingwheel
+// Imports run one way, wheel <- pool <- tcp and udp, and reach github.com/RussellLuo/timingwheel
 // and the standard library, nothing else. What needs more is a module of its own
 // beneath this one: cmd/sessionwheel is the program, bench compares with others,
-// tools pins the linters.
+// examples are servers to copy, tools pins the linters.
 //
-// The contracts of all three packages are tested here, from outside.
+// The contracts of the packages are tested here, from outside.
 package sessionwheel

@@ -27,6 +27,7 @@ var houseImports = map[string][]string{
 	"wheel": {houseLibrary, houseModule + "/wheel"},
 	"pool":  {houseModule + "/wheel", houseModule + "/pool"},
 	"tcp":   {houseModule + "/wheel", houseModule + "/pool", houseModule + "/tcp"},
+	"udp":   {houseModule + "/pool", houseModule + "/udp"},
 }
 
 // It reads the files themselves, so that no build tag hides an import.

@@ -1,0 +1,134 @@
+// Command udp keeps what devices report over UDP for as long as they report. Its
+// README says how to talk to it.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/sessionwheel/sessionwheel/udp"
+)
+
+const (
+	exitRuntime = 1
+	exitUsage   = 2
+)
+
+// config is the command line.
+type config struct {
+	addr             string
+	idle, drain      time.Duration
+	maxSessions      int
+	maxSessionsPerIP int
+}
+
+func main() { os.Exit(run(os.Args[1:], os.Stderr)) }
+
+// run is the whole program but for the exit. It returns the exit status.
+func run(args []string, stderr io.Writer) int {
+	cfg, err := parse(args, stderr)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return 0
+	case err != nil:
+		fmt.Fprintf(stderr, "udp: %v; see --help\n", err)
+		return exitUsage
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // so that a second signal does not wait
+	if err := serve(ctx, cfg, slog.New(slog.NewTextHandler(stderr, nil))); err != nil {
+		fmt.Fprintf(stderr, "udp: %v\n", err)
+		return exitRuntime
+	}
+	return 0
+}
+
+// parse reads the command line, and prints the help if that is asked for.
+func parse(args []string, stderr io.Writer) (config, error) {
+	var cfg config
+	flags := flag.NewFlagSet("udp", flag.ContinueOnError)
+	flags.StringVar(&cfg.addr, "addr", "127.0.0.1:9000", "`host:port` to listen on")
+	flags.DurationVar(&cfg.idle, "idle", time.Minute, "how long a device may be silent before it is forgotten; more than 0")
+	flags.DurationVar(&cfg.drain, "drain", 10*time.Second, "how long SIGINT or SIGTERM waits for what is under way; more than 0")
+	flags.IntVar(&cfg.maxSessions, "max-sessions", 65_536, "devices at once; more than 0")
+	flags.IntVar(&cfg.maxSessionsPerIP, "max-sessions-per-ip", 0, "devices at once behind one IPv4 address or one /64 network of IPv6; 0 for no limit")
+	flags.SetOutput(io.Discard)
+	err := flags.Parse(args)
+	if errors.Is(err, flag.ErrHelp) {
+		fmt.Fprint(stderr, "Usage: udp [flags]\n\nKeeps what devices report over UDP for as long as they report.\n\n")
+		flags.SetOutput(stderr)
+		flags.PrintDefaults()
+	}
+	if err != nil {
+		return cfg, err
+	}
+	switch {
+	case flags.NArg() > 0:
+		return cfg, fmt.Errorf("unexpected argument %q: there are flags only", flags.Arg(0))
+	case cfg.idle <= 0:
+		return cfg, errors.New("--idle must be more than 0: nothing but silence ends a session")
+	case cfg.drain <= 0:
+		return cfg, errors.New("--drain must be more than 0")
+	case cfg.maxSessions <= 0:
+		return cfg, errors.New("--max-sessions must be more than 0: anybody can begin sessions")
+	case cfg.maxSessionsPerIP < 0:
+		return cfg, errors.New("--max-sessions-per-ip must not be negative; 0 means no limit")
+	}
+	return cfg, nil
+}
+
+// serve serves until ctx ends, drains and returns nil.
+func serve(ctx context.Context, cfg config, log *slog.Logger) error {
+	pc, err := net.ListenPacket("udp", cfg.addr)
+	if err != nil {
+		return fmt.Errorf("--addr: %w", err)
+	}
+	srv := newServer(cfg, log)
+	log.Info("listening", "addr", pc.LocalAddr().String(), "idle", cfg.idle)
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(pc) }() // ended by Shutdown or Close; waited for below
+	select {
+	case err := <-served:
+		_ = srv.Close()
+		return err
+	case <-ctx.Done():
+	}
+	log.Info("draining", "devices", srv.Stats().Sessions, "limit", cfg.drain)
+	drain, cancel := context.WithTimeout(context.Background(), cfg.drain)
+	defer cancel()
+	if err := srv.Shutdown(drain); err != nil {
+		return fmt.Errorf("not drained within --drain %v: %w", cfg.drain, err)
+	}
+	<-served
+	st := srv.Stats()
+	log.Info("stopped", "sessions", st.Registered, "received", st.Received, "handled", st.Handled,
+		"refused", st.RefusedFull+st.RefusedPerIP, "dropped", st.TooLarge+st.PendingFull)
+	return nil
+}
+
+// newServer returns a server of the protocol.
+func newServer(cfg config, log *slog.Logger) *udp.Server {
+	d := devices{}
+	d.srv = &udp.Server{
+		IdleTimeout:          cfg.idle,
+		Activity:             udp.Received, // what is sent to a device does not show that it is there
+		MaxSessions:          cfg.maxSessions,
+		MaxSessionsPerIP:     cfg.maxSessionsPerIP,
+		MaxDatagram:          maxDatagram,
+		OnNewSessionRegister: d.arrived,
+		OnMessage:            d.reported,
+		OnSessionClosed:      d.left,
+		Logger:               log,
+	}
+	return d.srv
+}

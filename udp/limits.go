@@ -1,0 +1,81 @@
+package udp
+
+import (
+	"net/netip"
+
+	"github.com/sessionwheel/sessionwheel/pool"
+)
+
+// ipv6Prefix is how much of an IPv6 address one subscriber shares.
+const ipv6Prefix = 64
+
+// networkOf is what an address counts under for MaxSessionsPerIP: an IPv4
+// address, or the /64 network of an IPv6 one.
+func networkOf(ip netip.Addr) netip.Addr {
+	if !ip.Is6() {
+		return ip
+	}
+	p, err := ip.Prefix(ipv6Prefix) // it has no zone
+	if err != nil {
+		return netip.Addr{}
+	}
+	return p.Addr()
+}
+
+// enter counts a session from ip, unless the server is closing or a limit
+// forbids it.
+func (srv *Server) enter(ip netip.Addr) error {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	switch {
+	case srv.closing.Load():
+		return ErrServerClosed
+	case srv.maxSessions > 0 && srv.active >= srv.maxSessions:
+		return pool.ErrFull
+	}
+	if srv.MaxSessionsPerIP > 0 {
+		network := networkOf(ip)
+		if srv.perIP[network] >= srv.MaxSessionsPerIP {
+			return ErrTooManyFromIP
+		}
+		srv.perIP[network]++
+	}
+	srv.active++
+	return nil
+}
+
+// releaseIP forgets a session from ip.
+func (srv *Server) releaseIP(ip netip.Addr) {
+	if srv.MaxSessionsPerIP == 0 {
+		return
+	}
+	network := networkOf(ip)
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	if srv.perIP[network]--; srv.perIP[network] <= 0 {
+		delete(srv.perIP, network)
+	}
+}
+
+// leave counts a session that has ended.
+func (srv *Server) leave() {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	srv.active--
+	srv.checkDrainedLocked()
+}
+
+// readEnded notes that Serve returns.
+func (srv *Server) readEnded() {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	srv.reading = false
+	srv.checkDrainedLocked()
+}
+
+// checkDrainedLocked closes drained when there is nothing left to wait for.
+func (srv *Server) checkDrainedLocked() {
+	if srv.closing.Load() && srv.active == 0 && !srv.reading {
+		close(srv.drained)
+	}
+}

@@ -1,0 +1,43 @@
+package udp
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/sessionwheel/sessionwheel/pool"
+)
+
+// ReasonPanic is the reason that this package closes sessions for, beside those
+// of package pool: Timeout, Lifetime and Shutdown. A callback panicked, or called
+// runtime.Goexit.
+const ReasonPanic pool.Reason = "Panic"
+
+// Errors that OnError, Send and Serve give, each matched with errors.Is. A
+// session beyond Server.MaxSessions is pool.ErrFull.
+var (
+	ErrServerClosed  = errors.New("udp: the server is shut down")
+	ErrServing       = errors.New("udp: the server has its socket already: use a Server for each")
+	ErrSessionClosed = errors.New("udp: the session is closed")
+	ErrTooManyFromIP = errors.New("udp: as many sessions from one address as Server.MaxSessionsPerIP allows")
+	ErrTooLarge      = errors.New("udp: a datagram is over Server.MaxDatagram")
+	ErrPendingFull   = errors.New("udp: as much is pending as Server.MaxPending or Server.MaxPendingBytes allows")
+	ErrBadAddress    = errors.New("udp: a datagram's sender has no address to answer to")
+	ErrRead          = errors.New("udp: reading failed")
+	ErrWrite         = errors.New("udp: writing failed")
+	ErrGoexit        = errors.New("udp: a callback called runtime.Goexit")
+)
+
+// PanicError is what OnError is given when a callback panicked.
+type PanicError struct {
+	Value any    // what panic was called with
+	Stack []byte // as runtime/debug.Stack formats it
+}
+
+// Error names the panic's value, without the stack.
+func (e *PanicError) Error() string { return fmt.Sprintf("udp: a callback panicked: %v", e.Value) }
+
+// Unwrap returns the panic's value if that is an error, and nil otherwise.
+func (e *PanicError) Unwrap() error {
+	err, _ := e.Value.(error)
+	return err
+}

@@ -1,0 +1,237 @@
+package sessionwheel_test
+
+import (
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sessionwheel/sessionwheel/pool"
+	"github.com/sessionwheel/sessionwheel/udp"
+)
+
+func TestAFieldThatIsWrongIsNamed(t *testing.T) {
+	for field, srv := range map[string]*udp.Server{
+		"MaxSessionsPerIP": {MaxSessionsPerIP: -1},
+		"MaxDatagram":      {MaxDatagram: -1},
+		"MaxPending":       {MaxPending: -1},
+		"MaxPendingBytes":  {MaxPendingBytes: -1},
+		"MaxCallbacks":     {MaxCallbacks: -1},
+		"Activity":         {Activity: udp.Sent + 1},
+	} {
+		require.ErrorContains(t, srv.Serve(newUDPWire()), "Server."+field)
+	}
+	require.ErrorContains(t, (&udp.Server{MaxDatagram: 65_536}).Serve(newUDPWire()), "at most 65535")
+	require.ErrorContains(t, (&udp.Server{MaxPendingBytes: 65_535}).Serve(newUDPWire()), "at least 65536")
+	require.ErrorContains(t, (&udp.Server{}).ListenAndServe(), "Server.Addr")
+	require.ErrorContains(t, (&udp.Server{Addr: "127.0.0.1:nowhere"}).ListenAndServe(), "Server.Addr")
+	w := newUDPWire()
+	require.Error(t, (&udp.Server{MaxPending: -1}).Serve(w))
+	<-w.closed // which Serve has closed
+}
+
+// udpBlocking is a server whose OnMessage says that it has begun, waits to be
+// let go if the datagram says so, and echoes.
+func udpBlocking() (srv *udp.Server, began chan string, letGo func()) {
+	began = make(chan string, 1000)
+	gate := make(chan struct{})
+	srv = &udp.Server{OnMessage: func(s *udp.Session, p []byte) {
+		if strings.HasPrefix(string(p), "block") {
+			began <- string(p)
+			<-gate
+		}
+		udpEcho(s, p)
+	}}
+	return srv, began, sync.OnceFunc(func() { close(gate) })
+}
+
+func TestACallbackThatBlocksDelaysNobodyElse(t *testing.T) {
+	srv, began, letGo := udpBlocking()
+	to := udpListen(t, srv)
+	defer letGo()
+	slow := make([]net.Conn, 100)
+	for i := range slow {
+		slow[i] = udpDial(t, to)
+		udpWrite(t, slow[i], "block")
+		udpNext(t, began)
+	}
+	for range 20 {
+		require.Equal(t, "a", udpAsk(t, udpDial(t, to), "a"))
+	}
+	letGo()
+	for _, c := range slow {
+		require.Equal(t, "block", udpRead(t, c))
+	}
+}
+
+func TestWhatAPeerSendsBeyondMaxPendingIsDroppedAndTheOldestStay(t *testing.T) {
+	const pending, sent = 100, 140 // more than one turn handles
+	srv, began, letGo := udpBlocking()
+	srv.MaxPending = pending
+	srv.MaxDatagram, srv.MaxPendingBytes = 512, (pending+20)*512 // what is dropped takes none of it
+	e := udpWatch(srv)
+	to := udpListen(t, srv)
+	defer letGo()
+	c := udpDial(t, to)
+	udpWrite(t, c, "block")
+	udpNext(t, began)
+	for i := range sent {
+		udpWrite(t, c, fmt.Sprint(i))
+	}
+	udpUntil(t, func() bool { return srv.Stats().Received == sent+1 })
+	require.EqualValues(t, sent-pending, srv.Stats().PendingFull)
+	require.ErrorIs(t, udpNext(t, e.errors), udp.ErrPendingFull)
+	require.Equal(t, "other", udpAsk(t, udpDial(t, to), "other"), "it is this session's queue that is full")
+	letGo()
+	require.Equal(t, "block", udpRead(t, c))
+	for i := range pending {
+		require.Equal(t, fmt.Sprint(i), udpRead(t, c))
+	}
+	require.Equal(t, "now", udpAsk(t, c, "now"))
+}
+
+func TestPendingDatagramsOfAllTogetherTakeNoMoreThanMaxPendingBytes(t *testing.T) {
+	srv, began, letGo := udpBlocking()
+	srv.MaxDatagram = 2048
+	srv.MaxPendingBytes = 5 * 2048
+	to := udpListen(t, srv)
+	defer letGo()
+	big := strings.Repeat("x", 2048)
+	peers := make([]net.Conn, 3)
+	for i := range peers {
+		peers[i] = udpDial(t, to)
+		udpWrite(t, peers[i], "block")
+		udpNext(t, began)
+	}
+	for range 4 {
+		for _, c := range peers {
+			udpWrite(t, c, big)
+		}
+	}
+	udpWrite(t, udpDial(t, to), "a stranger gets no session then")
+	udpUntil(t, func() bool { return srv.Stats().Received == 3+12+1 })
+	st := srv.Stats()
+	require.EqualValues(t, 12-5+1, st.PendingFull)
+	require.EqualValues(t, 3, st.Registered)
+	letGo()
+	udpUntil(t, func() bool { return srv.Stats().Handled == 3+5 })
+	for _, c := range peers { // the memory is free again
+		udpWrite(t, c, "again")
+		for udpRead(t, c) != "again" {
+		}
+	}
+	require.EqualValues(t, 8, srv.Stats().PendingFull)
+}
+
+func TestNoMoreCallbacksRunAtOnceThanMaxCallbacks(t *testing.T) {
+	const most, peers = 3, 60
+	var inside, peak atomic.Int32
+	call := func() {
+		n := inside.Add(1)
+		for {
+			p := peak.Load()
+			if n <= p || peak.CompareAndSwap(p, n) {
+				break
+			}
+		}
+		time.Sleep(time.Millisecond)
+		inside.Add(-1)
+	}
+	srv := &udp.Server{
+		MaxCallbacks:         most,
+		OnNewSessionRegister: func(*udp.Session) { call() },
+		OnMessage:            func(s *udp.Session, p []byte) { call(); udpEcho(s, p) },
+		OnSessionClosed:      func(*udp.Session, pool.Reason) { call() },
+	}
+	to := udpListen(t, srv)
+	conns := make([]net.Conn, peers)
+	for i := range conns {
+		conns[i] = udpDial(t, to)
+		udpWrite(t, conns[i], "a")
+	}
+	for _, c := range conns {
+		require.Equal(t, "a", udpRead(t, c))
+	}
+	for s := range srv.Sessions() {
+		s.Close("all at once")
+	}
+	udpUntil(t, func() bool { return srv.Stats().ByReason["all at once"] == peers })
+	require.EqualValues(t, most, peak.Load())
+}
+
+func TestAFloodOfAddressesEndsNoSessionThatLives(t *testing.T) {
+	const live, limit, flood = 20, 100, 3000
+	srv := &udp.Server{MaxSessions: limit, IdleTimeout: time.Minute, OnMessage: udpEcho}
+	e := udpWatch(srv)
+	to := udpListen(t, srv)
+	peers := make([]net.Conn, live)
+	for i := range peers {
+		peers[i] = udpDial(t, to)
+		require.Equal(t, "in", udpAsk(t, peers[i], "in"))
+	}
+	var sent uint64 = live
+	for i := range flood {
+		c, err := net.Dial("udp", to.String())
+		require.NoError(t, err)
+		udpWrite(t, c, "flood")
+		sent++
+		if i%50 == 0 { // so that the socket's buffer loses nothing
+			k := (i / 50) % live
+			require.Equal(t, "alive", udpAsk(t, peers[k], "alive"))
+			sent++
+		}
+		require.NoError(t, c.Close())
+	}
+	udpUntil(t, func() bool { return srv.Stats().Received == sent })
+	st := srv.Stats()
+	require.Equal(t, limit, st.Sessions)
+	require.EqualValues(t, limit, st.Registered)
+	require.Zero(t, st.Closed)
+	// The system may give a port to two of the flood, one after the other; the
+	// second then belongs to the first's session.
+	require.InDelta(t, flood-(limit-live), st.RefusedFull, limit)
+	require.ErrorIs(t, udpNext(t, e.errors), pool.ErrFull)
+	for _, c := range peers {
+		require.Equal(t, "still", udpAsk(t, c, "still"))
+	}
+
+	// A place is free again when a session has ended.
+	late := udpDial(t, to)
+	udpWrite(t, late, "out")
+	udpUntil(t, func() bool { return srv.Stats().Received == sent+1+live })
+	_, ok := srv.Session(udpAddr(late))
+	require.False(t, ok)
+	s, ok := srv.Session(udpAddr(peers[0]))
+	require.True(t, ok)
+	require.True(t, s.Close("make room"))
+	require.Equal(t, pool.Reason("make room"), udpNext(t, e.closed))
+	udpUntil(t, func() bool { // its place is free just after its callback has returned
+		udpWrite(t, late, "in")
+		return slices.ContainsFunc(slices.Collect(srv.Sessions()), func(s *udp.Session) bool { return s.ID() == udpAddr(late) })
+	})
+}
+
+func TestASessionKeepsItsPlaceUntilItsLastCallbackHasReturned(t *testing.T) {
+	var begun atomic.Int32
+	gate := make(chan struct{})
+	srv := &udp.Server{
+		MaxSessions:     1,
+		OnMessage:       func(s *udp.Session, _ []byte) { s.Close("done") },
+		OnSessionClosed: func(*udp.Session, pool.Reason) { begun.Add(1); <-gate },
+	}
+	to := udpListen(t, srv)
+	udpWrite(t, udpDial(t, to), "a")
+	udpUntil(t, func() bool { return begun.Load() == 1 })
+	require.Zero(t, srv.Stats().Sessions)
+	c := udpDial(t, to)
+	udpWrite(t, c, "b")
+	udpUntil(t, func() bool { return srv.Stats().RefusedFull == 1 })
+	close(gate)
+	udpUntil(t, func() bool { udpWrite(t, c, "b"); return begun.Load() > 1 })
+}
