@@ -25,11 +25,11 @@ var (
 // is there. Input that ends within a frame is io.ErrUnexpectedEOF.
 func ScanFrames(data []byte, atEOF bool) (int, []byte, error) {
 	if len(data) > 0 && data[0] != '$' {
-		return 0, nil, fmt.Errorf("%w: %q in the place of '$'", ErrFrameMarker, data[0])
+		return 0, nil, fmt.Errorf("%w: no '$' at its beginning", ErrFrameMarker)
 	}
 	if len(data) >= frameHeader {
 		if data[3] != '#' {
-			return 0, nil, fmt.Errorf("%w: %q in the place of '#'", ErrFrameMarker, data[3])
+			return 0, nil, fmt.Errorf("%w: no '#' behind its length", ErrFrameMarker)
 		}
 		end := frameHeader + int(binary.BigEndian.Uint16(data[1:3]))
 		if len(data) >= end {

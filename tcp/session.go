@@ -65,6 +65,16 @@ func (s *Session) ID() int64 { return s.ps.ID() }
 // RemoteAddr is the peer's address.
 func (s *Session) RemoteAddr() net.Addr { return s.conn.RemoteAddr() }
 
+// LocalAddr is the address that the peer has connected to.
+func (s *Session) LocalAddr() net.Addr { return s.conn.LocalAddr() }
+
+// RegisteredAt is when the connection was accepted, with a monotonic reading.
+func (s *Session) RegisteredAt() time.Time { return s.ps.RegisteredAt() }
+
+// LastActive is when the session was registered or last active, in the sense of
+// Server.Activity, with a monotonic reading.
+func (s *Session) LastActive() time.Time { return s.ps.LastActive() }
+
 // Value is what SetValue stored last, and nil before.
 func (s *Session) Value() any {
 	if v := s.value.Load(); v != nil {

@@ -14,7 +14,6 @@ import (
 type client struct {
 	*tcp.Session
 	server *server
-	since  time.Duration // of the wheel's time, as is active
 
 	// Of the session's goroutine.
 	cmd   []byte      // in lower case; with a subcommand, as in "client|kill"
@@ -23,7 +22,6 @@ type client struct {
 	leave pool.Reason // if set, the client is closed behind the reply
 
 	// Of any client's.
-	active  atomic.Int64 // when the last command came
 	name    atomic.Value // string
 	noEvict atomic.Bool
 }
@@ -75,7 +73,6 @@ func listClients(c *client) any {
 		return errSyntax
 	}
 	var list strings.Builder
-	now := c.server.Wheel.Elapsed()
 	for s := range c.server.Sessions() {
 		o, begun := s.Value().(*client)
 		if !begun {
@@ -86,9 +83,12 @@ func listClients(c *client) any {
 		if o.noEvict.Load() {
 			flags = "e"
 		}
-		active := max(o.since, time.Duration(o.active.Load()))
+		idle := time.Since(s.LastActive())
+		if s == c.Session { // which counts as active when its command has been handled
+			idle = 0
+		}
 		fmt.Fprintf(&list, "id=%d addr=%v laddr=%v name=%s age=%d idle=%d flags=%s db=0 user=default resp=2\n",
-			s.ID(), s.RemoteAddr(), c.server.addr, name, (now-o.since)/time.Second, max(0, now-active)/time.Second, flags)
+			s.ID(), s.RemoteAddr(), s.LocalAddr(), name, time.Since(s.RegisteredAt())/time.Second, idle/time.Second, flags)
 	}
 	return list.String()
 }

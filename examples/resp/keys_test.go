@@ -10,7 +10,7 @@ import (
 
 // local is a client of a server without a network, on fake time.
 func local(t *testing.T) (do func(args ...string) any, sv *server) {
-	sv, err := newServer(nil, 0)
+	sv, err := newServer(0)
 	require.NoError(t, err)
 	t.Cleanup(sv.Wheel.Close)
 	c := &client{server: sv}

@@ -37,7 +37,7 @@ func run(addr string, timeout int64) error {
 	if err != nil {
 		return fmt.Errorf("--addr %s: %w", addr, err)
 	}
-	sv, err := newServer(l.Addr(), timeout)
+	sv, err := newServer(timeout)
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}

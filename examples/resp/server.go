@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"net"
 	"strings"
 	"sync"
 	"time"
@@ -14,7 +13,6 @@ import (
 // server has one wheel for the clients' idle timeouts and the keys' expiry.
 type server struct {
 	tcp.Server
-	addr     net.Addr
 	commands map[string]command
 	keys     keyspace
 
@@ -22,9 +20,9 @@ type server struct {
 	timeout int64 // guarded by mu: in seconds; 0 is never
 }
 
-func newServer(addr net.Addr, timeout int64) (*server, error) {
+func newServer(timeout int64) (*server, error) {
 	w, err := wheel.New(wheel.Config{})
-	sv := &server{addr: addr, commands: commands(), timeout: timeout}
+	sv := &server{commands: commands(), timeout: timeout}
 	sv.keys = keyspace{wheel: w, entries: make(map[string]*entry)}
 	sv.Split, sv.MaxFrame, sv.MaxSessions = split, maxCommand, maxClients
 	sv.Wheel, sv.IdleTimeout = w, -1 // each client is given a timeout of its own
@@ -33,7 +31,7 @@ func newServer(addr net.Addr, timeout int64) (*server, error) {
 }
 
 func (sv *server) welcome(s *tcp.Session) {
-	s.SetValue(&client{Session: s, server: sv, since: sv.Wheel.Elapsed()})
+	s.SetValue(&client{Session: s, server: sv})
 	sv.mu.Lock() // so that no client misses a change
 	defer sv.mu.Unlock()
 	s.SetIdleTimeout(idle(sv.timeout))
@@ -91,7 +89,6 @@ func (c *client) execute() any {
 	if n := len(c.args); cmd.arity >= 0 && n != cmd.arity || n < -cmd.arity {
 		return failure(fmt.Sprintf("ERR wrong number of arguments for '%s' command", c.cmd))
 	}
-	c.active.Store(int64(c.server.Wheel.Elapsed()))
 	if cmd.keys {
 		c.server.keys.mu.Lock()
 		defer c.server.keys.mu.Unlock()

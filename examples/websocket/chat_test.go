@@ -1,0 +1,349 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sessionwheel/sessionwheel/pool"
+)
+
+func TestARoomHearsWhatIsSaidInItAndNoOtherDoes(t *testing.T) {
+	t.Parallel()
+	s := serve(t, time.Minute)
+	ann := dial(t, s.addr, "lobby", "ann", nil)
+	ann.want(event{Kind: "joined", Name: "ann", Here: 1})
+	zoe := dial(t, s.addr, "attic", "zoë_1", nil)
+	zoe.want(event{Kind: "joined", Name: "zoë_1", Here: 1})
+	bob := dial(t, s.addr, "lobby", "bob", nil)
+	bob.want(event{Kind: "joined", Name: "bob", Here: 2})
+	ann.want(event{Kind: "joined", Name: "bob", Here: 2})
+
+	said := event{Kind: "said", Name: "ann", Text: `<b>"hello"</b> & 你好`, Here: 2}
+	ann.say("  \n ") // says nothing
+	ann.say(said.Text + "\n")
+	ann.want(said)
+	bob.want(said)
+
+	require.NoError(t, bob.ws.Close(websocket.StatusNormalClosure, ""))
+	ann.want(event{Kind: "left", Name: "bob", Text: "Left", Here: 1})
+	zoe.say("alone")
+	zoe.want(event{Kind: "said", Name: "zoë_1", Text: "alone", Here: 1})
+}
+
+func TestAConnectionThatBreaksLeavesAsLost(t *testing.T) {
+	t.Parallel()
+	s := serve(t, time.Minute)
+	ann := dial(t, s.addr, "lobby", "ann", nil).joined("ann")
+	bob := dial(t, s.addr, "lobby", "bob", nil).joined("bob")
+	ann.want(event{Kind: "joined", Name: "bob", Here: 2})
+	require.NoError(t, bob.ws.CloseNow())
+	ann.want(event{Kind: "left", Name: "bob", Text: "Lost", Here: 1})
+}
+
+func TestASecondLoginReplacesTheFirst(t *testing.T) {
+	t.Parallel()
+	s := serve(t, time.Minute)
+	first := dial(t, s.addr, "lobby", "ann", nil).joined("ann")
+	bob := dial(t, s.addr, "lobby", "bob", nil).joined("bob")
+	second := dial(t, s.addr, "attic", "ann", nil)
+	second.want(event{Kind: "joined", Name: "ann", Here: 1})
+	require.Equal(t, closed(websocket.StatusPolicyViolation, "Replaced"), first.ending())
+	bob.want(event{Kind: "left", Name: "ann", Text: "Replaced", Here: 1})
+	second.say("here now")
+	second.want(event{Kind: "said", Name: "ann", Text: "here now", Here: 1})
+}
+
+// A takeover may find the old session before its own Register has returned.
+func TestOfManyLoginsAtOnceOneStays(t *testing.T) {
+	t.Parallel()
+	s := serve(t, time.Minute)
+	var endings sync.Map
+	var clients sync.WaitGroup
+	const logins = 40
+	for range logins {
+		clients.Go(func() {
+			ws, _, err := websocket.Dial(t.Context(), chatURL(s.addr, "lobby", "ann"), nil)
+			for err == nil {
+				_, _, err = ws.Read(t.Context())
+			}
+			n, _ := endings.LoadOrStore(err.Error()[strings.LastIndex(err.Error(), "status"):], new(atomic.Int32))
+			n.(*atomic.Int32).Add(1)
+		})
+	}
+	require.Eventually(t, func() bool { return s.sessions.Stats().ByReason[pool.Replaced] == logins-1 }, patience, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return len(s.rooms.in("lobby")) == 1 }, patience, 5*time.Millisecond)
+	require.Equal(t, 1, s.sessions.Len())
+	require.NoError(t, s.stop())
+	clients.Wait()
+	require.Empty(t, s.rooms.members)
+	counts := make(map[string]int32)
+	for ending, n := range endings.Range {
+		counts[ending.(string)] = n.(*atomic.Int32).Load()
+	}
+	require.Equal(t, map[string]int32{
+		`status = StatusPolicyViolation and reason = "Replaced"`: logins - 1,
+		`status = StatusGoingAway and reason = "Shutdown"`:       1,
+	}, counts)
+}
+
+func TestASilentPeerThatAnswersPingsStays(t *testing.T) {
+	t.Parallel()
+	const timeout = 4 * time.Second // half of it for a pong
+	s := serve(t, timeout)
+	pings := make(chan time.Time, 100)
+	ann := dial(t, s.addr, "lobby", "ann", &websocket.DialOptions{
+		OnPingReceived: func(context.Context, []byte) bool {
+			pings <- time.Now()
+			return true
+		},
+	}).joined("ann")
+	reading := make(chan error)
+	go func() {
+		_, _, err := ann.ws.Read(context.Background())
+		reading <- err
+	}()
+	start := s.named(t, "ann").RegisteredAt()
+	for ping := start; ping.Sub(start) < 2*timeout; {
+		select {
+		case ping = <-pings:
+		case <-time.After(patience):
+			require.FailNow(t, "no ping")
+		}
+	}
+	require.Empty(t, s.named(t, "ann").Reason())
+	require.NoError(t, s.stop())
+	require.ErrorAs(t, <-reading, new(websocket.CloseError))
+}
+
+// deaf is what a client does with a ping that it does not answer.
+func deaf(context.Context, []byte) bool { return false }
+
+func TestAPeerThatDoesNotAnswerPingsTimesOut(t *testing.T) {
+	t.Parallel()
+	s := serve(t, 3*time.Second)
+	var pings atomic.Int32
+	ann := dial(t, s.addr, "lobby", "ann", &websocket.DialOptions{
+		OnPingReceived: func(ctx context.Context, b []byte) bool {
+			pings.Add(1)
+			return deaf(ctx, b)
+		},
+	})
+	require.Equal(t, closed(websocket.StatusPolicyViolation, "Timeout"), ann.ending())
+	require.EqualValues(t, 1, pings.Load())
+	require.EqualValues(t, 1, s.sessions.Stats().ByReason[pool.Timeout])
+}
+
+// The library's own Close waits for 5 seconds.
+func TestAPeerThatIsGoneHoldsUpNobody(t *testing.T) {
+	t.Parallel()
+	s := serve(t, 200*time.Millisecond, func(c *chat) { c.farewellTime = time.Hour })
+	dial(t, s.addr, "lobby", "ann", nil) // reads nothing and answers nothing
+	ann := s.named(t, "ann")
+	<-ann.Done() // which waits for no answer
+	require.Equal(t, pool.Timeout, ann.Reason())
+	require.Less(t, time.Since(ann.RegisteredAt()), 4*time.Second)
+
+	s = serve(t, time.Minute)
+	dial(t, s.addr, "lobby", "bob", nil)
+	bob := s.named(t, "bob")
+	start := time.Now()
+	bob.Close("Kicked") // which waits for one, but not for long
+	require.Less(t, time.Since(start), 4*time.Second)
+}
+
+func TestASlowReaderIsClosedAndHoldsUpNobody(t *testing.T) {
+	t.Parallel()
+	s := serve(t, time.Minute, func(c *chat) { c.writeTimeout, c.farewellTime = time.Hour, time.Hour })
+	reader := dial(t, s.addr, "lobby", "slow", nil) // does not read
+	sleeper := s.named(t, "slow")
+	require.NoError(t, sleeper.Conn().conn.(*net.TCPConn).SetWriteBuffer(4096)) // soon full
+	ann := dial(t, s.addr, "lobby", "ann", nil).joined("ann")
+	text := strings.Repeat("x", maxMessage)
+	for n := 0; sleeper.Reason() == ""; n++ {
+		require.Less(t, n, 5000, "more than a socket takes")
+		ann.say(text)
+		for ann.next().Kind != "said" {
+			continue
+		}
+	}
+	require.Equal(t, slow, sleeper.Reason())
+	ann.say("goes on")
+	for e := ann.next(); e.Text != "goes on"; {
+		e = ann.next()
+	}
+	select {
+	case <-sleeper.Done(): // the library gives up its own farewell after 5 seconds
+		require.FailNow(t, "the room was held up until the slow reader was closed")
+	default:
+	}
+	require.NoError(t, reader.ws.CloseNow())
+	<-sleeper.Done()
+	require.Len(t, s.rooms.in("lobby"), 1)
+}
+
+// What is sent is no activity.
+func TestAPeerThatIsGoneTimesOutInABusyRoom(t *testing.T) {
+	t.Parallel()
+	s := serve(t, time.Second)
+	bob := dial(t, s.addr, "lobby", "bob", &websocket.DialOptions{OnPingReceived: deaf})
+	ann := dial(t, s.addr, "lobby", "ann", nil).joined("ann")
+	ending := make(chan error)
+	go func() {
+		var err error
+		for err == nil {
+			_, _, err = bob.ws.Read(context.Background())
+		}
+		ending <- err
+	}()
+	for start := time.Now(); ; {
+		require.Less(t, time.Since(start), patience)
+		ann.say("busy")
+		if e := ann.next(); e.Kind == "left" {
+			require.Equal(t, event{Kind: "left", Name: "bob", Text: "Timeout", Here: 1}, e)
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	require.Equal(t, websocket.StatusPolicyViolation, websocket.CloseStatus(<-ending))
+}
+
+func TestAMessageThatCannotBeWrittenInTimeClosesAsSlow(t *testing.T) {
+	t.Parallel()
+	s := serve(t, time.Minute, func(c *chat) { c.writeTimeout = 200 * time.Millisecond })
+	dial(t, s.addr, "lobby", "ann", nil) // does not read
+	ann := s.named(t, "ann")
+	ann.Conn().send(make([]byte, 32<<20)) // more than the sockets take
+	select {
+	case <-ann.Done():
+	case <-time.After(patience):
+		require.FailNow(t, "the write goes on")
+	}
+	require.Equal(t, slow, ann.Reason())
+}
+
+func TestAMessageIsLimitedAndMustBeText(t *testing.T) {
+	t.Parallel()
+	s := serve(t, time.Minute)
+	for _, tt := range []struct {
+		name    string
+		kind    websocket.MessageType
+		message string
+		want    websocket.CloseError
+	}{
+		{"large", websocket.MessageText, strings.Repeat("x", maxMessage+1), closed(websocket.StatusMessageTooBig, "TooLarge")},
+		{"huge", websocket.MessageText, strings.Repeat("x", 64<<10), closed(websocket.StatusMessageTooBig, "TooLarge")},
+		{"binary", websocket.MessageBinary, "x", closed(websocket.StatusUnsupportedData, "NotText")},
+		{"invalid", websocket.MessageText, "x\xff", closed(websocket.StatusUnsupportedData, "NotText")},
+	} {
+		c := dial(t, s.addr, "room-"+tt.name, tt.name, nil).joined(tt.name)
+		most := strings.Repeat("x", maxMessage)
+		c.say(most)
+		c.want(event{Kind: "said", Name: tt.name, Text: most, Here: 1})
+		require.NoError(t, c.ws.Write(t.Context(), tt.kind, []byte(tt.message)), tt.name)
+		require.Equal(t, tt.want, c.ending(), tt.name)
+	}
+}
+
+func TestANameMustBeShortAndPlain(t *testing.T) {
+	t.Parallel()
+	s := serve(t, time.Minute)
+	long := strings.Repeat("é", 21)
+	for _, tt := range []struct{ room, name string }{
+		{"lobby", ""},
+		{"", "ann"},
+		{"lobby", long},
+		{long, "ann"},
+		{"lobby", "a b"},
+		{"lobby", "<b>"},
+		{"lobby", "ann\n"},
+		{"lobby", "a\x00"},
+		{"lobby", "\xff"},
+		{"../x", "ann"},
+		{"lobby", "a\u202eb"},
+		{"lobby", "👻"},
+	} {
+		_, answer, err := websocket.Dial(t.Context(), chatURL(s.addr, tt.room, tt.name), nil)
+		require.Error(t, err, "%q", tt)
+		require.Equal(t, http.StatusBadRequest, answer.StatusCode, "%q", tt)
+		says, err := io.ReadAll(answer.Body)
+		require.NoError(t, err)
+		require.Contains(t, string(says), "each must be 1 to 20 letters, digits, - or _")
+	}
+	require.Zero(t, s.sessions.Stats().Registered)
+	dial(t, s.addr, "lobby", strings.Repeat("é", 20), nil)
+}
+
+func TestAPageOfAnotherOriginIsNotLetIn(t *testing.T) {
+	t.Parallel()
+	s := serve(t, time.Minute)
+	for origin, want := range map[string]int{
+		"http://evil.example": http.StatusForbidden,
+		"http://" + s.addr:    http.StatusSwitchingProtocols,
+	} {
+		ws, answer, err := websocket.Dial(t.Context(), chatURL(s.addr, "lobby", "ann"), &websocket.DialOptions{
+			HTTPHeader: http.Header{"Origin": {origin}},
+		})
+		require.Equal(t, want, answer.StatusCode, origin)
+		if err == nil {
+			require.NoError(t, ws.CloseNow())
+		}
+	}
+}
+
+func TestShutdownTellsEverybodyAndRefusesNewcomers(t *testing.T) {
+	t.Parallel()
+	s := serve(t, time.Minute)
+	var clients []*client
+	for i := range 20 {
+		name := fmt.Sprint("c", i)
+		clients = append(clients, dial(t, s.addr, "lobby", name, nil).joined(name))
+	}
+	shut := make(chan error)
+	go func() { shut <- s.sessions.Shutdown(context.Background()) }()
+	for _, c := range clients {
+		require.Equal(t, closed(websocket.StatusGoingAway, "Shutdown"), c.ending())
+	}
+	require.NoError(t, <-shut)
+	late := dial(t, s.addr, "lobby", "late", nil)
+	require.Equal(t, closed(websocket.StatusGoingAway, "Shutdown"), late.ending())
+	require.NoError(t, s.stop())
+	_, err := net.Dial("tcp", s.addr)
+	require.Error(t, err)
+}
+
+// It is the farewell that reads then, of a peer without a session.
+func TestAPongOfSomebodyWhoWasRefusedIsHarmless(t *testing.T) {
+	t.Parallel()
+	s := serve(t, time.Minute)
+	require.NoError(t, s.sessions.Shutdown(t.Context()))
+	conn, err := net.Dial("tcp", s.addr)
+	require.NoError(t, err)
+	defer conn.Close()
+	require.NoError(t, conn.SetDeadline(time.Now().Add(patience)))
+	_, err = conn.Write([]byte("GET /chat?room=lobby&name=ann HTTP/1.1\r\nHost: " + s.addr + "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n" + "\x8a\x80\x00\x00\x00\x00"))
+	require.NoError(t, err)
+	answer, err := io.ReadAll(conn) // until it is cut
+	require.NoError(t, err)
+	require.True(t, strings.HasSuffix(string(answer), "\x88\x0a\x03\xe9Shutdown"), "%q", answer)
+}
+
+func TestEachReasonHasACloseCodeThatMayBeSent(t *testing.T) {
+	for _, r := range []pool.Reason{left, lost, slow, tooLarge, notText, full, pool.Timeout, pool.Replaced, pool.Shutdown, "Kicked"} {
+		require.Contains(t, []websocket.StatusCode{1000, 1001, 1003, 1008, 1009, 1013}, closeCode(r), r)
+	}
+	require.Equal(t, full, reasonOf(fmt.Errorf("x: %w", pool.ErrFull)))
+	require.Equal(t, lost, reasonOf(errors.New("x")))
+}

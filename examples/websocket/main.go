@@ -1,0 +1,57 @@
+// Command websocket is a chat for browsers: see README.md.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+func main() {
+	addr := flag.String("addr", "127.0.0.1:8080", "listen on this `host:port`; port 0 takes a free one")
+	timeout := flag.Duration("timeout", time.Minute, "close a session after this `time` without a sign of life, 1s or more")
+	flag.Parse() // exits with status 2 when a flag is wrong
+	if *timeout < time.Second || flag.NArg() > 0 {
+		fmt.Fprintln(os.Stderr, "websocket: --timeout must be 1s or more, and nothing but flags is taken: see --help")
+		os.Exit(2)
+	}
+	if err := run(*addr, *timeout); err != nil {
+		fmt.Fprintln(os.Stderr, "websocket:", err)
+		os.Exit(1)
+	}
+}
+
+// run serves until SIGINT or SIGTERM, and then says goodbye to everybody.
+func run(addr string, timeout time.Duration) error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return fmt.Errorf("--addr %s: %w", addr, err)
+	}
+	c, err := newChat(timeout, slog.New(slog.NewTextHandler(os.Stderr, nil)))
+	if err != nil {
+		return errors.Join(err, l.Close())
+	}
+	sv := c.server()
+	fmt.Fprintf(os.Stderr, "websocket: open http://%s\n", l.Addr())
+	served := make(chan error, 1)
+	go func() { served <- sv.Serve(l) }() // ends with Shutdown, or when accepting fails
+	var failed error
+	select {
+	case failed = <-served:
+	case <-ctx.Done():
+	}
+	stop() // from now on a signal ends the process
+	fmt.Fprintln(os.Stderr, "websocket: the server is going away")
+	drain, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	return errors.Join(failed, c.shutdown(drain, sv))
+}

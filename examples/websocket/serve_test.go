@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+// patience is for what must happen, however busy the machine is.
+const patience = time.Minute
+
+// TestMain runs the program itself, in place of the tests, in the processes that
+// the tests start.
+func TestMain(m *testing.M) {
+	if os.Getenv("WEBSOCKET_TEST_PROGRAM") != "" {
+		main()
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// served is a chat that serves on the loopback.
+type served struct {
+	*chat
+	addr string
+	stop func() error // shuts it down; a second call does nothing
+}
+
+func serve(t *testing.T, timeout time.Duration, adjust ...func(*chat)) *served {
+	t.Helper()
+	c, err := newChat(timeout, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	for _, f := range adjust {
+		f(c)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	sv := c.server()
+	done := make(chan error, 1)
+	go func() { done <- sv.Serve(l) }()
+	s := &served{chat: c, addr: l.Addr().String()}
+	stopped := false
+	s.stop = func() error {
+		if stopped {
+			return nil
+		}
+		stopped = true
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		err := c.shutdown(ctx, sv)
+		if err := <-done; !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return err
+	}
+	t.Cleanup(func() { require.NoError(t, s.stop()) })
+	return s
+}
+
+// named waits until somebody has that name.
+func (s *served) named(t *testing.T, name string) *session {
+	t.Helper()
+	var found *session
+	require.Eventually(t, func() (ok bool) {
+		found, ok = s.sessions.Get(name)
+		return ok
+	}, patience, 5*time.Millisecond)
+	return found
+}
+
+// client is somebody in a room without a browser.
+type client struct {
+	t  *testing.T
+	ws *websocket.Conn
+}
+
+func dial(t *testing.T, addr, room, name string, o *websocket.DialOptions) *client {
+	t.Helper()
+	ws, _, err := websocket.Dial(t.Context(), chatURL(addr, room, name), o)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = ws.CloseNow() })
+	return &client{t: t, ws: ws}
+}
+
+func chatURL(addr, room, name string) string {
+	return "ws://" + addr + "/chat?" + url.Values{"room": {room}, "name": {name}}.Encode()
+}
+
+func (c *client) say(text string) {
+	c.t.Helper()
+	require.NoError(c.t, c.ws.Write(c.t.Context(), websocket.MessageText, []byte(text)))
+}
+
+func (c *client) next() event {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
+	defer cancel()
+	_, message, err := c.ws.Read(ctx)
+	require.NoError(c.t, err)
+	var e event
+	require.NoError(c.t, json.Unmarshal(message, &e), "%s", message)
+	return e
+}
+
+// want reads the next event.
+func (c *client) want(e event) {
+	c.t.Helper()
+	require.Equal(c.t, e, c.next())
+}
+
+// joined reads until the client itself has joined.
+func (c *client) joined(name string) *client {
+	c.t.Helper()
+	for e := c.next(); e.Kind != "joined" || e.Name != name; {
+		e = c.next()
+	}
+	return c
+}
+
+// ending reads until the server closes, and returns with what.
+func (c *client) ending() websocket.CloseError {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
+	defer cancel()
+	for {
+		_, _, err := c.ws.Read(ctx)
+		if err == nil {
+			continue
+		}
+		var closed websocket.CloseError
+		require.ErrorAs(c.t, err, &closed)
+		return closed
+	}
+}
+
+func closed(code websocket.StatusCode, reason string) websocket.CloseError {
+	return websocket.CloseError{Code: code, Reason: reason}
+}

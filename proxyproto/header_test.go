@@ -1,0 +1,175 @@
+package proxyproto
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	pp "github.com/pires/go-proxyproto"
+	"github.com/stretchr/testify/require"
+)
+
+// v2 is a version 2 header with the given 13th and 14th bytes.
+func v2(command, family byte, rest string) string {
+	p := append([]byte(nil), pp.SIGV2...)
+	p = append(p, command, family)
+	return string(binary.BigEndian.AppendUint16(p, uint16(len(rest)))) + rest
+}
+
+const (
+	from4 = "\xcb\x00\x71\x07" + "\xc6\x33\x64\x02" + "\x30\x39" + "\x01\xbb"
+	from6 = "\x20\x01\x0d\xb8\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01" +
+		"\x20\x01\x0d\xb8\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02" + "\x30\x39" + "\x01\xbb"
+	tlv = "\x04\x00\x03abc"
+)
+
+// headers are well-formed, with the addresses that they tell; "" for none.
+var headers = []struct{ name, header, remote, local string }{
+	{"v1 TCP4", "PROXY TCP4 203.0.113.7 198.51.100.2 12345 443\r\n", "203.0.113.7:12345", "198.51.100.2:443"},
+	{"v1 TCP6", "PROXY TCP6 2001:db8::1 2001:db8::2 12345 443\r\n", "[2001:db8::1]:12345", "[2001:db8::2]:443"},
+	{"v1 shortest", "PROXY UNKNOWN\r\n", "", ""},
+	{"v1 UNKNOWN, the longest", "PROXY UNKNOWN " + strings.Repeat("ffff:", 7) + "ffff " + strings.Repeat("ffff:", 7) + "ffff 65535 65535\r\n", "", ""},
+	{"v2 TCP4", v2(0x21, 0x11, from4), "203.0.113.7:12345", "198.51.100.2:443"},
+	{"v2 TCP6", v2(0x21, 0x21, from6), "[2001:db8::1]:12345", "[2001:db8::2]:443"},
+	{"v2 TCP4 and more", v2(0x21, 0x11, from4+tlv), "203.0.113.7:12345", "198.51.100.2:443"},
+	{"v2 TCP6, the longest", v2(0x21, 0x21, from6+strings.Repeat("x", MaxHeader-fixedV2-len(from6))), "[2001:db8::1]:12345", "[2001:db8::2]:443"},
+	{"v2 LOCAL", v2(0x20, 0x00, ""), "", ""},
+	{"v2 LOCAL with addresses", v2(0x20, 0x11, from4), "", ""},
+	{"v2 unix", v2(0x21, 0x31, strings.Repeat("/", 216)), "", ""},
+}
+
+// bad are headers that are refused.
+var bad = []struct {
+	name, header string
+	want         error
+}{
+	{"garbage", "GET / HTTP/1.1\r\n\r\n", ErrHeader},
+	{"another first word", "PROXYY TCP4 203.0.113.7 198.51.100.2 1 2\r\n", ErrHeader},
+	{"v1 without an address", "PROXY TCP4 some-where 198.51.100.2 1 2\r\n", ErrHeader},
+	{"v1 with a port too high", "PROXY TCP4 203.0.113.7 198.51.100.2 65536 443\r\n", ErrHeader},
+	{"v1 of another family", "PROXY UDP4 203.0.113.7 198.51.100.2 1 2\r\n", ErrHeader},
+	{"v1 with LF alone", "PROXY TCP4 203.0.113.7 198.51.100.2 1 2\n\n", ErrHeader},
+	{"v1 without an end", "PROXY TCP4 " + strings.Repeat("1", 200), ErrTooLong},
+	{"v1 a byte too long", "PROXY UNKNOWN" + strings.Repeat("x", longestV1-14) + "\r\n", ErrTooLong},
+	{"v2 a byte too long", v2(0x21, 0x11, strings.Repeat("x", MaxHeader-fixedV2+1)), ErrTooLong},
+	{"v2 as long as can be", v2(0x21, 0x11, strings.Repeat("x", 65535)), ErrTooLong},
+	{"v2 of another version", v2(0x11, 0x11, from4), ErrHeader},
+	{"v2 of another command", v2(0x22, 0x11, from4), ErrHeader},
+	{"v2 without addresses", v2(0x21, 0x00, ""), ErrHeader},
+	{"v2 too short for its addresses", v2(0x21, 0x21, from4), ErrHeader},
+	{"v2 of datagrams", v2(0x21, 0x12, from4), ErrHeader},
+	{"v2 of an unknown protocol", v2(0x21, 0x13, from4), ErrHeader},
+	{"v2 of an unknown family", v2(0x21, 0x01, ""), ErrHeader},
+}
+
+func text(a net.Addr) string {
+	if a == nil {
+		return ""
+	}
+	return a.String()
+}
+
+func TestAHeaderIsReadToItsLastByteAndNoFurther(t *testing.T) {
+	for _, tt := range headers {
+		t.Run(tt.name, func(t *testing.T) {
+			for _, wrap := range []func(io.Reader) io.Reader{
+				func(r io.Reader) io.Reader { return r }, iotest.OneByteReader, iotest.HalfReader, iotest.DataErrReader,
+			} {
+				for _, after := range []string{"", "\n", "\r\nPROXY UNKNOWN\r\n", "data"} {
+					r := wrap(strings.NewReader(tt.header + after))
+					remote, local, err := readHeader(r)
+					require.NoError(t, err)
+					require.Equal(t, tt.remote, text(remote))
+					require.Equal(t, tt.local, text(local))
+					rest, err := io.ReadAll(r)
+					require.NoError(t, err)
+					require.Equal(t, after, string(rest))
+				}
+			}
+		})
+	}
+}
+
+func TestAHeaderThatEndsEarlyIsAnError(t *testing.T) {
+	for _, tt := range headers {
+		_, _, err := readHeader(strings.NewReader(""))
+		require.ErrorIs(t, err, errNothing)
+		for cut := 1; cut < len(tt.header); cut++ {
+			_, _, err := readHeader(strings.NewReader(tt.header[:cut]))
+			require.ErrorIs(t, err, io.ErrUnexpectedEOF, "%s: %d bytes", tt.name, cut)
+		}
+	}
+}
+
+func TestABadHeaderIsAnErrorThatHoldsNothingOfIt(t *testing.T) {
+	for _, tt := range bad {
+		t.Run(tt.name, func(t *testing.T) {
+			_, _, err := readHeader(strings.NewReader(tt.header))
+			require.ErrorIs(t, err, tt.want)
+			for _, word := range strings.Fields(tt.header)[1:] {
+				if len(word) > 4 {
+					require.NotContains(t, err.Error(), word)
+				}
+			}
+		})
+	}
+}
+
+func TestAHeaderThatIsTooLongIsNotRead(t *testing.T) {
+	r := strings.NewReader(v2(0x21, 0x11, strings.Repeat("x", 65535)))
+	_, _, err := readHeader(r)
+	require.ErrorIs(t, err, ErrTooLong)
+	require.Equal(t, 65535, r.Len())
+	r = strings.NewReader("PROXY " + strings.Repeat("x", 1000))
+	_, _, err = readHeader(r)
+	require.ErrorIs(t, err, ErrTooLong)
+	require.GreaterOrEqual(t, r.Len(), 1006-longestV1)
+}
+
+// FuzzReadHeader compares with the library reading the same input itself: what
+// is read here, the library reads, of the same length and with the same
+// addresses; what the library reads is read here but for what is refused on
+// purpose.
+func FuzzReadHeader(f *testing.F) {
+	for _, tt := range headers {
+		f.Add([]byte(tt.header + "data"))
+	}
+	for _, tt := range bad {
+		f.Add([]byte(tt.header))
+	}
+	f.Fuzz(func(t *testing.T, p []byte) {
+		r := bytes.NewReader(p)
+		remote, local, err := readHeader(r)
+		slow := bytes.NewReader(p)
+		slowRemote, slowLocal, slowErr := readHeader(iotest.OneByteReader(slow))
+		require.Equal(t, []any{remote, local, err}, []any{slowRemote, slowLocal, slowErr})
+		require.Equal(t, r.Len(), slow.Len())
+
+		theirs := bytes.NewReader(p)
+		br := bufio.NewReaderSize(theirs, max(16, len(p)))
+		h, theirErr := pp.Read(br)
+		if err == nil {
+			require.NoError(t, theirErr)
+			require.Equal(t, theirs.Len()+br.Buffered(), r.Len())
+			if remote != nil {
+				require.Equal(t, h.SourceAddr, remote)
+				require.Equal(t, h.DestinationAddr, local)
+			}
+			return
+		}
+		require.Nil(t, remote)
+		require.Nil(t, local)
+		if theirErr == nil {
+			_, isTCP := h.SourceAddr.(*net.TCPAddr)
+			require.True(t, errors.Is(err, ErrTooLong) || // 4096 bytes in all, and not after the fixed part
+				!isTCP && h.Command == pp.PROXY ||
+				h.Version == 1 && !bytes.HasPrefix(p, []byte("PROXY ")), "the library reads it: %v", err)
+		}
+	})
+}
