@@ -137,7 +137,7 @@ func TestSplitIsOfferedWhatIsPendingAtEachRead(t *testing.T) {
 	require.LessOrEqual(t, offered.Load(), int64(size*(size+1)/2))
 }
 
-func TestAConnectionTakesOneGoroutineAndTheNumberIsWithoutLimitByDefault(t *testing.T) {
+func TestAConnectionTakesOneGoroutine(t *testing.T) {
 	server, _ := tcpTLS(t)
 	for _, config := range []*tls.Config{nil, server} { // under TLS: in their handshake
 		srv := &tcp.Server{TLSConfig: config, HandshakeTimeout: -1}

@@ -18,6 +18,7 @@ import (
 
 const (
 	defaultMaxFrame         = 128 << 10
+	defaultMaxSessions      = 65_536
 	defaultIdleTimeout      = 5 * time.Minute
 	defaultFrameTimeout     = 30 * time.Second
 	defaultWriteTimeout     = 30 * time.Second
@@ -98,7 +99,8 @@ type Server struct {
 	Wheel *wheel.Wheel
 
 	// MaxSessions is how many sessions there may be at once, those in their
-	// handshake included. 0 means without limit; negative is an error. A
+	// handshake included. 0 means 65,536, which take some 220 MB when they idle
+	// without TLS; whoever wants no limit says math.MaxInt; negative is an error. A
 	// connection beyond it is closed at once, and OnError is told pool.ErrFull.
 	MaxSessions int
 
@@ -176,7 +178,7 @@ func (srv *Server) start() error {
 	p, err := pool.New(pool.Config[int64, *transport]{
 		IdleTimeout: or(srv.IdleTimeout, defaultIdleTimeout),
 		MaxLifetime: max(0, srv.MaxLifetime),
-		MaxSessions: srv.MaxSessions,
+		MaxSessions: or(srv.MaxSessions, defaultMaxSessions),
 		Wheel:       srv.Wheel,
 		OnPanic:     srv.logPanic,
 	})
@@ -197,7 +199,7 @@ func (srv *Server) setDefaults() error {
 	case srv.MaxFrame < 0:
 		return fmt.Errorf("tcp: Server.MaxFrame is %d: use a positive number, or 0 for %d", srv.MaxFrame, defaultMaxFrame)
 	case srv.MaxSessions < 0:
-		return fmt.Errorf("tcp: Server.MaxSessions is %d: use a positive number, or 0 for no limit", srv.MaxSessions)
+		return fmt.Errorf("tcp: Server.MaxSessions is %d: use a positive number, or 0 for %d", srv.MaxSessions, defaultMaxSessions)
 	case srv.MaxSessionsPerIP < 0:
 		return fmt.Errorf("tcp: Server.MaxSessionsPerIP is %d: use a positive number, or 0 for no limit", srv.MaxSessionsPerIP)
 	case srv.Activity > Sent:

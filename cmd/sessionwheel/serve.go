@@ -24,7 +24,7 @@ type serveConfig struct {
 	FrameTimeout time.Duration `default:"30s" help:"How long one message may take to arrive, from its first byte. 0 means no limit."`
 	WriteTimeout time.Duration `default:"30s" help:"How long a peer may leave what it is sent unread. 0 means no limit."`
 
-	MaxSessions      int `default:"0" help:"Sessions at once; further connections are closed. 0 means no limit."`
+	MaxSessions      int `default:"0" help:"Sessions at once; further connections are closed. 0 means 65,536."`
 	MaxSessionsPerIP int `name:"max-sessions-per-ip" default:"0" help:"Sessions at once from one IP address, or one /64 network of IPv6. 0 means no limit."`
 
 	TLSCert string `name:"tls-cert" placeholder:"FILE" type:"existingfile" help:"Certificate in PEM, with its chain. Together with --tls-key it turns TLS on."`
