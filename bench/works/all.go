@@ -15,7 +15,6 @@ const (
 // too long.
 var (
 	goalsOnly = []string{Ours, "plain", "time.Timer", "sweep", "clock+store"}
-	heavyOnly = []string{Ours, "plain", "time.Timer", "sweep"}
 	ratioOnly = []string{Ours, "plain", "time.Timer", "clock+store"}
 	someOnly  = []string{Ours, "plain", "time.Timer", "sweep", "antlabs/timer", "go-zero"}
 	noOuqiang = []string{Ours, "plain", "time.Timer", "sweep", "antlabs/timer", "go-timewheel", "go-zero", "otter", "ttlcache"}
@@ -40,7 +39,7 @@ func All() []Work {
 			Metrics: perOp,
 			Full: Scale{
 				Sizes: []int{thousand, 100 * thousand, million, 10 * million}, Rounds: 3, Span: 500 * time.Millisecond,
-				Limit: 2 * time.Minute, Only: map[int][]string{10 * million: ratioOnly},
+				Limit: 2 * time.Minute, Only: map[int][]string{10 * million: {Ours, "clock+store"}},
 			},
 			Quick: Scale{
 				Sizes: []int{thousand, 100 * thousand, million}, Rounds: 2, Span: 100 * time.Millisecond,
@@ -67,7 +66,7 @@ func All() []Work {
 			Metrics: []Metric{{Name: "bytes/session", Digits: 0}},
 			Full: Scale{
 				Sizes: []int{million, 10 * million}, Rounds: 1, Limit: 2 * time.Minute,
-				Only: map[int][]string{10 * million: heavyOnly},
+				Only: map[int][]string{10 * million: {Ours, "plain"}},
 			},
 			Quick: Scale{Sizes: []int{200 * thousand}, Rounds: 1},
 		},
@@ -97,7 +96,7 @@ func All() []Work {
 			},
 			Full: Scale{
 				Sizes: []int{100 * thousand, million}, Rounds: 2, Span: 10 * time.Second,
-				Only: map[int][]string{100 * thousand: goalsOnly, million: goalsOnly},
+				Only: map[int][]string{100 * thousand: {Ours, "sweep"}, million: goalsOnly},
 			},
 			Quick: Scale{
 				Sizes: []int{20 * thousand, 200 * thousand}, Rounds: 1, Span: 1600 * time.Millisecond,
@@ -112,7 +111,7 @@ func All() []Work {
 				{Name: "p99.9 µs", Digits: 1},
 				{Name: "p50 µs", Digits: 2},
 			},
-			Full:  Scale{Sizes: []int{million}, Rounds: 2, Span: 5 * time.Second, Only: map[int][]string{million: noOuqiang}},
+			Full:  Scale{Sizes: []int{million}, Rounds: 2, Span: 5 * time.Second, Only: map[int][]string{million: someOnly}},
 			Quick: Scale{Sizes: []int{million}, Rounds: 1, Span: 2500 * time.Millisecond, Only: map[int][]string{million: {Ours, "sweep"}}},
 		},
 		{
@@ -140,7 +139,7 @@ func All() []Work {
 				{Name: "p99 µs", Digits: 0},
 				{Name: "p99.9 µs", Digits: 0},
 			},
-			Full:  Scale{Sizes: []int{0, 9_000}, Rounds: 3, Span: 2 * time.Second},
+			Full:  Scale{Sizes: []int{0, 10_000}, Rounds: 3, Span: 2 * time.Second},
 			Quick: Scale{Sizes: []int{500}, Rounds: 2, Span: 300 * time.Millisecond},
 		},
 		{
@@ -150,7 +149,7 @@ func All() []Work {
 				{Name: "bytes/connection", Digits: 0},
 				{Name: "RSS bytes/connection", Digits: 0},
 			},
-			Full:  Scale{Sizes: []int{9_000}, Rounds: 2},
+			Full:  Scale{Sizes: []int{10_000}, Rounds: 2},
 			Quick: Scale{Sizes: []int{1_000}, Rounds: 1},
 		},
 	}
