@@ -1,6 +1,7 @@
 package works
 
 import (
+	"slices"
 	"time"
 
 	"github.com/sessionwheel/sessionwheel/bench/timers"
@@ -15,6 +16,7 @@ const (
 // too long.
 var (
 	goalsOnly = []string{Ours, "plain", "time.Timer", "sweep", "clock+store"}
+	heavyOnly = []string{Ours, "plain", "time.Timer", "sweep"}
 	ratioOnly = []string{Ours, "plain", "time.Timer", "clock+store"}
 	someOnly  = []string{Ours, "plain", "time.Timer", "sweep", "antlabs/timer", "go-zero"}
 	noOuqiang = []string{Ours, "plain", "time.Timer", "sweep", "antlabs/timer", "go-timewheel", "go-zero", "otter", "ttlcache"}
@@ -39,7 +41,10 @@ func All() []Work {
 			Metrics: perOp,
 			Full: Scale{
 				Sizes: []int{thousand, 100 * thousand, million, 10 * million}, Rounds: 3, Span: 500 * time.Millisecond,
-				Limit: 2 * time.Minute, Only: map[int][]string{10 * million: {Ours, "clock+store"}},
+				Limit: 2 * time.Minute, Only: map[int][]string{
+					million:      append(slices.Clone(noOuqiang), "clock+store", "clock+CAS"),
+					10 * million: {Ours, "clock+store"},
+				},
 			},
 			Quick: Scale{
 				Sizes: []int{thousand, 100 * thousand, million}, Rounds: 2, Span: 100 * time.Millisecond,
@@ -82,7 +87,7 @@ func All() []Work {
 			},
 			Full: Scale{
 				Sizes: []int{million}, Rounds: 2, Limit: 3 * time.Minute,
-				Only: map[int][]string{million: someOnly},
+				Only: map[int][]string{million: heavyOnly},
 			},
 			Quick: Scale{Sizes: []int{200 * thousand}, Rounds: 1, Only: map[int][]string{200 * thousand: someOnly}},
 		},
@@ -111,7 +116,7 @@ func All() []Work {
 				{Name: "p99.9 µs", Digits: 1},
 				{Name: "p50 µs", Digits: 2},
 			},
-			Full:  Scale{Sizes: []int{million}, Rounds: 2, Span: 5 * time.Second, Only: map[int][]string{million: someOnly}},
+			Full:  Scale{Sizes: []int{million}, Rounds: 2, Span: 5 * time.Second, Only: map[int][]string{million: heavyOnly}},
 			Quick: Scale{Sizes: []int{million}, Rounds: 1, Span: 2500 * time.Millisecond, Only: map[int][]string{million: {Ours, "sweep"}}},
 		},
 		{
@@ -139,7 +144,7 @@ func All() []Work {
 				{Name: "p99 µs", Digits: 0},
 				{Name: "p99.9 µs", Digits: 0},
 			},
-			Full:  Scale{Sizes: []int{0, 10_000}, Rounds: 3, Span: 2 * time.Second},
+			Full:  Scale{Sizes: []int{0, 10_000}, Rounds: 2, Span: 2 * time.Second},
 			Quick: Scale{Sizes: []int{500}, Rounds: 2, Span: 300 * time.Millisecond},
 		},
 		{
@@ -149,7 +154,7 @@ func All() []Work {
 				{Name: "bytes/connection", Digits: 0},
 				{Name: "RSS bytes/connection", Digits: 0},
 			},
-			Full:  Scale{Sizes: []int{10_000}, Rounds: 2},
+			Full:  Scale{Sizes: []int{10_000}, Rounds: 1},
 			Quick: Scale{Sizes: []int{1_000}, Rounds: 1},
 		},
 	}
