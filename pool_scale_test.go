@@ -134,8 +134,8 @@ func poolRaces() bool {
 	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }
 
-// A session's cost is its struct, its timer, the func that the timer calls and
-// its place in the map; the connection is its owner's.
+// A session's cost is its struct, which holds its timer, and its place in the map;
+// the connection is its owner's.
 func TestASessionTakesLessThan300Bytes(t *testing.T) {
 	if poolRaces() {
 		t.Skip("the race detector makes so many sessions slow, and does not change what they take")

@@ -9,7 +9,7 @@ type Stats struct {
 	Fired   uint64 // armings that ended in the callback
 	Moved   uint64 // timers that went on to another slot when theirs came up
 	Running int    // goroutines running callbacks, at most Config.MaxCallbacks
-	Waiting int    // callbacks that are due and wait for a goroutine
+	Waiting int    // callbacks that are due and wait for a goroutine; beyond some 2,000, timers that are due stay pending
 	Rescued uint64 // times the watchdog found a slot that the library let lie
 	Alone   bool   // the library was given up after repeated rescues
 }
