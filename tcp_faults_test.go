@@ -401,6 +401,7 @@ func TestPassingAcceptErrorsBackOff(t *testing.T) {
 			require.Equal(t, want, at.Sub(last), "before try %d", i+2)
 			last, want = at, min(2*want, time.Second)
 		}
+		require.EqualValues(t, fails, srv.Traffic().AcceptErrors)
 	})
 }
 

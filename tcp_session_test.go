@@ -25,4 +25,8 @@ func TestASessionTellsItsAddressesAndWhenItWasActive(t *testing.T) {
 	tcpNext(t, events.messages)
 	require.Eventually(t, func() bool { return !s.LastActive().Before(sent) }, tcpPatience, time.Millisecond)
 	require.True(t, s.RegisteredAt().Before(sent), "when it was registered does not change")
+	require.Eventually(t, func() bool { // it is held while its message is handled
+		at, ok := s.Deadline()
+		return ok && at.Equal(s.LastActive().Add(5*time.Minute))
+	}, tcpPatience, time.Millisecond)
 }

@@ -35,7 +35,7 @@ func TestAHundredThousandTimersFireEachInItsWindow(t *testing.T) {
 		}
 		wheelSleep(time.Minute)
 		require.Zero(t, w.Len())
-		require.Equal(t, wheel.Stats{Fired: n, Moved: w.Stats().Moved}, w.Stats())
+		require.Equal(t, wheel.Stats{Fired: n, Moved: w.Stats().Moved}, countsOf(w))
 		for i := range fs {
 			late := fs[i].last() - dues[i]
 			if fs[i].runs.Load() != 1 || late < 0 || late >= tick {

@@ -85,6 +85,33 @@ func (s *Session[K, C]) LastActive() time.Time {
 	return s.pool.wheel.Time(s.activeLocked())
 }
 
+// Deadline is when the session ends unless there is activity until then, with a
+// monotonic reading: its idle timeout or the end of its lifetime, whichever
+// comes first. It reports false if that is never, and if the session is closed;
+// while it is held, only its lifetime counts. A deadline that has just passed
+// may still be shown until the session is closed.
+func (s *Session[K, C]) Deadline() (at time.Time, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	due, _ := s.timer.Due()
+	if !s.open() || due == 0 { // closed, or about to be armed
+		return time.Time{}, false
+	}
+	switch {
+	case s.pins.Load()&^lapsed != 0:
+		due = never
+	case s.pool.c.OnIdle != nil && s.flags.Load()&warned == 0:
+		due += s.pool.c.warning(s.quietLocked())
+	}
+	if s.outlives(due) {
+		due = s.lifeEnd()
+	}
+	if due >= never {
+		return time.Time{}, false
+	}
+	return s.pool.wheel.Time(due), true
+}
+
 func (s *Session[K, C]) activeLocked() time.Duration {
 	quiet := time.Duration(s.quiet.Load())
 	if due, _ := s.timer.Due(); quiet > 0 && due > 0 {

@@ -54,6 +54,7 @@ func (srv *Server) enter(ip netip.Addr) error {
 	}
 	if ip.IsValid() {
 		if srv.perIP[ip] >= srv.MaxSessionsPerIP {
+			srv.refusedPerIP.Add(1)
 			return ErrTooManyFromIP
 		}
 		srv.perIP[ip]++

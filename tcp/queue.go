@@ -36,6 +36,9 @@ func (s *Session) Queue(p []byte) error {
 	if err != nil {
 		return s.sendFailed(n, of, err)
 	}
+	if len(p) > 0 {
+		s.counts().framesOut.Add(1)
+	}
 	if n > 0 {
 		s.sent()
 	}
@@ -119,15 +122,22 @@ func (s *Session) writeLast() {
 	last := q.data[:q.end]
 	if w, ok := s.wire(); ok {
 		w.parting.Store(true)
-		if w.writing.Load() == 0 { // else it may hold TLS's lock for long
-			_, _ = s.conn.Write(last)
+		if w.writing.Load() > 0 { // it may hold TLS's lock for long
+			return
 		}
-		return
+	} else if s.raw == nil {
+		_ = s.conn.SetWriteDeadline(time.Now().Add(farewellTimeout))
 	}
+	s.counts().bytesOut.Add(uint64(s.writeNow(last)))
+}
+
+// writeNow writes what the connection takes without waiting, or under the
+// deadline that it has, and returns how much.
+func (s *Session) writeNow(p []byte) (n int) {
 	if s.raw != nil {
-		_, _ = s.write.now(s.raw, last)
-		return
+		n, _ = s.write.now(s.raw, p)
+	} else {
+		n, _ = s.conn.Write(p)
 	}
-	_ = s.conn.SetWriteDeadline(time.Now().Add(farewellTimeout))
-	_, _ = s.conn.Write(last)
+	return n
 }

@@ -39,7 +39,7 @@ func (s *Session) awaitRaw() bool {
 		}
 		switch n := s.got; {
 		case n > 0:
-			s.buf.end += n
+			s.took(n)
 			return true
 		case n == 0:
 			s.ended = true

@@ -41,13 +41,19 @@ func (s *Session) awaitConn() bool {
 func (s *Session) awaited(n int, err error) bool {
 	switch {
 	case n > 0: // an error comes again at the next read
-		s.buf.end += n
+		s.took(n)
 		return true
 	case err == nil:
 		return true
 	default:
 		return s.awaitFailed(err)
 	}
+}
+
+// took notes bytes that were read into the buffer.
+func (s *Session) took(n int) {
+	s.buf.end += n
+	s.counts().bytesIn.Add(uint64(n))
 }
 
 // awaitFailed reports true if the error is the end of the stream, which may end
@@ -129,6 +135,8 @@ func (s *Session) deliver(token []byte) *fault {
 		return over
 	}
 	s.disarmFrame()
+	before := s.frames
+	defer func() { s.counts().framesIn.Add(s.frames - before) }() // also when a callback panics
 	var f *fault
 	for token != nil && s.phase.Load() != phaseOver {
 		s.frames++

@@ -68,6 +68,7 @@ func (srv *Server) Serve(l net.Listener) error {
 		case !passing(err):
 			return err
 		default:
+			srv.acceptErrors.Add(1)
 			srv.tellError(err)
 			if !srv.pause(backOff) {
 				return ErrServerClosed

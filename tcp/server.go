@@ -156,6 +156,9 @@ type Server struct {
 	sessions atomic.Pointer[sessions] // set by start
 	closing  atomic.Bool              // set under mu
 	lastID   atomic.Int64
+
+	refusedPerIP, acceptErrors atomic.Uint64
+	counts                     [countStripes]counts
 }
 
 // sessions is the pool that a server keeps its sessions in.

@@ -75,6 +75,11 @@ func (s *Session) RegisteredAt() time.Time { return s.ps.RegisteredAt() }
 // Server.Activity, with a monotonic reading.
 func (s *Session) LastActive() time.Time { return s.ps.LastActive() }
 
+// Deadline is when the session ends unless there is activity until then, with a
+// monotonic reading. It reports false if that is never, and if the session is
+// closed; while it is held, as during OnMessage, only its lifetime counts.
+func (s *Session) Deadline() (at time.Time, ok bool) { return s.ps.Deadline() }
+
 // Value is what SetValue stored last, and nil before.
 func (s *Session) Value() any {
 	if v := s.value.Load(); v != nil {

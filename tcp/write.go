@@ -26,6 +26,9 @@ func (s *Session) Send(p []byte) error {
 	if err != nil {
 		return s.sendFailed(n, of, err)
 	}
+	if len(p) > 0 {
+		s.counts().framesOut.Add(1)
+	}
 	if n > 0 {
 		s.sent()
 	}
@@ -71,6 +74,7 @@ func (s *Session) writeLocked(p []byte) (n int, err error) {
 		n, err = s.write.all(s.conn, s.raw, p, s.server.writeTimeout)
 	}
 	s.broken = err != nil
+	s.counts().bytesOut.Add(uint64(n))
 	return n, err
 }
 

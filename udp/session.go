@@ -44,6 +44,20 @@ func (s *Session) ID() netip.AddrPort { return s.RemoteAddr() }
 // where the socket is an IPv6 one.
 func (s *Session) RemoteAddr() netip.AddrPort { return s.ps.Load().ID() }
 
+// RegisteredAt is when the session's first datagram came, with a monotonic
+// reading.
+func (s *Session) RegisteredAt() time.Time { return s.ps.Load().RegisteredAt() }
+
+// LastActive is when the session was registered or last active, in the sense of
+// Server.Activity, with a monotonic reading.
+func (s *Session) LastActive() time.Time { return s.ps.Load().LastActive() }
+
+// Deadline is when the session ends unless there is activity until then, with a
+// monotonic reading. It reports false if that is never, and if the session is
+// closed; while it is held, as while datagrams are pending, only its lifetime
+// counts.
+func (s *Session) Deadline() (at time.Time, ok bool) { return s.ps.Load().Deadline() }
+
 // Value is what SetValue stored last, and nil before.
 func (s *Session) Value() any {
 	if v := s.value.Load(); v != nil {

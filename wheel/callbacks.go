@@ -3,9 +3,10 @@ package wheel
 import (
 	"runtime/debug"
 	"sync"
+	"time"
 )
 
-// maxQueued is how many handlers the driver lets wait. What is due beyond them
+// maxQueued is how many callbacks the driver lets wait. What is due beyond them
 // stays in its slot, where it costs nothing and can still be extended or stopped.
 const maxQueued = 8 * takeAtMost
 
@@ -17,7 +18,9 @@ const maxQueued = 8 * takeAtMost
 type callbacks struct {
 	max     int
 	onPanic func(v any, stack []byte)
+	elapsed func() time.Duration
 	room    chan struct{} // holds one: there are fewer than maxQueued again
+	late    latenessCounter
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -27,18 +30,24 @@ type callbacks struct {
 	closed   bool
 }
 
-func newCallbacks(c Config) *callbacks {
-	return &callbacks{max: c.MaxCallbacks, onPanic: c.OnPanic, room: make(chan struct{}, 1)}
+// firing is a callback that is due, and since when.
+type firing struct {
+	h  Handler
+	at time.Duration
 }
 
-// submit has the handlers run; it does not keep the slice.
-func (c *callbacks) submit(hs ...Handler) {
+func newCallbacks(c Config, elapsed func() time.Duration) *callbacks {
+	return &callbacks{max: c.MaxCallbacks, onPanic: c.OnPanic, elapsed: elapsed, room: make(chan struct{}, 1)}
+}
+
+// submit has the callbacks run; it does not keep the slice.
+func (c *callbacks) submit(due ...firing) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
 		return
 	}
-	c.queue.push(hs)
+	c.queue.push(due)
 	c.relieveLocked()
 }
 
@@ -60,15 +69,16 @@ func (c *callbacks) run() {
 			c.ended()
 		}
 	}()
-	for h := c.next(true); h != nil; h = c.next(false) {
-		c.call(h)
+	for f, ok := c.next(true); ok; f, ok = c.next(false) {
+		c.late.add(c.elapsed() - f.at)
+		c.call(f.h)
 	}
 	done = true
 }
 
-// next returns what the caller is to run, and nil when there is nothing: the
-// caller then ends, and is no longer counted.
-func (c *callbacks) next(first bool) Handler {
+// next returns what the caller is to run. When there is nothing, the caller
+// ends, and is no longer counted.
+func (c *callbacks) next(first bool) (_ firing, ok bool) {
 	c.mu.Lock()
 	if first {
 		c.starting--
@@ -76,9 +86,9 @@ func (c *callbacks) next(first bool) Handler {
 	if c.queue.len() == 0 {
 		c.running--
 		c.mu.Unlock()
-		return nil
+		return firing{}, false
 	}
-	h := c.queue.pop()
+	f := c.queue.pop()
 	room := c.queue.len() == maxQueued-1
 	c.relieveLocked()
 	c.mu.Unlock()
@@ -88,7 +98,7 @@ func (c *callbacks) next(first bool) Handler {
 		default:
 		}
 	}
-	return h
+	return f, true
 }
 
 // ended gives up the place of a goroutine that ends in a callback.
@@ -130,33 +140,33 @@ func (c *callbacks) counts() (running, waiting int) {
 	return c.running, c.queue.len()
 }
 
-// queue holds handlers, first in, first out. Its memory is used again.
+// queue is first in, first out. Its memory is used again.
 type queue struct {
-	hs   []Handler
+	fs   []firing
 	head int // those before it were popped
 }
 
-func (q *queue) len() int { return len(q.hs) - q.head }
+func (q *queue) len() int { return len(q.fs) - q.head }
 
-func (q *queue) push(hs []Handler) {
-	if q.head > len(q.hs)/2 && len(q.hs)+len(hs) > cap(q.hs) {
-		n := copy(q.hs, q.hs[q.head:])
-		clear(q.hs[n:])
-		q.hs, q.head = q.hs[:n], 0
+func (q *queue) push(fs []firing) {
+	if q.head > len(q.fs)/2 && len(q.fs)+len(fs) > cap(q.fs) {
+		n := copy(q.fs, q.fs[q.head:])
+		clear(q.fs[n:])
+		q.fs, q.head = q.fs[:n], 0
 	}
-	q.hs = append(q.hs, hs...)
+	q.fs = append(q.fs, fs...)
 }
 
-func (q *queue) pop() Handler {
-	h := q.hs[q.head]
-	q.hs[q.head] = nil
+func (q *queue) pop() firing {
+	f := q.fs[q.head]
+	q.fs[q.head] = firing{}
 	q.head++
 	switch {
-	case q.head < len(q.hs):
-	case cap(q.hs) > 2*maxQueued: // it grew for a storm of timers that were due when armed
+	case q.head < len(q.fs):
+	case cap(q.fs) > 2*maxQueued: // it grew for a storm of timers that were due when armed
 		*q = queue{}
 	default:
-		q.hs, q.head = q.hs[:0], 0
+		q.fs, q.head = q.fs[:0], 0
 	}
-	return h
+	return f
 }

@@ -51,7 +51,7 @@ type driver struct {
 
 	// The goroutine's own.
 	timer   *time.Timer // the remainder, or the watchdog
-	due     []Handler
+	due     []firing
 	seen    time.Duration // when the goroutine last noted that it runs
 	early   int64         // the tick that the library has fired for, early
 	rescues int           // in a row
@@ -77,7 +77,7 @@ func startDriver(w *Wheel, newPacer func() pacer) *driver {
 		quit:  make(chan struct{}),
 		done:  make(chan struct{}),
 		timer: time.NewTimer(time.Hour),
-		due:   make([]Handler, 0, takeAtMost),
+		due:   make([]firing, 0, takeAtMost),
 	}
 	d.timer.Stop()
 	d.feeder = startFeeder(newPacer(), w.Elapsed, d.fired)
@@ -132,7 +132,7 @@ func (d *driver) takeDue() int64 {
 	next := none
 	for i := range d.w.shards {
 		for more := true; more; {
-			var due []Handler
+			var due []firing
 			var up int64
 			due, up, more = d.w.shards[i].take(now, d.due)
 			d.w.callbacks.submit(due...)

@@ -45,7 +45,7 @@ func (s *shard) arm(t *Timer, now, due time.Duration) (was bool) {
 }
 
 // fire ends t's arming and calls it at once, for a time that is past.
-func (s *shard) fire(t *Timer, due time.Duration) (was bool) {
+func (s *shard) fire(t *Timer, now, due time.Duration) (was bool) {
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
@@ -55,7 +55,7 @@ func (s *shard) fire(t *Timer, due time.Duration) (was bool) {
 	t.deadline.Store(min(-1, -int64(due)))
 	s.fired++
 	s.mu.Unlock()
-	s.wheel.callbacks.submit(t.handler)
+	s.wheel.callbacks.submit(firing{t.handler, now})
 	return was
 }
 
@@ -75,11 +75,11 @@ func (s *shard) disarmLocked(t *Timer) (was bool) {
 	return true
 }
 
-// take appends to due the handlers of timers that are due, and moves on the
+// take appends to due the callbacks of timers that are due, and moves on the
 // timers that were extended. It looks at no more timers than due has room for,
 // so that nobody waits long for the lock. It reports whether there is more, and
 // if not, at which tick the next slot comes up.
-func (s *shard) take(now time.Duration, due []Handler) (_ []Handler, up int64, more bool) {
+func (s *shard) take(now time.Duration, due []firing) (_ []firing, up int64, more bool) {
 	tick := s.wheel.floor(now)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -88,27 +88,28 @@ func (s *shard) take(now time.Duration, due []Handler) (_ []Handler, up int64, m
 		if t == nil {
 			return due, s.slots.next(), false
 		}
-		if s.expireLocked(t, now) {
-			due = append(due, t.handler)
+		if at, fires := s.expireLocked(t, now); fires {
+			due = append(due, firing{t.handler, at})
 		}
 	}
 	return due, none, true
 }
 
-// expireLocked decides whether t, just taken from its slot, fires. A timer that
-// somebody extended, up to this very moment, goes to a later slot instead.
-func (s *shard) expireLocked(t *Timer, now time.Duration) bool {
+// expireLocked decides whether t, just taken from its slot, fires, and tells when
+// it was due. A timer that somebody extended, up to this very moment, goes to a
+// later slot instead.
+func (s *shard) expireLocked(t *Timer, now time.Duration) (due time.Duration, fires bool) {
 	for {
 		d := time.Duration(t.deadline.Load())
 		if d > now {
 			s.slots.insert(t, s.wheel.ceil(d))
 			s.moved++
-			return false
+			return d, false
 		}
 		if t.deadline.CompareAndSwap(int64(d), -int64(d)) {
 			s.pending--
 			s.fired++
-			return true
+			return d, true
 		}
 	}
 }

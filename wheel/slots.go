@@ -28,6 +28,7 @@ type slots struct {
 	open     int   // the slot that came up last; at first 0, which no timer ever lies in
 	occupied [levels]uint64
 	heads    [levels*levelSlots + 1]*Timer // a head's prev is the list's last; the last one's next is nil
+	timers   [levels*levelSlots + 1]int    // how long each list is
 }
 
 // none is what next reports when no slot is in use.
@@ -52,6 +53,7 @@ func (s *slots) insert(t *Timer, tick int64) (up int64) {
 
 func (s *slots) push(t *Timer, slot int) {
 	t.slot = int32(slot) + 1
+	s.timers[slot]++
 	head := s.heads[slot]
 	if head == nil {
 		s.heads[slot] = t
@@ -69,6 +71,7 @@ func (s *slots) remove(t *Timer) {
 		return
 	}
 	slot := int(t.slot) - 1
+	s.timers[slot]--
 	head := s.heads[slot]
 	switch {
 	case t != head:
@@ -166,4 +169,14 @@ func (s *slots) used() int {
 		n += bits.OnesCount64(o)
 	}
 	return n
+}
+
+// each goes over the slots in use.
+func (s *slots) each(f func(level int, up int64, timers int)) {
+	for level, o := range s.occupied {
+		for ; o != 0; o &= o - 1 {
+			i := bits.TrailingZeros64(o)
+			f(level, s.start(level, i), s.timers[level*levelSlots+i])
+		}
+	}
 }

@@ -95,13 +95,17 @@ func (m *slotsModel) check() {
 				m.t.Fatalf("slot %d: occupied is %v, and it holds a timer: %v", slot, used, head != nil)
 			}
 		}
-		last := head
+		last, timers := head, 0
 		for t := head; t != nil; t = t.next {
 			linked++
+			timers++
 			if _, ok := m.due[t]; !ok || int(t.slot) != slot+1 || t.next != nil && t.next.prev != t {
 				m.t.Fatalf("slot %d holds a timer that it should not, or is linked wrongly", slot)
 			}
 			last = t
+		}
+		if timers != m.slots.timers[slot] {
+			m.t.Fatalf("slot %d holds %d timers, and counts %d", slot, timers, m.slots.timers[slot])
 		}
 		if head != nil && head.prev != last {
 			m.t.Fatalf("slot %d: the head does not know the last", slot)

@@ -1,6 +1,10 @@
 package wheel
 
-import "time"
+import (
+	"cmp"
+	"slices"
+	"time"
+)
 
 // Stats is what a wheel has done and holds.
 type Stats struct {
@@ -12,6 +16,7 @@ type Stats struct {
 	Waiting int    // callbacks that are due and wait for a goroutine; beyond some 2,000, timers that are due stay pending
 	Rescued uint64 // times the watchdog found a slot that the library let lie
 	Alone   bool   // the library was given up after repeated rescues
+	Late    Lateness // of the callbacks that have started
 }
 
 // Stats takes the figures shard by shard, so they need not add up while timers
@@ -28,7 +33,51 @@ func (w *Wheel) Stats() Stats {
 		s.mu.Unlock()
 	}
 	st.Running, st.Waiting = w.callbacks.counts()
+	st.Late = w.callbacks.late.read()
 	return st
+}
+
+// Slot is a slot of the hierarchy that timers lie in: all that come up within
+// its span, unless they are moved later meanwhile. A level has 64 slots, and a
+// slot of level l spans 64^l ticks.
+type Slot struct {
+	Level  int           // from 0, the finest, to 7
+	Index  int           // its place in the level, from 0 to 63
+	Up     time.Duration // when it comes up, in terms of Wheel.Elapsed
+	Span   time.Duration // what it spans from then
+	Timers int
+}
+
+// Slots tells of the slots in use, over all shards and ordered by when they come
+// up: at most some 500, however many timers there are. Timers that never fire
+// lie in none of them. As Stats, it goes from shard to shard.
+func (w *Wheel) Slots() []Slot {
+	type place struct {
+		level int
+		up    int64
+	}
+	found := make(map[place]int)
+	for i := range w.shards {
+		s := &w.shards[i]
+		s.mu.Lock()
+		s.slots.each(func(level int, up int64, timers int) { found[place{level, up}] += timers })
+		s.mu.Unlock()
+	}
+	all := make([]Slot, 0, len(found))
+	for p, timers := range found {
+		shift := p.level * levelBits
+		all = append(all, Slot{
+			Level:  p.level,
+			Index:  int(p.up>>shift) & (levelSlots - 1),
+			Up:     time.Duration(p.up) * w.tick,
+			Span:   w.tick << shift,
+			Timers: timers,
+		})
+	}
+	slices.SortFunc(all, func(a, b Slot) int {
+		return cmp.Or(cmp.Compare(a.Up, b.Up), cmp.Compare(a.Level, b.Level))
+	})
+	return all
 }
 
 // LastStall reports, in terms of [Wheel.Elapsed], the last time that something

@@ -94,7 +94,7 @@ func (t *Timer) ResetTo(now, due time.Duration) bool {
 
 func (t *Timer) reset(now, due time.Duration) bool {
 	if due <= now {
-		return t.shard.fire(t, due)
+		return t.shard.fire(t, now, due)
 	}
 	if old := t.deadline.Load(); old > 0 && int64(due) >= old && t.deadline.CompareAndSwap(old, int64(due)) {
 		return true

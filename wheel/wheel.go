@@ -39,11 +39,11 @@ func newWheel(c Config, newPacer func() pacer) (*Wheel, error) {
 		return nil, err
 	}
 	w := &Wheel{
-		tick:      c.Tick,
-		start:     time.Now(),
-		shards:    make([]shard, shardCount()),
-		callbacks: newCallbacks(c),
+		tick:   c.Tick,
+		start:  time.Now(),
+		shards: make([]shard, shardCount()),
 	}
+	w.callbacks = newCallbacks(c, w.Elapsed)
 	for i := range w.shards {
 		w.shards[i].wheel = w
 	}
@@ -69,6 +69,9 @@ func (w *Wheel) AfterFunc(d time.Duration, f func()) *Timer {
 	t.Reset(d)
 	return t
 }
+
+// Tick is the wheel's resolution, as Config.Tick set it.
+func (w *Wheel) Tick() time.Duration { return w.tick }
 
 // Elapsed is the wheel's time: how long ago it was made, on the monotonic
 // clock. It is what [Timer.ExtendTo] counts in.

@@ -1,0 +1,312 @@
+package sessionwheel_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"runtime"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sessionwheel/sessionwheel/dashboard"
+	"github.com/sessionwheel/sessionwheel/pool"
+	"github.com/sessionwheel/sessionwheel/tcp"
+)
+
+// dashSite is a dashboard that is served over net.Pipes, for fake time.
+type dashSite struct {
+	handler *dashboard.Handler
+	client  *http.Client
+	conns   chan net.Conn
+}
+
+func dashServe(t *testing.T, c dashboard.Config) *dashSite {
+	t.Helper()
+	h := dashNew(t, c)
+	l := &tcpPipes{make(chan net.Conn), make(chan struct{})}
+	srv := &http.Server{Handler: h}
+	srv.RegisterOnShutdown(h.Close)
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(l) }() // ends with Shutdown, waited for by the cleanup
+	site := &dashSite{handler: h, conns: l.conns}
+	transport := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return site.dial(), nil }}
+	site.client = &http.Client{Transport: transport}
+	t.Cleanup(func() {
+		transport.CloseIdleConnections()
+		require.NoError(t, srv.Shutdown(context.Background()), "streams do not hold it up")
+		require.ErrorIs(t, <-served, http.ErrServerClosed)
+	})
+	return site
+}
+
+func (s *dashSite) dial() net.Conn {
+	mine, theirs := net.Pipe()
+	s.conns <- theirs
+	return mine
+}
+
+func (s *dashSite) get(t *testing.T, path string) *http.Response {
+	t.Helper()
+	answer, err := s.client.Get("http://127.0.0.1" + path)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = answer.Body.Close() })
+	return answer
+}
+
+// dashStream is an event stream that is read as it was sent.
+type dashStream struct {
+	answer *http.Response
+	lines  *bufio.Reader
+}
+
+func (s *dashSite) stream(t *testing.T) *dashStream {
+	t.Helper()
+	answer := s.get(t, "/api/events")
+	require.Equal(t, http.StatusOK, answer.StatusCode)
+	require.Equal(t, "text/event-stream", answer.Header.Get("Content-Type"))
+	require.Equal(t, "no-store", answer.Header.Get("Cache-Control"))
+	st := &dashStream{answer, bufio.NewReader(answer.Body)}
+	require.Equal(t, "retry: 1000\n", st.line(t))
+	return st
+}
+
+// slow is a stream of which no byte is taken that is not asked for.
+func (s *dashSite) slow(t *testing.T) (*dashStream, net.Conn) {
+	t.Helper()
+	conn := s.dial()
+	t.Cleanup(func() { _ = conn.Close() })
+	tcpWrite(t, conn, "GET /api/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	answer, err := http.ReadResponse(bufio.NewReaderSize(conn, 16), nil)
+	require.NoError(t, err)
+	st := &dashStream{answer, bufio.NewReaderSize(answer.Body, 16)}
+	require.Equal(t, "retry: 1000\n", st.line(t))
+	return st, conn
+}
+
+func (st *dashStream) line(t *testing.T) string {
+	t.Helper()
+	line, err := st.lines.ReadString('\n')
+	require.NoError(t, err, "after %q", line)
+	return line
+}
+
+// next is the next event: its ID, and the data as it came.
+func (st *dashStream) next(t *testing.T) (id int, data string) {
+	t.Helper()
+	_, err := fmt.Sscanf(st.line(t), "id: %d\n", &id)
+	require.NoError(t, err)
+	require.Equal(t, "event: stats\n", st.line(t))
+	data, ok := strings.CutPrefix(st.line(t), "data: ")
+	require.True(t, ok)
+	require.Equal(t, "\n", st.line(t))
+	require.True(t, json.Valid([]byte(data)))
+	return id, data
+}
+
+// ended waits for the end of a stream, which its server announces.
+func (st *dashStream) ended(t *testing.T) {
+	t.Helper()
+	_, err := io.Copy(io.Discard, st.lines)
+	require.NoError(t, err)
+}
+
+// dashGoroutines counts the goroutines that are in a method of the handler.
+func dashGoroutines(method string) int {
+	stacks := make([]byte, 1<<20)
+	stacks = stacks[:runtime.Stack(stacks, true)]
+	return strings.Count(string(stacks), "dashboard.(*Handler)."+method+"(")
+}
+
+func dashIdle() dashboard.Source { return dashboard.Server(new(tcp.Server)) }
+
+func TestAllStreamsGetTheSameEventOnceAnInterval(t *testing.T) {
+	poolBubble(t, func(t *testing.T) {
+		site := dashServe(t, dashboard.Config{Source: dashIdle()})
+		var streams []*dashStream
+		for range 5 {
+			streams = append(streams, site.stream(t))
+		}
+		last := 0
+		for i, st := range streams {
+			id, _ := st.next(t)
+			require.Equal(t, 1, id, "stream %d begins with what there is", i)
+			last = id
+		}
+		synctest.Wait()
+		require.Equal(t, 1, dashGoroutines("sample"))
+		for range 10 {
+			before := time.Now()
+			_, data := streams[0].next(t)
+			require.Equal(t, time.Second, time.Since(before))
+			last++
+			for i, st := range streams[1:] {
+				id, other := st.next(t)
+				require.Equal(t, last, id, "stream %d", i+1)
+				require.Equal(t, data, other)
+			}
+		}
+		require.Equal(t, 1, dashGoroutines("sample"))
+	})
+}
+
+func TestAStreamShowsWhatHappens(t *testing.T) {
+	poolBubble(t, func(t *testing.T) {
+		p := dashPool(t, pool.Config[int, dashConn]{})
+		site := dashServe(t, dashboard.Config{Source: dashboard.Pool(p, nil, nil), Interval: 200 * time.Millisecond})
+		st := site.stream(t)
+		st.next(t)
+		for n := range 5 {
+			dashRegister(t, p, n, "")
+			_, data := st.next(t)
+			var stats dashStats
+			require.NoError(t, json.Unmarshal([]byte(data), &stats))
+			require.Equal(t, n+1, stats.Sessions.Open)
+			require.True(t, stats.Time.Equal(time.Now()))
+		}
+	})
+}
+
+func TestNobodySamplesWhileNobodyLooks(t *testing.T) {
+	poolBubble(t, func(t *testing.T) {
+		site := dashServe(t, dashboard.Config{Source: dashIdle()})
+		require.Zero(t, dashGoroutines("sample"))
+		for round := range 3 {
+			st := site.stream(t)
+			id, _ := st.next(t)
+			require.Equal(t, 3*round+1, id, "nothing was taken meanwhile")
+			st.next(t)
+			st.next(t)
+			require.Equal(t, 1, dashGoroutines("sample"))
+			require.NoError(t, st.answer.Body.Close())
+			time.Sleep(time.Second)
+			synctest.Wait()
+			require.Zero(t, dashGoroutines("sample"))
+			require.Zero(t, dashGoroutines("serveEvents"))
+			time.Sleep(time.Hour)
+		}
+	})
+}
+
+func TestASlowPageHoldsUpNobodyAndIsEnded(t *testing.T) {
+	poolBubble(t, func(t *testing.T) {
+		site := dashServe(t, dashboard.Config{Source: dashIdle(), MaxPages: 2, WriteTimeout: 3500 * time.Millisecond})
+		_, slow := site.slow(t)
+		quick := site.stream(t)
+		quick.next(t)
+		last := 1
+		for range 4 { // the first was read in part: it is the one that takes too long
+			before := time.Now()
+			id, _ := quick.next(t)
+			require.Equal(t, time.Second, time.Since(before))
+			last++
+			require.Equal(t, last, id)
+			if last <= 4 {
+				require.Equal(t, http.StatusServiceUnavailable, site.get(t, "/api/events").StatusCode)
+			}
+		}
+		synctest.Wait()
+		require.Equal(t, 1, dashGoroutines("serveEvents"))
+		tcpGone(t, slow)
+		site.stream(t) // there is room again
+	})
+}
+
+func TestASlowPageGetsTheNewestEvent(t *testing.T) {
+	poolBubble(t, func(t *testing.T) {
+		site := dashServe(t, dashboard.Config{Source: dashIdle()})
+		slow, _ := site.slow(t)
+		first, _ := slow.next(t)
+		require.Equal(t, 1, first)
+		time.Sleep(4500 * time.Millisecond)
+		for _, want := range []int{2, 5, 6, 7} { // 2 was on its way; 3 and 4 were replaced
+			id, _ := slow.next(t)
+			require.Equal(t, want, id)
+		}
+	})
+}
+
+func TestThereAreNoMoreStreamsThanMaxPages(t *testing.T) {
+	poolBubble(t, func(t *testing.T) {
+		site := dashServe(t, dashboard.Config{Source: dashIdle()})
+		var streams []*dashStream
+		for range 64 {
+			streams = append(streams, site.stream(t))
+		}
+		refused := site.get(t, "/api/events")
+		require.Equal(t, http.StatusServiceUnavailable, refused.StatusCode)
+		require.NotEmpty(t, refused.Header.Get("Retry-After"))
+		require.Equal(t, "application/json", refused.Header.Get("Content-Type"))
+		require.NoError(t, streams[0].answer.Body.Close())
+		synctest.Wait()
+		site.stream(t)
+		require.Equal(t, http.StatusServiceUnavailable, site.get(t, "/api/events").StatusCode)
+		require.Equal(t, http.StatusOK, site.get(t, "/api/stats").StatusCode)
+	})
+}
+
+func TestCloseEndsTheStreamsAndWaits(t *testing.T) {
+	poolBubble(t, func(t *testing.T) {
+		site := dashServe(t, dashboard.Config{Source: dashIdle()})
+		var streams []*dashStream
+		for range 3 {
+			st := site.stream(t)
+			st.next(t)
+			streams = append(streams, st)
+		}
+		_, slow := site.slow(t)
+		time.Sleep(time.Second)
+		began := time.Now()
+		done := make(chan struct{}, 3)
+		for range 2 {
+			go func() { site.handler.Close(); done <- struct{}{} }() // waited for below
+		}
+		for _, st := range streams {
+			st.ended(t)
+		}
+		require.Zero(t, time.Since(began), "a page that reads is not waited for")
+		<-done
+		<-done
+		require.LessOrEqual(t, time.Since(began), 5*time.Second, "a page that does not read is not waited for for longer")
+		require.Zero(t, dashGoroutines("serveEvents"))
+		require.Zero(t, dashGoroutines("sample"))
+		tcpGone(t, slow)
+		site.handler.Close()
+
+		refused := site.get(t, "/api/events")
+		require.Equal(t, http.StatusServiceUnavailable, refused.StatusCode)
+		require.NotEmpty(t, refused.Header.Get("Retry-After"))
+		require.Equal(t, http.StatusOK, site.get(t, "/api/stats").StatusCode)
+		require.Equal(t, http.StatusOK, site.get(t, "/api/sessions").StatusCode)
+	})
+}
+
+func TestAStreamOutlivesTheServersWriteTimeout(t *testing.T) {
+	poolBubble(t, func(t *testing.T) {
+		h := dashNew(t, dashboard.Config{Source: dashIdle(), Interval: time.Minute})
+		l := &tcpPipes{make(chan net.Conn), make(chan struct{})}
+		srv := &http.Server{Handler: h, WriteTimeout: time.Second}
+		served := make(chan error, 1)
+		go func() { served <- srv.Serve(l) }() // ends with Close, waited for below
+		site := &dashSite{handler: h, conns: l.conns}
+		st, _ := site.slow(t)
+		for want := range 10 {
+			id, _ := st.next(t)
+			require.Equal(t, want+1, id)
+		}
+		require.NoError(t, srv.Close())
+		require.ErrorIs(t, <-served, http.ErrServerClosed)
+	})
+}
+
+func TestAStreamWithoutDeadlinesIsRefused(t *testing.T) {
+	h := dashNew(t, dashboard.Config{Source: dashIdle()})
+	require.Contains(t, dashError(t, dashDo(h, http.MethodGet, "/api/events"), http.StatusInternalServerError), "Unwrap")
+}
