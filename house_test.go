@@ -27,7 +27,10 @@ var houseImports = map[string][]string{
 	"wheel": {houseLibrary, houseModule + "/wheel"},
 	"pool":  {houseModule + "/wheel", houseModule + "/pool"},
 	"tcp":   {houseModule + "/wheel", houseModule + "/pool", houseModule + "/tcp"},
-	"udp":   {houseModule + "/pool", houseModule + "/udp"},
+	"udp":   {houseModule + "/wheel", houseModule + "/pool", houseModule + "/udp"},
+	"dashboard": {
+		houseModule + "/wheel", houseModule + "/pool", houseModule + "/tcp", houseModule + "/udp", houseModule + "/dashboard",
+	},
 }
 
 // It reads the files themselves, so that no build tag hides an import.

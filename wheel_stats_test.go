@@ -45,6 +45,11 @@ func TestLatenessIsThatOfEachCallback(t *testing.T) {
 		require.Equal(t, want, w.Stats().Late)
 		require.Zero(t, want.Counts[latenessBucket(time.Second)], "a test that armed nothing late would show little")
 
+		arm(time.Second/2, 3*time.Second/2)
+		arm(time.Second, 0) // a second late, which is a bound
+		wheelSleep(time.Minute)
+		require.EqualValues(t, 1, want.Counts[latenessBucket(time.Second)])
+
 		before := w.Stats().Late
 		arm(time.Second/2, 90*time.Second)
 		for range 10 {

@@ -88,8 +88,10 @@ func (s *Session[K, C]) tellRegistered() {
 func (s *Session[K, C]) tellClosed() {
 	defer s.tellDone()
 	defer s.pool.guard()
+	r := s.Reason()
+	s.logClosed(r)
 	if f := s.pool.c.OnSessionClosed; f != nil {
-		f(s, s.Reason())
+		f(s, r)
 	}
 }
 

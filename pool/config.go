@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"time"
 
 	"github.com/sessionwheel/sessionwheel/wheel"
@@ -98,6 +99,12 @@ type Config[K comparable, C io.Closer] struct {
 	// the call had returned. Nil means that the panic goes on; where that is a
 	// goroutine of the wheel's or the pool's, it ends the process.
 	OnPanic func(v any, stack []byte)
+
+	// Logger is told of sessions that are registered (debug), refused (warn) and
+	// closed (info), the latter before OnSessionClosed. The keys are session, which
+	// is the ID, remote, reason, idle, age and error. It goes through LimitLog. Nil
+	// means silent.
+	Logger *slog.Logger
 }
 
 // withDefaults fills in what is zero, and names the first field that is wrong.

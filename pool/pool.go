@@ -4,6 +4,7 @@ import (
 	"hash/maphash"
 	"io"
 	"iter"
+	"log/slog"
 	"reflect"
 	"sync"
 	"sync/atomic"
@@ -23,7 +24,8 @@ type Pool[K comparable, C io.Closer] struct {
 	c        Config[K, C]
 	wheel    *wheel.Wheel
 	ownWheel bool
-	nilable  bool // a C can be nil
+	log      *slog.Logger // nil: silent
+	nilable  bool         // a C can be nil
 	seed     maphash.Seed
 	drained  chan struct{} // closed when the last session has ended after Shutdown
 
@@ -60,6 +62,7 @@ func New[K comparable, C io.Closer](c Config[K, C]) (*Pool[K, C], error) {
 	p := &Pool[K, C]{
 		c:       c,
 		wheel:   c.Wheel,
+		log:     LimitLog(c.Logger),
 		seed:    maphash.MakeSeed(),
 		drained: make(chan struct{}),
 	}
@@ -113,12 +116,14 @@ func (p *Pool[K, C]) Register(id K, conn C) (*Session[K, C], error) {
 
 	old, err := p.insert(s)
 	if err != nil {
+		p.logRefused(id, conn, err)
 		return nil, err
 	}
 	if old != nil {
 		p.replace(old)
 	}
 	s.start(now)
+	s.logRegistered()
 	s.tellRegistered()
 	return s, nil
 }

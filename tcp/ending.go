@@ -47,7 +47,7 @@ func (s *Session) tellFault() {
 
 // tell calls OnError. A panic there goes to the log alone.
 func (s *Session) tell(err error) {
-	if s.server.Logger != nil {
+	if s.server.logger != nil {
 		s.server.log(slog.LevelWarn, "tcp: session fault",
 			slog.Int64("session", s.ID()), remote(s.conn), slog.Any("error", err))
 	}
@@ -65,7 +65,7 @@ func (s *Session) tell(err error) {
 // tellClosed calls OnSessionClosed, if OnNewSessionRegister was due.
 func (s *Session) tellClosed() {
 	r := s.ps.Reason()
-	if s.server.Logger != nil {
+	if s.server.logger != nil {
 		s.logClosed(r)
 	}
 	if !s.opened || s.server.OnSessionClosed == nil {

@@ -128,7 +128,7 @@ func (srv *Server) refuse(conn net.Conn, err error) {
 // tellError tells of what is no session's error. A panic of the callback is
 // logged, and the listener goes on.
 func (srv *Server) tellError(err error) {
-	if srv.Logger != nil {
+	if srv.logger != nil {
 		srv.log(slog.LevelWarn, "tcp: listener", slog.Any("error", err))
 	}
 	if srv.OnError == nil {
@@ -142,13 +142,13 @@ func (srv *Server) tellError(err error) {
 	srv.OnError(nil, err)
 }
 
-// log is called with a Logger only.
+// log is called with a logger only.
 func (srv *Server) log(level slog.Level, msg string, attrs ...slog.Attr) {
-	srv.Logger.LogAttrs(context.Background(), level, msg, attrs...)
+	srv.logger.LogAttrs(context.Background(), level, msg, attrs...)
 }
 
 func (srv *Server) logPanic(v any, stack []byte) {
-	if srv.Logger != nil {
+	if srv.logger != nil {
 		srv.log(slog.LevelError, "tcp: panic", slog.Any("panic", v), slog.String("stack", string(stack)))
 	}
 }

@@ -136,10 +136,12 @@ type Server struct {
 	// Logger is told of sessions that open (debug) and close (info), of faults
 	// and listeners' errors (warn) and of panics with their stack (error). The
 	// keys are session, remote, reason, idle, age, frames, error, panic and
-	// stack; what a session sends is never logged. Nil means silent.
+	// stack; what a session sends is never logged. It goes through pool.LimitLog.
+	// Nil means silent.
 	Logger *slog.Logger
 
 	// Set by start, before anything is served.
+	logger                                       *slog.Logger // Logger, limited; nil: silent
 	split                                        bufio.SplitFunc
 	tlsConfig                                    *tls.Config
 	maxFrame                                     int
@@ -208,6 +210,7 @@ func (srv *Server) setDefaults() error {
 	case srv.Activity > Sent:
 		return fmt.Errorf("tcp: Server.Activity is %d: use tcp.ReceivedOrSent, tcp.Received or tcp.Sent", srv.Activity)
 	}
+	srv.logger = pool.LimitLog(srv.Logger)
 	srv.split = srv.Split
 	if srv.split == nil {
 		srv.split = bufio.ScanLines

@@ -1,6 +1,7 @@
 package tcp
 
 import (
+	"context"
 	"log/slog"
 	"net"
 	"sync"
@@ -138,7 +139,7 @@ func (s *Session) open() bool {
 		return false
 	}
 	s.opened = true
-	if s.server.Logger != nil {
+	if l := s.server.logger; l != nil && l.Enabled(context.Background(), slog.LevelDebug) {
 		s.server.log(slog.LevelDebug, "tcp: session opened", slog.Int64("session", s.ID()), remote(s.conn))
 	}
 	if f := s.server.OnNewSessionRegister; f != nil {
@@ -180,7 +181,7 @@ func (s *Session) fail(f *fault) {
 	s.ps.Close(f.reason)
 }
 
-// logClosed is called with a Logger only.
+// logClosed is called with a logger only.
 func (s *Session) logClosed(r pool.Reason) {
 	now := time.Now()
 	s.server.log(slog.LevelInfo, "tcp: session closed",

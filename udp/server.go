@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sessionwheel/sessionwheel/pool"
+	"github.com/sessionwheel/sessionwheel/wheel"
 )
 
 const (
@@ -59,6 +60,12 @@ type Server struct {
 
 	// Activity is what re-arms the idle timeout.
 	Activity Activity
+
+	// Wheel keeps the sessions' timers. Nil means that the server makes a wheel of
+	// its own and closes it in Shutdown and Close. Several servers, and timers of
+	// the caller's, may share one, which must outlive the servers: once it is
+	// closed, nothing times out.
+	Wheel *wheel.Wheel
 
 	// MaxSessions is how many sessions there may be at once, those included whose
 	// OnSessionClosed has not returned. 0 means 65,536, for which an idle server
@@ -124,10 +131,11 @@ type Server struct {
 	// callbacks, refused and dropped datagrams and errors of the socket (warn),
 	// and of panics with their stack (error). The keys are remote, reason, idle,
 	// age, datagrams, error, panic and stack; what a session sends is never
-	// logged. Nil means silent.
+	// logged. It goes through pool.LimitLog. Nil means silent.
 	Logger *slog.Logger
 
 	// Set by start, before anything is served.
+	logger                               *slog.Logger // Logger, limited; nil: silent
 	maxSessions, maxDatagram, maxPending int
 	maxPendingBytes                      int64
 	maxCallbacks                         int
@@ -171,6 +179,7 @@ func (srv *Server) start(pc net.PacketConn) error {
 		IdleTimeout: or(srv.IdleTimeout, defaultIdleTimeout),
 		MaxLifetime: max(0, srv.MaxLifetime),
 		OnDuplicate: pool.Replace, // of a session that is closing already
+		Wheel:       srv.Wheel,
 		OnPanic:     srv.logPanic,
 	})
 	if err != nil {
@@ -208,6 +217,7 @@ func (srv *Server) setDefaults() error {
 	if srv.Activity > Sent {
 		return fmt.Errorf("udp: Server.Activity is %d: use udp.ReceivedOrSent, udp.Received or udp.Sent", srv.Activity)
 	}
+	srv.logger = pool.LimitLog(srv.Logger)
 	srv.maxSessions = or(srv.MaxSessions, defaultMaxSessions)
 	srv.maxDatagram = or(srv.MaxDatagram, defaultMaxDatagram)
 	srv.maxPending = or(srv.MaxPending, defaultMaxPending)

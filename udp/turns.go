@@ -1,6 +1,7 @@
 package udp
 
 import (
+	"context"
 	"log/slog"
 	"runtime/debug"
 	"sync"
@@ -121,7 +122,7 @@ func (s *Session) handle() {
 }
 
 func (s *Session) open() {
-	if s.server.Logger != nil {
+	if l := s.server.logger; l != nil && l.Enabled(context.Background(), slog.LevelDebug) {
 		s.server.log(slog.LevelDebug, "udp: session opened", s.remote())
 	}
 	if f := s.server.OnNewSessionRegister; f != nil {
@@ -205,7 +206,7 @@ func (s *Session) dropPending() {
 // tellFault calls OnError for a callback that crashed. A panic there goes to the
 // log alone.
 func (s *Session) tellFault(err error) {
-	if s.server.Logger != nil {
+	if s.server.logger != nil {
 		s.server.log(slog.LevelWarn, "udp: session fault", s.remote(), slog.Any("error", err))
 	}
 	if s.server.OnError == nil {
@@ -218,7 +219,7 @@ func (s *Session) tellFault(err error) {
 // tellClosed calls OnSessionClosed. A panic there goes to the log and to OnError.
 func (s *Session) tellClosed() {
 	r := s.ps.Load().Reason()
-	if s.server.Logger != nil {
+	if s.server.logger != nil {
 		s.logClosed(r)
 	}
 	f := s.server.OnSessionClosed
@@ -244,7 +245,7 @@ func (s *Session) caught() {
 	}
 }
 
-// logClosed is called with a Logger only.
+// logClosed is called with a logger only.
 func (s *Session) logClosed(r pool.Reason) {
 	now, ps := time.Now(), s.ps.Load()
 	s.server.log(slog.LevelInfo, "udp: session closed", s.remote(), slog.String("reason", string(r)),

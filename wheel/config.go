@@ -2,6 +2,7 @@ package wheel
 
 import (
 	"fmt"
+	"log/slog"
 	"time"
 )
 
@@ -30,6 +31,13 @@ type Config struct {
 	// runtime/debug.Stack formats it. Nil means that the panic goes on and
 	// ends the process, as with time.AfterFunc.
 	OnPanic func(v any, stack []byte)
+
+	// Logger is told, each at most once in 10 seconds, when the library had to be
+	// helped (warn, rescued is how often so far) and when it is given up (error),
+	// when the wheel stood still for more than 100ms (warn, stalled is for how long)
+	// and when it waits for callbacks that block (warn, running and waiting). It is
+	// called on a goroutine of its own, and holds up nothing. Nil means silent.
+	Logger *slog.Logger
 }
 
 // withDefaults fills in what is zero, and names the first field that is wrong.

@@ -1,6 +1,7 @@
 package wheel
 
 import (
+	"log/slog"
 	"sync/atomic"
 	"time"
 )
@@ -42,12 +43,13 @@ const (
 type driver struct {
 	w *Wheel
 
-	feeder *feeder
-	woken  chan struct{} // holds one: something earlier was armed
-	wokeAt atomic.Int64  // the wheel's time at which it began to hold one; 0 while it holds none
-	paced  chan struct{} // holds one: the library fired
-	quit   chan struct{} // closed by stop
-	done   chan struct{} // closed when the goroutine has ended
+	reporter reporter
+	feeder   *feeder
+	woken    chan struct{} // holds one: something earlier was armed
+	wokeAt   atomic.Int64  // the wheel's time at which it began to hold one; 0 while it holds none
+	paced    chan struct{} // holds one: the library fired
+	quit     chan struct{} // closed by stop
+	done     chan struct{} // closed when the goroutine has ended
 
 	// The goroutine's own.
 	timer   *time.Timer // the remainder, or the watchdog
@@ -69,15 +71,16 @@ type stall struct{ from, to time.Duration }
 
 // startDriver starts the driver's and the feeder's goroutines; stop ends both
 // and waits for them.
-func startDriver(w *Wheel, newPacer func() pacer) *driver {
+func startDriver(w *Wheel, newPacer func() pacer, log *slog.Logger) *driver {
 	d := &driver{
-		w:     w,
-		woken: make(chan struct{}, 1),
-		paced: make(chan struct{}, 1),
-		quit:  make(chan struct{}),
-		done:  make(chan struct{}),
-		timer: time.NewTimer(time.Hour),
-		due:   make([]firing, 0, takeAtMost),
+		w:        w,
+		reporter: reporter{log: log},
+		woken:    make(chan struct{}, 1),
+		paced:    make(chan struct{}, 1),
+		quit:     make(chan struct{}),
+		done:     make(chan struct{}),
+		timer:    time.NewTimer(time.Hour),
+		due:      make([]firing, 0, takeAtMost),
 	}
 	d.timer.Stop()
 	d.feeder = startFeeder(newPacer(), w.Elapsed, d.fired)
@@ -156,6 +159,8 @@ func (d *driver) roomForMore() bool {
 		select {
 		case <-d.w.callbacks.room:
 		case <-d.timer.C:
+			running, waiting := d.w.callbacks.counts()
+			d.reporter.tell(d.w.Elapsed(), heldUp, slog.Int("running", running), slog.Int("waiting", waiting))
 		case <-d.quit:
 			return false
 		}
@@ -225,6 +230,7 @@ func (d *driver) runs(by time.Duration) (now time.Duration) {
 			s.from = last.from
 		}
 		d.stall.Store(s)
+		d.reporter.tell(now, stood, slog.Duration("stalled", now-d.seen))
 	}
 	d.seen = now
 	return now
@@ -242,11 +248,13 @@ func (d *driver) wokenBy(then time.Duration) time.Duration {
 // rescue counts what the watchdog saved, and gives the library up when that
 // happens again and again.
 func (d *driver) rescue() {
-	d.rescued.Add(1)
+	n, now := d.rescued.Add(1), d.w.Elapsed()
+	d.reporter.tell(now, rescued, slog.Uint64("rescued", n))
 	d.rescues++
 	if d.rescues == patience {
 		d.alone = true
 		d.gaveUp.Store(true)
+		d.reporter.tell(now, gaveUp, slog.Uint64("rescued", n))
 		d.feeder.stop()
 	}
 }

@@ -47,7 +47,7 @@ func newWheel(c Config, newPacer func() pacer) (*Wheel, error) {
 	for i := range w.shards {
 		w.shards[i].wheel = w
 	}
-	w.driver = startDriver(w, newPacer)
+	w.driver = startDriver(w, newPacer, c.Logger)
 	return w, nil
 }
 

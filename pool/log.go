@@ -1,0 +1,47 @@
+package pool
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net"
+)
+
+// logRegistered, logRefused and logClosed do nothing without a Logger.
+
+func (s *Session[K, C]) logRegistered() {
+	if l := s.pool.log; l != nil && l.Enabled(context.Background(), slog.LevelDebug) {
+		l.LogAttrs(context.Background(), slog.LevelDebug, "pool: session registered", s.logAttrs()...)
+	}
+}
+
+func (p *Pool[K, C]) logRefused(id K, conn C, err error) {
+	if l := p.log; l != nil && l.Enabled(context.Background(), slog.LevelWarn) {
+		l.LogAttrs(context.Background(), slog.LevelWarn, "pool: session refused",
+			append(logAttrs(id, conn), slog.Any("error", err))...)
+	}
+}
+
+func (s *Session[K, C]) logClosed(r Reason) {
+	if l := s.pool.log; l != nil && l.Enabled(context.Background(), slog.LevelInfo) {
+		now := s.pool.wheel.Time(s.pool.wheel.Elapsed())
+		l.LogAttrs(context.Background(), slog.LevelInfo, "pool: session closed", append(s.logAttrs(),
+			slog.String("reason", string(r)),
+			slog.Duration("idle", now.Sub(s.LastActive())),
+			slog.Duration("age", now.Sub(s.RegisteredAt())))...)
+	}
+}
+
+func (s *Session[K, C]) logAttrs() []slog.Attr { return logAttrs(s.id, s.conn) }
+
+// logAttrs is what every line says of its session. The address is left out for
+// connections that have none.
+func logAttrs[K comparable, C io.Closer](id K, conn C) []slog.Attr {
+	attrs := []slog.Attr{slog.Any("session", id)}
+	if c, ok := any(conn).(interface{ RemoteAddr() net.Addr }); ok {
+		if a := c.RemoteAddr(); a != nil {
+			attrs = append(attrs, slog.String("remote", a.String()))
+		}
+	}
+	return attrs
+}

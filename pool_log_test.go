@@ -1,0 +1,141 @@
+package sessionwheel_test
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sessionwheel/sessionwheel/pool"
+	"github.com/sessionwheel/sessionwheel/tcp"
+)
+
+// poolLogger writes lines without the time.
+func poolLogger(log *tcpLogBuffer, level slog.Level) *slog.Logger {
+	return slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{
+		Level: level,
+		ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
+			if len(groups) == 0 && a.Key == slog.TimeKey {
+				return slog.Attr{}
+			}
+			return a
+		},
+	}))
+}
+
+func TestAPoolLogsEachSessionOnALineOfItsOwn(t *testing.T) {
+	poolBubble(t, func(t *testing.T) {
+		var log tcpLogBuffer
+		p := poolNew(t, poolConfig{IdleTimeout: time.Minute, MaxSessions: 2, Logger: poolLogger(&log, slog.LevelDebug), OnSessionClosed: func(s *poolSession, _ pool.Reason) {
+			require.Contains(t, log.String(), fmt.Sprintf("session closed\" session=%d ", s.ID()), "logged before the callback")
+		}})
+		one := poolRegister(t, p, 1)
+		poolRegister(t, p, 2)
+		_, err := p.Register(3, new(poolConn))
+		require.ErrorIs(t, err, pool.ErrFull)
+		_, err = p.Register(2, new(poolConn))
+		require.ErrorIs(t, err, pool.ErrDuplicateID)
+		time.Sleep(time.Second)
+		one.Close("Bye")
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		require.Equal(t, []string{
+			`level=DEBUG msg="pool: session registered" session=1`,
+			`level=DEBUG msg="pool: session registered" session=2`,
+			`level=WARN msg="pool: session refused" session=3 error="` + pool.ErrFull.Error() + `"`,
+			`level=WARN msg="pool: session refused" session=2 error="` + pool.ErrDuplicateID.Error() + `"`,
+			`level=INFO msg="pool: session closed" session=1 reason=Bye idle=1s age=1s`,
+			`level=INFO msg="pool: session closed" session=2 reason=Timeout idle=1m0s age=1m0s`,
+			``,
+		}, strings.Split(log.String(), "\n"))
+	})
+}
+
+func TestAPoolLogsTheAddressOfAConnectionThatHasOne(t *testing.T) {
+	var log tcpLogBuffer
+	p, err := pool.New(pool.Config[string, net.Conn]{Logger: poolLogger(&log, slog.LevelDebug)})
+	require.NoError(t, err)
+	defer p.Shutdown(t.Context())
+	mine, theirs := net.Pipe()
+	defer theirs.Close()
+	s, err := p.Register("me", mine)
+	require.NoError(t, err)
+	require.True(t, s.Close("Bye"))
+	require.Equal(t, 2, strings.Count(log.String(), "session=me remote=pipe"), log.String())
+}
+
+func TestAPoolLogsNothingBelowTheLoggersLevel(t *testing.T) {
+	var log tcpLogBuffer
+	p := poolNew(t, poolConfig{MaxSessions: 1, Logger: poolLogger(&log, slog.LevelError)})
+	poolRegister(t, p, 1).Close("Bye")
+	require.Empty(t, log.String())
+}
+
+func TestALimitedLogPassesAHundredOfAKindInASecondAndSaysHowManyItSkipped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log tcpLogBuffer
+		plain := poolLogger(&log, slog.LevelDebug)
+		l := pool.LimitLog(plain)
+		require.Same(t, l, pool.LimitLog(l), "limited once")
+		require.Nil(t, pool.LimitLog(nil))
+		count := func(part string) int { return strings.Count(log.String(), part) }
+		for i := range 1000 {
+			l.Info("storm", "i", i)
+			l.With("with", 1).Info("storm", "i", i) // of the same kind
+		}
+		l.Warn("storm")
+		l.Info("calm")
+		require.Equal(t, 100, count("level=INFO msg=storm"))
+		require.Equal(t, 1, count("level=WARN msg=storm"), "of another level")
+		require.Equal(t, 1, count("msg=calm"), "another message")
+		require.Zero(t, count("skipped"))
+
+		time.Sleep(time.Second - 1)
+		l.Info("storm")
+		require.Equal(t, 100, count("level=INFO msg=storm"), "within the second")
+		time.Sleep(1)
+		l.WithGroup("g").Info("storm", "k", "v")
+		l.Info("storm")
+		require.Equal(t, 102, count("level=INFO msg=storm"))
+		require.Equal(t, 1, count("g.k=v g.skipped=1901"), log.String())
+		require.Equal(t, 1, count("skipped"), "said once")
+	})
+}
+
+func TestALimitedLogIsSafeForManyGoroutines(t *testing.T) {
+	var log tcpLogBuffer
+	l := pool.LimitLog(poolLogger(&log, slog.LevelInfo))
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for range 500 {
+				l.Info("storm")
+			}
+		})
+	}
+	all.Wait()
+	require.GreaterOrEqual(t, strings.Count(log.String(), "storm"), 100)
+}
+
+// TestAStormOfConnectionsDoesNotFillTheLog: who makes a server log can make it
+// log so much and no more.
+func TestAStormOfConnectionsDoesNotFillTheLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log tcpLogBuffer
+		srv := &tcp.Server{MaxSessions: 1, Logger: poolLogger(&log, slog.LevelInfo)}
+		dial := tcpPiped(t, srv)
+		dial()
+		for range 1000 {
+			dial()
+		}
+		synctest.Wait()
+		require.EqualValues(t, 1000, srv.Stats().RefusedFull)
+		require.Equal(t, 100, strings.Count(log.String(), "\n"), log.String())
+	})
+}
