@@ -71,6 +71,10 @@ type Config[K comparable, C io.Closer] struct {
 	// them: once it is closed, nothing times out.
 	Wheel *wheel.Wheel
 
+	// Directory decides who owns an ID where there are more pools than this one. Nil
+	// means that this pool is the whole world. See RegisterContext.
+	Directory Directory[K]
+
 	// OnNewSessionRegister is called once for each session, on the goroutine of
 	// Register and before it returns. The session is in the pool already. May be
 	// nil.

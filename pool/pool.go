@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"context"
 	"hash/maphash"
 	"io"
 	"iter"
@@ -36,7 +37,7 @@ type Pool[K comparable, C io.Closer] struct {
 	drain   sync.Once    // closes drained
 	places  atomic.Int64 // taken of MaxSessions, if there is a limit
 
-	duplicates, full, late atomic.Uint64
+	duplicates, full, late, unclaimed atomic.Uint64
 }
 
 // shard is a part of the pool with a lock of its own. What Register and Close
@@ -47,10 +48,11 @@ type shard[K comparable, C io.Closer] struct {
 	m          map[K]*Session[K, C]
 	registered uint64
 	closed     map[Reason]uint64
+	claims     map[K][]claim[K, C] // with a Directory: the sessions that have not ended
 
 	live atomic.Int64 // sessions not ended, OnSessionClosed included; grows under mu
 
-	_ [24]byte // up to a whole cache line
+	_ [16]byte // up to a whole cache line
 }
 
 // New makes a pool. The error names the field of the Config that is wrong.
@@ -79,6 +81,9 @@ func New[K comparable, C io.Closer](c Config[K, C]) (*Pool[K, C], error) {
 	for i := range p.shards {
 		p.shards[i].m = make(map[K]*Session[K, C])
 		p.shards[i].closed = make(map[Reason]uint64)
+		if c.Directory != nil {
+			p.shards[i].claims = make(map[K][]claim[K, C])
+		}
 	}
 	return p, nil
 }
@@ -98,12 +103,21 @@ func (p *Pool[K, C]) shard(id K) *shard[K, C] {
 // meanwhile, on another goroutine. It makes room for the new one even when the
 // pool is full.
 func (p *Pool[K, C]) Register(id K, conn C) (*Session[K, C], error) {
+	return p.RegisterContext(context.Background(), id, conn, nil)
+}
+
+// check refuses what can never be registered.
+func (p *Pool[K, C]) check(id K, conn C) error {
 	if p.nilable && isNil(conn) {
-		return nil, ErrNilConn
+		return ErrNilConn
 	}
 	if id != id {
-		return nil, ErrBadID
+		return ErrBadID
 	}
+	return nil
+}
+
+func (p *Pool[K, C]) newSession(id K, conn C) *Session[K, C] {
 	now := p.wheel.Elapsed()
 	s := &Session[K, C]{
 		pool: p, id: id, conn: conn, registered: now, active: now,
@@ -113,19 +127,22 @@ func (p *Pool[K, C]) Register(id K, conn C) (*Session[K, C], error) {
 	}
 	s.quiet.Store(int64(p.c.quiet(p.c.IdleTimeout)))
 	s.timer.InitHandler(p.wheel, (*expiry[K, C])(s))
+	return s
+}
 
-	old, err := p.insert(s)
+// begin puts s into the pool and lets its time begin, all of it without
+// blocking. cl is what it was claimed under, if it was; placed says that its
+// place is taken already.
+func (p *Pool[K, C]) begin(s *Session[K, C], cl claim[K, C], placed bool) error {
+	old, err := p.insert(s, cl, placed)
 	if err != nil {
-		p.logRefused(id, conn, err)
-		return nil, err
+		return err
 	}
 	if old != nil {
 		p.replace(old)
 	}
-	s.start(now)
-	s.logRegistered()
-	s.tellRegistered()
-	return s, nil
+	s.start(s.registered)
+	return nil
 }
 
 // start arms the timer, unless somebody who found s in the pool has closed it, or
@@ -156,7 +173,7 @@ func isNil[C any](conn C) bool {
 // insert puts s into the map, if there is room, and returns the session that it
 // took the ID of. All is decided under one lock, so that no session is born
 // after Shutdown has passed this shard.
-func (p *Pool[K, C]) insert(s *Session[K, C]) (old *Session[K, C], err error) {
+func (p *Pool[K, C]) insert(s *Session[K, C], cl claim[K, C], placed bool) (old *Session[K, C], err error) {
 	sh := p.shard(s.id)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -166,14 +183,19 @@ func (p *Pool[K, C]) insert(s *Session[K, C]) (old *Session[K, C], err error) {
 	}
 	old = sh.m[s.id]
 	switch {
-	case old != nil && p.c.OnDuplicate == Reject:
+	case old != nil && cl.s == nil && p.c.OnDuplicate == Reject:
 		p.duplicates.Add(1)
 		return nil, ErrDuplicateID
-	case old == nil && !p.takePlace():
+	case old != nil && placed: // it leaves its own place
+		p.leavePlace()
+	case old == nil && !placed && !p.takePlace():
 		p.full.Add(1)
 		return nil, ErrFull
 	}
 	sh.m[s.id] = s
+	if cl.s != nil {
+		sh.claims[s.id] = append(sh.claims[s.id], cl)
+	}
 	sh.registered++
 	sh.live.Add(1)
 	return old, nil
@@ -196,6 +218,12 @@ func (p *Pool[K, C]) takePlace() bool {
 	}
 }
 
+func (p *Pool[K, C]) leavePlace() {
+	if p.c.MaxSessions != 0 {
+		p.places.Add(-1)
+	}
+}
+
 // replace closes a session that is out of the map already. Its connection may
 // block, so it is closed on a goroutine of its own, which Shutdown waits for as
 // for every session that has not ended.
@@ -213,15 +241,16 @@ func (p *Pool[K, C]) remove(s *Session[K, C], r Reason) {
 	defer sh.mu.Unlock()
 	if sh.m[s.id] == s {
 		delete(sh.m, s.id)
-		if p.c.MaxSessions != 0 {
-			p.places.Add(-1)
-		}
+		p.leavePlace()
 	}
 	sh.countLocked(r)
 }
 
 // ended counts a session whose OnSessionClosed has returned.
 func (p *Pool[K, C]) ended(s *Session[K, C]) {
+	if p.c.Directory != nil {
+		p.release(s)
+	}
 	if p.shard(s.id).live.Add(-1) == 0 && p.passed.Load() {
 		p.checkDrained()
 	}

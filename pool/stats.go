@@ -9,6 +9,8 @@ type Stats struct {
 	// Registrations that were refused, by cause.
 	RefusedDuplicate, RefusedFull, RefusedClosed uint64
 
+	RefusedUnclaimed uint64 // the Directory did not give them their ID
+
 	// ByReason is Closed by reason. A pool counts 64 reasons apart in each of
 	// its shards; what is beyond them counts as OtherReasons.
 	ByReason map[Reason]uint64
@@ -28,6 +30,7 @@ func (p *Pool[K, C]) Stats() Stats {
 		RefusedDuplicate: p.duplicates.Load(),
 		RefusedFull:      p.full.Load(),
 		RefusedClosed:    p.late.Load(),
+		RefusedUnclaimed: p.unclaimed.Load(),
 		ByReason:         make(map[Reason]uint64),
 	}
 	for i := range p.shards {

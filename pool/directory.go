@@ -1,0 +1,173 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"io"
+)
+
+// Directory decides which of several pools owns an ID, such as those of a
+// cluster's nodes. A later session takes the ID over, wherever the earlier one
+// is.
+type Directory[K comparable] interface {
+	// Claim makes this pool the owner of id, with meta for others to read. When it
+	// has succeeded it calls activate, once, before it returns nil, and with the ID
+	// locked against others who claim or evict it; when it returns an error it has
+	// not called activate. activate does not block. The token names this ownership
+	// among all that the ID ever has.
+	Claim(ctx context.Context, id K, meta []byte, activate func(token uint64)) error
+
+	// Release ends an ownership. It does not wait for anything, and does nothing if
+	// the ID is owned under another token by now. It is called once for each
+	// activate, when the session's OnSessionClosed has returned or there was no
+	// session after all.
+	Release(id K, token uint64)
+}
+
+// errNotActivated is for a Directory that breaks its contract.
+var errNotActivated = errors.New("pool: Directory.Claim has returned nil without calling activate")
+
+// claim is a session that was registered under a token and has not ended.
+type claim[K comparable, C io.Closer] struct {
+	token uint64
+	s     *Session[K, C]
+}
+
+// RegisterContext is [Pool.Register] with what a Directory needs: ctx bounds how
+// long it may take to claim the ID, and meta is what other nodes are told of the
+// session. Without a Directory neither is looked at.
+//
+// With one, a session that has the ID, here or elsewhere, is closed first,
+// whatever Config.OnDuplicate says. An error of Claim is returned as it is;
+// nothing was registered then, as with every other error. A pool that is full
+// or shut down is found so before the ID is claimed.
+func (p *Pool[K, C]) RegisterContext(ctx context.Context, id K, conn C, meta []byte) (*Session[K, C], error) {
+	if err := p.check(id, conn); err != nil {
+		return nil, err
+	}
+	s, err := p.register(ctx, id, conn, meta)
+	if err != nil {
+		p.logRefused(id, conn, err)
+		return nil, err
+	}
+	s.logRegistered()
+	s.tellRegistered()
+	return s, nil
+}
+
+func (p *Pool[K, C]) register(ctx context.Context, id K, conn C, meta []byte) (*Session[K, C], error) {
+	if p.c.Directory != nil {
+		return p.claim(ctx, id, conn, meta)
+	}
+	s := p.newSession(id, conn)
+	return s, p.begin(s, claim[K, C]{}, false)
+}
+
+// claim registers a session when the Directory has given it its ID. The place of
+// a pool that may become full is taken before, so that nobody else loses the ID
+// for nothing.
+func (p *Pool[K, C]) claim(ctx context.Context, id K, conn C, meta []byte) (s *Session[K, C], err error) {
+	if p.closing.Load() {
+		p.late.Add(1)
+		return nil, ErrPoolClosed
+	}
+	placed := p.takePlace()
+	if _, here := p.Get(id); !placed && !here { // one that is here makes room
+		p.full.Add(1)
+		return nil, ErrFull
+	}
+	var token uint64
+	var refused error
+	err = p.c.Directory.Claim(ctx, id, meta, func(t uint64) {
+		if s != nil {
+			panic("pool: Directory.Claim has called activate twice")
+		}
+		s, token = p.newSession(id, conn), t
+		refused = p.begin(s, claim[K, C]{t, s}, placed)
+	})
+	switch {
+	case s != nil && refused == nil:
+		return s, nil
+	case s != nil:
+		p.c.Directory.Release(id, token)
+		err = refused
+	case err == nil:
+		err = errNotActivated
+		fallthrough
+	default:
+		p.unclaimed.Add(1)
+	}
+	if placed {
+		p.leavePlace()
+	}
+	return nil, err
+}
+
+// Token is what the Directory has named this session's ownership of its ID; 0
+// without a Directory, and when OnSessionClosed has returned.
+func (s *Session[K, C]) Token() uint64 {
+	sh := s.pool.shard(s.id)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	for _, c := range sh.claims[s.id] {
+		if c.s == s {
+			return c.token
+		}
+	}
+	return 0
+}
+
+// CloseToken closes the session that was registered under the token, as
+// [Pool.CloseSession] does, and reports whether this call closed it. Also when
+// somebody else has, it returns only when OnSessionClosed has returned, and the
+// session processes nothing more. It is for the Directory to call, or who acts
+// for it, and not from the session's own callbacks.
+func (p *Pool[K, C]) CloseToken(id K, token uint64, reason Reason) bool {
+	s := p.claimed(id, token)
+	if s == nil {
+		return false
+	}
+	won := s.Close(reason)
+	<-s.Done()
+	return won
+}
+
+// claimed finds the session of a token, also when it is closed already but has
+// not ended.
+func (p *Pool[K, C]) claimed(id K, token uint64) *Session[K, C] {
+	sh := p.shard(id)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	for _, c := range sh.claims[id] {
+		if c.token == token {
+			return c.s
+		}
+	}
+	return nil
+}
+
+// release gives up the ID of a session that has ended.
+func (p *Pool[K, C]) release(s *Session[K, C]) {
+	if token, ok := p.shard(s.id).forget(s); ok {
+		p.c.Directory.Release(s.id, token)
+	}
+}
+
+// forget takes a session that has ended off the claims.
+func (sh *shard[K, C]) forget(s *Session[K, C]) (token uint64, ok bool) {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	claims := sh.claims[s.id]
+	for i, c := range claims {
+		if c.s != s {
+			continue
+		}
+		if len(claims) == 1 {
+			delete(sh.claims, s.id)
+		} else {
+			sh.claims[s.id] = append(claims[:i:i], claims[i+1:]...)
+		}
+		return c.token, true
+	}
+	return 0, false
+}
