@@ -17,28 +17,28 @@ import (
 
 // poolDirectory gives every ID to whoever asks, and evicts the owner before, as a
 // cluster's does.
-type poolDirectory struct {
-	evict  func(id int, token uint64) // nil: nobody is evicted
+type poolDirectory[K comparable] struct {
+	evict  func(id K, token uint64) // nil: nobody is evicted
 	before func()                     // called before an ID is given, if not nil
 	refuse error                      // what Claim gives, if not nil
 
 	mu sync.Mutex
 	// Guarded by mu.
-	locks    map[int]*sync.Mutex
-	owners   map[int]uint64
+	locks    map[K]*sync.Mutex
+	owners   map[K]uint64
 	last     uint64
 	metas    []string
 	claimed  int
 	released map[uint64]int // how often each token was
 }
 
-func newPoolDirectory() *poolDirectory {
-	return &poolDirectory{locks: make(map[int]*sync.Mutex), owners: make(map[int]uint64), released: make(map[uint64]int)}
+func newPoolDirectory[K comparable]() *poolDirectory[K] {
+	return &poolDirectory[K]{locks: make(map[K]*sync.Mutex), owners: make(map[K]uint64), released: make(map[uint64]int)}
 }
 
 type poolCtxKey struct{}
 
-func (d *poolDirectory) Claim(ctx context.Context, id int, meta []byte, activate func(uint64)) error {
+func (d *poolDirectory[K]) Claim(ctx context.Context, id K, meta []byte, activate func(uint64)) error {
 	d.mu.Lock()
 	if d.locks[id] == nil {
 		d.locks[id] = new(sync.Mutex)
@@ -74,7 +74,7 @@ func (d *poolDirectory) Claim(ctx context.Context, id int, meta []byte, activate
 	return nil
 }
 
-func (d *poolDirectory) Release(id int, token uint64) {
+func (d *poolDirectory[K]) Release(id K, token uint64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.released[token]++
@@ -84,13 +84,13 @@ func (d *poolDirectory) Release(id int, token uint64) {
 }
 
 // state is how many claims there were, and how many IDs are owned.
-func (d *poolDirectory) state() (claimed, owned int) {
+func (d *poolDirectory[K]) state() (claimed, owned int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.claimed, len(d.owners)
 }
 
-func (d *poolDirectory) releases(token uint64) int {
+func (d *poolDirectory[K]) releases(token uint64) int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.released[token]
@@ -98,7 +98,7 @@ func (d *poolDirectory) releases(token uint64) int {
 
 func TestASessionIsClaimedBeforeItIsRegisteredAndReleasedWhenItHasEnded(t *testing.T) {
 	poolBubble(t, func(t *testing.T) {
-		d := newPoolDirectory()
+		d := newPoolDirectory[int]()
 		closing := make(chan struct{})
 		p := poolNew(t, poolConfig{
 			Directory:            d,
@@ -126,7 +126,7 @@ func TestASessionIsClaimedBeforeItIsRegisteredAndReleasedWhenItHasEnded(t *testi
 
 func TestWhatTheDirectoryRefusesIsNotRegistered(t *testing.T) {
 	poolBubble(t, func(t *testing.T) {
-		d := newPoolDirectory()
+		d := newPoolDirectory[int]()
 		d.refuse = errors.New("isolated")
 		p := poolNew(t, poolConfig{Directory: d, MaxSessions: 1})
 		conn := new(poolConn)
@@ -143,7 +143,7 @@ func TestWhatTheDirectoryRefusesIsNotRegistered(t *testing.T) {
 
 func TestAPoolThatIsFullClaimsNothingOfOthers(t *testing.T) {
 	poolBubble(t, func(t *testing.T) {
-		d := newPoolDirectory()
+		d := newPoolDirectory[int]()
 		p := poolNew(t, poolConfig{Directory: d, MaxSessions: 2})
 		one, two := poolRegister(t, p, 1), poolRegister(t, p, 2)
 		_, err := p.Register(3, new(poolConn))
@@ -169,7 +169,7 @@ func TestAPoolThatIsFullClaimsNothingOfOthers(t *testing.T) {
 // A directory that evicts frees the place before the new session takes it.
 func TestAFullPoolReplacesWhatTheDirectoryEvicts(t *testing.T) {
 	poolBubble(t, func(t *testing.T) {
-		d := newPoolDirectory()
+		d := newPoolDirectory[int]()
 		p := poolNew(t, poolConfig{Directory: d, MaxSessions: 1})
 		d.evict = func(id int, token uint64) { require.True(t, p.CloseToken(id, token, pool.Replaced)) }
 		old := poolRegister(t, p, 1)
@@ -184,7 +184,7 @@ func TestAFullPoolReplacesWhatTheDirectoryEvicts(t *testing.T) {
 
 func TestAPoolThatShutsDownReleasesWhatItHasClaimed(t *testing.T) {
 	poolBubble(t, func(t *testing.T) {
-		d := newPoolDirectory()
+		d := newPoolDirectory[int]()
 		p := poolNew(t, poolConfig{Directory: d, MaxSessions: 10, OnSessionClosed: func(*poolSession, pool.Reason) { time.Sleep(time.Second) }})
 		for id := range 5 {
 			poolRegister(t, p, id)
@@ -213,7 +213,7 @@ func TestAPoolThatShutsDownReleasesWhatItHasClaimed(t *testing.T) {
 
 func TestShutdownWaitsForTheReleases(t *testing.T) {
 	poolBubble(t, func(t *testing.T) {
-		d := newPoolDirectory()
+		d := newPoolDirectory[int]()
 		p := poolNew(t, poolConfig{Directory: d})
 		for id := range 100 {
 			poolRegister(t, p, id)
@@ -226,7 +226,7 @@ func TestShutdownWaitsForTheReleases(t *testing.T) {
 
 func TestCloseTokenWaitsUntilItsSessionHasEnded(t *testing.T) {
 	poolBubble(t, func(t *testing.T) {
-		d := newPoolDirectory()
+		d := newPoolDirectory[int]()
 		var ended atomic.Int32
 		p := poolNew(t, poolConfig{Directory: d, OnSessionClosed: func(*poolSession, pool.Reason) {
 			time.Sleep(time.Minute)
@@ -253,7 +253,7 @@ func TestCloseTokenWaitsUntilItsSessionHasEnded(t *testing.T) {
 // has one session.
 func TestALaterClaimReplacesWhateverOnDuplicateSays(t *testing.T) {
 	poolBubble(t, func(t *testing.T) {
-		d := newPoolDirectory()
+		d := newPoolDirectory[int]()
 		release := make(chan struct{})
 		p := poolNew(t, poolConfig{Directory: d, OnDuplicate: pool.Reject, OnSessionClosed: func(*poolSession, pool.Reason) { <-release }})
 		var all []*poolSession
@@ -313,7 +313,7 @@ func TestContendedClaimsLeaveOneSessionAtATime(t *testing.T) {
 		const ids, logins, goroutines = 5, 200, 8
 		var live [ids]atomic.Int32
 		var double atomic.Int32
-		d := newPoolDirectory()
+		d := newPoolDirectory[int]()
 		p := poolNew(t, poolConfig{
 			Directory: d, IdleTimeout: 20 * time.Millisecond, MaxSessions: ids,
 			OnNewSessionRegister: func(s *poolSession) {

@@ -32,6 +32,12 @@
 // for the replies is answered with fewer writes by [Session.Queue]: the replies
 // to what was received together go out in one.
 //
+// # Logins
+//
+// A session's own ID is a number. A protocol that knows its users by name gives
+// a session its user's with [Session.Bind], which closes the session that had it
+// before. With a [Server.Directory] that holds for all the servers that share it.
+//
 // # Memory
 //
 // A plain connection on which nothing is pending holds no read buffer: its

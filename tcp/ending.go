@@ -12,6 +12,7 @@ import (
 // of its steps whatever the step before did.
 func (s *Session) end() {
 	defer s.server.leave()
+	defer s.unbind()
 	defer s.tellClosed()
 	defer s.tellFault()
 	if v := recover(); v != nil {

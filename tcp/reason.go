@@ -24,6 +24,7 @@ const (
 var (
 	ErrServerClosed  = errors.New("tcp: the server is shut down")
 	ErrSessionClosed = errors.New("tcp: the session is closed")
+	ErrBound         = errors.New("tcp: the session is bound to an ID already")
 	ErrTooManyFromIP = errors.New("tcp: as many sessions from one address as Server.MaxSessionsPerIP allows")
 	ErrRead          = errors.New("tcp: reading failed")
 	ErrWrite         = errors.New("tcp: writing failed")

@@ -110,6 +110,10 @@ type Server struct {
 	// ErrTooManyFromIP. Connections whose address is no IP are not counted.
 	MaxSessionsPerIP int
 
+	// Directory decides who owns the IDs that Session.Bind gives, where there are
+	// more servers than this one. Nil means that this server is the whole world.
+	Directory pool.Directory[string]
+
 	// OnMessage is called for each frame, in order, on the session's goroutine.
 	// The slice is valid during the call. The session does not time out
 	// meanwhile. Nil means that frames are read and dropped.
@@ -156,6 +160,7 @@ type Server struct {
 	perIP     map[netip.Addr]int
 
 	sessions atomic.Pointer[sessions] // set by start
+	names    atomic.Pointer[bindings] // set at the first Bind, under mu
 	closing  atomic.Bool              // set under mu
 	lastID   atomic.Int64
 

@@ -47,6 +47,7 @@ type Session struct {
 	queue atomic.Pointer[buffer] // what Queue keeps; changes under sending until the session ends
 	fault atomic.Pointer[fault]  // the first
 	value atomic.Pointer[any]
+	bound atomic.Pointer[binding]
 }
 
 // The phases of a session. The reader and Shutdown change them by

@@ -2,6 +2,7 @@ package tcp
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -30,11 +31,12 @@ func (srv *Server) Shutdown(ctx context.Context) error {
 	select {
 	case <-srv.drained:
 		closers.Wait() // each has closed its connections: that is what the sessions waited for
-		return p.Shutdown(ctx)
+		return errors.Join(p.Shutdown(ctx), srv.stopBindings(ctx))
 	case <-ctx.Done():
 	}
 	left := srv.running()
 	_ = p.Shutdown(ctx) // closes what is left; that it does not wait is told below
+	_ = srv.stopBindings(ctx)
 	return fmt.Errorf("tcp: Shutdown: %d sessions had not ended: %w", left, ctx.Err())
 }
 
@@ -73,6 +75,9 @@ func (srv *Server) Close() error {
 	srv.stop()
 	if p := srv.sessions.Load(); p != nil {
 		_ = p.Shutdown(context.Background()) // waits for connections' Close alone
+		over, cancel := context.WithCancel(context.Background())
+		cancel()
+		_ = srv.stopBindings(over) // they end with their sessions
 	}
 	return nil
 }

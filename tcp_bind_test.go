@@ -1,0 +1,265 @@
+package sessionwheel_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sessionwheel/sessionwheel/pool"
+	"github.com/sessionwheel/sessionwheel/tcp"
+)
+
+func TestALoginTakesItsIDOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := &tcp.Server{}
+		events := tcpWatch(srv)
+		dial := tcpPiped(t, srv)
+		_, ok := srv.Bound("alice")
+		require.False(t, ok)
+		require.False(t, srv.CloseToken("alice", 0, "Bye"))
+
+		dial()
+		first := tcpNext(t, events.opened)
+		require.Empty(t, first.BoundID())
+		require.NoError(t, first.Bind(t.Context(), "alice", nil))
+		require.Equal(t, "alice", first.BoundID())
+		require.Zero(t, first.Token(), "there is no directory")
+		require.ErrorIs(t, first.Bind(t.Context(), "bob", nil), tcp.ErrBound)
+
+		dial()
+		second := tcpNext(t, events.opened)
+		require.NoError(t, second.Bind(t.Context(), "alice", nil))
+		require.Equal(t, pool.Replaced, tcpNext(t, events.closed))
+		synctest.Wait()
+		got, ok := srv.Bound("alice")
+		require.True(t, ok)
+		require.Same(t, second, got, "the end of the first does not take the ID with it")
+
+		second.Close("Bye")
+		require.Equal(t, pool.Reason("Bye"), tcpNext(t, events.closed))
+		synctest.Wait()
+		_, ok = srv.Bound("alice")
+		require.False(t, ok)
+		require.ErrorIs(t, second.Bind(t.Context(), "alice", nil), tcp.ErrSessionClosed)
+	})
+}
+
+func TestAnIDIsGivenUpAfterTheLastCallbackAndTakenOverNoEarlier(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newPoolDirectory[string]()
+		var ended atomic.Int32
+		srv := &tcp.Server{Directory: d, OnSessionClosed: func(s *tcp.Session, _ pool.Reason) {
+			require.Equal(t, "alice", s.BoundID())
+			require.NotZero(t, s.Token())
+			time.Sleep(time.Minute)
+			ended.Add(1)
+		}}
+		d.evict = func(id string, token uint64) {
+			require.False(t, srv.CloseToken(id, token+1, pool.Replaced), "another token")
+			require.True(t, srv.CloseToken(id, token, pool.Replaced))
+		}
+		events := tcpWatch(srv)
+		dial := tcpPiped(t, srv)
+		dial()
+		first := tcpNext(t, events.opened)
+		require.NoError(t, first.Bind(t.Context(), "alice", []byte("meta")))
+		require.Equal(t, []string{"meta"}, d.metas)
+		dial()
+		second := tcpNext(t, events.opened)
+		require.NoError(t, second.Bind(t.Context(), "alice", nil))
+		require.EqualValues(t, 1, ended.Load(), "Bind has waited for the first session's last callback")
+		require.Equal(t, 1, d.releases(1))
+		require.EqualValues(t, 2, second.Token())
+
+		second.Close("Bye")
+		time.Sleep(time.Second)
+		require.Zero(t, d.releases(2), "its last callback runs")
+		time.Sleep(time.Minute)
+		require.Equal(t, 1, d.releases(2))
+		require.Zero(t, second.Token())
+	})
+}
+
+func TestASessionIsKickedByItsToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newPoolDirectory[string]()
+		srv := &tcp.Server{Directory: d}
+		events := tcpWatch(srv)
+		conn := tcpPiped(t, srv)()
+		s := tcpNext(t, events.opened)
+		require.NoError(t, s.Bind(t.Context(), "alice", nil))
+		require.True(t, srv.CloseToken("alice", s.Token(), "Kicked"))
+		require.Equal(t, pool.Reason("Kicked"), tcpNext(t, events.closed))
+		tcpGone(t, conn)
+	})
+}
+
+func TestASessionThatTheDirectoryRefusesGoesOnAndMayTryAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newPoolDirectory[string]()
+		d.refuse = errors.New("isolated")
+		srv := &tcp.Server{Directory: d}
+		events := tcpWatch(srv)
+		tcpPiped(t, srv)()
+		s := tcpNext(t, events.opened)
+		require.Equal(t, d.refuse, s.Bind(t.Context(), "alice", nil))
+		require.Empty(t, s.BoundID())
+		d.refuse = nil
+		require.NoError(t, s.Bind(t.Context(), "alice", nil))
+		require.Empty(t, events.closed)
+	})
+}
+
+func TestASessionThatEndsWhileItIsBoundKeepsNoID(t *testing.T) {
+	for _, refuse := range []error{nil, errors.New("isolated")} {
+		synctest.Test(t, func(t *testing.T) {
+			d := newPoolDirectory[string]()
+			claiming := make(chan struct{})
+			d.before = func() { <-claiming }
+			d.refuse = refuse
+			srv := &tcp.Server{Directory: d}
+			events := tcpWatch(srv)
+			conn := tcpPiped(t, srv)()
+			s := tcpNext(t, events.opened)
+			bound := make(chan error, 1)
+			go func() { bound <- s.Bind(t.Context(), "alice", nil) }()
+			synctest.Wait()
+			require.NoError(t, conn.Close())
+			tcpNext(t, events.closed)
+			synctest.Wait()
+			close(claiming)
+			require.ErrorIs(t, tcpNext(t, bound), tcp.ErrSessionClosed)
+			synctest.Wait()
+			_, owned := d.state()
+			require.Zero(t, owned)
+			_, ok := srv.Bound("alice")
+			require.False(t, ok)
+			require.ErrorIs(t, s.Bind(t.Context(), "alice", nil), tcp.ErrSessionClosed)
+			claimed, _ := d.state()
+			require.Equal(t, 1, claimed, "a session that is closed claims nothing")
+		})
+	}
+}
+
+func TestShutdownGivesUpAllIDs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newPoolDirectory[string]()
+		srv := &tcp.Server{Directory: d}
+		events := tcpWatch(srv)
+		dial := tcpPiped(t, srv)
+		for i := range 20 {
+			dial()
+			require.NoError(t, tcpNext(t, events.opened).Bind(t.Context(), fmt.Sprint(i), nil))
+		}
+		require.NoError(t, srv.Shutdown(t.Context()))
+		_, owned := d.state()
+		require.Zero(t, owned)
+	})
+}
+
+func TestNoIDIsGivenOnceTheServerIsClosing(t *testing.T) {
+	for _, before := range []bool{false, true} { // whether somebody was bound before
+		synctest.Test(t, func(t *testing.T) {
+			d := newPoolDirectory[string]()
+			srv := &tcp.Server{Directory: d}
+			late := make(chan error, 1)
+			busy := make(chan struct{})
+			srv.OnMessage = func(s *tcp.Session, _ []byte) {
+				<-busy
+				late <- s.Bind(context.Background(), "late", nil)
+			}
+			events := tcpWatch(srv)
+			dial := tcpPiped(t, srv)
+			if before {
+				dial()
+				require.NoError(t, tcpNext(t, events.opened).Bind(t.Context(), "early", nil))
+			}
+			conn := dial()
+			tcpNext(t, events.opened)
+			go func() { _, _ = conn.Write([]byte("login\n")) }()
+			synctest.Wait()
+			require.NoError(t, srv.Close())
+			close(busy)
+			require.Error(t, tcpNext(t, late))
+			require.NoError(t, srv.Shutdown(t.Context()))
+			_, owned := d.state()
+			require.Zero(t, owned)
+		})
+	}
+}
+
+// TestContendedLoginsLeaveOneSessionForEachID has sessions of two servers that
+// share a directory log in under few IDs, from their callbacks.
+func TestContendedLoginsLeaveOneSessionForEachID(t *testing.T) {
+	const ids, clients, logins = 4, 6, 40
+	d := newPoolDirectory[string]()
+	var mu sync.Mutex
+	live := make(map[string]int)
+	doubles := 0
+	var servers [2]*tcp.Server
+	var dials [2]func() net.Conn
+	for i := range servers {
+		servers[i] = &tcp.Server{
+			Directory: d,
+			OnMessage: func(s *tcp.Session, id []byte) {
+				if err := s.Bind(context.Background(), string(id), nil); err != nil {
+					s.Close("Refused")
+					return
+				}
+				mu.Lock()
+				if live[string(id)]++; live[string(id)] > 1 {
+					doubles++
+				}
+				mu.Unlock()
+				s.SetValue(string(id))
+				_ = s.Send([]byte("welcome\n")) // its client may be gone
+			},
+			OnSessionClosed: func(s *tcp.Session, _ pool.Reason) {
+				if id, ok := s.Value().(string); ok {
+					mu.Lock()
+					live[id]--
+					mu.Unlock()
+				}
+			},
+		}
+		dials[i] = tcpListen(t, servers[i])
+	}
+	d.evict = func(id string, token uint64) {
+		for _, srv := range servers {
+			srv.CloseToken(id, token, pool.Replaced)
+		}
+	}
+	var all sync.WaitGroup
+	for range clients {
+		all.Go(func() {
+			for range logins {
+				conn := dials[rand.N(2)]()
+				_, _ = fmt.Fprintf(conn, "id%d\n", rand.N(ids))
+				if rand.N(2) == 0 {
+					_, _ = conn.Read(make([]byte, 8))
+				}
+				_ = conn.Close()
+			}
+		})
+	}
+	all.Wait()
+	for _, srv := range servers {
+		require.NoError(t, srv.Shutdown(t.Context()))
+	}
+	require.Zero(t, doubles, "logins while another session had the ID")
+	claimed, owned := d.state()
+	require.Zero(t, owned)
+	require.Positive(t, claimed)
+	for token, n := range d.released {
+		require.Equal(t, 1, n, "token %d", token)
+	}
+}
