@@ -19,8 +19,8 @@ import (
 // cluster's does.
 type poolDirectory[K comparable] struct {
 	evict  func(id K, token uint64) // nil: nobody is evicted
-	before func()                     // called before an ID is given, if not nil
-	refuse error                      // what Claim gives, if not nil
+	before func()                   // called before an ID is given, if not nil
+	refuse error                    // what Claim gives, if not nil
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -120,7 +120,6 @@ func TestASessionIsClaimedBeforeItIsRegisteredAndReleasedWhenItHasEnded(t *testi
 		synctest.Wait()
 		require.Equal(t, 1, d.releases(1))
 		require.Zero(t, s.Token())
-
 	})
 }
 
