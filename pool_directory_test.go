@@ -254,7 +254,7 @@ func TestALaterClaimReplacesWhateverOnDuplicateSays(t *testing.T) {
 	poolBubble(t, func(t *testing.T) {
 		d := newPoolDirectory[int]()
 		release := make(chan struct{})
-		p := poolNew(t, poolConfig{Directory: d, OnDuplicate: pool.Reject, OnSessionClosed: func(*poolSession, pool.Reason) { <-release }})
+		p := poolNew(t, poolConfig{Directory: d, MaxSessions: 10, OnDuplicate: pool.Reject, OnSessionClosed: func(*poolSession, pool.Reason) { <-release }})
 		var all []*poolSession
 		for range 3 {
 			all = append(all, poolRegister(t, p, 1))
