@@ -1,0 +1,54 @@
+package cluster_test
+
+import (
+	"context"
+	"log"
+	"net"
+	"time"
+
+	"github.com/sessionwheel/sessionwheel/cluster"
+	"github.com/sessionwheel/sessionwheel/pool"
+)
+
+// A node with a pool, on brokers that run elsewhere.
+func Example() {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+
+	local := &cluster.LocalPool[net.Conn]{
+		OnMessage: func(s *pool.Session[string, net.Conn], msg []byte) {
+			if _, err := s.Conn().Write(msg); err != nil {
+				s.Close("Error")
+			}
+		},
+	}
+	node, err := cluster.Join(ctx, cluster.Config{
+		Name:     "node-1",
+		URL:      "nats://10.0.0.1,nats://10.0.0.2,nats://10.0.0.3",
+		Replicas: 3,
+		Local:    local,
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	sessions, err := pool.New(pool.Config[string, net.Conn]{Directory: node})
+	if err != nil {
+		log.Fatal(err)
+	}
+	local.Use(sessions)
+
+	// When a connection has logged in as user-7, its session on any other node ends:
+	//	s, err := sessions.RegisterContext(ctx, "user-7", conn, nil)
+
+	if err := node.Send(ctx, "user-8", []byte("hello")); err != nil {
+		log.Print(err) // cluster.ErrNotFound: user-8 is on no node
+	}
+
+	// At the end, first the sessions and then the node.
+	if err := sessions.Shutdown(ctx); err != nil {
+		log.Print(err)
+	}
+	if err := node.Leave(ctx); err != nil {
+		log.Print(err)
+	}
+}

@@ -1,0 +1,109 @@
+package test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sessionwheel/sessionwheel/cluster"
+)
+
+// The broker takes the claim and its answer is lost.
+func TestAClaimWhoseAnswerIsLostLeavesNothing(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name string
+		end  func(*proxy)
+	}{
+		{"the connection is lost", (*proxy).heal},
+		{"the answer comes late", (*proxy).release},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			b, o := broker(t), newObserver()
+			p := between(t, b.URL())
+			a := join(t, o, "a", cluster.Config{URL: p.url()})
+			c := join(t, o, "c", cluster.Config{URL: b.URL()})
+			before := epoch(t, c, "a")
+			p.holdAfter("$KV.sessions_dir.s.x")
+			require.ErrorIs(t, a.login(within(t, 500*time.Millisecond), "x"), cluster.ErrUnavailable)
+			require.True(t, p.holding())
+			require.False(t, a.has("x"))
+			_, err := c.node.Lookup(t.Context(), "x")
+			require.NoError(t, err, "it was written")
+			tt.end(p)
+			eventually(t, "the entry is gone", func() bool {
+				_, err := c.node.Lookup(t.Context(), "x")
+				return err != nil
+			})
+			_, err = c.node.Lookup(t.Context(), "x")
+			require.ErrorIs(t, err, cluster.ErrNotFound)
+			require.Equal(t, before, epoch(t, c, "a"), "a has lived all the time")
+			a.mustLogin("x")
+			require.Equal(t, 1, o.alive("x"))
+		})
+	}
+}
+
+func TestAClaimWhoseAnswerIsLostIsFoundToHaveWon(t *testing.T) {
+	t.Parallel()
+	b, o := broker(t), newObserver()
+	p := between(t, b.URL())
+	a := join(t, o, "a", cluster.Config{URL: p.url()})
+	p.holdAfter("$KV.sessions_dir.s.x")
+	won := make(chan error, 1)
+	go func() { won <- a.login(within(t, patience), "x") }()
+	eventually(t, "the claim is on its way", p.holding)
+	p.heal()
+	require.NoError(t, <-won)
+	require.True(t, a.has("x"))
+	e, err := a.node.Lookup(t.Context(), "x")
+	require.NoError(t, err)
+	require.Equal(t, a.token("x"), e.Token)
+}
+
+// A heartbeat that was written and not acknowledged is the node's own.
+func TestAHeartbeatWhoseAnswerIsLostDoesNotEndTheNode(t *testing.T) {
+	t.Parallel()
+	b, o := broker(t), newObserver()
+	p := between(t, b.URL())
+	a := join(t, o, "a", cluster.Config{URL: p.url()})
+	c := join(t, o, "c", cluster.Config{URL: b.URL()})
+	a.mustLogin("x")
+	before := epoch(t, c, "a")
+	p.holdAfter("$KV.sessions_nodes.a_")
+	eventually(t, "a heartbeat is on its way", p.holding)
+	p.heal()
+	last := beat(t, c, "a")
+	eventually(t, "it goes on", func() bool { return beat(t, c, "a").After(last) && a.node.State() == cluster.Active })
+	require.Equal(t, before, epoch(t, c, "a"))
+	require.True(t, a.has("x"))
+}
+
+func beat(t *testing.T, by *site, name string) time.Time {
+	t.Helper()
+	for _, info := range by.node.Nodes() {
+		if info.Name == name {
+			return info.Seen
+		}
+	}
+	return time.Time{}
+}
+
+// A session that ends while the broker is away is deleted when it is back.
+func TestAReleaseIsMadeGoodWhenTheBrokerIsBack(t *testing.T) {
+	t.Parallel()
+	b, o := broker(t), newObserver()
+	p := between(t, b.URL())
+	a := join(t, o, "a", cluster.Config{URL: p.url()})
+	ids := names(100, "u%d")
+	a.mustLogin(ids...)
+	p.hold()
+	for _, id := range ids[:50] {
+		a.logout(id)
+	}
+	p.heal()
+	eventually(t, "the entries are gone", func() bool { return len(listed(t, a)) == 50 })
+	require.Equal(t, 50, a.len())
+}

@@ -1,0 +1,164 @@
+package test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sessionwheel/sessionwheel/cluster"
+	"github.com/sessionwheel/sessionwheel/pool"
+)
+
+func isolated(s *site) func() bool {
+	return func() bool { return s.node.State() == cluster.Isolated }
+}
+
+func active(sites ...*site) func() bool {
+	return func() bool {
+		for _, s := range sites {
+			if s.node.State() != cluster.Active {
+				return false
+			}
+		}
+		return true
+	}
+}
+
+func TestANodeThatFencesHasNoSessionsWhenOthersMayTakeThem(t *testing.T) {
+	t.Parallel()
+	b, o := broker(t), newObserver()
+	p := between(t, b.URL())
+	a := join(t, o, "a", cluster.Config{URL: p.url(), OnLeaseLost: cluster.Fence})
+	c := join(t, o, "c", cluster.Config{URL: b.URL(), OnLeaseLost: cluster.Fence})
+	ids := names(300, "u%d")
+	a.mustLogin(ids...)
+	p.hold()
+	eventually(t, "the lease is lost", isolated(a))
+	eventually(t, "all sessions are closed", func() bool { return a.len() == 0 })
+	_, err := c.node.Lookup(t.Context(), ids[1])
+	require.NoError(t, err, "the others still count on the lease when it is over for its node")
+	require.Equal(t, cluster.LeaseLost, a.reason(ids[0]))
+	require.ErrorIs(t, a.login(t.Context(), "new"), cluster.ErrIsolated)
+	c.mustLogin(ids[0])
+	require.Zero(t, o.doubled())
+
+	p.heal()
+	eventually(t, "the lease is back", active(a))
+	eventually(t, "what it had is gone from the directory", func() bool { return len(listed(t, c)) == 1 })
+	a.mustLogin(ids...)
+	require.Zero(t, o.doubled())
+}
+
+func TestANodeThatFencesForgetsWhatItHadAlsoIfNobodyDeclaredItDead(t *testing.T) {
+	t.Parallel()
+	b, o := broker(t), newObserver()
+	p := between(t, b.URL())
+	a := join(t, o, "a", cluster.Config{URL: p.url(), OnLeaseLost: cluster.Fence})
+	a.mustLogin(names(50, "u%d")...)
+	p.hold()
+	eventually(t, "the lease is lost", func() bool { return isolated(a)() && a.len() == 0 })
+	p.heal()
+	eventually(t, "the lease is back", active(a))
+	eventually(t, "the entries are gone", func() bool { return len(listed(t, a)) == 0 })
+}
+
+func TestANodeThatKeepsServingLosesOnlyWhatOthersHaveTaken(t *testing.T) {
+	t.Parallel()
+	b, o := broker(t), newObserver()
+	p := between(t, b.URL())
+	a := join(t, o, "a", cluster.Config{URL: p.url()})
+	c := join(t, o, "c", cluster.Config{URL: b.URL()})
+	ids := names(300, "u%d")
+	a.mustLogin(ids...)
+	before := epoch(t, c, "a")
+	p.hold()
+	c.mustLogin(ids[0], ids[1]) // waits until a is dead
+	c.logout(ids[1])
+	require.Equal(t, 300, a.len())
+	require.ErrorIs(t, a.login(t.Context(), "new"), cluster.ErrIsolated)
+	eventually(t, "the dead node's entries are deleted", func() bool { return len(listed(t, c)) == 1 })
+
+	p.heal()
+	start := time.Now()
+	eventually(t, "a is back and its sessions are listed", func() bool { return len(listed(t, c)) == 300 })
+	t.Logf("listed anew %v after the network came back", time.Since(start))
+	require.NotEqual(t, before, epoch(t, c, "a"))
+	eventually(t, "the session that was taken is closed", func() bool { return !a.has(ids[0]) })
+	require.Equal(t, pool.Replaced, a.reason(ids[0]))
+	require.Equal(t, 299, a.len())
+	require.Equal(t, 1, o.alive(ids[0]))
+	entries := listed(t, a)
+	require.Equal(t, "c", entries[ids[0]].Node)
+	for _, id := range ids[1:] {
+		require.Equal(t, "a", entries[id].Node)
+		require.Equal(t, a.token(id), entries[id].Token)
+		require.Equal(t, []byte("of "+id), entries[id].Meta)
+	}
+	// Its new incarnation answers.
+	require.NoError(t, c.node.Send(t.Context(), ids[7], []byte("hello")))
+	require.Equal(t, []string{ids[7] + ": hello"}, a.received())
+}
+
+func TestALoginWhileIsolatedIsSettledByTheHigherToken(t *testing.T) {
+	t.Parallel()
+	b, o := broker(t), newObserver()
+	p := between(t, b.URL())
+	a := join(t, o, "a", cluster.Config{URL: p.url(), DegradedLogin: cluster.AllowLogin})
+	c := join(t, o, "c", cluster.Config{URL: b.URL()})
+	a.mustLogin("own", "gone")
+	p.hold()
+	eventually(t, "the lease is lost", isolated(a))
+	c.mustLogin("c first", "both")
+	old := a.token("own")
+	a.mustLogin("own") // replaces a's own session, alone
+	require.Greater(t, a.token("own"), old)
+	require.Equal(t, pool.Replaced, a.reason("own"))
+	a.mustLogin("alone", "c first", "brief")
+	a.logout("brief")
+	a.logout("gone")
+	time.Sleep(time.Millisecond) // c's clock is a's
+	c.mustLogin("both")
+	require.Equal(t, 2, o.alive("c first"), "that is the price")
+
+	p.heal()
+	eventually(t, "a is back", active(a))
+	eventually(t, "the directory and the sites agree", func() bool {
+		entries, want := listed(t, c), owners(a, c)
+		for id, owner := range want {
+			if len(owner) != 1 || entries[id].Node != map[string]string{"0": "a", "1": "c"}[owner] {
+				return false
+			}
+		}
+		return len(entries) == len(want)
+	})
+	require.Equal(t, map[string]string{"own": "0", "alone": "0", "c first": "0", "both": "1"}, owners(a, c))
+	require.Equal(t, pool.Replaced, c.reason("c first"), "its token was lower")
+}
+
+// When the brokers come back, whoever is first to write must not take the others
+// for dead, who could not write either.
+func TestANodeThatWasCutOffItselfDeclaresNobodyDead(t *testing.T) {
+	t.Parallel()
+	b, o := broker(t), newObserver()
+	p, q := between(t, b.URL()), between(t, b.URL())
+	a := join(t, o, "a", cluster.Config{URL: p.url()})
+	c := join(t, o, "c", cluster.Config{URL: q.url()})
+	a.mustLogin("x")
+	before := epoch(t, c, "a")
+	p.hold()
+	q.hold()
+	start := time.Now()
+	eventually(t, "both leases are lost", func() bool { return isolated(a)() && isolated(c)() })
+	eventually(t, "the last heartbeats are two leases old", func() bool { return time.Since(start) > 2*lease })
+	q.heal()
+	eventually(t, "one is back", active(c))
+	require.ErrorIs(t, c.login(within(t, lease/4), "x"), cluster.ErrTakeoverTimeout)
+	p.heal()
+	eventually(t, "both are back", active(a, c))
+	require.Equal(t, before, epoch(t, c, "a"))
+	require.True(t, a.has("x"))
+	require.Zero(t, o.doubled())
+	c.mustLogin("x")
+	require.Zero(t, o.doubled())
+}

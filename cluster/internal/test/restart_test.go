@@ -1,0 +1,174 @@
+package test
+
+import (
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sessionwheel/sessionwheel/cluster"
+	"github.com/sessionwheel/sessionwheel/cluster/embedded"
+	"github.com/sessionwheel/sessionwheel/pool"
+)
+
+// restartable is a broker that comes back at the same address.
+type restartable struct {
+	t *testing.T
+	c embedded.Config
+	b *embedded.Broker
+}
+
+func newRestartable(t *testing.T) *restartable {
+	t.Helper()
+	r := &restartable{t: t, c: embedded.Config{Dir: t.TempDir(), Addr: "127.0.0.1:0"}}
+	r.start()
+	u, err := url.Parse(r.b.URL())
+	require.NoError(t, err)
+	r.c.Addr = u.Host
+	t.Cleanup(func() { require.NoError(t, r.b.Close()) })
+	return r
+}
+
+func (r *restartable) start() {
+	r.t.Helper()
+	b, err := embedded.Start(r.c)
+	require.NoError(r.t, err)
+	r.b = b
+}
+
+func (r *restartable) stop() {
+	r.t.Helper()
+	require.NoError(r.t, r.b.Close())
+}
+
+func TestSessionsOutliveARestartOfTheBroker(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name    string
+		storage cluster.Storage
+		lapse   bool // the leases end meanwhile
+	}{
+		{"file, short", cluster.File, false},
+		{"file, long", cluster.File, true},
+		{"memory, short", cluster.Memory, false},
+		{"memory, long", cluster.Memory, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			r, o := newRestartable(t), newObserver()
+			c := cluster.Config{URL: r.b.URL(), Storage: tt.storage}
+			a, d := join(t, o, "a", c), join(t, o, "d", c)
+			ids := names(2000, "u%d")
+			a.mustLogin(ids[:1000]...)
+			d.mustLogin(ids[1000:]...)
+			events, err := a.node.Watch(t.Context())
+			require.NoError(t, err)
+
+			r.stop()
+			if tt.lapse {
+				eventually(t, "the leases are lost", func() bool { return isolated(a)() && isolated(d)() })
+			}
+			a.logout(ids[0])
+			r.start()
+			start := time.Now()
+			eventually(t, "the directory is whole", func() bool {
+				return active(a, d)() && len(listed(t, d)) == len(ids)-1
+			})
+			t.Logf("whole again %v after the broker", time.Since(start))
+			require.Equal(t, []int{999, 1000}, []int{a.len(), d.len()}, "no session was closed")
+			entries := listed(t, a)
+			for i, id := range ids[1:] {
+				owner := map[bool]*site{true: a, false: d}[i+1 < 1000]
+				require.Equal(t, owner.token(id), entries[id].Token)
+			}
+			a.mustLogin(ids[1999])
+			require.False(t, d.has(ids[1999]))
+			require.NoError(t, d.node.Send(t.Context(), ids[1999], []byte("hello")))
+			require.Zero(t, o.doubled())
+
+			// Whoever watches is told that it may have missed something, and goes on.
+			until(t, events, func(e cluster.Event) bool { return e.Kind == cluster.Missed })
+			for missed := true; missed; {
+				a.mustLogin("late")
+				until(t, events, func(e cluster.Event) bool {
+					missed = e.Kind == cluster.Missed // which may stand for the login
+					return missed || e.Kind == cluster.Claimed && e.Entry.ID == "late"
+				})
+			}
+		})
+	}
+}
+
+// until reads events up to one.
+func until(t *testing.T, events <-chan cluster.Event, is func(cluster.Event) bool) {
+	t.Helper()
+	limit := time.After(patience)
+	for {
+		select {
+		case e, open := <-events:
+			require.True(t, open)
+			if is(e) {
+				return
+			}
+		case <-limit:
+			t.Fatal("the event never came")
+		}
+	}
+}
+
+// Revisions begin at 1 again when a broker has lost its memory: an old one may
+// mean another's entry.
+func TestARevisionFromALostStreamDoesNotOverwriteAnothersEntry(t *testing.T) {
+	t.Parallel()
+	r, o := newRestartable(t), newObserver()
+	p := between(t, r.b.URL())
+	a := join(t, o, "a", cluster.Config{URL: p.url(), Storage: cluster.Memory})
+	d := join(t, o, "d", cluster.Config{URL: r.b.URL(), Storage: cluster.Memory})
+	a.mustLogin("x", "y") // revisions 1 and 2
+	p.hold()
+	r.stop()
+	r.start()
+	eventually(t, "d is there in the new stream", func() bool {
+		return d.node.State() == cluster.Active && d.login(within(t, time.Second), "x") == nil
+	})
+	d.mustLogin("y") // revisions 1 and 2 again
+	a.logout("y")
+	events, err := d.node.Watch(t.Context())
+	require.NoError(t, err)
+	p.heal()
+	eventually(t, "a has made its peace with the directory", func() bool {
+		return a.node.State() == cluster.Active && !a.has("x")
+	})
+	require.Equal(t, pool.Replaced, a.reason("x"))
+	a.mustLogin("later")
+	until(t, events, func(e cluster.Event) bool {
+		require.NotEqual(t, cluster.Missed, e.Kind)
+		if e.Entry.ID == "x" || e.Entry.ID == "y" {
+			require.NotEqual(t, "a", e.Entry.Node, "the lower token had the ID for a moment")
+		}
+		return e.Entry.ID == "later"
+	})
+	for _, id := range []string{"x", "y"} {
+		require.True(t, d.has(id), id)
+		e, err := d.node.Lookup(t.Context(), id)
+		require.NoError(t, err)
+		require.Equal(t, []any{"d", d.token(id)}, []any{e.Node, e.Token})
+	}
+}
+
+func TestAStreamThatSomebodyDeletedIsMadeAgain(t *testing.T) {
+	t.Parallel()
+	b, o := broker(t), newObserver()
+	a := join(t, o, "a", cluster.Config{URL: b.URL()})
+	ids := names(20, "u%d")
+	a.mustLogin(ids...)
+	nc, err := b.Connect()
+	require.NoError(t, err)
+	defer nc.Close()
+	_, err = nc.Request("$JS.API.STREAM.DELETE.KV_sessions_dir", nil, patience)
+	require.NoError(t, err)
+	a.mustLogin("new")
+	eventually(t, "the directory is whole", func() bool { return len(listed(t, a)) == 21 })
+	require.Equal(t, 21, a.len())
+}

@@ -1,0 +1,270 @@
+package test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sessionwheel/sessionwheel/cluster"
+	"github.com/sessionwheel/sessionwheel/cluster/embedded"
+	"github.com/sessionwheel/sessionwheel/pool"
+)
+
+// lease is the shortest that one broker allows.
+const lease = 6 * time.Second
+
+// patience is for what must happen in the end, on however slow a machine.
+const patience = 90 * time.Second
+
+// observer sees every session of every site of a test begin and end.
+type observer struct {
+	mu sync.Mutex
+	// Guarded by mu.
+	live    map[string]int
+	doubles int // how often a session began while another had its ID
+}
+
+func newObserver() *observer { return &observer{live: make(map[string]int)} }
+
+func (o *observer) begins(id string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.live[id]++; o.live[id] > 1 {
+		o.doubles++
+	}
+}
+
+func (o *observer) ends(id string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.live[id]--
+}
+
+func (o *observer) doubled() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.doubles
+}
+
+func (o *observer) alive(id string) int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.live[id]
+}
+
+// site is a node and its sessions: a pool as simple as can be.
+type site struct {
+	t    testing.TB
+	o    *observer
+	node *cluster.Node
+
+	mu sync.Mutex
+	// Guarded by mu.
+	sessions map[string]uint64
+	why      map[string]pool.Reason // of the last close by the node
+	inbox    []string
+	closing  func(id string) // called before the node's close of a session
+}
+
+func (s *site) Close(id string, token uint64, why pool.Reason) bool {
+	s.mu.Lock()
+	closing := s.closing
+	s.mu.Unlock()
+	if closing != nil {
+		closing(id)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if have, ok := s.sessions[id]; !ok || have != token {
+		return false
+	}
+	delete(s.sessions, id)
+	s.why[id] = why
+	s.o.ends(id)
+	return true
+}
+
+func (s *site) Deliver(id string, token uint64, msg []byte) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if have, ok := s.sessions[id]; !ok || have != token {
+		return false
+	}
+	s.inbox = append(s.inbox, id+": "+string(msg))
+	return true
+}
+
+func (s *site) begin(id string) func(uint64) {
+	return func(token uint64) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if _, ok := s.sessions[id]; ok {
+			s.t.Errorf("%s was activated while its site still had a session", id)
+		}
+		s.sessions[id] = token
+		s.o.begins(id)
+	}
+}
+
+func (s *site) login(ctx context.Context, id string) error {
+	return s.node.Claim(ctx, id, []byte("of "+id), s.begin(id))
+}
+
+func (s *site) mustLogin(ids ...string) {
+	s.t.Helper()
+	for _, id := range ids {
+		require.NoError(s.t, s.login(within(s.t, patience), id))
+	}
+}
+
+// logout ends a session as its pool does.
+func (s *site) logout(id string) {
+	s.mu.Lock()
+	token, ok := s.sessions[id]
+	delete(s.sessions, id)
+	s.mu.Unlock()
+	if ok {
+		s.o.ends(id)
+		s.node.Release(id, token)
+	}
+}
+
+func (s *site) has(id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, ok := s.sessions[id]
+	return ok
+}
+
+func (s *site) token(id string) uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sessions[id]
+}
+
+func (s *site) len() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.sessions)
+}
+
+func (s *site) reason(id string) pool.Reason {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.why[id]
+}
+
+func (s *site) received() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.inbox)
+}
+
+// epoch is the node's incarnation, as another node sees it.
+func epoch(t testing.TB, by *site, name string) string {
+	t.Helper()
+	var found string
+	eventually(t, "the node "+name+" is seen", func() bool {
+		for _, info := range by.node.Nodes() {
+			if info.Name == name {
+				found = info.Epoch
+				return true
+			}
+		}
+		return false
+	})
+	return found
+}
+
+// broker starts one that ends with the test, after its nodes.
+func broker(t testing.TB) *embedded.Broker {
+	t.Helper()
+	b, err := embedded.Start(embedded.Config{Dir: t.TempDir(), Addr: "127.0.0.1:0"})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, b.Close()) })
+	return b
+}
+
+// join starts a node that leaves with the test.
+func join(t testing.TB, o *observer, name string, c cluster.Config) *site {
+	t.Helper()
+	s := newSite(t, o)
+	c.Name, c.Local = name, s
+	if os.Getenv("CLUSTER_LOG") != "" {
+		c.Logger = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	}
+	node, err := cluster.Join(within(t, patience), c)
+	require.NoError(t, err)
+	s.node = node
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := node.Leave(ctx); !errors.Is(err, cluster.ErrLeft) && !errors.Is(err, cluster.ErrUnavailable) {
+			require.NoError(t, err)
+		}
+	})
+	return s
+}
+
+func newSite(t testing.TB, o *observer) *site {
+	return &site{t: t, o: o, sessions: make(map[string]uint64), why: make(map[string]pool.Reason)}
+}
+
+func within(t testing.TB, d time.Duration) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !ok(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("never came true: %s", what)
+		}
+	}
+}
+
+// listed is what List tells, by ID.
+func listed(t testing.TB, s *site) map[string]cluster.Entry {
+	t.Helper()
+	var entries map[string]cluster.Entry
+	eventually(t, "the directory can be listed", func() bool {
+		entries = make(map[string]cluster.Entry)
+		return s.node.List(within(t, patience), func(e cluster.Entry) bool {
+			entries[e.ID] = e
+			return true
+		}) == nil
+	})
+	return entries
+}
+
+func names(n int, format string) []string {
+	ids := make([]string, n)
+	for i := range ids {
+		ids[i] = fmt.Sprintf(format, i)
+	}
+	return ids
+}
+
+// owners checks that the directory has exactly the sessions of the sites.
+func owners(sites ...*site) map[string]string {
+	want := make(map[string]string)
+	for i, s := range sites {
+		s.mu.Lock()
+		for id := range maps.Keys(s.sessions) {
+			want[id] += fmt.Sprint(i)
+		}
+		s.mu.Unlock()
+	}
+	return want
+}

@@ -1,0 +1,69 @@
+package test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sessionwheel/sessionwheel/cluster"
+)
+
+// What differs either way, when a node looks: entries of its own without a
+// session, and sessions without an entry.
+func TestASweepMendsWhatDiffersEitherWay(t *testing.T) {
+	t.Parallel()
+	r, o := newRestartable(t), newObserver()
+	a := join(t, o, "a", cluster.Config{URL: r.b.URL()})
+	ids := names(100, "u%d")
+	a.mustLogin(ids...)
+	own := epoch(t, a, "a")
+	nc, err := r.b.Connect()
+	require.NoError(t, err)
+	for _, id := range names(100, "orphan%d") {
+		_, err := nc.Request("$KV.sessions_dir.s."+id, fmt.Appendf(nil, `{"owner":%q,"node":"a","token":7,"since":1}`, own), patience)
+		require.NoError(t, err)
+	}
+	for _, id := range ids[:50] {
+		_, err := nc.Request("$JS.API.STREAM.PURGE.KV_sessions_dir", []byte(`{"filter":"$KV.sessions_dir.s.`+id+`"}`), patience)
+		require.NoError(t, err)
+	}
+	nc.Close()
+	require.Len(t, listed(t, a), 150)
+	r.stop()
+	r.start()
+	eventually(t, "the directory is right", func() bool {
+		entries := listed(t, a)
+		for _, id := range ids {
+			if entries[id].Token != a.token(id) {
+				return false
+			}
+		}
+		return len(entries) == len(ids)
+	})
+	require.Equal(t, own, epoch(t, a, "a"))
+	require.Equal(t, 100, a.len())
+}
+
+// An owner that has an entry and no session gives it up at once.
+func TestAnOrphanIsInNobodysWay(t *testing.T) {
+	t.Parallel()
+	b, o := broker(t), newObserver()
+	a := join(t, o, "a", cluster.Config{URL: b.URL()})
+	c := join(t, o, "c", cluster.Config{URL: b.URL()})
+	nc, err := b.Connect()
+	require.NoError(t, err)
+	defer nc.Close()
+	write := func() {
+		_, err := nc.Request("$KV.sessions_dir.s.x", fmt.Appendf(nil, `{"owner":%q,"node":"a","token":7,"since":1}`, epoch(t, c, "a")), patience)
+		require.NoError(t, err)
+	}
+	write()
+	require.ErrorIs(t, c.node.Send(t.Context(), "x", nil), cluster.ErrNotFound)
+	c.mustLogin("x")
+	c.logout("x")
+	eventually(t, "the entry is gone", func() bool { return len(listed(t, c)) == 0 })
+	write()
+	a.mustLogin("x")
+	require.Zero(t, o.doubled())
+}

@@ -1,0 +1,187 @@
+package test
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sessionwheel/sessionwheel/cluster"
+	"github.com/sessionwheel/sessionwheel/pool"
+)
+
+func TestKickAndSendReachASessionFromAnyNode(t *testing.T) {
+	t.Parallel()
+	b, o := broker(t), newObserver()
+	a := join(t, o, "a", cluster.Config{URL: b.URL()})
+	c := join(t, o, "c", cluster.Config{URL: b.URL()})
+	a.mustLogin("x", "y")
+	var want []string
+	for i := range 100 {
+		from := []*site{a, c}[i%2]
+		require.NoError(t, from.node.Send(t.Context(), "x", fmt.Append(nil, i)))
+		want = append(want, fmt.Sprintf("x: %d", i))
+	}
+	require.Equal(t, want, a.received(), "in the order that they were sent in")
+	big := make([]byte, 512<<10)
+	require.NoError(t, c.node.Send(t.Context(), "x", big))
+
+	require.NoError(t, c.node.Kick(t.Context(), "x", "Because"))
+	require.False(t, a.has("x"))
+	require.Equal(t, pool.Reason("Because"), a.reason("x"))
+	require.NoError(t, a.node.Kick(t.Context(), "y", "Own"))
+	require.Equal(t, pool.Reason("Own"), a.reason("y"))
+	for _, s := range []*site{a, c} {
+		for _, id := range []string{"x", "y", "never"} {
+			require.ErrorIs(t, s.node.Kick(t.Context(), id, "again"), cluster.ErrNotFound)
+			require.ErrorIs(t, s.node.Send(t.Context(), id, nil), cluster.ErrNotFound)
+		}
+	}
+	require.Empty(t, listed(t, a))
+}
+
+// ask is what another node would send, a moment too late.
+func ask(t *testing.T, nc *nats.Conn, epoch, op string, q map[string]any) map[string]any {
+	t.Helper()
+	b, err := json.Marshal(q)
+	require.NoError(t, err)
+	m, err := nc.RequestWithContext(within(t, patience), "sessions.node."+epoch+"."+op, b)
+	require.NoError(t, err)
+	var r map[string]any
+	require.NoError(t, json.Unmarshal(m.Data, &r))
+	return r
+}
+
+func TestWhatCarriesAnOldTokenDoesNotReachTheSessionThatFollowed(t *testing.T) {
+	t.Parallel()
+	b, o := broker(t), newObserver()
+	a := join(t, o, "a", cluster.Config{URL: b.URL()})
+	a.mustLogin("x")
+	old, err := a.node.Lookup(t.Context(), "x")
+	require.NoError(t, err)
+	a.mustLogin("x")
+	nc, err := b.Connect()
+	require.NoError(t, err)
+	defer nc.Close()
+	for _, op := range []string{"send", "kick", "evict"} {
+		r := ask(t, nc, old.Owner, op, map[string]any{"key": "s.x", "token": old.Token, "rev": 1, "reason": "late", "data": "bGF0ZQ=="})
+		require.Equal(t, false, r["ok"], op)
+		require.Equal(t, true, r["stale"], op)
+	}
+	require.True(t, a.has("x"))
+	require.Empty(t, a.received())
+	e, err := a.node.Lookup(t.Context(), "x")
+	require.NoError(t, err)
+	require.Equal(t, a.token("x"), e.Token)
+
+	// With its own token each of them is done.
+	r := ask(t, nc, e.Owner, "send", map[string]any{"key": "s.x", "token": e.Token, "data": "bm93"})
+	require.Equal(t, true, r["ok"])
+	require.Equal(t, []string{"x: now"}, a.received())
+	r = ask(t, nc, e.Owner, "kick", map[string]any{"key": "s.x", "token": e.Token, "reason": "now"})
+	require.Equal(t, true, r["ok"])
+	require.False(t, a.has("x"))
+}
+
+func TestGarbageFromTheNetworkIsAnsweredAndChangesNothing(t *testing.T) {
+	t.Parallel()
+	b, o := broker(t), newObserver()
+	a := join(t, o, "a", cluster.Config{URL: b.URL()})
+	a.mustLogin("x")
+	nc, err := b.Connect()
+	require.NoError(t, err)
+	defer nc.Close()
+	own := epoch(t, a, "a")
+	for _, op := range []string{"send", "kick", "evict", "dance"} {
+		for _, data := range []string{"", "{", `{"token":-1}`, "[]", `{"key":"s.x"}`, `{"key":"s."}`, `{"key":"b.eA"}`, `{"key":"foreign"}`} {
+			m, err := nc.Request("sessions.node."+own+"."+op, []byte(data), patience)
+			require.NoError(t, err)
+			require.NotContains(t, string(m.Data), `"ok":true`, "%s %s", op, data)
+		}
+	}
+	require.True(t, a.has("x"))
+
+	// An entry that is nobody's is anybody's.
+	_, err = nc.Request("$KV.sessions_dir.s.y", []byte("not an entry"), patience)
+	require.NoError(t, err)
+	_, err = nc.Request("$KV.sessions_dir.foreign", []byte("not a key"), patience)
+	require.NoError(t, err)
+	_, err = a.node.Lookup(t.Context(), "y")
+	require.ErrorIs(t, err, cluster.ErrNotFound)
+	a.mustLogin("y")
+	require.Len(t, listed(t, a), 2)
+}
+
+func TestListCountNodesAndWatchTellWhatThereIs(t *testing.T) {
+	t.Parallel()
+	b, o := broker(t), newObserver()
+	a := join(t, o, "a", cluster.Config{URL: b.URL()})
+	c := join(t, o, "c", cluster.Config{URL: b.URL()})
+	other := join(t, newObserver(), "a", cluster.Config{URL: b.URL(), Namespace: "other"})
+	other.mustLogin("elsewhere")
+	ctx := within(t, patience)
+	events, err := a.node.Watch(ctx)
+	require.NoError(t, err)
+	next := func(kind cluster.Kind, id, node string) {
+		t.Helper()
+		select {
+		case e := <-events:
+			require.Equal(t, []any{kind, id, node}, []any{e.Kind, e.Entry.ID, e.Entry.Node})
+		case <-time.After(patience):
+			t.Fatalf("no %v of %s", kind, id)
+		}
+	}
+
+	a.mustLogin("x")
+	next(cluster.Claimed, "x", "a")
+	c.mustLogin("x") // a takeover
+	next(cluster.Released, "x", "")
+	next(cluster.Claimed, "x", "c")
+	c.logout("x")
+	next(cluster.Released, "x", "")
+
+	ids := names(300, "user %d")
+	a.mustLogin(ids[:100]...)
+	c.mustLogin(ids[100:]...)
+	for _, id := range ids {
+		until(t, events, func(e cluster.Event) bool { return e.Kind == cluster.Claimed && e.Entry.ID == id })
+	}
+	entries := listed(t, c)
+	require.Len(t, entries, 300)
+	for i, id := range ids {
+		require.Equal(t, map[bool]string{true: "a", false: "c"}[i < 100], entries[id].Node)
+		require.Equal(t, []byte("of "+id), entries[id].Meta)
+	}
+	seen := 0
+	require.NoError(t, a.node.List(ctx, func(cluster.Entry) bool { seen++; return seen < 7 }))
+	require.Equal(t, 7, seen)
+
+	for _, s := range []*site{a, c} {
+		eventually(t, "the counts have come round", func() bool {
+			sessions, nodes := s.node.Count()
+			return sessions == 300 && nodes == 2
+		})
+		nodes := s.node.Nodes()
+		require.Len(t, nodes, 2)
+		require.Equal(t, []any{"a", 100, "c", 200}, []any{nodes[0].Name, nodes[0].Sessions, nodes[1].Name, nodes[1].Sessions})
+	}
+
+	require.NoError(t, c.node.Leave(ctx))
+	for range 200 {
+		until(t, events, func(e cluster.Event) bool { return e.Kind == cluster.Released })
+	}
+	require.NoError(t, a.node.Leave(ctx))
+	eventually(t, "the channel is closed", func() bool {
+		select {
+		case _, open := <-events:
+			return !open
+		default:
+			return false
+		}
+	})
+	_, err = a.node.Watch(ctx)
+	require.ErrorIs(t, err, cluster.ErrLeft)
+}

@@ -1,0 +1,137 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sessionwheel/sessionwheel/pool"
+)
+
+// Entry is a session as the directory has it.
+type Entry struct {
+	ID    string
+	Node  string    // the name of the node that has it
+	Owner string    // that node's incarnation
+	Token uint64    // names the login: no other one has had it under this ID
+	Since time.Time // when it logged in, by its node's clock
+	Meta  []byte    // what it logged in with
+}
+
+// Lookup finds a session. The error is ErrNotFound, also if its node has died, or
+// ErrUnavailable.
+//
+// It asks the broker, whose answer may be older than the last change while the
+// brokers cannot agree: it says where a session was, and not that it still is.
+func (n *Node) Lookup(ctx context.Context, id string) (Entry, error) {
+	s, err := n.find(ctx, id)
+	if err != nil {
+		return Entry{}, err
+	}
+	return s.export(id), nil
+}
+
+func (n *Node) find(ctx context.Context, id string) (standing, error) {
+	if err := checkID(id); err != nil {
+		return standing{}, err
+	}
+	if n.State() == Left {
+		return standing{}, ErrLeft
+	}
+	s, err := n.entry(ctx, id)
+	if err != nil {
+		return standing{}, err
+	}
+	if !s.live || n.knownDead(s.Owner) {
+		return standing{}, ErrNotFound
+	}
+	if !n.knows(s.Owner) {
+		// Its record has not been seen yet, or has expired.
+		if dead, err := n.isDead(ctx, s.Owner); err != nil || dead {
+			return standing{}, errors.Join(err, ErrNotFound)
+		}
+	}
+	return s, nil
+}
+
+func (n *Node) knows(epoch string) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.peers[epoch] != nil || epoch == n.epoch
+}
+
+// Kick closes a session for the given reason, on whichever node it is, and returns
+// when it processes nothing more. The error is ErrNotFound if there is none, or if
+// another login has taken its ID at that moment, which is left alone; and
+// ErrUnavailable if the broker or the session's node did not answer within a lease
+// or until ctx ended.
+func (n *Node) Kick(ctx context.Context, id string, why pool.Reason) error {
+	s, err := n.find(ctx, id)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, n.c.LeaseTTL)
+	defer cancel()
+	q := request{Key: keyOf(id), id: id, Token: s.Token, Rev: s.rev, Reason: why}
+	if n.isMine(s.Owner) {
+		return n.kick(ctx, q)
+	}
+	_, err = n.ask(ctx, s.Owner, opKick, q)
+	return err
+}
+
+// kick closes a session of this node's.
+func (n *Node) kick(ctx context.Context, q request) error {
+	if !n.has(q.id, q.Token) {
+		return errStale
+	}
+	_, err := n.evict(ctx, q)
+	if isConflict(err) || errors.Is(err, ErrUnavailable) {
+		return nil // the session is closed; its entry goes in the background
+	}
+	return err
+}
+
+// Send hands a message to a session, on whichever node it is, and returns when
+// Local.Deliver has returned there. Messages that are sent one after the other
+// arrive in that order. The error is ErrNotFound if there is none, or if another
+// login has taken its ID at that moment, which does not get the message; ErrInvalid
+// for a message that is more than the broker takes; and ErrUnavailable if the
+// broker or the session's node did not answer within a lease or until ctx ended:
+// then the message may have arrived.
+func (n *Node) Send(ctx context.Context, id string, msg []byte) error {
+	// It is encoded in base64, beside the ID.
+	if most := n.nc.MaxPayload()*3/4 - 2*maxID; int64(len(msg)) > most {
+		return fmt.Errorf("%w: a message of %d bytes: use up to %d", ErrInvalid, len(msg), most)
+	}
+	s, err := n.find(ctx, id)
+	if err != nil {
+		return err
+	}
+	q := request{Key: keyOf(id), id: id, Token: s.Token, Data: msg}
+	if n.isMine(s.Owner) {
+		return n.deliver(q)
+	}
+	ctx, cancel := context.WithTimeout(ctx, n.c.LeaseTTL)
+	defer cancel()
+	_, err = n.ask(ctx, s.Owner, opSend, q)
+	return err
+}
+
+// deliver hands a message to a session of this node's.
+func (n *Node) deliver(q request) error {
+	// The pool compares the token again: the session may be replaced meanwhile.
+	if !n.has(q.id, q.Token) || !n.c.Local.Deliver(q.id, q.Token, q.Data) {
+		return errStale
+	}
+	return nil
+}
+
+// has reports whether this node has a session with the given ID and token.
+func (n *Node) has(id string, token uint64) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	h := n.held[id]
+	return h != nil && h.token == token
+}
