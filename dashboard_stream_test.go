@@ -196,27 +196,34 @@ func TestNobodySamplesWhileNobodyLooks(t *testing.T) {
 }
 
 func TestASlowPageHoldsUpNobodyAndIsEnded(t *testing.T) {
-	poolBubble(t, func(t *testing.T) {
-		site := dashServe(t, dashboard.Config{Source: dashIdle(), MaxPages: 2, WriteTimeout: 3500 * time.Millisecond})
-		_, slow := site.slow(t)
-		quick := site.stream(t)
-		quick.next(t)
-		last := 1
-		for range 4 { // the first was read in part: it is the one that takes too long
-			before := time.Now()
-			id, _ := quick.next(t)
-			require.Equal(t, time.Second, time.Since(before))
-			last++
-			require.Equal(t, last, id)
-			if last <= 4 {
-				require.Equal(t, http.StatusServiceUnavailable, site.get(t, "/api/events").StatusCode)
-			}
-		}
-		synctest.Wait()
-		require.Equal(t, 1, dashGoroutines("serveEvents"))
-		tcpGone(t, slow)
-		site.stream(t) // there is room again
-	})
+	for taken := range 3 {
+		t.Run(fmt.Sprintf("after=%d", taken), func(t *testing.T) {
+			poolBubble(t, func(t *testing.T) {
+				site := dashServe(t, dashboard.Config{Source: dashIdle(), MaxPages: 2, WriteTimeout: 3500 * time.Millisecond})
+				st, slow := site.slow(t)
+				for range taken {
+					st.next(t)
+				}
+				last := max(1, taken)
+				quick := site.stream(t)
+				quick.next(t)
+				for i := range 6 {
+					before := time.Now()
+					id, _ := quick.next(t)
+					require.Equal(t, time.Second, time.Since(before))
+					last++
+					require.Equal(t, last, id)
+					if i < 3 {
+						require.Equal(t, http.StatusServiceUnavailable, site.get(t, "/api/events").StatusCode)
+					}
+				}
+				synctest.Wait()
+				require.Equal(t, 1, dashGoroutines("serveEvents"))
+				tcpGone(t, slow)
+				site.stream(t) // there is room again
+			})
+		})
+	}
 }
 
 func TestASlowPageGetsTheNewestEvent(t *testing.T) {
@@ -261,8 +268,9 @@ func TestCloseEndsTheStreamsAndWaits(t *testing.T) {
 			st.next(t)
 			streams = append(streams, st)
 		}
-		_, slow := site.slow(t)
-		time.Sleep(time.Second)
+		st, slow := site.slow(t)
+		st.next(t)
+		time.Sleep(1500 * time.Millisecond) // it does not take the second
 		began := time.Now()
 		done := make(chan struct{}, 3)
 		for range 2 {
@@ -288,22 +296,57 @@ func TestCloseEndsTheStreamsAndWaits(t *testing.T) {
 	})
 }
 
-func TestAStreamOutlivesTheServersWriteTimeout(t *testing.T) {
+func TestAStreamGetsNoEventTwice(t *testing.T) {
 	poolBubble(t, func(t *testing.T) {
-		h := dashNew(t, dashboard.Config{Source: dashIdle(), Interval: time.Minute})
-		l := &tcpPipes{make(chan net.Conn), make(chan struct{})}
-		srv := &http.Server{Handler: h, WriteTimeout: time.Second}
-		served := make(chan error, 1)
-		go func() { served <- srv.Serve(l) }() // ends with Close, waited for below
-		site := &dashSite{handler: h, conns: l.conns}
-		st, _ := site.slow(t)
-		for want := range 10 {
-			id, _ := st.next(t)
-			require.Equal(t, want+1, id)
+		site := dashServe(t, dashboard.Config{Source: dashIdle()})
+		early := site.stream(t)
+		early.next(t)
+		time.Sleep(950 * time.Millisecond)
+		late := site.stream(t)
+		for want := range 3 {
+			id, data := early.next(t)
+			require.Equal(t, want+2, id)
+			id, other := late.next(t)
+			require.Equal(t, want+2, id)
+			require.Equal(t, data, other)
 		}
-		require.NoError(t, srv.Close())
-		require.ErrorIs(t, <-served, http.ErrServerClosed)
 	})
+}
+
+// No limit ends a stream of which every event is taken, however long there is
+// none: not the server's, and not that of the event before.
+func TestAStreamLastsAsLongAsItsEventsAreTaken(t *testing.T) {
+	for _, version := range []string{"HTTP/1.1", "HTTP/2.0"} {
+		t.Run(version, func(t *testing.T) {
+			poolBubble(t, func(t *testing.T) {
+				h := dashNew(t, dashboard.Config{Source: dashIdle(), Interval: time.Minute})
+				l := &tcpPipes{make(chan net.Conn), make(chan struct{})}
+				protocols := new(http.Protocols)
+				protocols.SetHTTP1(version == "HTTP/1.1")
+				protocols.SetUnencryptedHTTP2(version == "HTTP/2.0")
+				srv := &http.Server{Handler: h, WriteTimeout: time.Second, Protocols: protocols}
+				served := make(chan error, 1)
+				go func() { served <- srv.Serve(l) }() // ends with Close, waited for below
+				site := &dashSite{handler: h, conns: l.conns}
+				transport := &http.Transport{
+					DialContext: func(context.Context, string, string) (net.Conn, error) { return site.dial(), nil },
+					Protocols:   protocols,
+				}
+				site.client = &http.Client{Transport: transport}
+				st := site.stream(t)
+				require.Equal(t, version, st.answer.Proto)
+				for want := range 10 {
+					id, _ := st.next(t)
+					require.Equal(t, want+1, id)
+				}
+				h.Close()
+				st.ended(t)
+				transport.CloseIdleConnections()
+				require.NoError(t, srv.Close())
+				require.ErrorIs(t, <-served, http.ErrServerClosed)
+			})
+		})
+	}
 }
 
 func TestAStreamWithoutDeadlinesIsRefused(t *testing.T) {

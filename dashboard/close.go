@@ -1,0 +1,100 @@
+package dashboard
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/sessionwheel/sessionwheel/pool"
+)
+
+const (
+	defaultReason = "Closed by operator"
+	maxReason     = 64 // bytes
+)
+
+// closedJSON is described by openapi.json.
+type closedJSON struct {
+	ID     string `json:"id"`
+	Reason string `json:"reason"`
+}
+
+// serveClose closes a session by its ID, on the request's goroutine, and answers
+// when the session's Close has returned.
+func (h *Handler) serveClose(w http.ResponseWriter, r *http.Request, escaped string) {
+	if err := h.checkClose(r); err != nil {
+		fail(w, http.StatusForbidden, err.Error())
+		return
+	}
+	id, err := url.PathUnescape(escaped)
+	if err != nil {
+		fail(w, http.StatusBadRequest, err.Error())
+		return
+	}
+	reason, err := parseReason(r.URL.RawQuery)
+	if err != nil {
+		fail(w, http.StatusBadRequest, err.Error())
+		return
+	}
+	s, err := h.find(r.Context(), id)
+	switch {
+	case err != nil:
+		failSearch(w, err)
+	case s == nil || !s.Close(pool.Reason(reason)):
+		fail(w, http.StatusNotFound, "no session with this ID is open")
+	default:
+		write(w, http.StatusOK, encode(closedJSON{id, reason}))
+	}
+}
+
+// parseReason is why a session is to be closed. It goes into logs and counters,
+// so it is short and of one line.
+func parseReason(query string) (string, error) {
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		return "", fmt.Errorf("the query cannot be read: %w", err)
+	}
+	for name, given := range values {
+		if name != "reason" || len(given) > 1 {
+			return "", fmt.Errorf("the parameter %.40q is not expected: use reason, once", name)
+		}
+	}
+	reason := values.Get("reason")
+	if reason == "" {
+		return defaultReason, nil
+	}
+	if len(reason) > maxReason || !isPrintable(reason) {
+		return "", fmt.Errorf("the parameter reason is %d bytes, or not all of it can be printed: use at most %d bytes of printable text", len(reason), maxReason)
+	}
+	return reason, nil
+}
+
+func isPrintable(text string) bool {
+	for _, c := range text {
+		if !unicode.IsPrint(c) {
+			return false
+		}
+	}
+	return utf8.ValidString(text)
+}
+
+// find is the session with the given ID, and nil if there is none. It walks over
+// all sessions only if the source cannot tell otherwise; then the error is that
+// of walk.
+func (h *Handler) find(ctx context.Context, id string) (session, error) {
+	found, sure := h.source.lookup(id)
+	if sure {
+		return found, nil
+	}
+	err := h.walk(ctx, func(s session, _ time.Time) bool {
+		if h.source.id(s) == id {
+			found = s
+		}
+		return found == nil
+	})
+	return found, err
+}

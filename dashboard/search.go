@@ -1,0 +1,94 @@
+package dashboard
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"time"
+)
+
+const (
+	defaultLimit = 50
+	maxLimit     = 500
+	maxOffset    = 1 << 30
+	maxText      = 256 // bytes
+)
+
+// search is what a page of sessions was asked for.
+type search struct {
+	text          string // "" matches every session
+	idle          time.Duration
+	sort          string
+	descending    bool
+	offset, limit int
+}
+
+// parameters are those of a search, in the order in which they are looked at.
+var parameters = []string{"q", "idle", "sort", "order", "offset", "limit"}
+
+// parseSearch reads a query, in which an empty parameter is as good as none. The
+// error names the parameter that is wrong.
+func parseSearch(query string) (search, error) {
+	s := search{sort: byID, limit: defaultLimit}
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		return s, fmt.Errorf("the query cannot be read: %w", err)
+	}
+	for name, given := range values {
+		if !slices.Contains(parameters, name) {
+			return s, fmt.Errorf("there is no parameter %.40q: use %q", name, parameters)
+		}
+		if len(given) > 1 {
+			return s, fmt.Errorf("the parameter %s is given %d times: use it once", name, len(given))
+		}
+	}
+	for _, name := range parameters {
+		value := values.Get(name)
+		if value == "" {
+			continue
+		}
+		if fix := s.set(name, value); fix != "" {
+			return s, fmt.Errorf("the parameter %s is %.40q: use %s", name, value, fix)
+		}
+	}
+	return s, nil
+}
+
+// set takes a parameter over, and says what to use if that cannot be.
+func (s *search) set(name, value string) (fix string) {
+	var err error
+	switch name {
+	case "q":
+		s.text = value
+		if len(value) > maxText {
+			return fmt.Sprintf("at most %d bytes", maxText)
+		}
+	case "idle":
+		s.idle, err = time.ParseDuration(value)
+		if err != nil || s.idle < 0 {
+			return "a duration such as 90s or 1h30m"
+		}
+	case "sort":
+		s.sort = value
+		if !slices.Contains(sorts, value) {
+			return fmt.Sprintf("one of %q", sorts)
+		}
+	case "order":
+		s.descending = value == "desc"
+		if value != "desc" && value != "asc" {
+			return "asc or desc"
+		}
+	case "offset":
+		s.offset, err = strconv.Atoi(value)
+		if err != nil || s.offset < 0 || s.offset > maxOffset {
+			return fmt.Sprintf("a whole number from 0 to %d", maxOffset)
+		}
+	case "limit":
+		s.limit, err = strconv.Atoi(value)
+		if err != nil || s.limit < 1 || s.limit > maxLimit {
+			return fmt.Sprintf("a whole number from 1 to %d", maxLimit)
+		}
+	}
+	return ""
+}

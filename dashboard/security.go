@@ -1,0 +1,72 @@
+package dashboard
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// requestHeader must be 1 in a request that changes something.
+const requestHeader = "X-Sessionwheel-Request"
+
+var errReadOnly = errors.New("the dashboard is read-only: its Config.Authorize is nil")
+
+const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
+	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+// secure sets the headers that every answer has.
+func secure(header http.Header) {
+	header.Set("Content-Security-Policy", contentPolicy)
+	header.Set("Cross-Origin-Opener-Policy", "same-origin")
+	header.Set("Cross-Origin-Resource-Policy", "same-origin")
+	header.Set("Referrer-Policy", "no-referrer")
+	header.Set("X-Content-Type-Options", "nosniff")
+}
+
+// checkHost refuses names that somebody else may own. A request without a Host
+// comes from no browser.
+func (h *Handler) checkHost(r *http.Request) error {
+	if r.Host == "" || slices.Contains(h.c.Hosts, "*") {
+		return nil
+	}
+	name := (&url.URL{Host: r.Host}).Hostname()
+	if _, err := netip.ParseAddr(name); err == nil {
+		return nil
+	}
+	name = canonicalHost(name)
+	if name == "localhost" || slices.Contains(h.c.Hosts, name) {
+		return nil
+	}
+	return fmt.Errorf("the dashboard does not answer for the name %.100q: add it to Config.Hosts", name)
+}
+
+// canonicalHost is a name as it is compared.
+func canonicalHost(name string) string {
+	return strings.TrimSuffix(strings.ToLower(name), ".")
+}
+
+// checkOrigin refuses what a browser asks for another site. It holds for reading
+// as well, since a search costs something though its answer cannot be read.
+func (h *Handler) checkOrigin(r *http.Request) error {
+	asked := *r
+	asked.Method = http.MethodPost // the standard library looks at methods that change something
+	if err := h.origins.Check(&asked); err != nil {
+		return fmt.Errorf("the request comes from another site: %w", err)
+	}
+	return nil
+}
+
+// checkClose refuses to close a session unless the request's sender may.
+func (h *Handler) checkClose(r *http.Request) error {
+	if r.Header.Get(requestHeader) != "1" {
+		return fmt.Errorf("the header %s: 1 is missing", requestHeader)
+	}
+	if h.c.Authorize == nil {
+		return errReadOnly
+	}
+	return h.c.Authorize(r)
+}

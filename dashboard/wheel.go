@@ -1,0 +1,106 @@
+package dashboard
+
+import (
+	"github.com/sessionwheel/sessionwheel/wheel"
+)
+
+type wheelJSON struct {
+	Tick     float64      `json:"tick_seconds"`
+	Pending  int          `json:"pending"`
+	Slots    int          `json:"slots"`
+	Fired    uint64       `json:"fired"`
+	Moved    uint64       `json:"moved"`
+	Running  int          `json:"running"`
+	Waiting  int          `json:"waiting"`
+	Rescued  uint64       `json:"rescued"`
+	Alone    bool         `json:"alone"`
+	Now      float64      `json:"now_seconds"`
+	Lateness latenessJSON `json:"lateness"`
+	Levels   []levelJSON  `json:"levels"`
+}
+
+type latenessJSON struct {
+	Count   uint64       `json:"count"`
+	Sum     float64      `json:"sum_seconds"`
+	P50     float64      `json:"p50_seconds"`
+	P99     float64      `json:"p99_seconds"`
+	Buckets []bucketJSON `json:"buckets"`
+}
+
+type bucketJSON struct {
+	AtMost *float64 `json:"le_seconds"` // nil: beyond all bounds
+	Count  uint64   `json:"count"`
+}
+
+type levelJSON struct {
+	Level int        `json:"level"`
+	Slot  float64    `json:"slot_seconds"`
+	Slots []slotJSON `json:"slots"`
+}
+
+type slotJSON struct {
+	Index  int     `json:"index"`
+	Up     float64 `json:"up_seconds"`
+	Timers int     `json:"timers"`
+}
+
+func drawWheel(w *wheel.Wheel) *wheelJSON {
+	st := w.Stats()
+	return &wheelJSON{
+		Tick:     w.Tick().Seconds(),
+		Pending:  st.Pending,
+		Slots:    st.Slots,
+		Fired:    st.Fired,
+		Moved:    st.Moved,
+		Running:  st.Running,
+		Waiting:  st.Waiting,
+		Rescued:  st.Rescued,
+		Alone:    st.Alone,
+		Now:      w.Elapsed().Seconds(),
+		Lateness: drawLateness(st.Late),
+		Levels:   drawLevels(w.Slots()),
+	}
+}
+
+// drawLateness leaves out the buckets that hold nothing.
+func drawLateness(l wheel.Lateness) latenessJSON {
+	drawn := latenessJSON{
+		Count:   l.Count(),
+		Sum:     l.Sum.Seconds(),
+		P50:     l.Quantile(0.50).Seconds(),
+		P99:     l.Quantile(0.99).Seconds(),
+		Buckets: []bucketJSON{},
+	}
+	for i, n := range l.Counts {
+		if n == 0 {
+			continue
+		}
+		b := bucketJSON{Count: n}
+		if i < wheel.LatenessBuckets {
+			bound := wheel.LatenessBound(i).Seconds()
+			b.AtMost = &bound
+		}
+		drawn.Buckets = append(drawn.Buckets, b)
+	}
+	return drawn
+}
+
+// drawLevels puts the slots of each level together, as they come up.
+func drawLevels(slots []wheel.Slot) []levelJSON {
+	levels := []levelJSON{}
+	for _, s := range slots {
+		for len(levels) <= s.Level {
+			levels = append(levels, levelJSON{Level: len(levels)})
+		}
+		l := &levels[s.Level]
+		l.Slot = s.Span.Seconds()
+		l.Slots = append(l.Slots, slotJSON{s.Index, s.Up.Seconds(), s.Timers})
+	}
+	used := levels[:0]
+	for _, l := range levels {
+		if len(l.Slots) > 0 {
+			used = append(used, l)
+		}
+	}
+	return used
+}
