@@ -2,146 +2,200 @@ package main
 
 import (
 	"fmt"
-	"maps"
 	"path"
 	"slices"
 	"strconv"
-)
-
-const (
-	maxClients = 10_000
-	maxTimeout = 1<<31 - 1 // seconds
+	"strings"
+	"time"
 )
 
 // command is how one command is run.
 type command struct {
-	arity int                       // how many arguments, the name included; negative: at least
-	keys  bool                      // run under the lock of the keyspace
-	run   func(*client) (reply any) // nil: it has subcommands
+	least, most int  // arguments behind the name
+	locked      bool // run under server.mu
+	run         func(*client, []string) reply
 }
 
-const (
-	ok         = status("OK")
-	errSyntax  = failure("ERR syntax error")
-	errInteger = failure("ERR value is not an integer or out of range")
-)
+const many = maxArgs
 
-// commands is the table of all that the server can do, by name in lower case.
-func commands() map[string]command {
-	return map[string]command{
-		"ping":            {-1, false, ping},
-		"echo":            {2, false, func(c *client) any { return c.arg(1) }},
-		"quit":            {-1, false, func(c *client) any { c.leave = "Quit"; return ok }},
-		"hello":           {-1, false, hello},
-		"select":          {2, false, selectDB},
-		"info":            {-1, false, info},
-		"command":         {-2, false, nil},
-		"command|docs":    {-2, false, func(*client) any { return []any{} }},
-		"command|count":   {2, false, func(c *client) any { return int64(len(c.server.commands)) }},
-		"config":          {-2, false, nil},
-		"config|get":      {-3, false, configGet},
-		"config|set":      {-4, false, configSet},
-		"client":          {-2, false, nil},
-		"client|id":       {2, false, func(c *client) any { return c.ID() }},
-		"client|getname":  {2, false, getName},
-		"client|setname":  {3, false, setName},
-		"client|no-evict": {3, false, noEvict},
-		"client|list":     {-2, false, listClients},
-		"client|kill":     {-3, false, killClients},
-		"get":             {2, true, get},
-		"set":             {-3, true, set},
-		"incr":            {2, true, incr},
-		"del":             {-2, true, func(c *client) any { return c.count(c.server.keys.removeLocked) }},
-		"exists":          {-2, true, func(c *client) any { return c.count(func(*entry) {}) }},
-		"expire":          {-3, true, expire},
-		"ttl":             {2, true, ttl},
-		"keys":            {2, true, findKeys},
-		"dbsize":          {1, true, func(c *client) any { return int64(len(c.server.keys.entries)) }},
-		"flushall":        {-1, true, flushAll},
+// commands is all that the server can do, by name in lower case. Those without
+// a run have subcommands.
+var commands = map[string]command{
+	"ping":            {0, 1, false, ping},
+	"echo":            {1, 1, false, func(_ *client, args []string) reply { return bulk(args[0]) }},
+	"quit":            {0, many, false, func(c *client, _ []string) reply { c.leave = "Quit"; return ok }},
+	"info":            {0, many, false, info},
+	"config":          {1, many, false, nil},
+	"config|get":      {1, many, true, configGet},
+	"config|set":      {2, 2, true, configSet},
+	"client":          {1, many, false, nil},
+	"client|id":       {0, 0, false, func(c *client, _ []string) reply { return integer(c.ID()) }},
+	"client|getname":  {0, 0, true, getName},
+	"client|setname":  {1, 1, true, setName},
+	"client|no-evict": {1, 1, true, noEvict},
+	"client|list":     {0, many, true, listClients},
+	"client|kill":     {1, many, false, killClients},
+	"get":             {1, 1, true, get},
+	"set":             {2, many, true, set},
+	"incr":            {1, 1, true, incr},
+	"del":             {1, many, true, del},
+	"exists":          {1, many, true, exists},
+	"expire":          {2, many, true, expire},
+	"ttl":             {1, 1, true, ttl},
+	"keys":            {1, 1, true, findKeys},
+	"dbsize":          {0, 0, true, func(c *client, _ []string) reply { return integer(int64(len(c.server.entries))) }},
+	"flushall":        {0, many, true, flushAll},
+}
+
+// unknown is the error for a command that there is not.
+func unknown(args []string) reply {
+	rest := ""
+	for i := 1; i < len(args) && len(rest) < 128; i++ {
+		rest += fmt.Sprintf("'%.*s' ", 128-len(rest), args[i])
 	}
+	return failure("ERR unknown command '%.128s', with args beginning with: %s", args[0], rest)
 }
 
-func ping(c *client) any {
-	switch len(c.args) {
-	case 1:
-		return status("PONG")
-	case 2:
-		return c.arg(1)
+// oneOf ignores case, as all that compares options does.
+func oneOf(s string, options ...string) bool { return slices.Contains(options, strings.ToLower(s)) }
+
+func ping(_ *client, args []string) reply {
+	if len(args) == 0 {
+		return reply("+PONG\r\n")
 	}
-	return failure("ERR wrong number of arguments for 'ping' command")
+	return bulk(args[0])
 }
 
-func hello(c *client) any {
-	if len(c.args) > 1 {
-		if v, err := parseInt(c.args[1]); err != nil {
-			return failure("ERR Protocol version is not an integer or out of range")
-		} else if v != 2 {
-			return failure("NOPROTO unsupported protocol version")
+func info(c *client, args []string) reply {
+	if len(args) > 0 && !oneOf(args[0], "clients", "default", "all", "everything") {
+		return bulk("")
+	}
+	return bulk(fmt.Sprintf("# Clients\r\nconnected_clients:%d\r\nmaxclients:%d\r\n", c.server.Stats().Sessions, maxClients))
+}
+
+// configGet also has what redis-benchmark asks for.
+func configGet(c *client, args []string) reply {
+	var found []string
+	for _, setting := range [][]string{{"appendonly", "no"}, {"save", ""}, {"timeout", fmt.Sprint(c.server.timeout)}} {
+		if slices.ContainsFunc(args, func(pattern string) bool { return matches(strings.ToLower(pattern), setting[0]) }) {
+			found = append(found, setting...)
 		}
 	}
-	if len(c.args) > 2 {
-		return failure(fmt.Sprintf("ERR Syntax error in HELLO option '%s'", c.arg(2)))
-	}
-	return []any{"server", "redis", "version", "7.0.15", "proto", int64(2), "id", c.ID(), "mode", "standalone", "role", "master", "modules", []any{}}
+	return array(found)
 }
 
-func selectDB(c *client) any {
-	if n, err := parseInt(c.args[1]); err != nil {
-		return errInteger
-	} else if n != 0 {
-		return failure("ERR DB index is out of range")
+// configSet changes the idle timeout of all clients, counted from now.
+func configSet(c *client, args []string) reply {
+	const failed = "ERR CONFIG SET failed (possibly related to argument '%s') - argument "
+	seconds, err := parseInt(args[1])
+	switch {
+	case !oneOf(args[0], "timeout"):
+		return failure("ERR Unknown option or number of arguments for CONFIG SET - '%s'", args[0])
+	case err != nil:
+		return failure(failed+"couldn't be parsed into an integer", args[0])
+	case seconds < 0 || seconds > maxTimeout:
+		return failure(failed+"must be between 0 and %d inclusive", args[0], maxTimeout)
+	}
+	c.server.timeout = seconds
+	for s := range c.server.Sessions() {
+		s.SetIdleTimeout(time.Duration(seconds) * time.Second)
 	}
 	return ok
 }
 
-func info(c *client) any {
-	if len(c.args) > 1 && !slices.Contains([]string{"clients", "default", "all", "everything"}, c.option(1)) {
-		return ""
+func setName(c *client, args []string) reply {
+	if strings.ContainsFunc(args[0], func(r rune) bool { return r < '!' || r > '~' }) {
+		return failure("ERR Client names cannot contain spaces, newlines or special characters.")
 	}
-	return fmt.Sprintf("# Clients\r\nconnected_clients:%d\r\nmaxclients:%d\r\n", c.server.Stats().Sessions, maxClients)
+	c.name = args[0]
+	return ok
 }
 
-// settings are what CONFIG GET knows. CONFIG SET changes timeout alone.
-func (sv *server) settings() map[string]string {
-	sv.mu.Lock()
-	defer sv.mu.Unlock()
-	return map[string]string{
-		"appendonly": "no", "databases": "1", "save": "", "timeout": strconv.FormatInt(sv.timeout, 10),
-		"maxclients": strconv.Itoa(maxClients), "proto-max-bulk-len": strconv.Itoa(maxBulk),
+func getName(c *client, _ []string) reply {
+	if c.name == "" {
+		return null
 	}
+	return bulk(c.name)
 }
 
-func configGet(c *client) any {
-	found, settings := []any{}, c.server.settings()
-	for _, name := range slices.Sorted(maps.Keys(settings)) {
-		for i := 2; i < len(c.args); i++ {
-			if fits, _ := path.Match(c.option(i), name); fits {
-				found = append(found, name, settings[name])
-				break
-			}
+func noEvict(c *client, args []string) reply {
+	flags, known := map[string]string{"on": "e", "off": "N"}[strings.ToLower(args[0])]
+	if !known {
+		return errSyntax
+	}
+	c.flags = flags
+	return ok
+}
+
+func listClients(c *client, args []string) reply {
+	if len(args) > 0 {
+		return errSyntax
+	}
+	var list strings.Builder
+	for s := range c.server.Sessions() {
+		idle := time.Since(s.LastActive())
+		if s == c.Session { // which counts as active when its command has been handled
+			idle = 0
+		}
+		if o, begun := s.Value().(*client); begun {
+			fmt.Fprintf(&list, "id=%d addr=%v laddr=%v name=%s age=%d idle=%d flags=%s db=0 user=default resp=2\n",
+				s.ID(), s.RemoteAddr(), s.LocalAddr(), o.name, time.Since(s.RegisteredAt())/time.Second, idle/time.Second, o.flags)
 		}
 	}
-	return found
+	return bulk(list.String())
 }
 
-func configSet(c *client) any {
-	why, name := "", c.option(2)
-	_, known := c.server.settings()[name]
-	seconds, err := parseInt(c.args[3])
-	switch {
-	case len(c.args) > 4:
-		return errSyntax
-	case !known:
-		return failure(fmt.Sprintf("ERR Unknown option or number of arguments for CONFIG SET - '%s'", c.arg(2)))
-	case name != "timeout":
-		why = "can't set immutable config"
-	case err != nil:
-		why = "argument couldn't be parsed into an integer"
-	case seconds < 0 || seconds > maxTimeout:
-		why = "argument must be between 0 and 2147483647 inclusive"
-	default:
-		c.server.setTimeout(seconds)
+// killFilters are what CLIENT KILL goes by, with the values that are taken; nil is any.
+var killFilters = map[string][]string{"id": nil, "addr": nil, "type": {"normal"}, "skipme": {"yes", "no"}}
+
+// killClients takes an address, or filters that all must fit.
+func killClients(c *client, args []string) reply {
+	if len(args) == 1 {
+		if c.kill(map[string]string{"addr": args[0], "skipme": "no"}) == 0 {
+			return failure("ERR No such client")
+		}
 		return ok
 	}
-	return failure(fmt.Sprintf("ERR CONFIG SET failed (possibly related to argument '%s') - %s", c.arg(2), why))
+	filters := make(map[string]string)
+	for pair := range slices.Chunk(args, 2) {
+		filter, value := strings.ToLower(pair[0]), pair[len(pair)-1]
+		values, known := killFilters[filter]
+		id, err := parseInt(value)
+		switch {
+		case len(pair) == 1 || !known || values != nil && !oneOf(value, values...):
+			return errSyntax
+		case filter == "id" && (err != nil || id < 1):
+			return failure("ERR client-id should be greater than 0")
+		}
+		filters[filter] = strings.ToLower(value)
+	}
+	return integer(c.kill(filters))
+}
+
+// kill closes the clients that the filters fit, and counts them.
+func (c *client) kill(filters map[string]string) (n int64) {
+	fits := func(filter, value string) bool {
+		want, given := filters[filter]
+		return !given || want == value
+	}
+	for s := range c.server.Sessions() {
+		switch {
+		case !fits("id", strconv.FormatInt(s.ID(), 10)), !fits("addr", s.RemoteAddr().String()):
+		case s == c.Session && filters["skipme"] == "no":
+			c.leave = "Killed" // behind the reply
+			n++
+		case s != c.Session && s.Close("Killed"):
+			n++
+		}
+	}
+	return n
+}
+
+// notSlash makes '/' a byte like any other to path.Match, whose patterns are
+// much like Redis's otherwise.
+var notSlash = strings.NewReplacer("/", "\x00")
+
+func matches(pattern, s string) bool {
+	fits, _ := path.Match(notSlash.Replace(pattern), notSlash.Replace(s)) // a bad pattern fits nothing
+	return fits
 }

@@ -1,215 +1,187 @@
 package main
 
 import (
-	"fmt"
 	"math"
-	"path"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/sessionwheel/sessionwheel/wheel"
 )
 
-// keyspace is what the server keeps. A command holds its lock while it runs.
-type keyspace struct {
-	wheel *wheel.Wheel
-
-	mu      sync.Mutex
-	entries map[string]*entry // guarded by mu, and so are the entries
-}
-
 // entry has a timer, which is armed if it is to expire.
 type entry struct {
-	keys       *keyspace
+	server     *server
 	key, value string
 	timer      wheel.Timer
 }
 
-// Fire is called by the wheel.
+// Fire is called by the wheel. The key may have another entry by now, or this one
+// more time: only what is past its time goes.
 func (e *entry) Fire() {
-	e.keys.mu.Lock()
-	defer e.keys.mu.Unlock()
-	if e.keys.entries[e.key] == e {
-		e.keys.findLocked(e.key) // it may have got more time since
-	}
+	e.server.mu.Lock()
+	defer e.server.mu.Unlock()
+	e.server.findLocked(e.key)
 }
 
 // findLocked returns nil if there is no such entry. A timer may be a tick late,
 // but an entry whose time is past is not found.
-func (k *keyspace) findLocked(key string) *entry {
-	e := k.entries[key]
-	if e != nil && e.expired() {
-		k.removeLocked(e)
+func (sv *server) findLocked(key string) *entry {
+	e := sv.entries[key]
+	if e == nil {
+		return nil
+	}
+	due, _ := e.timer.Due() // 0 if it was never armed, or stopped
+	if due != 0 && due <= sv.Wheel.Elapsed() {
+		sv.removeLocked(e)
 		return nil
 	}
 	return e
 }
 
-func (e *entry) expired() bool {
-	due, _ := e.timer.Due() // 0 if it was never armed, or stopped
-	return due != 0 && due <= e.keys.wheel.Elapsed()
-}
-
-func (k *keyspace) removeLocked(e *entry) {
+func (sv *server) removeLocked(e *entry) {
 	e.timer.Stop()
-	delete(k.entries, e.key)
+	delete(sv.entries, e.key)
 }
 
-func (c *client) find(i int) *entry { return c.server.keys.findLocked(string(c.args[i])) }
-
-// put gives the key a value, where e is what find found.
-func (c *client) put(e *entry, value string) *entry {
-	if k := &c.server.keys; e == nil {
-		e = &entry{keys: k, key: c.arg(1)}
-		e.timer.InitHandler(k.wheel, e)
-		k.entries[e.key] = e
+// putLocked gives a key a value. An entry that there is keeps its timer.
+func (sv *server) putLocked(key, value string) *entry {
+	e := sv.findLocked(key)
+	if e == nil {
+		e = &entry{server: sv, key: key}
+		e.timer.InitHandler(sv.Wheel, e)
+		sv.entries[key] = e
 	}
 	e.value = value
 	return e
 }
 
-// count does something to each entry that is named and counts them.
-func (c *client) count(do func(*entry)) (n int64) {
-	for i := 1; i < len(c.args); i++ {
-		if e := c.find(i); e != nil {
+// eachLocked does something to each entry that is named and counts them.
+func (sv *server) eachLocked(keys []string, do func(*entry)) reply {
+	n := int64(0)
+	for _, key := range keys {
+		if e := sv.findLocked(key); e != nil {
 			do(e)
 			n++
 		}
 	}
-	return n
+	return integer(n)
 }
 
-func get(c *client) any {
-	if e := c.find(1); e != nil {
-		return e
+func get(c *client, args []string) reply {
+	if e := c.server.findLocked(args[0]); e != nil {
+		return bulk(e.value)
 	}
-	return nil
+	return null
 }
 
-func set(c *client) any {
-	var life time.Duration
+func del(c *client, args []string) reply { return c.server.eachLocked(args, c.server.removeLocked) }
+
+func exists(c *client, args []string) reply { return c.server.eachLocked(args, func(*entry) {}) }
+
+var units = map[string]time.Duration{"ex": time.Second, "px": time.Millisecond}
+
+func set(c *client, args []string) reply {
 	var only string
-	var keep, old bool
-	var err error
-	for i := 3; i < len(c.args); i++ {
-		switch o := c.option(i); {
-		case (o == "nx" || o == "xx") && (only == "" || only == o):
-			only = o
-		case o == "get":
-			old = true
-		case o == "keepttl" && life == 0:
-			keep = true
-		case (o == "ex" || o == "px") && !keep && life == 0 && i+1 < len(c.args):
-			unit := map[string]time.Duration{"ex": time.Second, "px": time.Millisecond}[o]
-			life, err = c.duration(i+1, unit, 1)
+	var life time.Duration
+	var wrong reply
+	for i := 2; i < len(args); i++ {
+		switch option := strings.ToLower(args[i]); {
+		case (option == "nx" || option == "xx") && (only == "" || only == option):
+			only = option
+		case units[option] > 0 && life == 0 && i+1 < len(args):
 			i++
+			life, wrong = lifetime("set", args[i], units[option], 1)
 		default:
 			return errSyntax
 		}
 	}
-	if err != nil {
-		return err
+	found := c.server.findLocked(args[0]) != nil
+	switch {
+	case wrong != nil:
+		return wrong
+	case only == "nx" && found, only == "xx" && !found:
+		return null
 	}
-	e, was := c.find(1), any(nil)
-	if e != nil && old {
-		was = e.value
-	}
-	if only == "nx" && e != nil || only == "xx" && e == nil {
-		return was
-	}
-	e = c.put(e, c.arg(2))
+	e := c.server.putLocked(args[0], args[1])
+	e.timer.Stop()
 	if life > 0 {
 		e.timer.Reset(life)
-	} else if !keep {
-		e.timer.Stop()
-	}
-	if old {
-		return was
 	}
 	return ok
 }
 
-// duration reads an amount of units, of which there must be least. A
-// time.Duration holds no more than 292 years.
-func (c *client) duration(i int, unit time.Duration, least int64) (time.Duration, error) {
-	n, err := parseInt(c.args[i])
-	if err != nil {
+// lifetime reads an amount of units, of which there must be least. A time.Duration
+// holds no more than 292 years.
+func lifetime(command, amount string, unit time.Duration, least int64) (life time.Duration, wrong reply) {
+	n, err := parseInt(amount)
+	switch {
+	case err != nil:
 		return 0, errInteger
-	}
-	if n < least || n > math.MaxInt64/int64(unit) {
-		return 0, failure(fmt.Sprintf("ERR invalid expire time in '%s' command", c.cmd))
+	case n < least || n > math.MaxInt64/int64(unit):
+		return 0, failure("ERR invalid expire time in '%s' command", command)
 	}
 	return time.Duration(n) * unit, nil
 }
 
-func expire(c *client) any {
-	if len(c.args) > 3 {
-		return failure("ERR Unsupported option " + c.arg(3))
+func expire(c *client, args []string) reply {
+	if len(args) > 2 {
+		return failure("ERR Unsupported option %s", args[2])
 	}
-	life, err := c.duration(2, time.Second, math.MinInt64/int64(time.Second))
-	e := c.find(1)
+	life, wrong := lifetime("expire", args[1], time.Second, math.MinInt64/int64(time.Second))
 	switch {
-	case err != nil:
-		return err
-	case e == nil:
-		return int64(0)
+	case wrong != nil:
+		return wrong
 	case life <= 0:
-		c.server.keys.removeLocked(e)
-	default:
-		e.timer.Reset(life)
+		return del(c, args[:1])
 	}
-	return int64(1)
+	return c.server.eachLocked(args[:1], func(e *entry) { e.timer.Reset(life) })
 }
 
-func ttl(c *client) any {
-	e := c.find(1)
+func ttl(c *client, args []string) reply {
+	e := c.server.findLocked(args[0])
 	if e == nil {
-		return int64(-2)
+		return integer(-2)
 	}
 	due, pending := e.timer.Due()
 	if !pending {
-		return int64(-1)
+		return integer(-1)
 	}
-	return int64((due - c.server.Wheel.Elapsed()).Round(time.Second) / time.Second)
+	return integer(int64((due - c.server.Wheel.Elapsed()).Round(time.Second) / time.Second))
 }
 
-func incr(c *client) any {
-	e, n := c.find(1), int64(0)
-	if e != nil {
-		var err error
-		if n, err = parseInt([]byte(e.value)); err != nil {
-			return errInteger
-		}
+func incr(c *client, args []string) reply {
+	value := "0"
+	if e := c.server.findLocked(args[0]); e != nil {
+		value = e.value
 	}
-	if n == math.MaxInt64 {
+	n, err := parseInt(value)
+	switch {
+	case err != nil:
+		return errInteger
+	case n == math.MaxInt64:
 		return failure("ERR increment or decrement would overflow")
 	}
-	c.put(e, strconv.FormatInt(n+1, 10))
-	return n + 1
+	c.server.putLocked(args[0], strconv.FormatInt(n+1, 10))
+	return integer(n + 1)
 }
 
-// notSlash makes '/' a byte like any other to path.Match, whose patterns are
-// much like Redis's otherwise.
-var notSlash = strings.NewReplacer("/", "\x00")
-
-func findKeys(c *client) any {
-	found, pattern := []any{}, notSlash.Replace(c.arg(1))
-	for key, e := range c.server.keys.entries {
-		if fits, _ := path.Match(pattern, notSlash.Replace(key)); fits && !e.expired() {
+func findKeys(c *client, args []string) reply {
+	var found []string
+	for key := range c.server.entries {
+		if matches(args[0], key) && c.server.findLocked(key) != nil {
 			found = append(found, key)
 		}
 	}
-	return found
+	return array(found)
 }
 
-func flushAll(c *client) any {
-	if len(c.args) > 2 || len(c.args) == 2 && c.option(1) != "sync" && c.option(1) != "async" {
+func flushAll(c *client, args []string) reply {
+	if len(args) > 1 || len(args) == 1 && !oneOf(args[0], "sync", "async") {
 		return errSyntax
 	}
-	for _, e := range c.server.keys.entries {
-		c.server.keys.removeLocked(e)
+	for _, e := range c.server.entries {
+		c.server.removeLocked(e)
 	}
 	return ok
 }

@@ -1,30 +1,26 @@
 package main
 
 import (
+	"context"
+	"net"
+	"runtime"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/sessionwheel/sessionwheel/tcp"
 )
 
 // local is a client of a server without a network, on fake time.
-func local(t *testing.T) (do func(args ...string) any, sv *server) {
+func local(t *testing.T) (do func(args ...string) reply, sv *server) {
 	sv, err := newServer(0)
 	require.NoError(t, err)
 	t.Cleanup(sv.Wheel.Close)
 	c := &client{server: sv}
-	return func(args ...string) any {
-		defer c.forget()
-		for _, arg := range args {
-			c.args = append(c.args, []byte(arg))
-		}
-		reply := c.execute()
-		if e, found := reply.(*entry); found {
-			return e.value
-		}
-		return reply
-	}, sv
+	return func(args ...string) reply { return c.execute(args) }, sv
 }
 
 func TestAKeyLivesAsLongAsTheLastCommandSaid(t *testing.T) {
@@ -32,22 +28,22 @@ func TestAKeyLivesAsLongAsTheLastCommandSaid(t *testing.T) {
 		do, sv := local(t)
 		do("SET", "k", "v", "EX", "10")
 		time.Sleep(9 * time.Second)
-		require.Equal(t, int64(1), do("TTL", "k"))
-		require.Equal(t, int64(1), do("EXPIRE", "k", "100"))
+		require.Equal(t, integer(1), do("TTL", "k"))
+		require.Equal(t, integer(1), do("EXPIRE", "k", "100"))
 		time.Sleep(99 * time.Second)
-		require.Equal(t, int64(1), do("INCR", "n"))
-		require.Equal(t, "v", do("GET", "k"))
+		require.Equal(t, integer(1), do("INCR", "n"))
+		require.Equal(t, bulk("v"), do("GET", "k"))
 		time.Sleep(time.Second + 20*time.Millisecond)
-		require.Equal(t, int64(1), do("DBSIZE"), "it has left though nobody asked for it")
-		require.Nil(t, do("GET", "k"))
+		require.Equal(t, integer(1), do("DBSIZE"), "it has left though nobody asked for it")
+		require.Equal(t, null, do("GET", "k"))
 		require.Zero(t, sv.Wheel.Len())
 
 		do("SET", "k", "v", "PX", "1500")
 		do("EXPIRE", "k", "1")
 		time.Sleep(time.Second)
-		require.Equal(t, []any{"n"}, do("KEYS", "*"))
-		require.Nil(t, do("GET", "k"), "to the moment, though a timer may be a tick late")
-		require.Equal(t, int64(-2), do("TTL", "k"))
+		require.Equal(t, array([]string{"n"}), do("KEYS", "*"))
+		require.Equal(t, null, do("GET", "k"), "to the moment, though a timer may be a tick late")
+		require.Equal(t, integer(-2), do("TTL", "k"))
 	})
 }
 
@@ -65,14 +61,17 @@ func TestAKeyThatLeavesOrStaysForGoodHasNoTimer(t *testing.T) {
 			do(last...)
 			require.Zero(t, sv.Wheel.Len(), name)
 		}
-		do("SET", "k", "v", "EX", "10")
-		do("SET", "k", "w", "KEEPTTL")
+		do("SET", "k", "v")
+		do("EXPIRE", "k", "-1")
+		require.Equal(t, integer(0), do("DBSIZE"))
+		do("SET", "k", "1", "EX", "10")
+		do("INCR", "k")
 		do("INCR", "n")
 		require.Equal(t, 1, sv.Wheel.Len())
 		do("DEL", "k")
 		do("SET", "k", "new")
 		time.Sleep(time.Hour)
-		require.Equal(t, "new", do("GET", "k"), "an old timer takes no new entry")
+		require.Equal(t, bulk("new"), do("GET", "k"), "an old timer takes no new entry")
 	})
 }
 
@@ -82,30 +81,49 @@ func TestATimerThatCameTooLateTakesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		do, sv := local(t)
 		do("SET", "k", "v", "EX", "10")
-		old := sv.keys.entries["k"]
+		old := sv.entries["k"]
 		do("EXPIRE", "k", "20")
 		old.Fire()
-		require.Equal(t, "v", do("GET", "k"))
+		require.Equal(t, bulk("v"), do("GET", "k"))
 		do("DEL", "k")
 		do("SET", "k", "new", "EX", "5")
 		time.Sleep(4 * time.Second)
 		old.Fire()
-		require.Equal(t, "new", do("GET", "k"))
+		require.Equal(t, bulk("new"), do("GET", "k"))
 	})
 }
 
 func TestAnErrorStaysInItsLine(t *testing.T) {
-	c := &client{}
-	c.reply(failure("ERR a\r\nb"))
-	require.Equal(t, "-ERR a  b\r\n", string(c.out))
+	require.EqualValues(t, "-ERR a  b\r\n", failure("ERR %s", "a\r\nb"))
 }
 
 func TestAClientThatWaitsKeepsLittle(t *testing.T) {
-	c := &client{args: make([][]byte, 100), out: make([]byte, 1<<20)}
-	c.forget()
-	require.Zero(t, cap(c.args)+cap(c.out))
-	c.args = append(c.args, []byte("x"))
-	held := c.args
-	c.forget()
-	require.Nil(t, held[0], "the buffer that it was part of may go")
+	sv, err := newServer(0)
+	require.NoError(t, err)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	served := make(chan error, 1)
+	go func() { served <- sv.Serve(l) }() // ends with Shutdown
+	t.Cleanup(func() {
+		require.NoError(t, sv.Shutdown(context.Background()))
+		require.ErrorIs(t, <-served, tcp.ErrServerClosed)
+		sv.Wheel.Close()
+	})
+	heap := func() int64 {
+		runtime.GC()
+		runtime.GC() // what is pooled goes with the second
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	before := heap()
+	const clients = 20
+	echo := bulks("ECHO", strings.Repeat("v", maxBulk))
+	for range clients {
+		c := dial(t, l.Addr().String())
+		c.send(echo)
+		c.want(strings.TrimPrefix(echo, "*2\r\n$4\r\nECHO\r\n"))
+	}
+	require.Eventually(t, func() bool { return heap()-before < clients/2*maxBulk }, patience, 10*time.Millisecond)
+	runtime.KeepAlive(sv)
 }

@@ -32,27 +32,24 @@ func main() {
 // be answered.
 func run(addr string, timeout int64) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+	sv, err := newServer(timeout)
+	if err != nil {
+		return err
+	}
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		return fmt.Errorf("--addr %s: %w", addr, err)
 	}
-	sv, err := newServer(timeout)
-	if err != nil {
-		return errors.Join(err, l.Close())
-	}
-	defer sv.Wheel.Close()
 	fmt.Fprintln(os.Stderr, "resp: listening on", l.Addr())
 	served := make(chan error, 1)
 	go func() { served <- sv.Serve(l) }() // ends with Shutdown, or when accepting fails
 	select {
-	case err := <-served:
-		return errors.Join(err, sv.Close())
+	case err = <-served:
 	case <-ctx.Done():
 	}
 	stop() // from now on a signal ends the process
 	fmt.Fprintln(os.Stderr, "resp: draining")
 	drain, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	return sv.Shutdown(drain)
+	return errors.Join(err, sv.Shutdown(drain))
 }

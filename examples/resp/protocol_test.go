@@ -45,6 +45,8 @@ var conversations = []struct{ name, input, wants string }{
 	{"empty commands", "\r\n\n*0\r\n*-1\r\n  \r\nPING\n*-10\r\nQUIT\n", "+PONG\r\n+OK\r\n"},
 	{"words", "SET  key\tvalue \r\n get key\r\nQUIT\r\n", "+OK\r\n$5\r\nvalue\r\n+OK\r\n"},
 	{"quotes", "SET \"a key\" \"\\x41\\n\\\"\\\\ \"\r\nECHO ''\r\nGET 'a key'\r\nQUIT\r\n", "+OK\r\n$0\r\n\r\n$5\r\nA\n\"\\ \r\n+OK\r\n"},
+	{"escapes", "ECHO \"\\q\\x4\\xzz\\x7a\\xFF\\t\\0\\'\\\"\\\\\xff\"\r\nECHO '\\n\"'\r\nQUIT\r\n", "$14\r\nqx4xzzz\xff\t0'\"\\\xff\r\n$3\r\n\\n\"\r\n+OK\r\n"},
+	{"text in quotes that do not end", "ECHO \"\\\"\r\n", "-ERR Protocol error: unbalanced quotes in request\r\n"},
 	{"binary", bulks("ECHO", "\x00\r\n\xff") + bulks("QUIT"), "$4\r\n\x00\r\n\xff\r\n+OK\r\n"},
 	{"no line's end behind a bulk", "*1\r\n$4\r\nPINGxx*1\r\n$4\r\nQUITxx", "+PONG\r\n+OK\r\n"},
 }
@@ -111,16 +113,18 @@ func FuzzParse(f *testing.F) {
 		f.Add([]byte(tt.input))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		n, args, err := parse(data, nil)
-		if n < 0 || n > len(data) || err != nil && n != 0 || len(args) > maxArgs {
-			t.Fatalf("%d of %d bytes, %d args, %v", n, len(data), len(args), err)
+		args := 0
+		count := func([]byte) { args++ }
+		n, err := parse(data, count)
+		if n < 0 || n > len(data) || err != nil && n != 0 || args > maxArgs {
+			t.Fatalf("%d of %d bytes, %d args, %v", n, len(data), args, err)
 		}
 		advance, token, failure := split(data, false)
 		if (failure != nil) != (err != nil) || failure == nil && (advance != n || token != nil && len(token) != n) {
 			t.Fatalf("parse gives %d, %v and split %d, %q, %v", n, err, advance, token, failure)
 		}
 		for cut := range min(n, 200) { // what is whole is not so before its end
-			if m, _, err := parse(data[:cut], nil); m != 0 || err != nil {
+			if m, err := parse(data[:cut], count); m != 0 || err != nil {
 				t.Fatalf("%q gives %d, %v before its end", data[:cut], m, err)
 			}
 		}

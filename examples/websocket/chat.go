@@ -2,160 +2,130 @@ package main
 
 import (
 	"context"
+	"embed"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"regexp"
-	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	"github.com/coder/websocket"
 
 	"github.com/sessionwheel/sessionwheel/pool"
 )
 
-const (
-	maxSessions = 10_000
-	maxMessage  = 4096 // bytes
-)
+const maxSessions = 10_000
 
 var validName = regexp.MustCompile(`^[\p{L}\p{Nd}_-]{1,20}$`)
+
+//go:embed index.html page.css page.js
+var page embed.FS
 
 // session is somebody in a room, whom the pool knows by name.
 type session = pool.Session[string, *peer]
 
 // chat is the server.
 type chat struct {
-	log          *slog.Logger
-	writeTimeout time.Duration // for one message
-	pongWait     time.Duration // from a ping to the timeout
-	farewellTime time.Duration // for a close frame to be sent and answered
+	http         http.Server
 	sessions     *pool.Pool[string, *peer]
-	rooms        rooms
-	handlers     sync.WaitGroup // calls of join
+	writeTimeout time.Duration  // for an event, and for a ping and its pong
+	farewellTime time.Duration  // for a close frame to be sent and answered
+	running      sync.WaitGroup // calls of join, and the writers and pings of their sessions
 }
 
 func newChat(timeout time.Duration, log *slog.Logger) (*chat, error) {
-	c := &chat{
-		log:          log,
-		writeTimeout: 10 * time.Second,
-		pongWait:     min(10*time.Second, timeout/2),
-		farewellTime: time.Second,
-	}
+	c := &chat{writeTimeout: 10 * time.Second, farewellTime: time.Second}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /", servePage)
+	mux.HandleFunc("GET /chat", c.join)
+	c.http = http.Server{Handler: mux, ConnContext: keepConn, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}
 	var err error
 	c.sessions, err = pool.New(pool.Config[string, *peer]{
 		IdleTimeout:          timeout,
-		IdleWarning:          c.pongWait,
+		IdleWarning:          min(10*time.Second, timeout/2),
 		MaxSessions:          maxSessions,
 		OnDuplicate:          pool.Replace,
-		OnNewSessionRegister: c.welcome,
-		OnIdle:               func(s *session) { s.Conn().wantPing() },
+		OnNewSessionRegister: func(s *session) { c.tell(s, "joined", "") },
+		OnIdle:               func(s *session) { send(s, nil) },
 		OnSessionClosed:      c.bye,
+		Logger:               log,
 	})
 	return c, err
 }
 
-// server is an HTTP server that shutdown ends.
-func (c *chat) server() *http.Server {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /chat", c.join)
-	mux.HandleFunc("GET /{$}", servePage)
-	mux.HandleFunc("GET /{file}", servePage)
-	return &http.Server{Handler: mux, ConnContext: keepConn, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}
-}
-
-type connKey struct{}
-
-// keepConn keeps the connection beneath the WebSocket for join.
-func keepConn(ctx context.Context, conn net.Conn) context.Context {
-	return context.WithValue(ctx, connKey{}, conn)
+func servePage(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; frame-ancestors 'none'")
+	http.FileServerFS(page).ServeHTTP(w, r)
 }
 
 // join is a login: GET /chat?room=...&name=... becomes a WebSocket. It returns
 // when the session has ended.
 func (c *chat) join(w http.ResponseWriter, r *http.Request) {
-	c.handlers.Add(1)
-	defer c.handlers.Done()
+	c.running.Add(1)
+	defer c.running.Done()
 	name, room := r.FormValue("name"), r.FormValue("room")
 	if !validName.MatchString(name) || !validName.MatchString(room) {
 		http.Error(w, fmt.Sprintf("name %.80q, room %.80q: each must be 1 to 20 letters, digits, - or _", name, room), http.StatusBadRequest)
 		return
 	}
-	p := &peer{
-		room:  room,
-		conn:  r.Context().Value(connKey{}).(net.Conn),
-		queue: make(chan []byte, queueLength),
-		ping:  make(chan struct{}, 1),
+	p := &peer{room: room, conn: r.Context().Value(connKey{}).(net.Conn), queue: make(chan *event, queueLength)}
+	pong := func(context.Context, []byte) {
+		if s, found := c.sessions.Get(name); found && s.Conn() == p {
+			s.Touch()
+		}
 	}
 	var err error
-	p.ws, err = websocket.Accept(w, r, &websocket.AcceptOptions{OnPongReceived: p.pong})
-	if err != nil { // Accept has answered: a page of another origin is not let in, for one
-		return
+	if p.ws, err = websocket.Accept(w, r, &websocket.AcceptOptions{OnPongReceived: pong}); err != nil {
+		return // Accept has answered: a page of another origin is not let in, for one
 	}
 	s, err := c.sessions.Register(name, p)
 	if err != nil {
 		p.farewell(reasonOf(err), c.farewellTime)
 		return
 	}
-	var writer sync.WaitGroup
-	writer.Go(func() { c.write(s) })
+	c.running.Go(func() { c.write(s) })
 	s.Close(c.read(s))
-	writer.Wait()
-}
-
-// welcome runs before bye, however soon the session ends.
-func (c *chat) welcome(s *session) {
-	s.Conn().session = s
-	c.rooms.enter(s)
-	c.tell(s, event{Kind: "joined"})
-	c.log.Info("joined", "name", s.ID(), "room", s.Conn().room)
 }
 
 // bye tells the room first: the farewell may take a moment.
 func (c *chat) bye(s *session, r pool.Reason) {
-	c.log.Info("left", "name", s.ID(), "room", s.Conn().room, "reason", r)
-	c.rooms.leave(s)
 	if r != pool.Shutdown { // then everybody leaves
-		c.tell(s, event{Kind: "left", Text: string(r)})
+		c.tell(s, "left", string(r))
 	}
 	s.Conn().farewell(r, c.farewellTime)
 }
 
-// read passes on what the peer says, and returns why that ended.
-func (c *chat) read(s *session) pool.Reason {
-	for {
-		kind, r, err := s.Conn().ws.Reader(context.Background())
-		if err != nil {
-			return reasonOf(err)
-		}
-		text, err := io.ReadAll(io.LimitReader(r, maxMessage+1))
-		switch {
-		case err != nil:
-			return reasonOf(err)
-		case len(text) > maxMessage:
-			return tooLarge
-		case kind != websocket.MessageText || !utf8.Valid(text):
-			return notText
-		case !s.Touch():
-			return s.Reason()
-		}
-		if said := strings.TrimSpace(string(text)); said != "" {
-			c.tell(s, event{Kind: "said", Text: said})
-		}
-	}
-}
-
 // shutdown says goodbye to everybody, then ends the HTTP server, and waits for
 // all that served somebody.
-func (c *chat) shutdown(ctx context.Context, sv *http.Server) error {
-	err := errors.Join(c.sessions.Shutdown(ctx), sv.Shutdown(ctx))
+func (c *chat) shutdown(ctx context.Context) error {
+	err := errors.Join(c.sessions.Shutdown(ctx), c.http.Shutdown(ctx))
 	if err == nil {
-		c.handlers.Wait()
+		c.running.Wait()
 	}
 	return err
+}
+
+// event is what a page is told about its room.
+type event struct {
+	Kind string `json:"kind"` // "joined", "said" or "left"
+	Name string `json:"name"`
+	Text string `json:"text,omitempty"` // what was said, or why somebody left
+	Here int    `json:"here"`           // how many are in the room
+}
+
+// tell sends an event about s to everybody in its room. It never blocks.
+func (c *chat) tell(s *session, kind, text string) {
+	var members []*session
+	for _, m := range c.sessions.All() {
+		if m.Conn().room == s.Conn().room {
+			members = append(members, m)
+		}
+	}
+	e := &event{Kind: kind, Name: s.ID(), Text: text, Here: len(members)}
+	for _, m := range members {
+		send(m, e)
+	}
 }

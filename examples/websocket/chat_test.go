@@ -83,11 +83,16 @@ func TestOfManyLoginsAtOnceOneStays(t *testing.T) {
 		})
 	}
 	require.Eventually(t, func() bool { return s.sessions.Stats().ByReason[pool.Replaced] == logins-1 }, patience, 5*time.Millisecond)
-	require.Eventually(t, func() bool { return len(s.rooms.in("lobby")) == 1 }, patience, 5*time.Millisecond)
 	require.Equal(t, 1, s.sessions.Len())
+	bob := dial(t, s.addr, "lobby", "bob", nil)
+	e := bob.next()
+	for e.Name != "bob" {
+		e = bob.next()
+	}
+	require.Equal(t, event{Kind: "joined", Name: "bob", Here: 2}, e)
 	require.NoError(t, s.stop())
 	clients.Wait()
-	require.Empty(t, s.rooms.members)
+	require.Zero(t, s.sessions.Len())
 	counts := make(map[string]int32)
 	for ending, n := range endings.Range {
 		counts[ending.(string)] = n.(*atomic.Int32).Load()
@@ -178,7 +183,7 @@ func TestASlowReaderIsClosedAndHoldsUpNobody(t *testing.T) {
 			continue
 		}
 	}
-	require.Equal(t, slow, sleeper.Reason())
+	require.EqualValues(t, "Slow", sleeper.Reason())
 	ann.say("goes on")
 	for e := ann.next(); e.Text != "goes on"; {
 		e = ann.next()
@@ -190,7 +195,12 @@ func TestASlowReaderIsClosedAndHoldsUpNobody(t *testing.T) {
 	}
 	require.NoError(t, reader.ws.CloseNow())
 	<-sleeper.Done()
-	require.Len(t, s.rooms.in("lobby"), 1)
+	ann.say("alone")
+	e := ann.next()
+	for e.Text != "alone" {
+		e = ann.next()
+	}
+	require.Equal(t, 1, e.Here)
 }
 
 // What is sent is no activity.
@@ -224,13 +234,15 @@ func TestAMessageThatCannotBeWrittenInTimeClosesAsSlow(t *testing.T) {
 	s := serve(t, time.Minute, func(c *chat) { c.writeTimeout = 200 * time.Millisecond })
 	dial(t, s.addr, "lobby", "ann", nil) // does not read
 	ann := s.named(t, "ann")
-	ann.Conn().send(make([]byte, 32<<20)) // more than the sockets take
+	for range queueLength / 2 { // more than the sockets take, though not more than the queue
+		send(ann, &event{Text: strings.Repeat("x", 1<<20)})
+	}
 	select {
 	case <-ann.Done():
 	case <-time.After(patience):
 		require.FailNow(t, "the write goes on")
 	}
-	require.Equal(t, slow, ann.Reason())
+	require.EqualValues(t, "Slow", ann.Reason())
 }
 
 func TestAMessageIsLimitedAndMustBeText(t *testing.T) {
@@ -323,27 +335,55 @@ func TestShutdownTellsEverybodyAndRefusesNewcomers(t *testing.T) {
 	require.Error(t, err)
 }
 
+// pong is an empty one, masked.
+const pong = "\x8a\x80\x00\x00\x00\x00"
+
+// upgraded is a bare connection that has asked to join the lobby as ann, and sent
+// something more.
+func upgraded(t *testing.T, addr, more string) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", addr)
+	require.NoError(t, err)
+	require.NoError(t, conn.SetDeadline(time.Now().Add(patience)))
+	_, err = conn.Write([]byte("GET /chat?room=lobby&name=ann HTTP/1.1\r\nHost: " + addr + "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n" + more))
+	require.NoError(t, err)
+	return conn
+}
+
 // It is the farewell that reads then, of a peer without a session.
 func TestAPongOfSomebodyWhoWasRefusedIsHarmless(t *testing.T) {
 	t.Parallel()
 	s := serve(t, time.Minute)
 	require.NoError(t, s.sessions.Shutdown(t.Context()))
-	conn, err := net.Dial("tcp", s.addr)
-	require.NoError(t, err)
+	conn := upgraded(t, s.addr, pong)
 	defer conn.Close()
-	require.NoError(t, conn.SetDeadline(time.Now().Add(patience)))
-	_, err = conn.Write([]byte("GET /chat?room=lobby&name=ann HTTP/1.1\r\nHost: " + s.addr + "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
-		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n" + "\x8a\x80\x00\x00\x00\x00"))
-	require.NoError(t, err)
 	answer, err := io.ReadAll(conn) // until it is cut
 	require.NoError(t, err)
 	require.True(t, strings.HasSuffix(string(answer), "\x88\x0a\x03\xe9Shutdown"), "%q", answer)
 }
 
+// Its farewell still reads when another has the name.
+func TestAPongOfSomebodyWhoWasReplacedKeepsNobody(t *testing.T) {
+	t.Parallel()
+	s := serve(t, time.Minute)
+	conn := upgraded(t, s.addr, "")
+	defer conn.Close()
+	old := s.named(t, "ann")
+	dial(t, s.addr, "lobby", "ann", nil) // reads nothing, so it answers no ping either
+	require.Eventually(t, func() bool { return old.Reason() == pool.Replaced }, patience, 5*time.Millisecond)
+	_, _ = conn.Write([]byte(strings.Repeat(pong, 10))) // it may be cut meanwhile
+	_, _ = io.Copy(io.Discard, conn)                    // until it is
+	now := s.named(t, "ann")
+	require.NotEqual(t, old, now)
+	require.Equal(t, now.RegisteredAt(), now.LastActive())
+}
+
 func TestEachReasonHasACloseCodeThatMayBeSent(t *testing.T) {
-	for _, r := range []pool.Reason{left, lost, slow, tooLarge, notText, full, pool.Timeout, pool.Replaced, pool.Shutdown, "Kicked"} {
-		require.Contains(t, []websocket.StatusCode{1000, 1001, 1003, 1008, 1009, 1013}, closeCode(r), r)
+	for r, code := range closeCodes {
+		require.Contains(t, []websocket.StatusCode{1000, 1001, 1003, 1009, 1013}, code, r)
 	}
-	require.Equal(t, full, reasonOf(fmt.Errorf("x: %w", pool.ErrFull)))
-	require.Equal(t, lost, reasonOf(errors.New("x")))
+	require.EqualValues(t, "Full", reasonOf(fmt.Errorf("x: %w", pool.ErrFull)))
+	require.Contains(t, closeCodes, reasonOf(pool.ErrFull))
+	require.EqualValues(t, "Lost", reasonOf(errors.New("x")))
 }

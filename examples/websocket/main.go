@@ -31,27 +31,24 @@ func main() {
 // run serves until SIGINT or SIGTERM, and then says goodbye to everybody.
 func run(addr string, timeout time.Duration) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+	c, err := newChat(timeout, slog.New(slog.NewTextHandler(os.Stderr, nil)))
+	if err != nil {
+		return err
+	}
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		return fmt.Errorf("--addr %s: %w", addr, err)
 	}
-	c, err := newChat(timeout, slog.New(slog.NewTextHandler(os.Stderr, nil)))
-	if err != nil {
-		return errors.Join(err, l.Close())
-	}
-	sv := c.server()
 	fmt.Fprintf(os.Stderr, "websocket: open http://%s\n", l.Addr())
 	served := make(chan error, 1)
-	go func() { served <- sv.Serve(l) }() // ends with Shutdown, or when accepting fails
-	var failed error
+	go func() { served <- c.http.Serve(l) }() // ends with shutdown, or when accepting fails
 	select {
-	case failed = <-served:
+	case err = <-served:
 	case <-ctx.Done():
 	}
 	stop() // from now on a signal ends the process
 	fmt.Fprintln(os.Stderr, "websocket: the server is going away")
 	drain, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	return errors.Join(failed, c.shutdown(drain, sv))
+	return errors.Join(err, c.shutdown(drain))
 }

@@ -1,75 +1,65 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"io"
 	"net"
-	"sync"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/coder/websocket"
+	"github.com/coder/websocket/wsjson"
 
 	"github.com/sessionwheel/sessionwheel/pool"
 )
 
-const queueLength = 64 // messages that wait for a slow reader
+const (
+	maxMessage  = 4096 // bytes
+	queueLength = 64   // events that wait for a slow reader
+)
+
+type connKey struct{}
+
+// keepConn keeps the connection beneath a WebSocket in the request's context.
+func keepConn(ctx context.Context, conn net.Conn) context.Context {
+	return context.WithValue(ctx, connKey{}, conn)
+}
 
 // peer is the connection of a session.
 type peer struct {
-	room     string
-	conn     net.Conn        // beneath ws; its deadlines bound what ws does
-	ws       *websocket.Conn // set before the session is registered
-	session  *session        // set before it is in a room, and before it can end
-	queue    chan []byte     // to be written
-	ping     chan struct{}   // a ping is to be sent
-	overflow sync.Once
+	room  string
+	conn  net.Conn // beneath ws; its deadlines bound what ws does
+	ws    *websocket.Conn
+	queue chan *event // to be written; nil is a ping
 }
 
-// send queues a message. It never blocks: the session of a peer whose queue is
+// send queues an event. It never blocks: the session of a peer whose queue is
 // full is closed, which may take a moment, on a goroutine that ends with it.
-func (p *peer) send(message []byte) {
+func send(s *session, e *event) {
 	select {
-	case p.queue <- message:
+	case s.Conn().queue <- e:
 	default:
-		p.overflow.Do(func() { go p.session.Close(slow) })
+		go s.Close("Slow")
 	}
 }
 
-// wantPing has write send a ping.
-func (p *peer) wantPing() {
-	select {
-	case p.ping <- struct{}{}:
-	default: // it is to send one already
-	}
-}
-
-// pong is called by whoever reads from ws. A session that was refused is nil.
-func (p *peer) pong(context.Context, []byte) {
-	if p.session != nil {
-		p.session.Touch()
-	}
-}
-
-// write sends what is queued, and pings, until the session ends. Ping waits for
-// the pong, so each has a goroutine, which write waits for and which ends after
-// pongWait at the latest; the pong itself is read by read.
+// write sends what is queued until the session ends. A ping waits for its pong,
+// so each has a goroutine; without a pong comes the timeout.
 func (c *chat) write(s *session) {
-	p := s.Conn()
-	var pings sync.WaitGroup
-	defer pings.Wait()
-	for {
+	for p := s.Conn(); ; {
 		select {
-		case message := <-p.queue:
-			err := within(c.writeTimeout, func(ctx context.Context) error {
-				return p.ws.Write(ctx, websocket.MessageText, message)
-			})
-			if err != nil {
-				s.Close(reasonOf(err))
-				return
-			}
-		case <-p.ping:
-			pings.Go(func() { _ = within(c.pongWait, p.ws.Ping) }) // without a pong comes the timeout
 		case <-s.Done():
 			return
+		case e := <-p.queue:
+			write := func(ctx context.Context) error { return wsjson.Write(ctx, p.ws, e) }
+			if e == nil {
+				c.running.Go(func() { _ = within(c.writeTimeout, p.ws.Ping) })
+			} else if err := within(c.writeTimeout, write); err != nil {
+				s.Close(reasonOf(err))
+			}
 		}
 	}
 }
@@ -78,6 +68,30 @@ func within(d time.Duration, f func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), d)
 	defer cancel()
 	return f(ctx)
+}
+
+// read passes on what the peer says, and returns why that ended.
+func (c *chat) read(s *session) pool.Reason {
+	for {
+		kind, r, err := s.Conn().ws.Reader(context.Background())
+		if err != nil {
+			return reasonOf(err)
+		}
+		text, err := io.ReadAll(io.LimitReader(r, maxMessage+1))
+		said := strings.TrimSpace(string(text))
+		switch {
+		case err != nil:
+			return reasonOf(err)
+		case len(text) > maxMessage:
+			return "TooLarge"
+		case kind != websocket.MessageText || !utf8.Valid(text):
+			return "NotText"
+		case !s.Touch():
+			return s.Reason()
+		case said != "":
+			c.tell(s, "said", said)
+		}
+	}
 }
 
 // Close is called by the pool when the session ends. It stops the reading and
@@ -93,5 +107,31 @@ func (p *peer) farewell(r pool.Reason, most time.Duration) {
 	if r != pool.Timeout {
 		_ = p.conn.SetReadDeadline(until)
 	}
-	_ = p.ws.Close(closeCode(r), string(r)) // it fails when the peer is gone
+	_ = p.ws.Close(cmp.Or(closeCodes[r], websocket.StatusPolicyViolation), string(r)) // it fails when the peer is gone
+}
+
+// closeCodes are the status codes of the reasons. All others are policy violations.
+var closeCodes = map[pool.Reason]websocket.StatusCode{
+	"Left":        websocket.StatusNormalClosure,
+	"NotText":     websocket.StatusUnsupportedData, // and no UTF-8 either
+	"TooLarge":    websocket.StatusMessageTooBig,   // more than maxMessage
+	"Full":        websocket.StatusTryAgainLater,   // there are maxSessions already
+	pool.Shutdown: websocket.StatusGoingAway,
+}
+
+// reasonOf is the reason to close a session for after an error of Register, a
+// read or a write. A WebSocket that is closed already, though the session was
+// not, was cut by a write that took too long.
+func reasonOf(err error) pool.Reason {
+	switch {
+	case errors.Is(err, pool.ErrFull):
+		return "Full"
+	case errors.Is(err, pool.ErrPoolClosed):
+		return pool.Shutdown
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, net.ErrClosed):
+		return "Slow"
+	case websocket.CloseStatus(err) != -1:
+		return "Left"
+	}
+	return "Lost"
 }

@@ -46,9 +46,8 @@ func serve(t *testing.T, timeout time.Duration, adjust ...func(*chat)) *served {
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	sv := c.server()
 	done := make(chan error, 1)
-	go func() { done <- sv.Serve(l) }()
+	go func() { done <- c.http.Serve(l) }()
 	s := &served{chat: c, addr: l.Addr().String()}
 	stopped := false
 	s.stop = func() error {
@@ -58,7 +57,7 @@ func serve(t *testing.T, timeout time.Duration, adjust ...func(*chat)) *served {
 		stopped = true
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
-		err := c.shutdown(ctx, sv)
+		err := c.shutdown(ctx)
 		if err := <-done; !errors.Is(err, http.ErrServerClosed) {
 			return err
 		}
