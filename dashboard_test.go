@@ -10,7 +10,9 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -194,12 +196,13 @@ func TestADashboardDrawsTheWheelAsItIs(t *testing.T) {
 		w := poolWheel(t)
 		p := dashPool(t, pool.Config[int, dashConn]{Wheel: w})
 		h := dashNew(t, dashboard.Config{Source: dashboard.Pool(p, nil, nil), Wheel: w, Authorize: dashAllow})
-		fired := 0
+		var fired atomic.Uint64
 		for i := range 1000 {
-			w.AfterFunc(time.Duration(i+1)*time.Millisecond, func() { fired++ })
+			w.AfterFunc(time.Duration(i+1)*time.Millisecond, func() { fired.Add(1) })
 			w.AfterFunc(time.Duration(i*i+5_000)*time.Millisecond, func() {})
 		}
-		time.Sleep(1500 * time.Millisecond)
+		time.Sleep(1500*time.Millisecond + poolTick/2) // between two ticks
+		synctest.Wait()
 		st := dashGet[dashStats](t, h, "/api/stats")
 		require.True(t, st.Closable)
 		got, want := st.Wheel, w.Stats()
@@ -208,7 +211,7 @@ func TestADashboardDrawsTheWheelAsItIs(t *testing.T) {
 		require.InDelta(t, w.Elapsed().Seconds(), got.Now, 1e-9)
 		require.Equal(t, []any{want.Pending, want.Slots, want.Fired, want.Moved}, []any{got.Pending, got.Slots, got.Fired, got.Moved})
 		require.Equal(t, want.Late.Count(), got.Lateness.Count)
-		require.EqualValues(t, fired, got.Lateness.Count)
+		require.Equal(t, fired.Load(), got.Lateness.Count)
 		require.InDelta(t, want.Late.Sum.Seconds(), got.Lateness.Sum, 1e-9)
 		require.InDelta(t, want.Late.Quantile(0.5).Seconds(), got.Lateness.P50, 1e-12)
 		require.InDelta(t, want.Late.Quantile(0.99).Seconds(), got.Lateness.P99, 1e-12)

@@ -5,12 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"math"
 	"net"
 	"strings"
+	"sync"
 	"time"
 
+	"github.com/sessionwheel/sessionwheel/pool"
 	"github.com/sessionwheel/sessionwheel/tcp"
+	"github.com/sessionwheel/sessionwheel/wheel"
 )
 
 // overdue is how long after its deadline a silent session may still be open
@@ -26,12 +30,15 @@ type demoConfig struct {
 	Idle     time.Duration `default:"3s" help:"Idle timeout: how long nothing must happen on a session until it is closed. At least 100ms."`
 	Active   float64       `default:"0.5" help:"Share of the clients that keep talking, from 0 to 1. The others fall silent."`
 	Duration time.Duration `default:"0s" help:"Time to run once all clients are connected, at least twice --idle. 0 means two and a half times --idle."`
+
+	httpConfig `embed:""`
 }
 
 // Help is the text below the summary of demo --help.
 func (demoConfig) Help() string {
 	return "The server and the clients are real and talk TCP on the loopback interface. " +
 		"The exit status is 1 if an active session was closed, a silent one was not, or one was closed early. " +
+		"With --http the server goes on after the verdict, with clients that come and go, until Ctrl-C; the exit status stays the verdict's. " +
 		"A value shown behind a flag is its default."
 }
 
@@ -47,7 +54,7 @@ func (c *demoConfig) Validate() error {
 	case c.Duration != 0 && c.Duration < 2*c.Idle:
 		return fmt.Errorf("--duration must be at least twice --idle, that is %v, or 0", 2*c.Idle)
 	}
-	return nil
+	return c.check()
 }
 
 // talkers is how many of the clients keep talking.
@@ -58,8 +65,8 @@ func (c demoConfig) interval() time.Duration { return c.Idle / 6 }
 
 // runDemo starts a server and its clients, watches them until every silent
 // session should be closed, and prints the verdict. It returns errFailed if the
-// verdict is bad, and the cause of ctx if that ends first. All it has started
-// has ended when it returns.
+// verdict is bad, and the cause of ctx if that ends first. With --http it then
+// goes on until ctx ends. All it has started has ended when it returns.
 func runDemo(ctx context.Context, w io.Writer, cfg demoConfig) error {
 	if err := needFiles(2*cfg.Clients, "--clients"); err != nil {
 		return err
@@ -75,6 +82,7 @@ type demo struct {
 	began    time.Time
 	stalled  time.Duration // longest time for which watch was not run when it should have been
 	server   *tcp.Server
+	page     *web // nil without --http
 	witness  witness
 	crowd    *crowd
 }
@@ -93,10 +101,19 @@ func (d *demo) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.screen.printf("A server on %s with an idle timeout of %v, and %s:",
-		ln.Addr(), d.cfg.Idle, plural(d.cfg.Clients, "client"))
-	d.screen.printf("%s keep talking, every %s; %s fall silent after a few words.\n",
-		count(d.cfg.talkers()), short(d.cfg.interval()), count(d.cfg.Clients-d.cfg.talkers()))
+	timers, err := wheel.New(wheel.Config{})
+	if err != nil {
+		_ = ln.Close()
+		return err
+	}
+	defer timers.Close()
+	d.server.Wheel = timers
+	shown := watched{title: "sessionwheel demo", server: d.server, wheel: timers}
+	if d.page, err = newWeb(d.cfg.httpConfig, shown, slog.New(slog.DiscardHandler)); err != nil {
+		_ = ln.Close()
+		return err
+	}
+	d.introduce(ln.Addr())
 	d.began = time.Now()
 	served := make(chan error, 1)
 	go func() { served <- d.server.Serve(ln) }() // ended by Shutdown or Close; waited for below
@@ -106,7 +123,10 @@ func (d *demo) run(ctx context.Context) error {
 	d.crowd.start(present, ln.Addr().String())
 
 	err = d.watch(ctx, served)
-	if err == nil {
+	switch {
+	case err == nil && d.page != nil:
+		err = d.endSessions()
+	case err == nil:
 		err = d.shutdown()
 	}
 	d.screen.clear()
@@ -121,16 +141,38 @@ func (d *demo) run(ctx context.Context) error {
 	waitAtMost(&d.crowd.wg, 2*time.Second) // they see the server close what was open
 	disperse()
 	d.crowd.wg.Wait()
-	if err := <-served; !errors.Is(err, tcp.ErrServerClosed) {
-		return fmt.Errorf("server: %w", err)
-	}
 	v := judge(d.lives(), d.cfg.Idle)
 	v.stalled = d.stalled
 	v.print(d.screen, d.cfg, time.Since(d.began))
+	if d.page != nil {
+		err = d.stay(ctx, ln.Addr().String())
+	}
+	if end := <-served; !errors.Is(end, tcp.ErrServerClosed) {
+		return fmt.Errorf("server: %w", end)
+	}
+	if err != nil {
+		return err
+	}
 	if len(v.failures()) > 0 {
 		return errFailed
 	}
 	return nil
+}
+
+// introduce says what there is to see.
+func (d *demo) introduce(addr net.Addr) {
+	d.screen.printf("A server on %s with an idle timeout of %v, and %s:",
+		addr, d.cfg.Idle, plural(d.cfg.Clients, "client"))
+	d.screen.printf("%s keep talking, every %s; %s fall silent after a few words.\n",
+		count(d.cfg.talkers()), short(d.cfg.interval()), count(d.cfg.Clients-d.cfg.talkers()))
+	if d.page == nil {
+		return
+	}
+	d.screen.printf("The page is at %s until Ctrl-C.", d.page.url)
+	if d.page.exposed {
+		d.screen.printf("Warning: %s.", exposedNote)
+	}
+	d.screen.printf("")
 }
 
 // watch shows the progress until the demo has run its time. It returns early
@@ -181,14 +223,49 @@ func (d *demo) line(now time.Time) string {
 }
 
 // shutdown closes the sessions that are still open, while their clients still
-// talk, so that none is idle because of it.
+// talk, so that none is idle because of it, and then the page.
 func (d *demo) shutdown() error {
 	ctx, cancel := context.WithTimeout(context.Background(), replyTimeout)
 	defer cancel()
-	if err := d.server.Shutdown(ctx); err != nil {
-		return fmt.Errorf("the server did not shut down: %w", err)
+	d.page.drain()
+	err := d.server.Shutdown(ctx)
+	if err != nil {
+		err = fmt.Errorf("the server did not shut down: %w", err)
 	}
+	return errors.Join(err, d.page.shutdown(ctx))
+}
+
+// endSessions closes the sessions that are still open as shutdown does, with a
+// server that goes on, and waits until that is noted.
+func (d *demo) endSessions() error {
+	for s := range d.server.Sessions() {
+		s.Close(pool.Shutdown)
+	}
+	for deadline := time.Now().Add(replyTimeout); d.witness.open.Load() > 0; time.Sleep(redraw / 10) {
+		if time.Now().After(deadline) {
+			return fmt.Errorf("%s did not end", plural(int(d.witness.open.Load()), "session"))
+		}
+	}
+	d.witness.dismissed.Store(true)
 	return nil
+}
+
+// stay keeps the page and the server for clients that come and go until ctx
+// ends.
+func (d *demo) stay(ctx context.Context, addr string) error {
+	d.screen.printf("\nThe page goes on, with clients that come and go: %s\nCtrl-C ends it.", d.page.url)
+	visiting, enough := context.WithCancel(ctx)
+	defer enough()
+	var wg sync.WaitGroup
+	wg.Go(func() { entertain(visiting, addr, d.cfg) })
+	select {
+	case <-ctx.Done():
+	case err := <-d.page.ended():
+		d.page.served <- err // for its shutdown, which returns it
+	}
+	enough()
+	wg.Wait()
+	return d.shutdown()
 }
 
 // lives joins what the server and the clients saw, by the client's address. All

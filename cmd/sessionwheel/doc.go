@@ -3,6 +3,7 @@
 //	sessionwheel         the demo: a server, two thousand clients, and a verdict
 //	sessionwheel serve   an echo server that closes idle sessions with "Timeout"
 //	sessionwheel load    a load generator against such a server
+//	sessionwheel top     a live view of a server that runs with --http
 //	sessionwheel bench   the same work done with this project and with its rivals
 //	sessionwheel soak    a search for broken guarantees under faults of every kind
 //

@@ -31,6 +31,7 @@ type cli struct {
 	Demo  demoConfig  `cmd:"" default:"withargs" help:"Start a server and real clients, let half of them fall silent, and show how late each is closed with \"Timeout\" (the default command)."`
 	Serve serveConfig `cmd:"" help:"Run an echo server that closes idle sessions."`
 	Load  loadConfig  `cmd:"" help:"Put load on an echo server, such as serve, and measure it."`
+	Top   topConfig   `cmd:"" help:"Watch a server that runs with --http, live in the terminal."`
 	Bench benchConfig `cmd:"" passthrough:"" help:"Do the same work with this project and with its rivals, side by side, and draw it."`
 	Soak  soakConfig  `cmd:"" help:"Look for broken guarantees for a long time, under faults of every kind."`
 }
@@ -117,7 +118,7 @@ func usageLine(err error, args []string) string {
 	}
 	// A mistyped command is taken for an argument of the default one.
 	if named && strings.HasPrefix(text, "unexpected argument "+args[0]) {
-		text, help = fmt.Sprintf("unknown command %q: there are demo, serve, load, bench and soak", args[0]), "sessionwheel --help"
+		text, help = fmt.Sprintf("unknown command %q: there are demo, serve, load, top, bench and soak", args[0]), "sessionwheel --help"
 	}
 	return fmt.Sprintf("sessionwheel: %s (see %q)", text, help)
 }

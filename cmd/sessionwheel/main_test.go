@@ -18,7 +18,7 @@ func TestWrongUsageIsOneLineThatNamesTheMistakeAndTheHelp(t *testing.T) {
 		args []string
 		want []string
 	}{
-		{[]string{"dmeo"}, []string{`unknown command "dmeo"`, "demo, serve, load, bench and soak", "sessionwheel --help"}},
+		{[]string{"dmeo"}, []string{`unknown command "dmeo"`, "demo, serve, load, top, bench and soak", "sessionwheel --help"}},
 		{[]string{"demo", "now"}, []string{"unexpected argument now", "demo --help"}},
 		{[]string{"--bogus"}, []string{"--bogus"}},
 		{[]string{"--clients", "many"}, []string{"--clients", "many"}},
@@ -38,6 +38,21 @@ func TestWrongUsageIsOneLineThatNamesTheMistakeAndTheHelp(t *testing.T) {
 		{[]string{"serve", "--tls-cert", noKey}, []string{"--tls-cert", "--tls-key"}},
 		{[]string{"serve", "--tls-cert", noKey + "x", "--tls-key", noKey}, []string{"--tls-cert", "no such file"}},
 		{[]string{"serve", "--drain", "0s"}, []string{"--drain"}},
+		{[]string{"serve", "--http", "here"}, []string{"--http", "127.0.0.1:8080", `"here"`}},
+		{[]string{"serve", "--http", "99999"}, []string{"--http", "127.0.0.1:8080"}},
+		{[]string{"serve", "--http", "localhost:"}, []string{"--http", "127.0.0.1:8080"}},
+		{[]string{"serve", "--http", "::1"}, []string{"--http", "127.0.0.1:8080"}},
+		{[]string{"serve", "--no-pprof"}, []string{"--no-pprof", "--http"}},
+		{[]string{"serve", "--http-close"}, []string{"--http-close needs --http"}},
+		{[]string{"serve", "--http-host", "a.example"}, []string{"--http-host needs --http"}},
+		{[]string{"serve", "--http", "0", "--http-host", "http://a.example"}, []string{"--http-host", "ops.example.com"}},
+		{[]string{"serve", "--http", "0", "--http-close", "--no-page"}, []string{"--http-close", "drop --no-page"}},
+		{[]string{"serve", "--http", "0", "--no-page", "--no-metrics", "--no-healthz", "--no-pprof"}, []string{"--http has nothing left to serve"}},
+		{[]string{"demo", "--http", "here"}, []string{"--http", "demo --help"}},
+		{[]string{"top", "ftp://127.0.0.1/"}, []string{"ftp://127.0.0.1/", "http://127.0.0.1:8080/", "top --help"}},
+		{[]string{"top", "--interval", "1ms"}, []string{"--interval", "100ms"}},
+		{[]string{"top", "--rows", "501"}, []string{"--rows", "500"}},
+		{[]string{"top", "--sort", "size"}, []string{"--sort", "remaining"}},
 		{[]string{"load", "--active", "0"}, []string{"--active", "--idle"}},
 		{[]string{"load", "--size", "0"}, []string{"--size", "65535"}},
 		{[]string{"load", "--rate=-1"}, []string{"--rate"}},
@@ -64,6 +79,9 @@ func TestHelpAndVersionExitWithZeroAndFitTheTerminal(t *testing.T) {
 		{[]string{"--help"}, []string{"demo", "serve", "load", "--version"}},
 		{[]string{"demo", "--help"}, []string{"--clients=2000", "--idle=3s", "--active=0.5", "--duration"}},
 		{[]string{"serve", "--help"}, []string{"--addr", "--idle=5m", "--split", "--max-sessions-per-ip", "--tls-cert", "--drain=10s"}},
+		{[]string{"serve", "--help"}, []string{"--http=ADDR", "--http-host", "--http-close", "--[no-]page", "--[no-]metrics", "--[no-]healthz", "--[no-]pprof"}},
+		{[]string{"demo", "--help"}, []string{"--http=ADDR", "until Ctrl-C"}},
+		{[]string{"top", "--help"}, []string{"[<url>]", "--interval=1s", "--once", "NO_COLOR", "Ctrl-C"}},
 		{[]string{"load", "--help"}, []string{"--addr", "--active=100", "--idle-timeout", "--rate", "--tls-insecure"}},
 		{[]string{"--version"}, []string{"sessionwheel "}},
 	} {
@@ -87,6 +105,10 @@ func TestARuntimeErrorIsOneLineThatNamesTheAddressAndTheFix(t *testing.T) {
 	o := program(t, "serve", "--addr", addr)
 	require.Equal(t, exitRuntime, o.status)
 	o.oneErrorLine(t, addr, "in use", "--addr")
+
+	o = program(t, "serve", "--addr", "127.0.0.1:0", "--http", addr)
+	require.Equal(t, exitRuntime, o.status)
+	o.oneErrorLine(t, addr, "in use", "--http")
 
 	noPEM := filepath.Join(t.TempDir(), "cert.pem")
 	require.NoError(t, os.WriteFile(noPEM, []byte("not a certificate"), 0o600))

@@ -13,6 +13,7 @@ import (
 
 	"github.com/sessionwheel/sessionwheel/pool"
 	"github.com/sessionwheel/sessionwheel/tcp"
+	"github.com/sessionwheel/sessionwheel/wheel"
 )
 
 type serveConfig struct {
@@ -29,6 +30,8 @@ type serveConfig struct {
 
 	TLSCert string `name:"tls-cert" placeholder:"FILE" type:"existingfile" help:"Certificate in PEM, with its chain. Together with --tls-key it turns TLS on."`
 	TLSKey  string `name:"tls-key" placeholder:"FILE" type:"existingfile" help:"Private key in PEM of --tls-cert."`
+
+	httpConfig `embed:""`
 
 	LogFormat string        `default:"text" enum:"text,json" help:"Format of the log on standard error: text or json."`
 	LogLevel  string        `default:"info" enum:"debug,info,warn,error" help:"Least level to log: debug (each message too), info (sessions opening and closing), warn or error."`
@@ -67,7 +70,7 @@ func (c *serveConfig) Validate() error {
 	case c.Drain <= 0:
 		return errors.New("--drain must be more than 0")
 	}
-	return nil
+	return c.check()
 }
 
 func checkAddr(addr string) error {
@@ -87,37 +90,79 @@ func runServe(ctx context.Context, w io.Writer, cfg serveConfig) error {
 		}
 		config = &tls.Config{Certificates: []tls.Certificate{cert}}
 	}
-	ln, err := net.Listen("tcp", cfg.Addr)
-	if errors.Is(err, errnoInUse) {
-		return fmt.Errorf("cannot listen on %s: the address is in use: stop the program that has it, or choose another --addr", cfg.Addr)
-	} else if err != nil {
-		return fmt.Errorf("cannot listen on %s: %w: choose another --addr", cfg.Addr, reason(err))
-	}
 	log := newLogger(w, cfg)
+	timers, err := wheel.New(wheel.Config{Logger: log})
+	if err != nil {
+		return err
+	}
+	defer timers.Close()
 	srv := echoServer(cfg, config, log)
+	srv.Wheel = timers
+	ln, err := listen(cfg.Addr, "--addr")
+	if err != nil {
+		return err
+	}
+	page, err := newWeb(cfg.httpConfig, watched{server: srv, wheel: timers}, log)
+	if err != nil {
+		_ = ln.Close()
+		return err
+	}
 	log.Info("listening", "addr", ln.Addr().String(), "split", cfg.Split, "idle", cfg.Idle, "tls", config != nil)
 
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(ln) }() // ended by Shutdown or Close; waited for below
+	var broken error
 	select {
 	case err := <-served:
-		_ = srv.Close()
-		return fmt.Errorf("serve %s: %w", cfg.Addr, err)
+		served <- err
+		broken = fmt.Errorf("serve %s: %w", cfg.Addr, err)
+	case err := <-page.ended():
+		page.served <- err
+		broken = fmt.Errorf("--http: %w", err)
 	case <-ctx.Done():
+		log.Info("draining", "cause", context.Cause(ctx).Error(), "limit", cfg.Drain)
 	}
-	log.Info("draining", "cause", context.Cause(ctx).Error(), "limit", cfg.Drain)
-	drain, cancel := context.WithTimeout(context.Background(), cfg.Drain)
+	page.drain()
+	err = shutdown(srv, page, cfg.Drain)
+	<-served
+	if broken != nil {
+		return broken
+	}
+	if err != nil {
+		return err
+	}
+	log.Info("stopped")
+	return nil
+}
+
+// shutdown drains a server for as long as limit, and ends the HTTP server beside
+// it with the last session, or at the limit.
+func shutdown(srv *tcp.Server, page *web, limit time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	if err := srv.Shutdown(drain); err != nil {
+	err := srv.Shutdown(ctx)
+	if end := page.shutdown(ctx); end != nil && err == nil {
+		return fmt.Errorf("the HTTP server did not end within --drain %v: %w", limit, end)
+	}
+	if err != nil {
 		// It has closed what was left; a moment for that to be logged.
 		last, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		_ = srv.Shutdown(last)
-		return fmt.Errorf("not drained within --drain %v: the sessions that were left were cut off", cfg.Drain)
+		return fmt.Errorf("not drained within --drain %v: the sessions that were left were cut off", limit)
 	}
-	<-served
-	log.Info("stopped")
 	return nil
+}
+
+// listen listens on addr. The error names the flag that addr came from.
+func listen(addr, flag string) (net.Listener, error) {
+	ln, err := net.Listen("tcp", addr)
+	if errors.Is(err, errnoInUse) {
+		return nil, fmt.Errorf("cannot listen on %s: the address is in use: stop the program that has it, or choose another %s", addr, flag)
+	} else if err != nil {
+		return nil, fmt.Errorf("cannot listen on %s: %w: choose another %s", addr, reason(err), flag)
+	}
+	return ln, nil
 }
 
 // reason takes the operation and the address off a network error, for a message
@@ -159,17 +204,15 @@ func orNever(d time.Duration) time.Duration {
 
 // echo is what the server keeps of one session. Its callbacks are serial.
 type echo struct {
-	log      *slog.Logger
-	opened   time.Time
-	messages int
-	bytes    int
-	reply    []byte
+	frames, bytes uint64 // received, without what sets frames apart
+	reply         []byte
 }
 
 // echoServer returns a server that sends each message back and logs sessions.
 func echoServer(cfg serveConfig, config *tls.Config, log *slog.Logger) *tcp.Server {
 	proto := protocolOf(cfg.Split)
 	var open atomic.Int64
+	sessions := pool.LimitLog(log)
 	return &tcp.Server{
 		TLSConfig:        config,
 		Split:            proto.split,
@@ -182,27 +225,27 @@ func echoServer(cfg serveConfig, config *tls.Config, log *slog.Logger) *tcp.Serv
 		MaxSessionsPerIP: cfg.MaxSessionsPerIP,
 		Logger:           slog.New(faultsOnly{log.Handler()}),
 		OnNewSessionRegister: func(s *tcp.Session) {
-			e := &echo{opened: time.Now(), log: log.With("session", s.ID(), "remote", s.RemoteAddr().String())}
-			s.SetValue(e)
-			e.log.Info("session opened", "open", open.Add(1))
+			s.SetValue(&echo{})
+			sessions.Info("session opened", "session", s.ID(), "remote", s.RemoteAddr().String(), "open", open.Add(1))
 		},
 		OnMessage: func(s *tcp.Session, body []byte) {
 			e := s.Value().(*echo)
-			e.messages++
-			e.bytes += len(body)
-			e.log.Debug("message", "bytes", len(body))
+			e.frames++
+			e.bytes += uint64(len(body))
+			log.Debug("message", "session", s.ID(), "bytes", len(body))
 			var err error
 			if e.reply, err = proto.append(e.reply[:0], body); err == nil {
 				err = s.Send(e.reply)
 			}
 			if err != nil {
-				e.log.Debug("not sent", "error", err)
+				log.Debug("not sent", "session", s.ID(), "error", err)
 			}
 		},
 		OnSessionClosed: func(s *tcp.Session, reason pool.Reason) {
-			e := s.Value().(*echo)
-			e.log.Info("session closed", "reason", string(reason), "open", open.Add(-1),
-				"age", time.Since(e.opened).Round(time.Millisecond), "messages", e.messages, "bytes", e.bytes)
+			e, now := s.Value().(*echo), time.Now()
+			sessions.Info("session closed", "session", s.ID(), "remote", s.RemoteAddr().String(), "reason", string(reason),
+				"idle", now.Sub(s.LastActive()).Round(time.Millisecond), "age", now.Sub(s.RegisteredAt()).Round(time.Millisecond),
+				"frames", e.frames, "bytes", e.bytes, "open", open.Add(-1))
 		},
 	}
 }

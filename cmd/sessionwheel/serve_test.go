@@ -45,7 +45,7 @@ func TestServeEchoesLinesAndFramesAndDrainsOnASignal(t *testing.T) {
 		require.NoError(t, c.awaitClose())
 		require.Zero(t, p.wait(), p.logged())
 		require.Regexp(t, `msg="session opened" session=1 remote=127\.0\.0\.1:\d+ open=1\n`, p.logged())
-		require.Regexp(t, `msg="session closed" session=1 remote=\S+ reason=Shutdown open=0 age=\S+ messages=3 bytes=40005\n`, p.logged())
+		require.Regexp(t, `msg="session closed" session=1 remote=\S+ reason=Shutdown idle=\S+ age=\S+ frames=3 bytes=40005 open=0\n`, p.logged())
 		require.Contains(t, p.logged(), "msg=draining")
 		require.Contains(t, p.logged(), "msg=stopped")
 		require.Equal(t, 1, strings.Count(p.logged(), "session closed"))
@@ -69,6 +69,10 @@ func TestServeClosesIdleSessionsAndLogsInJSON(t *testing.T) {
 			require.Equal(t, "Timeout", entry["reason"])
 			require.EqualValues(t, 1, entry["session"])
 			require.Equal(t, c.LocalAddr().String(), entry["remote"])
+			for _, key := range []string{"idle", "age", "frames", "bytes"} {
+				require.Contains(t, entry, key)
+			}
+			require.GreaterOrEqual(t, entry["idle"], float64(200*time.Millisecond))
 		}
 	}
 	require.True(t, found)

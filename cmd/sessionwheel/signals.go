@@ -6,7 +6,9 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"sync/atomic"
 	"syscall"
+	"time"
 )
 
 // signalError is the cause with which a signal cancels a command's context.
@@ -25,6 +27,32 @@ func (e signalError) status() int {
 		return 128 + int(n)
 	}
 	return exitRuntime
+}
+
+// leaving is called before a second signal ends the process, if it is set.
+var leaving atomic.Pointer[func()]
+
+// atExit has f called if a second signal ends the process, until forget is.
+func atExit(f func()) (forget func()) {
+	leaving.Store(&f)
+	return func() { leaving.Store(nil) }
+}
+
+// leave says that the process ends at once, and waits only a moment for a terminal
+// that takes no output.
+func leave(stderr io.Writer) {
+	said := make(chan struct{})
+	go func() { // the process ends next
+		defer close(said)
+		if f := leaving.Load(); f != nil {
+			(*f)()
+		}
+		fmt.Fprintln(stderr, "sessionwheel: second signal, leaving at once")
+	}()
+	select {
+	case <-said:
+	case <-time.After(time.Second):
+	}
 }
 
 // withSignals returns a context that the first SIGINT or SIGTERM cancels, with
@@ -47,7 +75,7 @@ func withSignals(parent context.Context, stderr io.Writer) (ctx context.Context,
 					cancel(signalError{sig})
 					continue
 				}
-				fmt.Fprintln(stderr, "sessionwheel: second signal, leaving at once")
+				leave(stderr)
 				os.Exit(signalError{sig}.status())
 			}
 		}

@@ -13,6 +13,7 @@ import (
 // each session. Its fields may be read at any time.
 type witness struct {
 	open, timedOut atomic.Int64
+	dismissed      atomic.Bool // notes nothing any more
 
 	mu    sync.Mutex
 	ended []*sighting // guarded by mu
@@ -49,15 +50,23 @@ func (w *witness) server(idle time.Duration) *tcp.Server {
 		OnSessionClosed: func(s *tcp.Session, reason pool.Reason) {
 			seen := s.Value().(*sighting)
 			seen.closed, seen.reason = time.Now(), reason
-			w.open.Add(-1)
 			if reason == pool.Timeout {
 				w.timedOut.Add(1)
 			}
-			w.mu.Lock()
-			w.ended = append(w.ended, seen)
-			w.mu.Unlock()
+			w.note(seen)
+			w.open.Add(-1) // last: whoever sees none open finds all noted
 		},
 	}
+}
+
+// note keeps what was seen of a session, unless the witness was dismissed.
+func (w *witness) note(seen *sighting) {
+	if w.dismissed.Load() {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ended = append(w.ended, seen)
 }
 
 // byRemote gives the sessions that have ended by the address of their client.

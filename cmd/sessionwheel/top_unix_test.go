@@ -1,0 +1,192 @@
+//go:build unix
+
+package main
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestTopShowsARunningServerAndFollowsIt(t *testing.T) {
+	t.Parallel()
+	p, addr := serving(t, "--http", "0", "--idle", "1h")
+	first := connect(t, addr, "lines", nil)
+	_, _, err := first.send([]byte("hello"))
+	require.NoError(t, err)
+	require.NoError(t, first.receive())
+	top := onTerminal(t, 100, 30, nil, "top", p.page(), "--interval", "100ms")
+	top.await(`sessionwheel  live  up \S+  http://127\.0\.0\.1:\d+/`)
+	top.await(`open +1 `)
+	top.await(`frames in +1 +0/s`)
+	top.await(`level \d  \S+ .*█.* 1\s`)
+	top.await(`1 +` + regexp.QuoteMeta(first.LocalAddr().String()))
+
+	second := connect(t, addr, "lines", nil)
+	top.await(`open +2 `)
+	top.press("/" + second.LocalAddr().String() + "\r")
+	top.await(`sessions  1 of 2 match`)
+	require.NotContains(t, top.screen(), " "+first.LocalAddr().String()+" ")
+	top.press("\x1b") // the filter ends
+	top.await(`sessions  2 of 2`)
+	top.press("s")
+	top.await(`REMAININGv`)
+	top.press("r")
+	top.await(`REMAINING\^`)
+	require.NoError(t, first.Close())
+	top.await(`EOF +1 █`)
+
+	for _, size := range [][2]int{{60, 20}, {40, 8}, {120, 50}} {
+		top.size(size[0], size[1])
+		top.await(`q quit.*$`) // on the last line
+		require.Eventually(t, func() bool {
+			lines := strings.Split(strings.TrimRight(top.screen(), "\n"), "\n")
+			return len(lines) == size[1] && strings.HasPrefix(lines[len(lines)-1], "q quit") && strings.HasPrefix(lines[0], "sessionwheel")
+		}, patience, 10*time.Millisecond, "%v", size)
+	}
+	top.press("q")
+	require.Zero(t, top.end())
+}
+
+func TestTopGivesTheTerminalBackHoweverItEnds(t *testing.T) {
+	t.Parallel()
+	p, _ := serving(t, "--http", "0")
+	for name, tt := range map[string]struct {
+		end    func(*terminal)
+		status int
+		last   string
+	}{
+		"q":       {func(p *terminal) { p.press("q") }, 0, ""},
+		"ctrl+c":  {func(p *terminal) { p.press("\x03") }, 0, ""},
+		"SIGTERM": {func(p *terminal) { require.NoError(p.t, p.cmd.Process.Signal(syscall.SIGTERM)) }, 143, "sessionwheel: stopped by signal: terminated"},
+		"SIGINT":  {func(p *terminal) { require.NoError(p.t, p.cmd.Process.Signal(syscall.SIGINT)) }, 130, "sessionwheel: interrupted"},
+	} {
+		top := onTerminal(t, 80, 24, nil, "top", p.page())
+		top.await(`live`)
+		require.True(t, top.altScreen(), name)
+		tt.end(top)
+		require.Equal(t, tt.status, top.end(), name)
+		top.await(tt.last)
+	}
+}
+
+func TestTwoSignalsAtOnceGiveTheTerminalBackToo(t *testing.T) {
+	t.Parallel()
+	p, _ := serving(t, "--http", "0")
+	for range 3 { // the second may come before the first has been followed, or after
+		top := onTerminal(t, 80, 24, nil, "top", p.page())
+		top.await(`live`)
+		require.NoError(t, top.cmd.Process.Signal(syscall.SIGTERM))
+		require.NoError(t, top.cmd.Process.Signal(syscall.SIGINT))
+		require.Contains(t, []int{130, 143}, top.end())
+	}
+}
+
+func TestTopWaitsForAServerThatIsGone(t *testing.T) {
+	t.Parallel()
+	p, _ := serving(t, "--http", "0")
+	page := p.page()
+	top := onTerminal(t, 100, 30, nil, "top", page, "--interval", "100ms")
+	top.await(`live`)
+	p.signal(syscall.SIGTERM)
+	require.Zero(t, p.wait())
+	top.await(`no answer for \S+ \(connection refused\), trying again`)
+	port := strings.Trim(page[strings.LastIndex(page, ":"):], ":/")
+	again, addr := serving(t, "--http", port)
+	require.Equal(t, page, again.page())
+	connect(t, addr, "lines", nil)
+	top.await(`live`)
+	top.await(`open +1 `)
+	top.press("q")
+	require.Zero(t, top.end())
+}
+
+// colors are the codes that set one.
+var colors = regexp.MustCompile("\x1b\\[(?:[0-9;:]*[;:])?(?:3[0-8]|4[0-8]|9[0-7]|10[0-7])[;:m]")
+
+func TestTopRespectsNoColor(t *testing.T) {
+	t.Parallel()
+	p, _ := serving(t, "--http", "0")
+	for value, want := range map[string]bool{"": true, "1": false, "yes": false} {
+		top := onTerminal(t, 80, 24, []string{"NO_COLOR=" + value}, "top", p.page())
+		top.await(`live`)
+		top.press("q")
+		require.Zero(t, top.end())
+		require.Equal(t, want, colors.MatchString(top.written()), "NO_COLOR=%q: %q", value, top.written())
+	}
+}
+
+func TestTopKeepsToASCIIWhereTheLocaleDoes(t *testing.T) {
+	t.Parallel()
+	p, addr := serving(t, "--http", "0", "--idle", "1h")
+	connect(t, addr, "lines", nil)
+	top := onTerminal(t, 80, 24, []string{"LC_ALL=C"}, "top", p.page())
+	top.await(`open +1 `)
+	top.await(`level \d  \S+ .*#`)
+	require.NotRegexp(t, `[^\x00-\x7f]`, top.screen())
+	top.press("q")
+	require.Zero(t, top.end())
+}
+
+func TestTopPrintsOnceWhereThereIsNoTerminal(t *testing.T) {
+	t.Parallel()
+	p, addr := serving(t, "--http", "0")
+	c := connect(t, addr, "lines", nil)
+	p.await(`session opened`)
+	for _, args := range [][]string{{"top", p.page()}, {"top", "--once", p.page()}} {
+		o := program(t, args...)
+		require.Zero(t, o.status, o.err)
+		require.Regexp(t, `(?m)^  open +1$`, o.out)
+		require.Regexp(t, `(?m)^  level-\d +1 timers in 1 slots of \S+$`, o.out)
+		require.Contains(t, o.out, c.LocalAddr().String())
+		require.NotRegexp(t, `[^\n -~]`, o.out)
+	}
+	top := onTerminal(t, 80, 24, []string{"TERM=dumb"}, "top", p.page())
+	require.Zero(t, top.end())
+	top.await(c.LocalAddr().String())
+	require.NotContains(t, top.written(), "\x1b")
+}
+
+func TestTopSaysWhatIsWrongInOneLine(t *testing.T) {
+	t.Parallel()
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	nobody := free.Addr().String()
+	require.NoError(t, free.Close())
+	o := program(t, "top", nobody)
+	require.Equal(t, exitRuntime, o.status)
+	o.oneErrorLine(t, nobody, "connection refused", "sessionwheel serve --http")
+
+	_, echo := serving(t)
+	o = program(t, "top", echo)
+	require.Equal(t, exitRuntime, o.status)
+	o.oneErrorLine(t, echo, "is no sessionwheel dashboard", "--http")
+
+	noPage, _ := serving(t, "--http", "0", "--no-page")
+	o = program(t, "top", noPage.page())
+	require.Equal(t, exitRuntime, o.status)
+	o.oneErrorLine(t, "is no sessionwheel dashboard", "404")
+
+	top := onTerminal(t, 80, 24, nil, "top", nobody)
+	require.Equal(t, exitRuntime, top.end())
+	top.await(`no answer from http://`)
+}
+
+func TestTopsOutputCanBeAFile(t *testing.T) {
+	t.Parallel()
+	p, _ := serving(t, "--http", "0")
+	f, err := os.Create(filepath.Join(t.TempDir(), "out"))
+	require.NoError(t, err)
+	defer f.Close()
+	require.Zero(t, launchTo(t, f, "top", p.page()).wait())
+	out, err := os.ReadFile(f.Name())
+	require.NoError(t, err)
+	require.Contains(t, string(out), "registered")
+}

@@ -1,0 +1,28 @@
+package grafana_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/prometheus/prometheus/model/rulefmt"
+	"github.com/prometheus/prometheus/promql"
+)
+
+// fires reports whether a rule that is evaluated each interval would fire within
+// twenty minutes: whether some series is there for as long as the rule's for.
+func fires(t testing.TB, s store, e *promql.Engine, r rulefmt.Rule) bool {
+	t.Helper()
+	begin := time.Unix(0, 0)
+	for _, series := range s.query(t, e, r.Expr, begin, begin.Add(20*time.Minute), interval) {
+		var since int64 // when the series came that is there now
+		for i, p := range series.Floats {
+			if i == 0 || p.T-series.Floats[i-1].T > interval.Milliseconds() {
+				since = p.T
+			}
+			if time.Duration(p.T-since)*time.Millisecond >= time.Duration(r.For) {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,61 @@
+package otelmetrics
+
+import (
+	"go.opentelemetry.io/otel/metric"
+
+	"github.com/sessionwheel/sessionwheel/pool"
+)
+
+// sessions are the instruments of a pool.Stats.
+type sessions struct {
+	open                        metric.Int64ObservableUpDownCounter
+	registered, closed, refused metric.Int64ObservableCounter
+	reasons                     *reasons
+}
+
+// refusal is how often no session was begun, and why.
+type refusal struct {
+	cause string
+	n     uint64
+}
+
+// newServer makes the instruments of sessions, closed for the given reasons and
+// others.
+func newServer(p metric.MeterProvider, name string, known ...pool.Reason) (*instruments, *sessions) {
+	in := newInstruments(p, "server", name)
+	return in, &sessions{
+		open:       in.level("sessions.open", "{session}", "Sessions that are open."),
+		registered: in.counter("sessions.registered", "{session}", "Sessions that were registered."),
+		closed:     in.counter("sessions.closed", "{session}", "Sessions that were closed, by reason."),
+		refused: in.counter("sessions.refused", "{session}",
+			"Sessions that were refused, by cause; of a UDP server, datagrams that would have begun one."),
+		reasons: newReasons(known...),
+	}
+}
+
+func (s *sessions) observe(o observer, st pool.Stats, refusals ...refusal) {
+	o.count(s.open, uint64(st.Sessions))
+	o.count(s.registered, st.Registered)
+	for reason, n := range s.reasons.counts(st.ByReason) {
+		o.countBy(s.closed, n, "reason", reason)
+	}
+	for _, r := range refusals {
+		o.countBy(s.refused, r.n, "cause", r.cause)
+	}
+}
+
+// Pool registers the instruments of a pool of any kind, given its Stats method.
+// The name is the attribute server. Pool panics if stats is nil.
+func Pool(p metric.MeterProvider, name string, stats func() pool.Stats) (metric.Registration, error) {
+	if stats == nil {
+		panic("otelmetrics: Pool: stats is nil: give the pool's Stats method")
+	}
+	in, s := newServer(p, name, pool.Timeout, pool.Lifetime, pool.Replaced, pool.Shutdown)
+	return in.register(func(o observer) {
+		st := stats()
+		s.observe(o, st,
+			refusal{"duplicate", st.RefusedDuplicate},
+			refusal{"full", st.RefusedFull},
+			refusal{"closed", st.RefusedClosed})
+	})
+}

@@ -1,0 +1,34 @@
+package otelmetrics
+
+import (
+	"go.opentelemetry.io/otel/metric"
+
+	"github.com/sessionwheel/sessionwheel/pool"
+	"github.com/sessionwheel/sessionwheel/udp"
+)
+
+// UDP registers the instruments of a UDP server, before it serves or while it
+// does. The name is the attribute server. UDP panics if srv is nil.
+func UDP(p metric.MeterProvider, name string, srv *udp.Server) (metric.Registration, error) {
+	if srv == nil {
+		panic("otelmetrics: UDP: srv is nil")
+	}
+	in, s := newServer(p, name, pool.Timeout, pool.Lifetime, pool.Shutdown, udp.ReasonPanic)
+	received := in.counter("received.datagrams", "{datagram}", "Datagrams that were read from the socket.")
+	handled := in.counter("handled.datagrams", "{datagram}", "Datagrams that were handed to OnMessage.")
+	dropped := in.counter("dropped.datagrams", "{datagram}",
+		"Datagrams that were dropped, by cause, beside those that were refused a session.")
+	return in.register(func(o observer) {
+		st := srv.Stats()
+		s.observe(o, st.Stats,
+			refusal{"full", st.RefusedFull},
+			refusal{"per_ip", st.RefusedPerIP},
+			refusal{"closed", st.RefusedClosed})
+		o.count(received, st.Received)
+		o.count(handled, st.Handled)
+		o.countBy(dropped, st.TooLarge, "cause", "too_large")
+		o.countBy(dropped, st.PendingFull, "cause", "pending_full")
+		o.countBy(dropped, st.BadAddress, "cause", "bad_address")
+		o.countBy(dropped, st.Late, "cause", "late")
+	})
+}

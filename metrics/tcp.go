@@ -1,0 +1,35 @@
+package metrics
+
+import (
+	"github.com/sessionwheel/sessionwheel/pool"
+	"github.com/sessionwheel/sessionwheel/tcp"
+)
+
+// Server makes a collector of a TCP server, before it serves or while it does.
+// The name is the label server. Server panics if srv is nil.
+func Server(name string, srv *tcp.Server) *Collector {
+	if srv == nil {
+		panic("metrics: Server: srv is nil")
+	}
+	c, s := newServer(name, pool.Timeout, pool.Lifetime, pool.Shutdown,
+		tcp.ReasonEOF, tcp.ReasonError, tcp.ReasonTooLarge, tcp.ReasonBadFrame, tcp.ReasonFrameTimeout,
+		tcp.ReasonSlow, tcp.ReasonPanic, tcp.ReasonHandshake)
+	bytesIn := c.counter("received_bytes_total", "Bytes that were read from TCP sessions, without what TLS adds.")
+	bytesOut := c.counter("sent_bytes_total", "Bytes that were written to TCP sessions, without what TLS adds.")
+	framesIn := c.counter("received_frames_total", "Frames that were handed to OnMessage.")
+	framesOut := c.counter("sent_frames_total", "Calls of Send and Queue that had something to send.")
+	acceptErrors := c.counter("accept_errors_total", "Passing errors of listeners, as for want of file descriptors.")
+	c.collect = func(ch send) {
+		st, t := srv.Stats(), srv.Traffic()
+		s.collect(ch, st,
+			refusal{"full", st.RefusedFull},
+			refusal{"per_ip", t.RefusedPerIP},
+			refusal{"closed", st.RefusedClosed})
+		ch <- bytesIn.count(t.BytesIn)
+		ch <- bytesOut.count(t.BytesOut)
+		ch <- framesIn.count(t.FramesIn)
+		ch <- framesOut.count(t.FramesOut)
+		ch <- acceptErrors.count(t.AcceptErrors)
+	}
+	return c
+}
