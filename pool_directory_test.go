@@ -21,6 +21,7 @@ type poolDirectory[K comparable] struct {
 	evict  func(id K, token uint64) // nil: nobody is evicted
 	before func()                   // called before an ID is given, if not nil
 	refuse error                    // what Claim gives, if not nil
+	after  func(id K, token uint64) // called when an ID was given, and is still locked, if not nil
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -71,6 +72,9 @@ func (d *poolDirectory[K]) Claim(ctx context.Context, id K, meta []byte, activat
 	d.owners[id] = token
 	d.mu.Unlock()
 	activate(token)
+	if d.after != nil {
+		d.after(id, token)
+	}
 	return nil
 }
 

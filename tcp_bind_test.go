@@ -103,6 +103,43 @@ func TestASessionIsKickedByItsToken(t *testing.T) {
 	})
 }
 
+// A kick may come as soon as the ID is given, before Bind has returned.
+func TestASessionIsKickedWhileItIsBound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newPoolDirectory[string]()
+		srv := &tcp.Server{Directory: d}
+		kicked := make(chan bool, 1)
+		d.after = func(id string, token uint64) {
+			go func() { kicked <- srv.CloseToken(id, token, "Kicked") }()
+			time.Sleep(time.Second)
+		}
+		events := tcpWatch(srv)
+		tcpPiped(t, srv)()
+		s := tcpNext(t, events.opened)
+		_ = s.Bind(t.Context(), "alice", nil) // which of the two comes first is open
+		require.True(t, tcpNext(t, kicked))
+		require.Equal(t, pool.Reason("Kicked"), tcpNext(t, events.closed))
+		_, owned := d.state()
+		require.Zero(t, owned)
+	})
+}
+
+func TestASessionThatIsClosedTakesNoIDFromAnybody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newPoolDirectory[string]()
+		bound := make(chan error, 1)
+		srv := &tcp.Server{Directory: d, OnMessage: func(s *tcp.Session, _ []byte) {
+			s.Close("Bye")
+			bound <- s.Bind(context.Background(), "alice", nil)
+		}}
+		conn := tcpPiped(t, srv)()
+		tcpWrite(t, conn, "login\n")
+		require.ErrorIs(t, tcpNext(t, bound), tcp.ErrSessionClosed)
+		claimed, _ := d.state()
+		require.Zero(t, claimed)
+	})
+}
+
 func TestASessionThatTheDirectoryRefusesGoesOnAndMayTryAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newPoolDirectory[string]()
@@ -185,12 +222,14 @@ func TestNoIDIsGivenOnceTheServerIsClosing(t *testing.T) {
 			}
 			conn := dial()
 			tcpNext(t, events.opened)
-			go func() { _, _ = conn.Write([]byte("login\n")) }()
+			tcpWrite(t, conn, "login\n")
 			synctest.Wait()
-			require.NoError(t, srv.Close())
-			close(busy)
-			require.Error(t, tcpNext(t, late))
-			require.NoError(t, srv.Shutdown(t.Context()))
+			shut := make(chan error, 1)
+			go func() { shut <- srv.Shutdown(context.Background()) }()
+			synctest.Wait()
+			close(busy) // its session is still open, and drains
+			require.ErrorIs(t, tcpNext(t, late), tcp.ErrServerClosed)
+			require.NoError(t, tcpNext(t, shut))
 			_, owned := d.state()
 			require.Zero(t, owned)
 		})

@@ -55,7 +55,8 @@ func Pool(name string, stats func() pool.Stats) *Collector {
 		s.collect(ch, st,
 			refusal{"duplicate", st.RefusedDuplicate},
 			refusal{"full", st.RefusedFull},
-			refusal{"closed", st.RefusedClosed})
+			refusal{"closed", st.RefusedClosed},
+			refusal{"unclaimed", st.RefusedUnclaimed})
 	}
 	return c
 }

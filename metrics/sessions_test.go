@@ -43,6 +43,7 @@ func TestAPoolOfAnyKindIsShown(t *testing.T) {
 		`sessionwheel_sessions_refused_total{cause="closed", server="games"}`:    1,
 		`sessionwheel_sessions_refused_total{cause="duplicate", server="games"}`: 1,
 		`sessionwheel_sessions_refused_total{cause="full", server="games"}`:      1,
+		`sessionwheel_sessions_refused_total{cause="unclaimed", server="games"}`: 0,
 	}, gather(t, reg).series())
 }
 

@@ -37,6 +37,8 @@ type Pool[K comparable, C io.Closer] struct {
 	drain   sync.Once    // closes drained
 	places  atomic.Int64 // taken of MaxSessions, if there is a limit
 
+	reasons reasons
+
 	duplicates, full, late, unclaimed atomic.Uint64
 }
 
@@ -67,6 +69,7 @@ func New[K comparable, C io.Closer](c Config[K, C]) (*Pool[K, C], error) {
 		log:     LimitLog(c.Logger),
 		seed:    maphash.MakeSeed(),
 		drained: make(chan struct{}),
+		reasons: reasons{known: make(map[Reason]struct{})},
 	}
 	switch reflect.TypeFor[C]().Kind() {
 	case reflect.Interface, reflect.Pointer, reflect.Map, reflect.Func, reflect.Chan, reflect.Slice:
@@ -243,7 +246,7 @@ func (p *Pool[K, C]) remove(s *Session[K, C], r Reason) {
 		delete(sh.m, s.id)
 		p.leavePlace()
 	}
-	sh.countLocked(r)
+	sh.countLocked(r, &p.reasons)
 }
 
 // ended counts a session whose OnSessionClosed has returned.

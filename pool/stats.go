@@ -1,5 +1,7 @@
 package pool
 
+import "sync"
+
 // Stats is what a pool has done and holds.
 type Stats struct {
 	Sessions   int    // in the pool now
@@ -11,8 +13,8 @@ type Stats struct {
 
 	RefusedUnclaimed uint64 // the Directory did not give them their ID
 
-	// ByReason is Closed by reason. A pool counts 64 reasons apart in each of
-	// its shards; what is beyond them counts as OtherReasons.
+	// ByReason is Closed by reason. A pool counts its first 64 reasons apart; what
+	// is beyond them counts as OtherReasons.
 	ByReason map[Reason]uint64
 }
 
@@ -49,11 +51,31 @@ func (sh *shard[K, C]) addTo(st *Stats) {
 	}
 }
 
-// countLocked counts a close. The reasons are the callers' own texts, so their
-// number is bounded.
-func (sh *shard[K, C]) countLocked(r Reason) {
-	if _, ok := sh.closed[r]; !ok && len(sh.closed) >= maxReasons {
-		r = OtherReasons
+// reasons are those that a pool counts apart. They are the callers' own texts, so
+// their number is bounded. A shard asks once for each that it has not seen.
+type reasons struct {
+	mu sync.Mutex
+	// Guarded by mu.
+	known map[Reason]struct{}
+}
+
+// counted is what r counts as.
+func (rs *reasons) counted(r Reason) Reason {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	if _, ok := rs.known[r]; !ok {
+		if len(rs.known) >= maxReasons {
+			return OtherReasons
+		}
+		rs.known[r] = struct{}{}
+	}
+	return r
+}
+
+// countLocked counts a close.
+func (sh *shard[K, C]) countLocked(r Reason, rs *reasons) {
+	if _, ok := sh.closed[r]; !ok {
+		r = rs.counted(r)
 	}
 	sh.closed[r]++
 }

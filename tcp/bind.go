@@ -150,12 +150,9 @@ func (srv *Server) CloseToken(id string, token uint64, r pool.Reason) bool {
 
 // bindings makes the pool of bindings at its first use.
 func (srv *Server) bindings() (*bindings, error) {
-	if names := srv.names.Load(); names != nil {
-		return names, nil
-	}
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
-	if srv.closing.Load() { // nobody would end it
+	if srv.closing.Load() {
 		return nil, ErrServerClosed
 	}
 	if names := srv.names.Load(); names != nil {

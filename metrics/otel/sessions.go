@@ -56,6 +56,7 @@ func Pool(p metric.MeterProvider, name string, stats func() pool.Stats) (metric.
 		s.observe(o, st,
 			refusal{"duplicate", st.RefusedDuplicate},
 			refusal{"full", st.RefusedFull},
-			refusal{"closed", st.RefusedClosed})
+			refusal{"closed", st.RefusedClosed},
+			refusal{"unclaimed", st.RefusedUnclaimed})
 	})
 }

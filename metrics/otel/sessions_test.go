@@ -47,6 +47,7 @@ func TestAPoolOfAnyKindIsShown(t *testing.T) {
 		"sessionwheel.sessions.refused{cause=closed,server=games}":    1,
 		"sessionwheel.sessions.refused{cause=duplicate,server=games}": 1,
 		"sessionwheel.sessions.refused{cause=full,server=games}":      1,
+		"sessionwheel.sessions.refused{cause=unclaimed,server=games}": 0,
 	}, series(t, collect(t, reader)))
 }
 
