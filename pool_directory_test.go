@@ -257,8 +257,12 @@ func TestCloseTokenWaitsUntilItsSessionHasEnded(t *testing.T) {
 func TestALaterClaimReplacesWhateverOnDuplicateSays(t *testing.T) {
 	poolBubble(t, func(t *testing.T) {
 		d := newPoolDirectory[int]()
-		release := make(chan struct{})
-		p := poolNew(t, poolConfig{Directory: d, MaxSessions: 10, OnDuplicate: pool.Reject, OnSessionClosed: func(*poolSession, pool.Reason) { <-release }})
+		release := map[uint64]chan struct{}{1: make(chan struct{}), 2: make(chan struct{}), 3: make(chan struct{})}
+		p := poolNew(t, poolConfig{
+			Directory: d, MaxSessions: 10, OnDuplicate: pool.Reject,
+			OnSessionClosed: func(s *poolSession, _ pool.Reason) { <-release[s.Token()] },
+		})
+		defer close(release[3])
 		var all []*poolSession
 		for range 3 {
 			all = append(all, poolRegister(t, p, 1))
@@ -266,7 +270,11 @@ func TestALaterClaimReplacesWhateverOnDuplicateSays(t *testing.T) {
 		synctest.Wait()
 		require.Equal(t, []uint64{1, 2, 3}, []uint64{all[0].Token(), all[1].Token(), all[2].Token()}, "two of them end, and are known until then")
 		require.Equal(t, []pool.Reason{pool.Replaced, pool.Replaced, ""}, []pool.Reason{all[0].Reason(), all[1].Reason(), all[2].Reason()})
-		close(release)
+		close(release[2]) // the later one ends first
+		synctest.Wait()
+		require.Equal(t, []uint64{1, 0, 3}, []uint64{all[0].Token(), all[1].Token(), all[2].Token()})
+		require.Equal(t, []int{0, 1, 0}, []int{d.releases(1), d.releases(2), d.releases(3)})
+		close(release[1])
 		synctest.Wait()
 		require.Equal(t, []uint64{0, 0, 3}, []uint64{all[0].Token(), all[1].Token(), all[2].Token()})
 		require.Equal(t, []int{1, 1, 0}, []int{d.releases(1), d.releases(2), d.releases(3)})
