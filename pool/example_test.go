@@ -4,7 +4,9 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -141,5 +143,35 @@ func ExamplePool_All() {
 	// bob closed: cleared out
 	// 1 left
 	// cid closed: Shutdown
+	// <nil>
+}
+
+// A line for each session that is closed, and how many there were by reason.
+func ExampleConfig_logger() {
+	noTime := func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey || a.Key == "idle" || a.Key == "age" {
+			return slog.Attr{}
+		}
+		return a
+	}
+	sessions, err := pool.New(pool.Config[string, net.Conn]{
+		Logger: slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{ReplaceAttr: noTime})),
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	conn, peer := net.Pipe()
+	defer peer.Close()
+	if _, err := sessions.Register("ann", conn); err != nil {
+		fmt.Println(err)
+		return
+	}
+	sessions.CloseSession("ann", "kicked")
+	fmt.Println(sessions.Stats().ByReason)
+	fmt.Println(sessions.Shutdown(context.Background()))
+	// Output:
+	// level=INFO msg="pool: session closed" session=ann remote=pipe reason=kicked
+	// map[kicked:1]
 	// <nil>
 }

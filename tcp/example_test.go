@@ -8,6 +8,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/sessionwheel/sessionwheel/pool"
 	"github.com/sessionwheel/sessionwheel/tcp"
 )
 
@@ -80,4 +81,56 @@ func ExampleServer_split() {
 	}
 	fmt.Println(srv.Close())
 	// Output: <nil>
+}
+
+// A login gives a session its user's ID, and closes the one that had it.
+func ExampleSession_Bind() {
+	closed := make(chan string, 1)
+	srv := &tcp.Server{
+		OnMessage: func(s *tcp.Session, user []byte) {
+			if err := s.Bind(context.Background(), string(user), nil); err != nil {
+				s.Close("Refused")
+				return
+			}
+			_ = s.Send([]byte("welcome\n")) // a peer that is gone has closed the session
+		},
+		OnSessionClosed: func(s *tcp.Session, r pool.Reason) {
+			closed <- fmt.Sprintf("session %d of %s: %s", s.ID(), s.BoundID(), r)
+		},
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	served := make(chan error)
+	go func() { served <- srv.Serve(l) }()
+
+	login := func() net.Conn {
+		c, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			panic(err)
+		}
+		fmt.Fprintln(c, "ann")
+		answer, _ := bufio.NewReader(c).ReadString('\n')
+		fmt.Printf("%q\n", answer)
+		return c
+	}
+	defer login().Close()
+	defer login().Close()
+	fmt.Println(<-closed)
+	s, ok := srv.Bound("ann")
+	fmt.Println("ann is session", s.ID(), ok)
+
+	fmt.Println(srv.Shutdown(context.Background()), <-closed)
+	<-served
+	t := srv.Traffic()
+	fmt.Println("bytes in", t.BytesIn, "out", t.BytesOut, "frames in", t.FramesIn, "out", t.FramesOut)
+	// Output:
+	// "welcome\n"
+	// "welcome\n"
+	// session 1 of ann: Replaced
+	// ann is session 2 true
+	// <nil> session 2 of ann: Shutdown
+	// bytes in 8 out 16 frames in 2 out 2
 }

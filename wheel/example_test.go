@@ -83,3 +83,31 @@ func ExampleTimer_Extend() {
 	// received hello
 	// too late for are you there?
 }
+
+// What a wheel has done, and how late its callbacks started.
+func ExampleWheel_Stats() {
+	w, err := wheel.New(wheel.Config{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer w.Close()
+
+	fired := make(chan struct{})
+	w.AfterFunc(20*time.Millisecond, func() { close(fired) })
+	w.AfterFunc(time.Hour, func() {})
+	before := w.Stats().Late
+	<-fired
+
+	st := w.Stats()
+	fmt.Println("pending", st.Pending, "fired", st.Fired, "rescued", st.Rescued)
+	late := st.Late.Sub(before) // in between
+	fmt.Println(late.Count(), "callback, early by none:", late.Quantile(0.99) > 0)
+	for _, slot := range w.Slots() {
+		fmt.Println(slot.Timers, "timer in a slot that spans", slot.Span)
+	}
+	// Output:
+	// pending 1 fired 1 rescued 0
+	// 1 callback, early by none: true
+	// 1 timer in a slot that spans 43m41.44s
+}
