@@ -63,4 +63,4 @@ form.addEventListener("submit", async (e) => {
 });
 
 byID("cancel").addEventListener("click", () => dialog.close());
-dialog.addEventListener("close", () => { asked = null; });
+dialog.addEventListener("close", () => { if (!dialog.open) asked = null; }); // it comes late, and may find the next one open

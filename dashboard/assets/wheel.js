@@ -125,7 +125,8 @@ export class WheelView {
     const most = Math.max(1, ...wheel.levels.flatMap((l) => l.slots.map((s) => s.timers)));
     this.#rings.forEach((ring, level) => ring.fill(this.#levels.get(level)?.slots ?? [], this.#seconds(level), depth(most)));
     show(this.#center.firstChild, count(wheel.pending));
-    this.#facts.forEach(([, node], i) => show(node, [count(wheel.slots), count(wheel.rescued), wheel.alone ? "itself alone" : "the library"][i]));
+    const slots = wheel.levels.reduce((sum, l) => sum + l.slots.length, 0);
+    this.#facts.forEach(([, node], i) => show(node, [count(slots), count(wheel.rescued), wheel.alone ? "itself alone" : "the library"][i]));
     show(byID("wheel-aside"), `${span(this.#tick)} tick`);
     this.#describe(wheel);
     this.#turn();

@@ -1,0 +1,151 @@
+package browser_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sessionwheel/sessionwheel/dashboard"
+	"github.com/sessionwheel/sessionwheel/dashboard/browser"
+	"github.com/sessionwheel/sessionwheel/pool"
+	"github.com/sessionwheel/sessionwheel/wheel"
+)
+
+func TestASessionIsClosedAtTheClickWithAReason(t *testing.T) {
+	s, c := scene(t, time.Hour, true)
+	require.NoError(t, c.Connect(3))
+	p := open(t, browser.Desktop, s.Page.URL)
+	p.until(`$$("#rows tr").length === 3`)
+	second, ok := s.Server.Session(2)
+	require.True(t, ok)
+	address := second.RemoteAddr().String()
+
+	p.run(chromedp.Evaluate(fmt.Sprintf(`[...document.querySelectorAll("#rows tr")].find((r) => r.cells[0].textContent === "2").querySelector("button").click()`), nil))
+	p.until(`$("#closing").open && $("#closing-whom").textContent.includes("` + address + `")`)
+	p.run(chromedp.Click("#cancel", chromedp.ByID))
+	p.until(`!$("#closing").open`)
+	require.Equal(t, 3, s.Server.Stats().Sessions, "nothing happens without the confirmation")
+
+	p.run(chromedp.Evaluate(`[...document.querySelectorAll("#rows tr")].find((r) => r.cells[0].textContent === "2").querySelector("button").click()`, nil))
+	p.until(`$("#closing").open`)
+	p.run(chromedp.SendKeys(`#closing [name="reason"]`, "seen enough", chromedp.ByQuery), chromedp.Click("#confirm", chromedp.ByID))
+	p.until(`!$("#closing").open && $("#outcome").textContent.includes("Session 2 was closed: seen enough")`)
+	p.until(`$$("#rows tr").length === 2`)
+	for _, conn := range c.Conns() {
+		if conn.LocalAddr().String() == address {
+			gone(t, conn)
+		}
+	}
+	require.EqualValues(t, 1, s.Server.Stats().ByReason["seen enough"])
+	require.Equal(t, 2, s.Server.Stats().Sessions)
+}
+
+func TestTheKeyboardAloneClosesASession(t *testing.T) {
+	s, c := scene(t, time.Hour, true)
+	require.NoError(t, c.Connect(1))
+	p := open(t, browser.Desktop, s.Page.URL)
+	p.until(`$$("#rows button").length === 1`)
+	for i := 0; !js[bool](p, `document.activeElement?.matches("#rows button") ?? false`); i++ {
+		require.Less(t, i, 60, "Tab never comes to the button")
+		p.run(chromedp.KeyEvent(kb.Tab))
+	}
+	require.NotEqual(t, "none", js[string](p, `getComputedStyle(document.activeElement).outlineStyle`), "the focus is seen")
+	p.run(chromedp.KeyEvent(kb.Enter))
+	p.until(`$("#closing").open && document.activeElement.name === "reason"`)
+	p.run(chromedp.KeyEvent("by keyboard"), chromedp.KeyEvent(kb.Enter))
+	p.until(`$("#outcome").textContent.includes("Session 1 was closed: by keyboard")`)
+	gone(t, c.Conns()[0])
+	require.EqualValues(t, 1, s.Server.Stats().ByReason["by keyboard"])
+
+	// Escape leaves everything as it was.
+	require.NoError(t, c.Connect(1))
+	p.until(`$$("#rows button").length === 1 && ` + rowOf("2") + ` !== undefined`)
+	p.run(chromedp.Focus("#rows button", chromedp.ByQuery), chromedp.KeyEvent(kb.Enter))
+	p.until(`$("#closing").open`)
+	p.run(chromedp.KeyEvent(kb.Escape))
+	p.until(`!$("#closing").open`)
+	require.Equal(t, 1, s.Server.Stats().Sessions)
+}
+
+func TestThePageIsReadOnlyWithoutAnAuthoriser(t *testing.T) {
+	s, c := scene(t, time.Hour, false)
+	require.NoError(t, c.Connect(2))
+	p := open(t, browser.Desktop, s.Page.URL)
+	p.until(`$$("#rows tr").length === 2`)
+	require.True(t, js[bool](p, `$$("#rows .action").every((c) => c.hidden) && $("thead .action").hidden`))
+}
+
+// crowded is a pool of many sessions without sockets, each idle for another time.
+func crowded(t *testing.T, n int, address func(i int) string) *browser.Page {
+	t.Helper()
+	w, err := wheel.New(wheel.Config{})
+	require.NoError(t, err)
+	t.Cleanup(w.Close)
+	p, err := pool.New(pool.Config[string, silent]{Wheel: w, IdleTimeout: time.Hour})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, p.Shutdown(context.Background())) })
+	for i := range n {
+		_, err := p.Register(strconv.Itoa(i), silent(address(i)))
+		require.NoError(t, err)
+	}
+	d, err := browser.NewPage(dashboard.Config{
+		Source: dashboard.Pool(p, nil, func(c silent) string { return string(c) }), Wheel: w,
+	}, "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, d.Close()) })
+	return d
+}
+
+// silent is a connection that is nothing but its address.
+type silent string
+
+func (silent) Close() error { return nil }
+
+func TestAHundredThousandSessionsAreSearchedSortedAndPagedByTheServer(t *testing.T) {
+	const n = 100_000
+	d := crowded(t, n, func(i int) string {
+		return net.IPv4(10, byte(i>>16), byte(i>>8), byte(i)).String() + ":4000"
+	})
+	began := time.Now()
+	p := open(t, browser.Desktop, d.URL)
+	p.until(`$("#matching").textContent === "100,000 open" && $$("#rows tr").length === 25`)
+	t.Logf("the first page of %d sessions is there after %v", n, time.Since(began).Round(time.Millisecond))
+	require.Less(t, js[int](p, `$$("*").length`), 3000, "what the page holds does not grow with the sessions")
+	ids := `$$("#rows tr").map((r) => r.cells[0].textContent).join()`
+	p.until(`$("#range").textContent === "1–25 of 100,000"`)
+	first := js[string](p, ids)
+
+	p.run(chromedp.Click("#next", chromedp.ByID))
+	p.until(`$("#range").textContent === "26–50 of 100,000" && ` + ids + ` !== "` + first + `"`)
+	p.run(chromedp.Click("#previous", chromedp.ByID))
+	p.until(`$("#range").textContent === "1–25 of 100,000" && ` + ids + ` === "` + first + `"`)
+
+	p.run(chromedp.Click(`[data-sort="id"]`, chromedp.ByQuery))
+	p.until(`$("th.id").getAttribute("aria-sort") === "descending" && $("#rows tr").cells[0].textContent === "99999"`)
+	p.run(chromedp.Click(`[data-sort="idle"]`, chromedp.ByQuery))
+	p.until(`$("th.idle").getAttribute("aria-sort") === "descending" && !$("th.id").hasAttribute("aria-sort")`)
+
+	p.run(chromedp.SendKeys(`#filter [name="q"]`, "10.1.134.159", chromedp.ByQuery)) // 99999
+	p.until(`$("#matching").textContent === "1 of 100,000 match" && $("#rows tr").cells[0].textContent === "99999"`)
+	p.run(chromedp.Evaluate(`document.querySelector("#filter [name=q]").value = ""`, nil), chromedp.SendKeys(`#filter [name="q"]`, "4711", chromedp.ByQuery))
+	p.until(`$$("#rows tr").length === 1 && $("#rows tr").cells[0].textContent === "4711"`)
+	p.run(chromedp.Evaluate(`document.querySelector("#filter [name=q]").value = ""`, nil), chromedp.SendKeys(`#filter [name="q"]`, "nobody", chromedp.ByQuery))
+	p.until(`$("#no-sessions").textContent === "No open session matches." && !$("#no-sessions").hidden`)
+}
+
+func TestHostileTextIsShownAsText(t *testing.T) {
+	const hostile = `"'><script>document.title='hacked'</script><img src=x onerror=alert(1)>`
+	d := crowded(t, 1, func(int) string { return hostile })
+	p := open(t, browser.Desktop, d.URL)
+	p.until(`$$("#rows tr").length === 1`)
+	require.Equal(t, hostile, js[string](p, `$("#rows tr").cells[1].textContent`))
+	require.Zero(t, js[int](p, `$$("#rows script, #rows img").length`))
+	require.Equal(t, "sessionwheel", js[string](p, `document.title`))
+}
