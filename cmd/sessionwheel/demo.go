@@ -30,6 +30,7 @@ type demoConfig struct {
 	Idle     time.Duration `default:"3s" help:"Idle timeout: how long nothing must happen on a session until it is closed. At least 100ms."`
 	Active   float64       `default:"0.5" help:"Share of the clients that keep talking, from 0 to 1. The others fall silent."`
 	Duration time.Duration `default:"0s" help:"Time to run once all clients are connected, at least twice --idle. 0 means two and a half times --idle."`
+	Nodes    int           `default:"0" help:"Show a cluster of so many nodes instead, from 2 to 9, each a process of its own, one of which is killed. --clients, --idle, --active and --duration do not matter then. 0 shows one server."`
 
 	httpConfig `embed:""`
 }
@@ -45,6 +46,10 @@ func (demoConfig) Help() string {
 // Validate is called by kong once the flags are set.
 func (c *demoConfig) Validate() error {
 	switch {
+	case c.Nodes != 0 && (c.Nodes < 2 || c.Nodes > mostNodes):
+		return fmt.Errorf("--nodes must be from 2 to %d, or 0 for one server, not %d", mostNodes, c.Nodes)
+	case c.Nodes != 0 && c.HTTP != "":
+		return errors.New("--http does not go with --nodes, which is over with the verdict: drop one")
 	case c.Clients < 1:
 		return errors.New("--clients must be at least 1")
 	case c.Idle < 100*time.Millisecond:
@@ -68,6 +73,9 @@ func (c demoConfig) interval() time.Duration { return c.Idle / 6 }
 // verdict is bad, and the cause of ctx if that ends first. With --http it then
 // goes on until ctx ends. All it has started has ended when it returns.
 func runDemo(ctx context.Context, w io.Writer, cfg demoConfig) error {
+	if cfg.Nodes > 0 {
+		return runNodes(ctx, w, cfg.Nodes)
+	}
 	if err := needFiles(2*cfg.Clients, "--clients"); err != nil {
 		return err
 	}

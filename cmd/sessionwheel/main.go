@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
+	"unicode"
 
 	"github.com/alecthomas/kong"
 
@@ -28,12 +29,13 @@ var errFailed = errors.New("failed")
 type cli struct {
 	Version kong.VersionFlag `help:"Print the version and exit."`
 
-	Demo  demoConfig  `cmd:"" default:"withargs" help:"Start a server and real clients, let half of them fall silent, and show how late each is closed with \"Timeout\" (the default command)."`
-	Serve serveConfig `cmd:"" help:"Run an echo server that closes idle sessions."`
-	Load  loadConfig  `cmd:"" help:"Put load on an echo server, such as serve, and measure it."`
-	Top   topConfig   `cmd:"" help:"Watch a server that runs with --http, live in the terminal."`
-	Bench benchConfig `cmd:"" passthrough:"" help:"Do the same work with this project and with its rivals, side by side, and draw it."`
-	Soak  soakConfig  `cmd:"" help:"Look for broken guarantees for a long time, under faults of every kind."`
+	Demo    demoConfig  `cmd:"" default:"withargs" help:"Start a server and real clients, let half of them fall silent, and show how late each is closed with \"Timeout\" (the default command)."`
+	Serve   serveConfig `cmd:"" help:"Run an echo server that closes idle sessions."`
+	Load    loadConfig  `cmd:"" help:"Put load on an echo server, such as serve, and measure it."`
+	Top     topConfig   `cmd:"" help:"Watch a server that runs with --http, live in the terminal."`
+	Cluster clusterCmd  `cmd:"" help:"See and steer the sessions of a cluster, such as of several serve --cluster."`
+	Bench   benchConfig `cmd:"" passthrough:"" help:"Do the same work with this project and with its rivals, side by side, and draw it."`
+	Soak    soakConfig  `cmd:"" help:"Look for broken guarantees for a long time, under faults of every kind."`
 }
 
 // stdio is where a command writes: results to out, logs to err.
@@ -113,18 +115,30 @@ func usageLine(err error, args []string) string {
 	var parse *kong.ParseError
 	if errors.As(err, &parse) && parse.Context != nil {
 		if cmd := parse.Context.Selected(); cmd != nil && named {
-			help = "sessionwheel " + cmd.Name + " --help"
+			help = cmd.FullPath() + " --help"
 		}
 	}
 	// A mistyped command is taken for an argument of the default one.
 	if named && strings.HasPrefix(text, "unexpected argument "+args[0]) {
-		text, help = fmt.Sprintf("unknown command %q: there are demo, serve, load, top, bench and soak", args[0]), "sessionwheel --help"
+		text, help = fmt.Sprintf("unknown command %q: there are cluster, demo, serve, load, top, bench and soak", args[0]), "sessionwheel --help"
 	}
 	return fmt.Sprintf("sessionwheel: %s (see %q)", text, help)
 }
 
+// oneLine is an error as it may be shown, whoever has had a say in it.
 func oneLine(err error) string {
-	return strings.Join(strings.Fields(err.Error()), " ")
+	return clean(strings.Join(strings.Fields(err.Error()), " "))
+}
+
+// clean takes off a text what a terminal would take for orders: control
+// characters, line separators and changes of the writing direction.
+func clean(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.In(r, unicode.Cc, unicode.Zl, unicode.Zp, unicode.Bidi_Control) {
+			return -1
+		}
+		return r
+	}, s)
 }
 
 // version tells which build this is: the module's version or, built from a

@@ -39,6 +39,7 @@ func command(t *testing.T, args ...string) *exec.Cmd {
 	require.NoError(t, err)
 	cmd := exec.CommandContext(ctx, exe, args...)
 	cmd.Env = append(os.Environ(), "SESSIONWHEEL_TEST_PROGRAM=1", "GOCOVERDIR="+t.TempDir(),
+		"TMPDIR="+t.TempDir(),      // for what a process that is killed leaves behind
 		"GORACE=atexit_sleep_ms=0") // the race detector would wait for a second at each exit
 	return cmd
 }

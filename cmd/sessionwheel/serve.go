@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -32,16 +33,22 @@ type serveConfig struct {
 	TLSKey  string `name:"tls-key" placeholder:"FILE" type:"existingfile" help:"Private key in PEM of --tls-cert."`
 
 	httpConfig `embed:""`
+	nodeConfig `embed:""`
 
 	LogFormat string        `default:"text" enum:"text,json" help:"Format of the log on standard error: text or json."`
 	LogLevel  string        `default:"info" enum:"debug,info,warn,error" help:"Least level to log: debug (each message too), info (sessions opening and closing), warn or error."`
 	Drain     time.Duration `default:"10s" help:"How long SIGINT or SIGTERM waits for sessions to end. A second signal does not wait."`
+
+	EndWithStdin bool `hidden:"" help:"Do as on SIGTERM at the end of standard input, such as when the process ends that has the other side."`
 }
 
 // Help is the text below the summary of serve --help.
 func (serveConfig) Help() string {
 	return "Each message is sent back as it came, and counts as activity. " +
 		"SIGINT and SIGTERM end the server in order, with exit status 0. " +
+		"With --cluster the server is a node of a cluster, on brokers that run elsewhere or, with --cluster embedded, on one in this process. " +
+		"The first message of a session may then be \"login NAME\", which is answered with \"ok\" or \"error: ...\": " +
+		"a session that had the name before, on whichever node, is closed with \"Replaced\". " +
 		"A value shown behind a flag is its default."
 }
 
@@ -70,7 +77,10 @@ func (c *serveConfig) Validate() error {
 	case c.Drain <= 0:
 		return errors.New("--drain must be more than 0")
 	}
-	return c.check()
+	if err := c.httpConfig.check(); err != nil {
+		return err
+	}
+	return c.nodeConfig.check()
 }
 
 func checkAddr(addr string) error {
@@ -98,16 +108,34 @@ func runServe(ctx context.Context, w io.Writer, cfg serveConfig) error {
 	defer timers.Close()
 	srv := echoServer(cfg, config, log)
 	srv.Wheel = timers
+	if cfg.EndWithStdin {
+		ctx = untilEOF(ctx, os.Stdin)
+	}
+	node, err := joinCluster(ctx, cfg.nodeConfig, srv, protocolOf(cfg.Split), log)
+	if err != nil && ctx.Err() == nil {
+		return err
+	}
+	if err == nil {
+		if err := errors.Join(serve(ctx, srv, cfg, log), node.leave(cfg.Drain)); err != nil {
+			return err
+		}
+	}
+	log.Info("stopped")
+	return nil
+}
+
+// serve is runServe with a server and, if it was asked for, its node.
+func serve(ctx context.Context, srv *tcp.Server, cfg serveConfig, log *slog.Logger) error {
 	ln, err := listen(cfg.Addr, "--addr")
 	if err != nil {
 		return err
 	}
-	page, err := newWeb(cfg.httpConfig, watched{server: srv, wheel: timers}, log)
+	page, err := newWeb(cfg.httpConfig, watched{server: srv, wheel: srv.Wheel}, log)
 	if err != nil {
 		_ = ln.Close()
 		return err
 	}
-	log.Info("listening", "addr", ln.Addr().String(), "split", cfg.Split, "idle", cfg.Idle, "tls", config != nil)
+	log.Info("listening", "addr", ln.Addr().String(), "split", cfg.Split, "idle", cfg.Idle, "tls", srv.TLSConfig != nil)
 
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(ln) }() // ended by Shutdown or Close; waited for below
@@ -128,11 +156,17 @@ func runServe(ctx context.Context, w io.Writer, cfg serveConfig) error {
 	if broken != nil {
 		return broken
 	}
-	if err != nil {
-		return err
-	}
-	log.Info("stopped")
-	return nil
+	return err
+}
+
+// untilEOF returns a context that ends with ctx, and at the end of r.
+func untilEOF(ctx context.Context, r io.Reader) context.Context {
+	ctx, cancel := context.WithCancelCause(ctx)
+	go func() { // ends with r, at the latest with the process
+		_, _ = io.Copy(io.Discard, r)
+		cancel(errors.New("standard input has ended"))
+	}()
+	return ctx
 }
 
 // shutdown drains a server for as long as limit, and ends the HTTP server beside
@@ -206,6 +240,11 @@ func orNever(d time.Duration) time.Duration {
 type echo struct {
 	frames, bytes uint64 // received, without what sets frames apart
 	reply         []byte
+
+	// With --cluster, as reception has it.
+	past    bool          // no message is a login any more
+	greeted bool          // welcome is closed
+	welcome chan struct{} // closed when a login was answered with "ok", or the session has ended
 }
 
 // echoServer returns a server that sends each message back and logs sessions.
@@ -225,7 +264,7 @@ func echoServer(cfg serveConfig, config *tls.Config, log *slog.Logger) *tcp.Serv
 		MaxSessionsPerIP: cfg.MaxSessionsPerIP,
 		Logger:           slog.New(faultsOnly{log.Handler()}),
 		OnNewSessionRegister: func(s *tcp.Session) {
-			s.SetValue(&echo{})
+			s.SetValue(&echo{welcome: make(chan struct{})})
 			sessions.Info("session opened", "session", s.ID(), "remote", s.RemoteAddr().String(), "open", open.Add(1))
 		},
 		OnMessage: func(s *tcp.Session, body []byte) {
@@ -243,7 +282,11 @@ func echoServer(cfg serveConfig, config *tls.Config, log *slog.Logger) *tcp.Serv
 		},
 		OnSessionClosed: func(s *tcp.Session, reason pool.Reason) {
 			e, now := s.Value().(*echo), time.Now()
-			sessions.Info("session closed", "session", s.ID(), "remote", s.RemoteAddr().String(), "reason", string(reason),
+			log := sessions
+			if name := s.BoundID(); name != "" {
+				log = log.With("name", name)
+			}
+			log.Info("session closed", "session", s.ID(), "remote", s.RemoteAddr().String(), "reason", string(reason),
 				"idle", now.Sub(s.LastActive()).Round(time.Millisecond), "age", now.Sub(s.RegisteredAt()).Round(time.Millisecond),
 				"frames", e.frames, "bytes", e.bytes, "open", open.Add(-1))
 		},

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"io"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sessionwheel/sessionwheel/cluster"
+	"github.com/sessionwheel/sessionwheel/cluster/embedded"
+)
+
+// asking runs a command for the cluster at url.
+func asking(t *testing.T, url string, args ...string) outcome {
+	t.Helper()
+	return program(t, append(append([]string{"cluster"}, args...), "--cluster", url, "--cluster-token", clusterToken)...)
+}
+
+// prints requires that a command has succeeded, and returns what it printed.
+func (o outcome) prints(t *testing.T) string {
+	t.Helper()
+	require.Zero(t, o.status, o.err)
+	require.Empty(t, o.err)
+	return o.out
+}
+
+func TestTheSessionsOfAllNodesAreListedFoundSentToAndKicked(t *testing.T) {
+	t.Parallel()
+	_, addrA, url := firstNode(t, "a")
+	b, addrB := node(t, url, "b", "--split", "frames")
+	ann := connectGuest(t, addrA)
+	require.Equal(t, "ok", ann.ask("login ann"))
+	bob := connect(t, addrB, "frames", nil)
+	_, _, err := bob.send([]byte("login bob"))
+	require.NoError(t, err)
+	b.await(`msg=login session=1 name=(bob)`)
+	require.Equal(t, "$\x00\x02#ok", read(t, bob, 6))
+
+	time := `\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`
+	ls := asking(t, url, "ls").prints(t)
+	require.Regexp(t, `(?m)^ann\ta\t`+time+`\t`+ann.LocalAddr().String()+`$`, ls)
+	require.Regexp(t, `(?m)^bob\tb\t`+time+`\t`+bob.LocalAddr().String()+`$`, ls)
+	require.Equal(t, 2, strings.Count(ls, "\n"))
+	require.Regexp(t, `^bob\tb\t`+time+`\t\S+\n$`, asking(t, url, "where", "bob").prints(t))
+	var found sessionLine
+	require.NoError(t, json.Unmarshal([]byte(asking(t, url, "where", "bob", "--json").prints(t)), &found))
+	require.Equal(t, "bob", found.ID)
+	require.Equal(t, "b", found.Node)
+	require.NotZero(t, found.Token)
+	require.False(t, found.Since.IsZero())
+
+	require.Regexp(t, `^a\t\d\ta_\w+\nb\t\d\tb_\w+\n$`, asking(t, url, "nodes").prints(t))
+
+	require.Equal(t, "sent\tann\n", asking(t, url, "send", "ann", "two\nlines\r\nas one").prints(t))
+	require.Equal(t, "two lines  as one", ann.hear())
+	require.Equal(t, "sent\tbob\n", asking(t, url, "send", "bob", "two\nlines").prints(t))
+	require.Equal(t, "$\x00\x09#two\nlines", read(t, bob, 13))
+
+	require.Equal(t, "{\"done\":\"kicked\",\"id\":\"ann\"}\n", asking(t, url, "kick", "ann", "--reason", "Rude", "--json").prints(t))
+	ann.closed()
+	require.Equal(t, "kicked\tbob\n", asking(t, url, "kick", "bob").prints(t))
+	require.NoError(t, bob.awaitClose())
+	b.await(`name=bob session=1 .*reason=Kicked`)
+	for _, args := range [][]string{{"where", "bob"}, {"kick", "bob"}, {"send", "bob", "hello"}} {
+		o := asking(t, url, args...)
+		require.Equal(t, exitRuntime, o.status)
+		o.oneErrorLine(t, "no session bob")
+	}
+	require.Empty(t, asking(t, url, "ls").prints(t))
+}
+
+// read reads n bytes.
+func read(t *testing.T, r io.Reader, n int) string {
+	t.Helper()
+	b := make([]byte, n)
+	_, err := io.ReadFull(r, b)
+	require.NoError(t, err)
+	return string(b)
+}
+
+func TestWatchTellsWhoComesAndGoesUntilItIsInterrupted(t *testing.T) {
+	t.Parallel()
+	_, addr, url := firstNode(t, "a")
+	r, w := io.Pipe()
+	defer r.Close()
+	p := launchTo(t, w, "cluster", "watch", "--cluster", url, "--cluster-token", clusterToken)
+	p.await(`watching the cluster until Ctrl-C`)
+	out := bufio.NewReader(r)
+	line := func() string {
+		s, err := out.ReadString('\n')
+		require.NoError(t, err)
+		_, s, _ = strings.Cut(s, "\t")
+		return s
+	}
+	first := connectGuest(t, addr)
+	require.Equal(t, "ok", first.ask("login ann"))
+	require.Equal(t, "claimed\tann\ta\t"+first.LocalAddr().String()+"\n", line())
+	require.NoError(t, first.Close())
+	require.Equal(t, "released\tann\n", line())
+	p.signal(syscall.SIGINT)
+	require.Zero(t, p.wait(), p.logged())
+	require.NotContains(t, asking(t, url, "nodes").prints(t), "cli-")
+}
+
+// brokerWith starts a broker with a node that has the given sessions.
+func brokerWith(t *testing.T, ids ...string) (url string) {
+	t.Helper()
+	b, err := embedded.Start(embedded.Config{Addr: "127.0.0.1:0", Token: clusterToken})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, b.Close()) })
+	nc, err := b.Connect(cluster.ConnOptions(0)...)
+	require.NoError(t, err)
+	t.Cleanup(nc.Close)
+	n, err := cluster.Join(t.Context(), cluster.Config{Name: "here", Conn: nc, Storage: cluster.Memory, Local: nobody{}})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, leaveCluster(n)) })
+	for _, id := range ids {
+		require.NoError(t, n.Claim(t.Context(), id, []byte("meta of "+id), func(uint64) {}))
+	}
+	return b.URL()
+}
+
+func TestWhatTheClusterSaysReachesTheTerminalWithoutControlCharacters(t *testing.T) {
+	t.Parallel()
+	evil := "ev\x1b[31mil\t\n\u009b2J\u202e\u2028"
+	url := brokerWith(t, evil)
+	for _, args := range [][]string{{"ls"}, {"ls", "--json"}, {"where", evil}} {
+		out := asking(t, url, args...).prints(t)
+		require.Contains(t, out, "ev[31mil2J")
+		require.Contains(t, out, "meta of ev[31mil2J")
+		require.Equal(t, 1, strings.Count(out, "\n"))
+		require.NotRegexp(t, `[\x{1b}\x{9b}\x{202e}\x{2028}]|\\u|\\t`, out)
+	}
+	require.Equal(t, "kicked\tev[31mil2J\n", asking(t, url, "kick", evil).prints(t))
+	o := asking(t, url, "kick", evil)
+	require.Equal(t, exitRuntime, o.status)
+	o.oneErrorLine(t, "no session ev[31mil 2J in the cluster")
+	require.NotContains(t, o.err, "\x1b")
+}
+
+func TestACommandWhoseReaderGoesAwayLeavesTheClusterAllTheSame(t *testing.T) {
+	t.Parallel()
+	url := brokerWith(t, "ann")
+	r, w, err := os.Pipe()
+	require.NoError(t, err)
+	require.NoError(t, r.Close())
+	defer w.Close()
+	cmd := command(t, "cluster", "ls", "--cluster", url, "--cluster-token", clusterToken)
+	var stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = w, &stderr
+	require.Equal(t, exitRuntime, status(t, cmd.Run()), stderr.String())
+	require.Contains(t, stderr.String(), "broken pipe")
+	require.NotContains(t, asking(t, url, "nodes").prints(t), "cli-")
+}

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sessionwheel/sessionwheel/cluster"
+)
+
+// line is what a command for a cluster prints of one thing. All of its text has
+// been cleaned.
+type line interface{ fields() []string }
+
+type sessionLine struct {
+	ID    string    `json:"id"`
+	Node  string    `json:"node"`
+	Since time.Time `json:"since"`
+	Meta  string    `json:"meta,omitempty"` // serve has the peer's address there
+	Token uint64    `json:"token"`
+	Epoch string    `json:"epoch"`
+}
+
+func sessionOf(e cluster.Entry) sessionLine {
+	return sessionLine{
+		ID: clean(e.ID), Node: clean(e.Node), Since: e.Since.UTC(),
+		Meta: clean(string(e.Meta)), Token: e.Token, Epoch: clean(e.Owner),
+	}
+}
+
+func (s sessionLine) fields() []string {
+	return []string{s.ID, s.Node, s.Since.Format(time.RFC3339), s.Meta}
+}
+
+type nodeLine struct {
+	Node     string `json:"node"`
+	Sessions int    `json:"sessions"`
+	Epoch    string `json:"epoch"`
+}
+
+func (n nodeLine) fields() []string { return []string{n.Node, strconv.Itoa(n.Sessions), n.Epoch} }
+
+type doneLine struct {
+	Done string `json:"done"`
+	ID   string `json:"id"`
+}
+
+func (d doneLine) fields() []string { return []string{d.Done, d.ID} }
+
+type eventLine struct {
+	Time    time.Time    `json:"time"`
+	Event   string       `json:"event"`
+	ID      string       `json:"id,omitempty"`
+	Session *sessionLine `json:"session,omitempty"` // of a Claimed
+}
+
+func eventOf(ev cluster.Event, at time.Time) eventLine {
+	l := eventLine{Time: at.UTC(), Event: strings.ToLower(ev.Kind.String()), ID: clean(ev.Entry.ID)}
+	if ev.Kind == cluster.Claimed {
+		s := sessionOf(ev.Entry)
+		l.Session = &s
+	}
+	return l
+}
+
+func (e eventLine) fields() []string {
+	f := []string{e.Time.Format(time.RFC3339), e.Event}
+	switch {
+	case e.Session != nil:
+		return append(f, e.Session.ID, e.Session.Node, e.Session.Meta)
+	case e.ID != "":
+		return append(f, e.ID)
+	}
+	return f
+}
+
+// lines prints for scripts: fields separated by tabs, or JSON. It serves one
+// goroutine.
+type lines struct {
+	w    *bufio.Writer
+	json *json.Encoder // nil: fields
+	err  error         // of the first line that was not written
+}
+
+func newLines(w io.Writer, asJSON bool) *lines {
+	l := &lines{w: bufio.NewWriter(w)}
+	if asJSON {
+		l.json = json.NewEncoder(l.w)
+		l.json.SetEscapeHTML(false)
+	}
+	return l
+}
+
+// put prints a line, and reports whether another has a chance.
+func (l *lines) put(what line) bool {
+	if l.err != nil {
+		return false
+	}
+	if l.json != nil {
+		l.err = l.json.Encode(what)
+	} else {
+		_, l.err = l.w.WriteString(strings.Join(what.fields(), "\t") + "\n")
+	}
+	return l.err == nil
+}
+
+// flush writes what is buffered. It returns the first error of all.
+func (l *lines) flush() error {
+	if err := l.w.Flush(); l.err == nil {
+		l.err = err
+	}
+	return l.err
+}
