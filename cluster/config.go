@@ -35,8 +35,9 @@ const (
 	// KeepServing leaves them open. If somebody else has taken an ID meanwhile, the
 	// session is closed with pool.Replaced when the node is back.
 	KeepServing Policy = iota
-	// Fence closes them all with LeaseLost, 64 at a time, before any other node may
-	// take over: if all closes return within a sixth of the lease.
+	// Fence closes them all with LeaseLost, 256 at a time, before any other node may
+	// take over: if all closes return within a sixth of the lease. A node that was
+	// declared dead is back when all have returned.
 	Fence
 )
 

@@ -26,7 +26,7 @@ func (n *Node) judgeLoop() {
 	for sleep(n.ctx, n.c.LeaseTTL/8) {
 		silent, reap := n.judge()
 		err := parallel(n.ctx, silent, func(ctx context.Context, epoch string) error {
-			_, err := n.certify(ctx, epoch)
+			_, err := n.isDead(ctx, epoch)
 			return err
 		})
 		if err != nil && n.ctx.Err() == nil {
@@ -46,6 +46,11 @@ func (n *Node) judge() (silent []string, reap bool) {
 	now := time.Now()
 	if _, state := n.standingLocked(); state != Active {
 		return nil, false
+	}
+	for epoch, p := range n.missed {
+		if n.silentLocked(p, now) {
+			silent = append(silent, epoch)
+		}
 	}
 	for epoch, p := range n.peers {
 		switch {
@@ -83,7 +88,7 @@ func (n *Node) isDead(ctx context.Context, epoch string) (bool, error) {
 		return false, nil
 	}
 
-	// Not seen yet, or its record has expired since nobody was there to see it.
+	// Not seen yet, or its record is gone.
 	f, err := n.nodes.get(ctx, epoch)
 	if err != nil {
 		return false, err
@@ -95,7 +100,18 @@ func (n *Node) isDead(ctx context.Context, epoch string) (bool, error) {
 		n.mu.Unlock()
 		return rec.Dead, nil
 	}
-	return n.certifyAt(ctx, epoch, beatRecord{}, f.rev)
+	n.mu.Lock()
+	p = n.missed[epoch]
+	if p == nil {
+		p = &peer{seen: time.Now()}
+		n.missed[epoch] = p
+	}
+	silent = n.silentLocked(p, time.Now())
+	n.mu.Unlock()
+	if !silent {
+		return false, nil
+	}
+	return n.certifyAt(ctx, epoch, p.rec, f.rev)
 }
 
 // certify writes the death certificate of a silent epoch.
@@ -119,13 +135,17 @@ func (n *Node) certifyAt(ctx context.Context, epoch string, rec beatRecord, rev 
 	certificate, err := n.nodes.put(ctx, epoch, rec, rev, 0)
 	if isConflict(err) {
 		f, err := n.nodes.get(ctx, epoch)
-		if err != nil || !f.live {
+		if err != nil {
 			return false, err
 		}
-		rec = decode[beatRecord](f.data)
 		n.mu.Lock()
+		defer n.mu.Unlock()
+		if !f.live { // it was deleted, and no watcher may have told
+			n.missLocked(epoch)
+			return false, nil
+		}
+		rec = decode[beatRecord](f.data)
 		n.learnLocked(epoch, rec, f.rev)
-		n.mu.Unlock()
 		return rec.Dead, nil
 	}
 	if err != nil {
@@ -135,6 +155,7 @@ func (n *Node) certifyAt(ctx context.Context, epoch string, rec beatRecord, rev 
 	n.mu.Lock()
 	now := time.Now()
 	n.peers[epoch] = &peer{rec: rec, rev: certificate, seen: now, reap: now}
+	delete(n.missed, epoch)
 	n.mu.Unlock()
 	poke(n.wantSweep)
 	return true, nil

@@ -52,6 +52,7 @@ func join(ctx context.Context, c Config, nc *nats.Conn) (*Node, error) {
 		wantTidy:  make(chan struct{}, 1),
 		mine:      make(map[string]bool),
 		peers:     make(map[string]*peer),
+		missed:    make(map[string]*peer),
 		held:      make(map[string]*held),
 		chores:    make(map[string]chore),
 		resync:    make(chan struct{}),

@@ -3,14 +3,16 @@ package cluster
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"time"
 )
 
-// recordLeases is how many leases a record outlives its last heartbeat: others
-// declare its node dead long before. It is there for a cluster of which nobody is
-// left to do that.
-const recordLeases = 4
+// recordTTL is how long a record outlives its last heartbeat: others declare its
+// node dead long before. It is there for a cluster of which nobody is left to do
+// that. The broker counts it by the wall clock of its host, and whoever sets that
+// forward by as much ends the records of nodes that live.
+const recordTTL = 24 * time.Hour
 
 // newEpoch begins an incarnation: a record of its own, and a lease.
 func (n *Node) newEpoch(ctx context.Context) error {
@@ -21,7 +23,7 @@ func (n *Node) newEpoch(ctx context.Context) error {
 		return unavailable(err)
 	}
 	sent := time.Now()
-	rev, err := n.nodes.put(ctx, epoch, n.record(0), 0, recordLeases*n.c.LeaseTTL)
+	rev, err := n.nodes.put(ctx, epoch, n.record(0), 0, recordTTL)
 	if err != nil {
 		_ = sub.Unsubscribe() // nobody knows of it
 		return err
@@ -81,7 +83,7 @@ func (n *Node) beat(ctx context.Context) error {
 	epoch, rev, beat := n.epoch, n.beatRev, n.beats
 	n.mu.Unlock()
 	sent := time.Now()
-	next, err := n.nodes.put(ctx, epoch, n.record(beat), rev, recordLeases*n.c.LeaseTTL)
+	next, err := n.nodes.put(ctx, epoch, n.record(beat), rev, recordTTL)
 	switch {
 	case err == nil:
 		n.renewed(sent, next)
@@ -137,8 +139,16 @@ func (n *Node) disputed(ctx context.Context, epoch string) error {
 	return n.rejoin(ctx)
 }
 
+var errFencing = errors.New("cluster: sessions of the lost lease are still being closed")
+
 // rejoin begins a new incarnation, to which the sweep then moves the sessions.
 func (n *Node) rejoin(ctx context.Context) error {
+	n.mu.Lock()
+	fencing := n.fencing > 0
+	n.mu.Unlock()
+	if fencing {
+		return errFencing
+	}
 	if err := n.newEpoch(ctx); err != nil {
 		return err
 	}
@@ -181,16 +191,25 @@ func (n *Node) lapse(dead bool) {
 	n.lapsed = true
 	n.leaseUntil = time.Time{}
 	var fenced []tenure
-	if n.c.OnLeaseLost == Fence {
+	if n.c.OnLeaseLost == Fence && !n.left {
 		fenced = n.heldLocked()
+	}
+	if len(fenced) > 0 {
+		n.fencing++
+		n.wg.Go(func() { n.fence(fenced) })
 	}
 	n.mu.Unlock()
 	n.log.Warn("lease lost", "fenced", len(fenced))
-	if len(fenced) > 0 {
-		n.run(func() {
-			if err := n.closeAll(n.ctx, fenced, LeaseLost); err != nil {
-				n.log.Debug("leaving cut the fencing short", "error", err)
-			}
-		})
+}
+
+// fence closes the sessions of a lost lease. Until it returns no new incarnation
+// begins: it would count as alive beside sessions that others may have taken.
+func (n *Node) fence(sessions []tenure) {
+	if err := n.closeAll(n.ctx, sessions, LeaseLost); err != nil {
+		n.log.Debug("leaving cut the fencing short", "error", err)
 	}
+	n.mu.Lock()
+	n.fencing--
+	n.mu.Unlock()
+	poke(n.wantBeat)
 }

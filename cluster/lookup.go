@@ -47,7 +47,7 @@ func (n *Node) find(ctx context.Context, id string) (standing, error) {
 		return standing{}, ErrNotFound
 	}
 	if !n.knows(s.Owner) {
-		// Its record has not been seen yet, or has expired.
+		// Its record has not been seen yet, or is gone.
 		if dead, err := n.isDead(ctx, s.Owner); err != nil || dead {
 			return standing{}, errors.Join(err, ErrNotFound)
 		}

@@ -47,9 +47,11 @@ type Node struct {
 	beats      uint64
 	leaseUntil time.Time // the zero time: no lease
 	lapsed     bool      // the lease's end has been dealt with
+	fencing    int       // sessions of a lost lease are being closed
 	lastBeat   time.Time // when the last heartbeat that succeeded was sent
 	clocks     time.Time // nobody's silence counts before
 	peers      map[string]*peer
+	missed     map[string]*peer // epochs without a record, seen when that was found
 	held       map[string]*held
 	chores     map[string]chore
 	choresMade uint64

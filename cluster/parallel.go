@@ -8,7 +8,7 @@ import (
 
 // underWay is how many questions are put to the broker at once where there are
 // many: its answers come one by one, and in between others can be asked.
-const underWay = 64
+const underWay = 256
 
 // parallel calls do for each item and returns when all calls have returned. After
 // ctx has ended it starts no more of them. The error joins the first one of each

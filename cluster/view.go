@@ -118,7 +118,7 @@ func (n *Node) saw(e jetstream.KeyValueEntry) bool {
 	defer n.mu.Unlock()
 	if e.Operation() != jetstream.KeyValuePut {
 		// No verdict: an epoch without a record is dead only by a certificate.
-		delete(n.peers, e.Key())
+		n.missLocked(e.Key())
 		return false
 	}
 	n.learnLocked(e.Key(), decode[beatRecord](e.Value()), e.Revision())
@@ -140,6 +140,19 @@ func (n *Node) learnLocked(epoch string, rec beatRecord, rev uint64) {
 			next.reap = now.Add(jitter(n.c.LeaseTTL / 2))
 		}
 		n.peers[epoch] = next
+		delete(n.missed, epoch)
+	}
+}
+
+// missLocked drops an epoch that has no record any more. Unless it was dead, its
+// node may live: the record may have been deleted, or have expired as the clock of
+// the broker's host was set. That node will know with its next heartbeat, and is
+// given its lease until then.
+func (n *Node) missLocked(epoch string) {
+	p := n.peers[epoch]
+	delete(n.peers, epoch)
+	if p != nil && !p.rec.Dead && n.missed[epoch] == nil && !n.mine[epoch] {
+		n.missed[epoch] = &peer{rec: p.rec, seen: time.Now()}
 	}
 }
 
@@ -151,7 +164,7 @@ func (n *Node) viewWhole(found map[string]bool) {
 	n.mu.Lock()
 	for epoch := range n.peers {
 		if !found[epoch] {
-			delete(n.peers, epoch)
+			n.missLocked(epoch)
 		}
 	}
 	n.mu.Unlock()

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -44,12 +43,7 @@ func newTrio(t *testing.T) *trio {
 
 func (r *trio) start(i int) {
 	r.t.Helper()
-	srv, err := server.NewServer(&server.Options{
-		ServerName: fmt.Sprint("s", i), Host: "127.0.0.1", Port: r.ports[i], NoSigs: true, NoLog: true,
-		JetStream: true, StoreDir: filepath.Join(r.dir, fmt.Sprint(i)),
-		Cluster: server.ClusterOpts{Name: "trio", Host: "127.0.0.1", Port: r.ports[3+i]},
-		Routes:  server.RoutesFromStr(strings.Join(r.routes, ",")),
-	})
+	srv, err := server.NewServer(r.arg(i).options())
 	require.NoError(r.t, err)
 	srv.Start()
 	require.True(r.t, srv.ReadyForConnections(patience))
@@ -87,6 +81,7 @@ func (r *trio) leader() int {
 // Each broker goes and comes back in turn, the leader first, while nodes contend
 // for a few IDs; then two are away at once, so that there is no quorum.
 func TestThreeBrokersGoAndComeBackOneByOne(t *testing.T) {
+	t.Parallel()
 	r := newTrio(t)
 	for i := range r.srv {
 		r.start(i)

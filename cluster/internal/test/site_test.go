@@ -122,7 +122,7 @@ func (s *site) login(ctx context.Context, id string) error {
 func (s *site) mustLogin(ids ...string) {
 	s.t.Helper()
 	for _, id := range ids {
-		require.NoError(s.t, s.login(within(s.t, patience), id))
+		require.NoError(s.t, s.persist(within(s.t, patience), id))
 	}
 }
 

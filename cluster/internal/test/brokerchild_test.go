@@ -1,0 +1,106 @@
+package test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+)
+
+// brokerArg is what one broker of three is given, in a child or here.
+type brokerArg struct {
+	Name, Dir   string
+	Port, Route int
+	Routes      string
+}
+
+func (a brokerArg) options() *server.Options {
+	return &server.Options{
+		ServerName: a.Name, Host: "127.0.0.1", Port: a.Port, NoSigs: true, NoLog: true,
+		JetStream: true, StoreDir: a.Dir,
+		Cluster: server.ClusterOpts{Name: "trio", Host: "127.0.0.1", Port: a.Route},
+		Routes:  server.RoutesFromStr(a.Routes),
+	}
+}
+
+func (r *trio) arg(i int) brokerArg {
+	return brokerArg{
+		Name: fmt.Sprint("s", i), Dir: filepath.Join(r.dir, fmt.Sprint(i)),
+		Port: r.ports[i], Route: r.ports[3+i], Routes: strings.Join(r.routes, ","),
+	}
+}
+
+// brokerChild is a broker until its standard input ends, and then shuts down in
+// good order.
+func brokerChild(arg []byte) error {
+	var a brokerArg
+	if err := json.Unmarshal(arg, &a); err != nil {
+		return err
+	}
+	srv, err := server.NewServer(a.options())
+	if err != nil {
+		return err
+	}
+	srv.Start()
+	if !srv.ReadyForConnections(patience) {
+		return errors.New("the broker did not start")
+	}
+	if err := answer(true); err != nil {
+		return err
+	}
+	err = questions(func() error { return answer(true) })
+	srv.Shutdown()
+	srv.WaitForShutdown()
+	return err
+}
+
+// processes is three brokers that replicate, each a process of its own.
+type processes struct {
+	*trio
+	child [3]*child
+}
+
+func newProcesses(t *testing.T) *processes {
+	t.Helper()
+	p := &processes{trio: newTrio(t)}
+	for i := range p.child {
+		p.start(i)
+	}
+	return p
+}
+
+func (p *processes) start(i int) {
+	p.t.Helper()
+	p.child[i] = spawn(p.t, "broker", p.arg(i))
+}
+
+// leader is the broker that leads the directory's stream.
+func (p *processes) leader() int {
+	p.t.Helper()
+	nc, err := nats.Connect(p.url(), nats.MaxReconnects(-1))
+	require.NoError(p.t, err)
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	require.NoError(p.t, err)
+	found := -1
+	eventually(p.t, "the directory has a leader", func() bool {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second) // an answer may be lost
+		defer cancel()
+		s, err := js.Stream(ctx, "KV_sessions_dir")
+		if err != nil || s.CachedInfo().Cluster == nil {
+			return false
+		}
+		_, err = fmt.Sscanf(s.CachedInfo().Cluster.Leader, "s%d", &found)
+		return err == nil
+	})
+	return found
+}

@@ -1,0 +1,56 @@
+package test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sessionwheel/sessionwheel/cluster"
+)
+
+// The record of a node that lives is lost, as when somebody deletes it, or as when
+// the clock of the broker's host is set forward by a day and it expires. Nobody may
+// take the node for dead before it can know.
+func TestANodeWhoseRecordIsLostIsGivenItsLease(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		marker bool // that others see
+	}{{"deleted", true}, {"purged", false}} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			b, o := broker(t), newObserver()
+			a := join(t, o, "a", cluster.Config{URL: b.URL(), OnLeaseLost: cluster.Fence})
+			c := join(t, o, "c", cluster.Config{URL: b.URL()})
+			ids := names(100, "u%d")
+			a.mustLogin(ids...)
+			before := epoch(t, c, "a")
+			nc, err := b.Connect()
+			require.NoError(t, err)
+			defer nc.Close()
+			beaten := beat(t, c, "a")
+			eventually(t, "a heartbeat has just been", func() bool { return beat(t, c, "a").After(beaten) })
+			subject := "$KV.sessions_nodes." + before
+			if tt.marker {
+				m := nats.NewMsg(subject)
+				m.Header.Set("Nats-Marker-Reason", "MaxAge")
+				_, err = nc.RequestMsg(m, patience)
+			} else {
+				_, err = nc.Request("$JS.API.STREAM.PURGE.KV_sessions_nodes", []byte(`{"filter":"`+subject+`"}`), patience)
+			}
+			require.NoError(t, err)
+			start := time.Now()
+			c.mustLogin(ids[0])
+			t.Logf("taken over after %v", time.Since(start))
+			require.Zero(t, o.doubled())
+
+			eventually(t, "a is back, without what it had", func() bool { return active(a)() && epoch(t, c, "a") != before && a.len() == 0 })
+			agree(t, c, []*site{a, c})
+			a.mustLogin(ids...)
+			agree(t, c, []*site{a, c})
+			require.Zero(t, o.doubled())
+		})
+	}
+}
