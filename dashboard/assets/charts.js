@@ -28,7 +28,7 @@ export function reasons({ closed, closed_by_reason: byReason }) {
     });
 }
 
-const height = 150;
+const height = 230;
 const foot = 22; // for the axis
 const within = (seconds) => (seconds > lastBound * 1.01 ? `more than ${lastBound} s` : span(seconds));
 const atMost = ({ le_seconds: le }) => (le === null ? `more than ${lastBound} s` : `at most ${span(le)}`);

@@ -197,6 +197,6 @@ export class WheelView {
       const index = ring.slots.findIndex((s) => s.path === this.#pointed);
       if (index >= 0) text = this.#tell(level, index, ring.slots[index].due, this.#clock.now());
     });
-    show(byID("readout"), text || "The darker a slot, the more timers are due in it. Each ring has a hand at now; the inner one is the finest.");
+    show(byID("readout"), text || "The fuller the colour of a slot, the more timers are due in it. Each ring has a hand at now; the inner one is the finest.");
   }
 }

@@ -40,6 +40,7 @@ func TestTheWheelShowsItsTimersAndTurns(t *testing.T) {
 	p.until(`Number($(".center b").textContent) > 0`)
 	p.until(`$$(".slot.used title").some((s) => /^Level \d, slot \d+: \d+ timers?, up /.test(s.textContent))`)
 	p.until(`$$("#levels tbody tr").some((r) => Number(r.cells[3].textContent) > 0)`)
+	p.until(`$(".hand").hasAttribute("transform")`)
 	hand := js[string](p, `$(".hand").getAttribute("transform")`)
 	p.until(fmt.Sprintf(`$(".hand").getAttribute("transform") !== %q`, hand))
 	require.NotEmpty(t, js[string](p, `$("#dial svg").getAttribute("aria-label")`))
@@ -82,12 +83,12 @@ func TestTheServerThatIsGoneAndComesAgainIsShownAsItIs(t *testing.T) {
 	p.until(`$$("#rows tr").length === 7 && $("#trouble").hidden`)
 }
 
-func TestThePageIsToldThatThereAreTooMany(t *testing.T) {
+func TestThePageIsToldThatThereAreTooManyAndFollowsWhenThereIsRoom(t *testing.T) {
 	s, _ := scene(t, time.Hour, false)
 	few, err := browser.NewPage(dashboard.Config{Source: dashboard.Server(s.Server), MaxPages: 1}, "127.0.0.1:0")
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, few.Close()) })
-	open(t, browser.Desktop, few.URL)
+	first := open(t, browser.Desktop, few.URL)
 	b, err := theBrowser()
 	require.NoError(t, err)
 	tab, err := b.Open(browser.Desktop, patience)
@@ -97,6 +98,8 @@ func TestThePageIsToldThatThereAreTooMany(t *testing.T) {
 	second.run(chromedp.Navigate(few.URL))
 	second.until(`$("#state-text").textContent.includes("MaxPages")`)
 	second.until(counter("Open sessions") + ` === 0`) // the figures come all the same
+	first.Close()
+	second.until(`document.getElementById("state").dataset.state === "live"`)
 }
 
 func TestDarkModeHasColoursOfItsOwn(t *testing.T) {

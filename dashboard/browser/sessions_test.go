@@ -2,7 +2,6 @@ package browser_test
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"strconv"
 	"testing"
@@ -27,7 +26,7 @@ func TestASessionIsClosedAtTheClickWithAReason(t *testing.T) {
 	require.True(t, ok)
 	address := second.RemoteAddr().String()
 
-	p.run(chromedp.Evaluate(fmt.Sprintf(`[...document.querySelectorAll("#rows tr")].find((r) => r.cells[0].textContent === "2").querySelector("button").click()`), nil))
+	p.run(chromedp.Evaluate(`[...document.querySelectorAll("#rows tr")].find((r) => r.cells[0].textContent === "2").querySelector("button").click()`, nil))
 	p.until(`$("#closing").open && $("#closing-whom").textContent.includes("` + address + `")`)
 	p.run(chromedp.Click("#cancel", chromedp.ByID))
 	p.until(`!$("#closing").open`)
@@ -109,6 +108,7 @@ type silent string
 func (silent) Close() error { return nil }
 
 func TestAHundredThousandSessionsAreSearchedSortedAndPagedByTheServer(t *testing.T) {
+	t.Parallel()
 	const n = 100_000
 	d := crowded(t, n, func(i int) string {
 		return net.IPv4(10, byte(i>>16), byte(i>>8), byte(i)).String() + ":4000"

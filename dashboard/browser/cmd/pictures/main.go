@@ -46,8 +46,8 @@ var pictures = []struct {
 	look   browser.Look
 	height float64 // of the picture, in CSS pixels; what is below is cut off
 }{
-	{"dashboard-light.png", browser.Look{Width: 1240, Height: 1400, Scale: 1.5}, 1390},
-	{"dashboard-dark.png", browser.Look{Width: 1240, Height: 1400, Scale: 1.5, Dark: true}, 1390},
+	{"dashboard-light.png", browser.Look{Width: 1240, Height: 1560, Scale: 1.5}, 1560},
+	{"dashboard-dark.png", browser.Look{Width: 1240, Height: 1560, Scale: 1.5, Dark: true}, 1560},
 	{"dashboard-narrow.png", browser.Look{Width: 390, Height: 1400, Scale: 2}, 1390},
 }
 
