@@ -34,9 +34,10 @@ func TestTrafficIsWhatWasReadAndWritten(t *testing.T) {
 			const sessions, frames = 20, 50
 			line := strings.Repeat("x", 99) + "\n"
 			srv := &tcp.Server{OnMessage: func(s *tcp.Session, p []byte) {
-				// One is sent, and one queued.
-				require.NoError(t, s.Send(append(p, '\n')))
-				require.NoError(t, s.Queue(append(p, '\n')))
+				// One is sent, and one queued. It fails for the half of a frame that becomes a
+				// whole one when the test is over and its peer gone.
+				_ = s.Send(append(p, '\n'))
+				_ = s.Queue(append(p, '\n'))
 			}}
 			require.Zero(t, srv.Traffic(), "before it serves")
 			dial := tt.serve(t, srv)
