@@ -195,6 +195,10 @@ func TestStatsCountABoundedNumberOfReasons(t *testing.T) {
 		}
 		require.EqualValues(t, many, sum)
 		require.EqualValues(t, many-64, st.ByReason[pool.OtherReasons])
+		poolRegister(t, p, many)
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		require.EqualValues(t, 1, p.Stats().ByReason[pool.Timeout], "the pool's own stay apart")
 
 		// Reasons known by then are still counted apart.
 		one := poolNew(t, poolConfig{})

@@ -30,9 +30,9 @@
 //
 // # The label reason
 //
-// The reason that a session is closed for may be any text. A collector shows 64
-// beside those of the package that it watches, and counts the rest as
-// pool.OtherReasons. What a label can't hold is changed: a reason is cut after
+// The reason that a session is closed for may be any text. The pool tells its first
+// 64 apart, beside its own, and counts the rest as pool.OtherReasons; the reasons of
+// the package that is watched are shown from 0 on. What a label can't hold is changed: a reason is cut after
 // 128 bytes, bytes that are no UTF-8 become U+FFFD, and no text at all is shown as
 // "(none)". Reasons that look alike then are counted together.
 package metrics

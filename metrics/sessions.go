@@ -9,7 +9,7 @@ import (
 // sessions are the metrics of a pool.Stats.
 type sessions struct {
 	open, registered, closed, refused family
-	reasons                           *reasons
+	known                             []pool.Reason // closed for these is shown even if none was
 }
 
 // refusal is how often no session was begun, and why.
@@ -28,14 +28,14 @@ func newServer(name string, known ...pool.Reason) (*Collector, *sessions) {
 		closed:     c.counter("sessions_closed_total", "Sessions that were closed, by reason.", "reason"),
 		refused: c.counter("sessions_refused_total",
 			"Sessions that were refused, by cause; of a UDP server, datagrams that would have begun one.", "cause"),
-		reasons: newReasons(known...),
+		known: known,
 	}
 }
 
 func (s *sessions) collect(ch send, st pool.Stats, refusals ...refusal) {
 	ch <- s.open.metric(float64(st.Sessions))
 	ch <- s.registered.count(st.Registered)
-	for reason, n := range s.reasons.labelled(st.ByReason) {
+	for reason, n := range labelled(st.ByReason, s.known) {
 		ch <- s.closed.count(n, reason)
 	}
 	for _, r := range refusals {

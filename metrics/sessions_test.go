@@ -88,21 +88,20 @@ func TestReasonsThatLookAlikeAreCountedTogether(t *testing.T) {
 // Each scrape finds reasons that were not there before, and which come earlier
 // in every order.
 func TestHoweverManyReasonsThereAreTheLabelsAreBoundedAndNeverGoDown(t *testing.T) {
-	byReason := map[pool.Reason]uint64{"Timeout": 1}
-	reg := registry(t, metrics.Pool("p", func() pool.Stats { return pool.Stats{ByReason: byReason} }))
+	p, err := pool.New(pool.Config[string, nothing]{})
+	require.NoError(t, err)
+	defer p.Shutdown(t.Context())
+	reg := registry(t, metrics.Pool("p", p.Stats))
 	before := make(map[string]float64)
 	for round := 9; round > 0; round-- {
-		var total uint64
 		for i := range 30 {
-			byReason[pool.Reason(fmt.Sprintf("round %d reason %d", round, i))]++
-		}
-		for r := range byReason {
-			byReason[r]++
-			total += byReason[r]
+			s, err := p.Register(fmt.Sprint(round, " ", i), nothing{})
+			require.NoError(t, err)
+			s.Close(pool.Reason(fmt.Sprintf("round %d reason %d", round, i)))
 		}
 		now := of(gather(t, reg).series(), "sessionwheel_sessions_closed_total", "")
 		require.LessOrEqual(t, len(now), 4+64+1)
-		require.EqualValues(t, total, sum(now))
+		require.EqualValues(t, p.Stats().Closed, sum(now))
 		for key, v := range before {
 			require.GreaterOrEqual(t, now[key], v, key)
 		}

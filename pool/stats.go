@@ -13,12 +13,12 @@ type Stats struct {
 
 	RefusedUnclaimed uint64 // the Directory did not give them their ID
 
-	// ByReason is Closed by reason. A pool counts its first 64 reasons apart; what
-	// is beyond them counts as OtherReasons.
+	// ByReason is Closed by reason. A pool counts its own reasons apart and the
+	// first 64 others; what is beyond them counts as OtherReasons.
 	ByReason map[Reason]uint64
 }
 
-// OtherReasons stands in Stats.ByReason for the reasons beyond the first 64.
+// OtherReasons stands in Stats.ByReason for the reasons beyond the first 64 others.
 const OtherReasons Reason = "(other)"
 
 const maxReasons = 64
@@ -61,6 +61,9 @@ type reasons struct {
 
 // counted is what r counts as.
 func (rs *reasons) counted(r Reason) Reason {
+	if _, own := endings[r]; own {
+		return r
+	}
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	if _, ok := rs.known[r]; !ok {

@@ -31,9 +31,9 @@
 //
 // # The attribute reason
 //
-// The reason that a session is closed for may be any text. 64 are told apart
-// beside those of the package that is watched, and the rest counts as
-// pool.OtherReasons. A reason is cut after 128 bytes, bytes that are no UTF-8
+// The reason that a session is closed for may be any text. The pool tells its first
+// 64 apart, beside its own, and counts the rest as pool.OtherReasons; the reasons of
+// the package that is watched are shown from 0 on. A reason is cut after 128 bytes, bytes that are no UTF-8
 // become U+FFFD, and no text at all is shown as "(none)". Reasons that look alike
 // then are counted together.
 package otelmetrics

@@ -10,7 +10,7 @@ import (
 type sessions struct {
 	open                        metric.Int64ObservableUpDownCounter
 	registered, closed, refused metric.Int64ObservableCounter
-	reasons                     *reasons
+	known                       []pool.Reason // closed for these is shown even if none was
 }
 
 // refusal is how often no session was begun, and why.
@@ -29,14 +29,14 @@ func newServer(p metric.MeterProvider, name string, known ...pool.Reason) (*inst
 		closed:     in.counter("sessions.closed", "{session}", "Sessions that were closed, by reason."),
 		refused: in.counter("sessions.refused", "{session}",
 			"Sessions that were refused, by cause; of a UDP server, datagrams that would have begun one."),
-		reasons: newReasons(known...),
+		known: known,
 	}
 }
 
 func (s *sessions) observe(o observer, st pool.Stats, refusals ...refusal) {
 	o.count(s.open, uint64(st.Sessions))
 	o.count(s.registered, st.Registered)
-	for reason, n := range s.reasons.counts(st.ByReason) {
+	for reason, n := range byValue(st.ByReason, s.known) {
 		o.countBy(s.closed, n, "reason", reason)
 	}
 	for _, r := range refusals {

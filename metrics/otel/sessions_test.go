@@ -2,10 +2,8 @@ package otelmetrics_test
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"net"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -49,41 +47,6 @@ func TestAPoolOfAnyKindIsShown(t *testing.T) {
 		"sessionwheel.sessions.refused{cause=full,server=games}":      1,
 		"sessionwheel.sessions.refused{cause=unclaimed,server=games}": 0,
 	}, series(t, collect(t, reader)))
-}
-
-// Each collection finds reasons that were not there before, and which come
-// earlier in every order.
-func TestHoweverManyReasonsThereAreTheyAreBoundedAndNeverGoDown(t *testing.T) {
-	byReason := map[pool.Reason]uint64{pool.Timeout: 1, pool.Reason(strings.Repeat("x", 1<<20)): 1}
-	p, reader := provider(t)
-	must(t)(otelmetrics.Pool(p, "p", func() pool.Stats { return pool.Stats{ByReason: byReason} }))
-	const prefix = "sessionwheel.sessions.closed{reason="
-	before := make(map[string]float64)
-	for round := 9; round > 0; round-- {
-		for i := range 30 {
-			byReason[pool.Reason(fmt.Sprintf("round %d reason %d", round, i))]++
-		}
-		total := 0.0
-		for r := range byReason {
-			byReason[r]++
-			total += float64(byReason[r])
-		}
-		now := series(t, collect(t, reader))
-		maps.DeleteFunc(now, func(key string, _ float64) bool { return !strings.HasPrefix(key, prefix) })
-		shown := 0.0
-		for _, v := range now {
-			shown += v
-		}
-		require.Equal(t, total, shown)
-		for key, v := range before {
-			require.GreaterOrEqual(t, now[key], v, key)
-		}
-		before = now
-	}
-	require.Len(t, before, 4+64+1)
-	require.Contains(t, before, prefix+"(other),server=p}")
-	longest := slices.MaxFunc(slices.Collect(maps.Keys(before)), func(a, b string) int { return len(a) - len(b) })
-	require.Less(t, len(longest), 200)
 }
 
 func TestReasonsThatLookAlikeAreCountedTogether(t *testing.T) {
