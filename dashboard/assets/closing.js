@@ -25,7 +25,6 @@ export function ask(session) {
   problem.hidden = true;
   form.reset();
   dialog.showModal();
-  form.elements.reason.focus();
 }
 
 async function close(session, reason) {

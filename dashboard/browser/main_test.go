@@ -52,7 +52,7 @@ type page struct {
 func open(t *testing.T, look browser.Look, url string) page {
 	t.Helper()
 	b, err := theBrowser()
-	if errors.Is(err, browser.ErrNone) && os.Getenv("CI") != "true" {
+	if errors.Is(err, browser.ErrNone) && os.Getenv("CI") == "" {
 		fmt.Fprintf(os.Stderr, "\n*** %s WAS LEFT OUT: %v ***\n", t.Name(), err)
 		t.Skip(err)
 	}

@@ -34,7 +34,7 @@ func browser(t *testing.T) context.Context {
 		}
 	}
 	if path == "" {
-		require.NotEqual(t, "true", os.Getenv("CI"), "no chromium in PATH: it is needed where CI=true")
+		require.Empty(t, os.Getenv("CI"), "no chromium in PATH")
 		fmt.Fprintln(os.Stderr, "\n*** THE TEST OF THE PAGE WAS LEFT OUT: there is no chromium in PATH ***")
 		t.Skip("no chromium in PATH")
 	}
