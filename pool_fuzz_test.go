@@ -35,6 +35,8 @@ func poolFuzzed(data []byte) (setup poolSetup, ops []poolOp) {
 			op.N = 1 + n%5
 		case "idle":
 			op.N = n%7 - 1
+		case "idle of all":
+			op.N = []int{3, 1, -1}[n%3]
 		}
 		ops = append(ops, op)
 	}

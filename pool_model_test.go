@@ -46,7 +46,7 @@ const poolModelIDs = 4
 // inside OnNewSessionRegister. Inside OnSessionClosed, a session that was closed
 // closes the one with the next ID, and one that was kicked comes back.
 var poolDoes = []string{
-	"register", "advance", "touch", "close", "kick", "idle", "hold", "release", "pin", "unpin", "refuse",
+	"register", "advance", "touch", "close", "kick", "idle", "idle of all", "hold", "release", "pin", "unpin", "refuse",
 }
 
 var poolOps = rapid.Custom(func(t *rapid.T) poolOp {
@@ -59,6 +59,8 @@ var poolOps = rapid.Custom(func(t *rapid.T) poolOp {
 		op.N = rapid.IntRange(1, 5).Draw(t, "seconds")
 	case "idle":
 		op.N = rapid.IntRange(-1, 5).Draw(t, "seconds") // 0 is the pool's
+	case "idle of all":
+		op.N = rapid.SampledFrom([]int{3, 1, -1}).Draw(t, "seconds")
 	}
 	return op
 })
@@ -153,6 +155,8 @@ func poolModelRun(t *testing.T, setup poolSetup, ops []poolOp) (tr poolTrace) {
 				refuses = false
 			case op.Do == "kick":
 				result = p.CloseSession(op.ID, "Kicked")
+			case op.Do == "idle of all":
+				p.SetIdleTimeout(poolModelIdle(op.N))
 			case s == nil:
 			case op.Do == "touch":
 				result = s.Touch()
@@ -193,7 +197,7 @@ type poolModelSession struct {
 	idle        time.Duration // negative: never
 	due, life   time.Duration // negative: never
 	holds, pins int
-	lapsed      bool
+	lapsed, own bool
 	active      time.Duration
 	end         poolEnd
 }
@@ -327,13 +331,21 @@ func (m *poolModel) do(op poolOp) (result any) {
 		result = fmt.Sprint(err, err == nil && m.close(m.open(op.ID), "Refused"))
 	case op.Do == "kick":
 		result = m.close(m.open(op.ID), "Kicked")
+	case op.Do == "idle of all":
+		m.setup.Idle = poolModelIdle(op.N)
+		for _, s := range m.all {
+			if s.end.Reason == "" && !s.own && s.idle != m.setup.Idle {
+				s.idle = m.setup.Idle
+				m.arm(s)
+			}
+		}
 	case s == nil:
 	case op.Do == "touch":
 		result = m.touch(s)
 	case op.Do == "close":
 		result = m.close(s, "Bye")
 	case op.Do == "idle" && s.end.Reason == "":
-		s.idle = poolModelIdle(op.N)
+		s.idle, s.own = poolModelIdle(op.N), op.N != 0
 		if op.N == 0 {
 			s.idle = m.setup.Idle
 		}

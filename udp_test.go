@@ -418,3 +418,28 @@ func TestACrashAtTheEndOfASessionEndsNothingElse(t *testing.T) {
 		})
 	}
 }
+
+func TestTheIdleTimeoutOfAServerOfDatagramsCanBeChanged(t *testing.T) {
+	srv := &udp.Server{IdleTimeout: time.Hour, OnMessage: udpEcho}
+	srv.SetIdleTimeout(2 * time.Hour)
+	require.Equal(t, 2*time.Hour, srv.IdleTimeout)
+	c := udpDial(t, udpListen(t, srv))
+	require.Equal(t, "x", udpAsk(t, c, "x"))
+	s, ok := srv.Session(udpAddr(c))
+	require.True(t, ok)
+	until := func(least, most time.Duration) {
+		t.Helper()
+		udpUntil(t, func() bool { // while OnMessage runs there is none
+			deadline, ok := s.Deadline()
+			return ok && time.Until(deadline) <= most && time.Until(deadline) > least
+		})
+	}
+	until(time.Hour, 2*time.Hour)
+	srv.SetIdleTimeout(0) // the default
+	until(0, time.Minute)
+	srv.SetIdleTimeout(time.Hour)
+	until(time.Minute, time.Hour)
+	srv.SetIdleTimeout(-1)
+	_, ok = s.Deadline()
+	require.False(t, ok)
+}

@@ -51,7 +51,7 @@ const (
 // Config says how a [Pool] works. The zero value is a good one.
 type Config[K comparable, C io.Closer] struct {
 	// IdleTimeout is how long a session may go without activity. 0 means 5
-	// minutes; negative means for ever.
+	// minutes; negative means for ever. Pool.SetIdleTimeout changes it.
 	IdleTimeout time.Duration
 
 	// MaxLifetime is how long a session may last, however active. 0 means
@@ -113,12 +113,7 @@ type Config[K comparable, C io.Closer] struct {
 
 // withDefaults fills in what is zero, and names the first field that is wrong.
 func (c Config[K, C]) withDefaults() (Config[K, C], error) {
-	switch {
-	case c.IdleTimeout == 0:
-		c.IdleTimeout = defaultIdleTimeout
-	case c.IdleTimeout < 0 || c.IdleTimeout > never:
-		c.IdleTimeout = never
-	}
+	c.IdleTimeout = idleTimeout(c.IdleTimeout)
 	if c.MaxLifetime < 0 {
 		return c, fmt.Errorf("pool: Config.MaxLifetime is %v: use a positive duration, or 0 for no limit", c.MaxLifetime)
 	}

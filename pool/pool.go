@@ -36,6 +36,7 @@ type Pool[K comparable, C io.Closer] struct {
 	passed  atomic.Bool  // Shutdown has been through all shards since
 	drain   sync.Once    // closes drained
 	places  atomic.Int64 // taken of MaxSessions, if there is a limit
+	idle    atomic.Int64 // the idle timeout
 
 	reasons reasons
 
@@ -71,6 +72,7 @@ func New[K comparable, C io.Closer](c Config[K, C]) (*Pool[K, C], error) {
 		drained: make(chan struct{}),
 		reasons: reasons{known: make(map[Reason]struct{})},
 	}
+	p.idle.Store(int64(c.IdleTimeout))
 	switch reflect.TypeFor[C]().Kind() {
 	case reflect.Interface, reflect.Pointer, reflect.Map, reflect.Func, reflect.Chan, reflect.Slice:
 		p.nilable = true
@@ -128,7 +130,7 @@ func (p *Pool[K, C]) newSession(id K, conn C) *Session[K, C] {
 	if p.c.OnNewSessionRegister != nil {
 		s.flags.Store(telling)
 	}
-	s.quiet.Store(int64(p.c.quiet(p.c.IdleTimeout)))
+	s.quiet.Store(int64(p.quiet()))
 	s.timer.InitHandler(p.wheel, (*expiry[K, C])(s))
 	return s
 }
@@ -149,13 +151,18 @@ func (p *Pool[K, C]) begin(s *Session[K, C], cl claim[K, C], placed bool) error 
 }
 
 // start arms the timer, unless somebody who found s in the pool has closed it, or
-// armed it already.
+// armed it already. SetIdleTimeout may have been through the pool before s was in
+// it.
 func (s *Session[K, C]) start(now time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if due, _ := s.timer.Due(); due == 0 && s.open() {
+	if !s.open() {
+		return
+	}
+	if due, _ := s.timer.Due(); due == 0 {
 		s.touchLocked(now)
 	}
+	s.followLocked()
 }
 
 // isNil is called for kinds of C that can be nil, which reflect looks at without

@@ -49,6 +49,7 @@ const (
 	awaited                    // end has a channel, to be closed by whoever of ended and awaited comes second
 	warned                     // OnIdle was called since the last activity; changes under mu
 	spared                     // the timer was set for a moment's grace; changes under mu
+	own                        // it has an idle timeout of its own; changes under mu
 )
 
 // lapsed is set in pins when the timer fired while the session was pinned.
@@ -197,28 +198,6 @@ func (s *Session[K, C]) settleLocked() {
 func (s *Session[K, C]) quietLocked() time.Duration {
 	quiet := time.Duration(s.quiet.Load())
 	return max(quiet, -quiet)
-}
-
-// SetIdleTimeout gives the session an idle timeout of its own, counted from
-// now. 0 means the pool's; negative means for ever. On a session that is
-// closing it does nothing.
-func (s *Session[K, C]) SetIdleTimeout(d time.Duration) {
-	switch {
-	case d == 0:
-		d = s.pool.c.IdleTimeout
-	case d < 0 || d > never:
-		d = never
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.open() {
-		return
-	}
-	now, quiet := s.pool.wheel.Elapsed(), s.pool.c.quiet(d)
-	s.flags.And(^(warned | spared))
-	s.settleLocked()
-	s.quiet.Store(-int64(quiet))
-	s.armLocked(now, now+quiet)
 }
 
 // Hold keeps the session from timing out until the returned func is called, as

@@ -30,7 +30,8 @@
 //
 // [Session.Send] writes at once. A peer that sends many requests without waiting
 // for the replies is answered with fewer writes by [Session.Queue]: the replies
-// to what was received together go out in one.
+// to what was received together go out in one. [Session.Finish] closes a session
+// behind its last reply, as for a command that means goodbye.
 //
 // # Logins
 //

@@ -30,7 +30,7 @@ const (
 // what is queued is sent as far as a socket takes it at once, and any other
 // connection within 200 milliseconds; for the reasons Timeout, Lifetime, Slow,
 // FrameTimeout and Error it is dropped. A last reply that must arrive whole is
-// sent with Send before Close.
+// followed by Finish instead.
 func (s *Session) Queue(p []byte) error {
 	n, of, err := s.enqueue(p)
 	if err != nil {

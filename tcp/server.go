@@ -68,7 +68,8 @@ type Server struct {
 	MaxFrame int
 
 	// IdleTimeout is how long a session may go without activity before it is
-	// closed with pool.Timeout. 0 means 5 minutes; negative means for ever.
+	// closed with pool.Timeout. 0 means 5 minutes; negative means for ever. Once the
+	// server serves, SetIdleTimeout changes it.
 	IdleTimeout time.Duration
 
 	// FrameTimeout is how long a frame may take to become whole, from when the
@@ -270,6 +271,21 @@ func (srv *Server) Sessions() iter.Seq[*Session] {
 				return
 			}
 		}
+	}
+}
+
+// SetIdleTimeout changes the idle timeout: for sessions to come, and for those
+// that there are and have none of their own, counted from now. 0 and negative are
+// as in IdleTimeout, and before the server serves it sets that field.
+func (srv *Server) SetIdleTimeout(d time.Duration) {
+	srv.mu.Lock()
+	p := srv.sessions.Load()
+	if p == nil {
+		srv.IdleTimeout = d
+	}
+	srv.mu.Unlock()
+	if p != nil {
+		p.SetIdleTimeout(or(d, defaultIdleTimeout))
 	}
 }
 

@@ -24,6 +24,7 @@ type Session struct {
 	try    func(uintptr) bool // tryRead, if raw is not nil
 
 	// Of the session's goroutine.
+	finish  *fault  // set by Finish
 	buf     *buffer // nil while nothing is pending
 	got     int     // what tryRead got
 	frames  uint64
@@ -100,13 +101,24 @@ func (s *Session) SetValue(v any) { s.value.Store(&v) }
 // runs there any more.
 func (s *Session) Close(r pool.Reason) bool { return s.ps.Close(r) }
 
+// Finish closes the session for the given reason behind its last reply: when the
+// callback that calls it has returned, no further frame is handed on, what is
+// queued is sent to its end, as Send does it, and then the session is closed,
+// unless somebody has closed it meanwhile. Finish is for the session's callbacks;
+// the first call's reason counts. In OnSessionClosed and OnError it does nothing.
+func (s *Session) Finish(r pool.Reason) {
+	if s.finish == nil {
+		s.finish = &fault{reason: r}
+	}
+}
+
 // Hold keeps the session from timing out until the returned func is called, as
 // while another goroutine works on a reply. Holds add up. The release counts as
 // activity, whatever Server.Activity says; calling it again does nothing.
 func (s *Session) Hold() (release func()) { return s.ps.Hold() }
 
 // SetIdleTimeout gives the session an idle timeout of its own, counted from
-// now. 0 means the server's; negative means for ever.
+// now. 0 means the server's, from then on; negative means for ever.
 func (s *Session) SetIdleTimeout(d time.Duration) { s.ps.SetIdleTimeout(d) }
 
 // serve is the session's goroutine.
@@ -147,6 +159,10 @@ func (s *Session) open() bool {
 		f(s)
 	}
 	s.flush()
+	if s.finish != nil {
+		s.fail(s.finish)
+		return false
+	}
 	s.ps.Touch() // the idle timeout counts from here
 	s.ps.Unpin()
 	if !s.rest() {

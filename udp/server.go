@@ -51,7 +51,8 @@ type Server struct {
 
 	// IdleTimeout is how long a session may go without activity before it is
 	// closed with pool.Timeout. 0 means 1 minute; negative means for ever, which
-	// spoofed addresses make unwise.
+	// spoofed addresses make unwise. Once the server serves, SetIdleTimeout changes
+	// it.
 	IdleTimeout time.Duration
 
 	// MaxLifetime is how long a session may last, however active, before it is
@@ -236,6 +237,21 @@ func or[T int | time.Duration](v, standard T) T {
 		return standard
 	}
 	return v
+}
+
+// SetIdleTimeout changes the idle timeout: for sessions to come, and for those
+// that there are and have none of their own, counted from now. 0 and negative are
+// as in IdleTimeout, and before the server serves it sets that field.
+func (srv *Server) SetIdleTimeout(d time.Duration) {
+	srv.mu.Lock()
+	p := srv.sessions.Load()
+	if p == nil {
+		srv.IdleTimeout = d
+	}
+	srv.mu.Unlock()
+	if p != nil {
+		p.SetIdleTimeout(or(d, defaultIdleTimeout))
+	}
 }
 
 // Session finds the open session of the peer with the given address; an IPv4
