@@ -23,7 +23,7 @@ const many = maxArgs
 var commands = map[string]command{
 	"ping":            {0, 1, false, ping},
 	"echo":            {1, 1, false, func(_ *client, args []string) reply { return bulk(args[0]) }},
-	"quit":            {0, many, false, func(c *client, _ []string) reply { c.leave = "Quit"; return ok }},
+	"quit":            {0, many, false, func(c *client, _ []string) reply { c.Finish("Quit"); return ok }},
 	"info":            {0, many, false, info},
 	"config":          {1, many, false, nil},
 	"config|get":      {1, many, true, configGet},
@@ -96,10 +96,7 @@ func configSet(c *client, args []string) reply {
 	case seconds < 0 || seconds > maxTimeout:
 		return failure(failed+"must be between 0 and %d inclusive", args[0], maxTimeout)
 	}
-	c.server.timeout = seconds
-	for s := range c.server.Sessions() {
-		s.SetIdleTimeout(time.Duration(seconds) * time.Second)
-	}
+	c.server.setTimeoutLocked(seconds)
 	return ok
 }
 
@@ -150,26 +147,30 @@ var killFilters = map[string][]string{"id": nil, "addr": nil, "type": {"normal"}
 
 // killClients takes an address, or filters that all must fit.
 func killClients(c *client, args []string) reply {
-	if len(args) == 1 {
-		if c.kill(map[string]string{"addr": args[0], "skipme": "no"}) == 0 {
-			return failure("ERR No such client")
-		}
-		return ok
+	one := len(args) == 1
+	if one {
+		args = []string{"addr", args[0], "skipme", "no"}
 	}
 	filters := make(map[string]string)
 	for pair := range slices.Chunk(args, 2) {
-		filter, value := strings.ToLower(pair[0]), pair[len(pair)-1]
+		filter, value := strings.ToLower(pair[0]), strings.ToLower(pair[len(pair)-1])
 		values, known := killFilters[filter]
 		id, err := parseInt(value)
 		switch {
-		case len(pair) == 1 || !known || values != nil && !oneOf(value, values...):
+		case len(pair) == 1 || !known || values != nil && !slices.Contains(values, value):
 			return errSyntax
 		case filter == "id" && (err != nil || id < 1):
 			return failure("ERR client-id should be greater than 0")
 		}
-		filters[filter] = strings.ToLower(value)
+		filters[filter] = value
 	}
-	return integer(c.kill(filters))
+	switch n := c.kill(filters); {
+	case !one:
+		return integer(n)
+	case n == 0:
+		return failure("ERR No such client")
+	}
+	return ok
 }
 
 // kill closes the clients that the filters fit, and counts them.
@@ -182,7 +183,7 @@ func (c *client) kill(filters map[string]string) (n int64) {
 		switch {
 		case !fits("id", strconv.FormatInt(s.ID(), 10)), !fits("addr", s.RemoteAddr().String()):
 		case s == c.Session && filters["skipme"] == "no":
-			c.leave = "Killed" // behind the reply
+			c.Finish("Killed")
 			n++
 		case s != c.Session && s.Close("Killed"):
 			n++

@@ -5,7 +5,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/sessionwheel/sessionwheel/pool"
 	"github.com/sessionwheel/sessionwheel/tcp"
 	"github.com/sessionwheel/sessionwheel/wheel"
 )
@@ -21,7 +20,7 @@ type server struct {
 
 	mu sync.Mutex
 	// Guarded by mu.
-	timeout int64 // in seconds; 0 is the Server's IdleTimeout, never
+	timeout int64 // in seconds; 0 is never
 	entries map[string]*entry
 }
 
@@ -29,42 +28,36 @@ type server struct {
 type client struct {
 	*tcp.Session
 	server *server
-	leave  pool.Reason // the session's own: if set, it is closed behind the reply
 
 	name, flags string // guarded by server.mu
 }
 
 func newServer(timeout int64) (*server, error) {
 	w, err := wheel.New(wheel.Config{})
-	sv := &server{timeout: timeout, entries: make(map[string]*entry)}
-	sv.Split, sv.MaxFrame, sv.MaxSessions = split, maxCommand, maxClients
-	sv.Wheel, sv.IdleTimeout = w, -1 // never, unless timeout says so
-	sv.OnNewSessionRegister, sv.OnMessage = sv.welcome, handle
+	sv := &server{entries: make(map[string]*entry)}
+	sv.Split, sv.MaxFrame, sv.MaxSessions, sv.Wheel = split, maxCommand, maxClients, w
+	sv.OnNewSessionRegister = func(s *tcp.Session) { s.SetValue(&client{Session: s, server: sv, flags: "N"}) }
+	sv.OnMessage = handle
+	sv.setTimeoutLocked(timeout)
 	return sv, err
 }
 
-func (sv *server) welcome(s *tcp.Session) {
-	s.SetValue(&client{Session: s, server: sv, flags: "N"})
-	sv.mu.Lock() // so that no client misses a change
-	defer sv.mu.Unlock()
-	s.SetIdleTimeout(time.Duration(sv.timeout) * time.Second)
+func (sv *server) setTimeoutLocked(seconds int64) {
+	sv.timeout = seconds
+	sv.SetIdleTimeout(time.Duration(seconds)*time.Second - 1) // negative is never
 }
 
 // handle answers a command. The replies to a pipeline are sent together.
 func handle(s *tcp.Session, frame []byte) {
-	c := s.Value().(*client)
 	args := make([]string, 0, 4) // as most commands have at most
 	var answer reply
 	if _, err := parse(frame, func(arg []byte) { args = append(args, string(arg)) }); err != nil {
-		answer, c.leave = failure("ERR Protocol error: %v", err), "ProtocolError"
+		answer = failure("ERR Protocol error: %v", err)
+		s.Finish("ProtocolError")
 	} else {
-		answer = c.execute(args)
+		answer = s.Value().(*client).execute(args)
 	}
 	_ = s.Queue(answer) // failing closes the session
-	if c.leave != "" {
-		_ = s.Send(nil) // what is queued, to its end
-		s.Close(c.leave)
-	}
 }
 
 // execute runs a command and returns its reply.
