@@ -13,42 +13,63 @@ import (
 type command struct {
 	least, most int  // arguments behind the name
 	locked      bool // run under server.mu
-	run         func(*client, []string) reply
+	run         func(*client, []string) []byte
 }
-
-const many = maxArgs
 
 // commands is all that the server can do, by name in lower case. Those without
 // a run have subcommands.
 var commands = map[string]command{
 	"ping":            {0, 1, false, ping},
-	"echo":            {1, 1, false, func(_ *client, args []string) reply { return bulk(args[0]) }},
-	"quit":            {0, many, false, func(c *client, _ []string) reply { c.Finish("Quit"); return ok }},
-	"info":            {0, many, false, info},
-	"config":          {1, many, false, nil},
-	"config|get":      {1, many, true, configGet},
+	"echo":            {1, 1, false, func(_ *client, args []string) []byte { return bulk(args[0]) }},
+	"quit":            {0, maxArgs, false, func(c *client, _ []string) []byte { c.Finish("Quit"); return ok }},
+	"info":            {0, maxArgs, false, info},
+	"config":          {1, maxArgs, false, nil},
+	"config|get":      {1, maxArgs, true, configGet},
 	"config|set":      {2, 2, true, configSet},
-	"client":          {1, many, false, nil},
-	"client|id":       {0, 0, false, func(c *client, _ []string) reply { return integer(c.ID()) }},
+	"client":          {1, maxArgs, false, nil},
+	"client|id":       {0, 0, false, func(c *client, _ []string) []byte { return integer(c.ID()) }},
 	"client|getname":  {0, 0, true, getName},
 	"client|setname":  {1, 1, true, setName},
 	"client|no-evict": {1, 1, true, noEvict},
-	"client|list":     {0, many, true, listClients},
-	"client|kill":     {1, many, false, killClients},
+	"client|list":     {0, maxArgs, true, listClients},
+	"client|kill":     {1, maxArgs, false, killClients},
 	"get":             {1, 1, true, get},
-	"set":             {2, many, true, set},
+	"set":             {2, maxArgs, true, set},
 	"incr":            {1, 1, true, incr},
-	"del":             {1, many, true, del},
-	"exists":          {1, many, true, exists},
-	"expire":          {2, many, true, expire},
+	"del":             {1, maxArgs, true, del},
+	"exists":          {1, maxArgs, true, exists},
+	"expire":          {2, maxArgs, true, expire},
 	"ttl":             {1, 1, true, ttl},
 	"keys":            {1, 1, true, findKeys},
-	"dbsize":          {0, 0, true, func(c *client, _ []string) reply { return integer(int64(len(c.server.entries))) }},
-	"flushall":        {0, many, true, flushAll},
+	"dbsize":          {0, 0, true, func(c *client, _ []string) []byte { return integer(int64(len(c.server.entries))) }},
+	"flushall":        {0, maxArgs, true, flushAll},
+}
+
+// execute runs a command and returns its reply.
+func (c *client) execute(args []string) []byte {
+	name, rest := strings.ToLower(args[0]), args[1:]
+	cmd, found := commands[name]
+	if !found {
+		return unknown(args)
+	}
+	if cmd.run == nil && len(rest) > 0 { // it has subcommands
+		name, rest = name+"|"+strings.ToLower(rest[0]), rest[1:]
+		if cmd, found = commands[name]; !found {
+			return failure("ERR unknown subcommand '%.128s'. Try %s HELP.", args[1], strings.ToUpper(args[0]))
+		}
+	}
+	if len(rest) < cmd.least || len(rest) > cmd.most {
+		return failure("ERR wrong number of arguments for '%s' command", name)
+	}
+	if cmd.locked {
+		c.server.mu.Lock()
+		defer c.server.mu.Unlock()
+	}
+	return cmd.run(c, rest)
 }
 
 // unknown is the error for a command that there is not.
-func unknown(args []string) reply {
+func unknown(args []string) []byte {
 	rest := ""
 	for i := 1; i < len(args) && len(rest) < 128; i++ {
 		rest += fmt.Sprintf("'%.*s' ", 128-len(rest), args[i])
@@ -59,22 +80,22 @@ func unknown(args []string) reply {
 // oneOf ignores case, as all that compares options does.
 func oneOf(s string, options ...string) bool { return slices.Contains(options, strings.ToLower(s)) }
 
-func ping(_ *client, args []string) reply {
+func ping(_ *client, args []string) []byte {
 	if len(args) == 0 {
-		return reply("+PONG\r\n")
+		return []byte("+PONG\r\n")
 	}
 	return bulk(args[0])
 }
 
-func info(c *client, args []string) reply {
+func info(c *client, args []string) []byte {
 	if len(args) > 0 && !oneOf(args[0], "clients", "default", "all", "everything") {
 		return bulk("")
 	}
-	return bulk(fmt.Sprintf("# Clients\r\nconnected_clients:%d\r\nmaxclients:%d\r\n", c.server.Stats().Sessions, maxClients))
+	return bulk(fmt.Sprintf("# Clients\r\nconnected_clients:%d\r\nmaxclients:%d\r\n", c.server.Stats().Sessions, c.server.MaxSessions))
 }
 
 // configGet also has what redis-benchmark asks for.
-func configGet(c *client, args []string) reply {
+func configGet(c *client, args []string) []byte {
 	var found []string
 	for _, setting := range [][]string{{"appendonly", "no"}, {"save", ""}, {"timeout", fmt.Sprint(c.server.timeout)}} {
 		if slices.ContainsFunc(args, func(pattern string) bool { return matches(strings.ToLower(pattern), setting[0]) }) {
@@ -85,7 +106,7 @@ func configGet(c *client, args []string) reply {
 }
 
 // configSet changes the idle timeout of all clients, counted from now.
-func configSet(c *client, args []string) reply {
+func configSet(c *client, args []string) []byte {
 	const failed = "ERR CONFIG SET failed (possibly related to argument '%s') - argument "
 	seconds, err := parseInt(args[1])
 	switch {
@@ -100,7 +121,7 @@ func configSet(c *client, args []string) reply {
 	return ok
 }
 
-func setName(c *client, args []string) reply {
+func setName(c *client, args []string) []byte {
 	if strings.ContainsFunc(args[0], func(r rune) bool { return r < '!' || r > '~' }) {
 		return failure("ERR Client names cannot contain spaces, newlines or special characters.")
 	}
@@ -108,23 +129,23 @@ func setName(c *client, args []string) reply {
 	return ok
 }
 
-func getName(c *client, _ []string) reply {
+func getName(c *client, _ []string) []byte {
 	if c.name == "" {
 		return null
 	}
 	return bulk(c.name)
 }
 
-func noEvict(c *client, args []string) reply {
-	flags, known := map[string]string{"on": "e", "off": "N"}[strings.ToLower(args[0])]
-	if !known {
+func noEvict(c *client, args []string) []byte {
+	flags := map[string]string{"on": "e", "off": "N"}[strings.ToLower(args[0])]
+	if flags == "" {
 		return errSyntax
 	}
 	c.flags = flags
 	return ok
 }
 
-func listClients(c *client, args []string) reply {
+func listClients(c *client, args []string) []byte {
 	if len(args) > 0 {
 		return errSyntax
 	}
@@ -146,7 +167,7 @@ func listClients(c *client, args []string) reply {
 var killFilters = map[string][]string{"id": nil, "addr": nil, "type": {"normal"}, "skipme": {"yes", "no"}}
 
 // killClients takes an address, or filters that all must fit.
-func killClients(c *client, args []string) reply {
+func killClients(c *client, args []string) []byte {
 	one := len(args) == 1
 	if one {
 		args = []string{"addr", args[0], "skipme", "no"}
@@ -164,21 +185,11 @@ func killClients(c *client, args []string) reply {
 		}
 		filters[filter] = value
 	}
-	switch n := c.kill(filters); {
-	case !one:
-		return integer(n)
-	case n == 0:
-		return failure("ERR No such client")
-	}
-	return ok
-}
-
-// kill closes the clients that the filters fit, and counts them.
-func (c *client) kill(filters map[string]string) (n int64) {
 	fits := func(filter, value string) bool {
 		want, given := filters[filter]
 		return !given || want == value
 	}
+	n := int64(0)
 	for s := range c.server.Sessions() {
 		switch {
 		case !fits("id", strconv.FormatInt(s.ID(), 10)), !fits("addr", s.RemoteAddr().String()):
@@ -189,7 +200,13 @@ func (c *client) kill(filters map[string]string) (n int64) {
 			n++
 		}
 	}
-	return n
+	switch {
+	case !one:
+		return integer(n)
+	case n == 0:
+		return failure("ERR No such client")
+	}
+	return ok
 }
 
 // notSlash makes '/' a byte like any other to path.Match, whose patterns are

@@ -27,16 +27,14 @@ func (e *entry) Fire() {
 // findLocked returns nil if there is no such entry. A timer may be a tick late,
 // but an entry whose time is past is not found.
 func (sv *server) findLocked(key string) *entry {
-	e := sv.entries[key]
-	if e == nil {
-		return nil
-	}
-	due, _ := e.timer.Due() // 0 if it was never armed, or stopped
-	if due != 0 && due <= sv.Wheel.Elapsed() {
+	if e := sv.entries[key]; e != nil {
+		due, _ := e.timer.Due() // 0 if it was never armed, or stopped
+		if due == 0 || due > sv.Wheel.Elapsed() {
+			return e
+		}
 		sv.removeLocked(e)
-		return nil
 	}
-	return e
+	return nil
 }
 
 func (sv *server) removeLocked(e *entry) {
@@ -57,7 +55,7 @@ func (sv *server) putLocked(key, value string) *entry {
 }
 
 // eachLocked does something to each entry that is named and counts them.
-func (sv *server) eachLocked(keys []string, do func(*entry)) reply {
+func (sv *server) eachLocked(keys []string, do func(*entry)) []byte {
 	n := int64(0)
 	for _, key := range keys {
 		if e := sv.findLocked(key); e != nil {
@@ -68,23 +66,23 @@ func (sv *server) eachLocked(keys []string, do func(*entry)) reply {
 	return integer(n)
 }
 
-func get(c *client, args []string) reply {
+func get(c *client, args []string) []byte {
 	if e := c.server.findLocked(args[0]); e != nil {
 		return bulk(e.value)
 	}
 	return null
 }
 
-func del(c *client, args []string) reply { return c.server.eachLocked(args, c.server.removeLocked) }
+func del(c *client, args []string) []byte { return c.server.eachLocked(args, c.server.removeLocked) }
 
-func exists(c *client, args []string) reply { return c.server.eachLocked(args, func(*entry) {}) }
+func exists(c *client, args []string) []byte { return c.server.eachLocked(args, func(*entry) {}) }
 
 var units = map[string]time.Duration{"ex": time.Second, "px": time.Millisecond}
 
-func set(c *client, args []string) reply {
+func set(c *client, args []string) []byte {
 	var only string
 	var life time.Duration
-	var wrong reply
+	var wrong []byte
 	for i := 2; i < len(args); i++ {
 		switch option := strings.ToLower(args[i]); {
 		case (option == "nx" || option == "xx") && (only == "" || only == option):
@@ -113,7 +111,7 @@ func set(c *client, args []string) reply {
 
 // lifetime reads an amount of units, of which there must be least. A time.Duration
 // holds no more than 292 years.
-func lifetime(command, amount string, unit time.Duration, least int64) (life time.Duration, wrong reply) {
+func lifetime(command, amount string, unit time.Duration, least int64) (life time.Duration, wrong []byte) {
 	n, err := parseInt(amount)
 	switch {
 	case err != nil:
@@ -124,12 +122,11 @@ func lifetime(command, amount string, unit time.Duration, least int64) (life tim
 	return time.Duration(n) * unit, nil
 }
 
-func expire(c *client, args []string) reply {
-	if len(args) > 2 {
-		return failure("ERR Unsupported option %s", args[2])
-	}
+func expire(c *client, args []string) []byte {
 	life, wrong := lifetime("expire", args[1], time.Second, math.MinInt64/int64(time.Second))
 	switch {
+	case len(args) > 2:
+		return failure("ERR Unsupported option %s", args[2])
 	case wrong != nil:
 		return wrong
 	case life <= 0:
@@ -138,19 +135,18 @@ func expire(c *client, args []string) reply {
 	return c.server.eachLocked(args[:1], func(e *entry) { e.timer.Reset(life) })
 }
 
-func ttl(c *client, args []string) reply {
-	e := c.server.findLocked(args[0])
-	if e == nil {
-		return integer(-2)
+func ttl(c *client, args []string) []byte {
+	left := int64(-2)
+	if e := c.server.findLocked(args[0]); e != nil {
+		left = -1
+		if due, pending := e.timer.Due(); pending {
+			left = int64((due - c.server.Wheel.Elapsed()).Round(time.Second) / time.Second)
+		}
 	}
-	due, pending := e.timer.Due()
-	if !pending {
-		return integer(-1)
-	}
-	return integer(int64((due - c.server.Wheel.Elapsed()).Round(time.Second) / time.Second))
+	return integer(left)
 }
 
-func incr(c *client, args []string) reply {
+func incr(c *client, args []string) []byte {
 	value := "0"
 	if e := c.server.findLocked(args[0]); e != nil {
 		value = e.value
@@ -166,7 +162,7 @@ func incr(c *client, args []string) reply {
 	return integer(n + 1)
 }
 
-func findKeys(c *client, args []string) reply {
+func findKeys(c *client, args []string) []byte {
 	var found []string
 	for key := range c.server.entries {
 		if matches(args[0], key) && c.server.findLocked(key) != nil {
@@ -176,7 +172,7 @@ func findKeys(c *client, args []string) reply {
 	return array(found)
 }
 
-func flushAll(c *client, args []string) reply {
+func flushAll(c *client, args []string) []byte {
 	if len(args) > 1 || len(args) == 1 && !oneOf(args[0], "sync", "async") {
 		return errSyntax
 	}

@@ -15,12 +15,12 @@ import (
 )
 
 // local is a client of a server without a network, on fake time.
-func local(t *testing.T) (do func(args ...string) reply, sv *server) {
+func local(t *testing.T) (do func(args ...string) []byte, sv *server) {
 	sv, err := newServer(0)
 	require.NoError(t, err)
 	t.Cleanup(sv.Wheel.Close)
 	c := &client{server: sv}
-	return func(args ...string) reply { return c.execute(args) }, sv
+	return func(args ...string) []byte { return c.execute(args) }, sv
 }
 
 func TestAKeyLivesAsLongAsTheLastCommandSaid(t *testing.T) {

@@ -11,10 +11,11 @@ import (
 )
 
 const (
-	maxInline  = 64 << 10 // bytes of a line that has not ended, as in Redis
-	maxBulk    = 1 << 20  // bytes of one argument: proto-max-bulk-len
-	maxCommand = 2 << 20  // bytes of one command on the wire: client-query-buffer-limit
-	maxArgs    = 1 << 16  // arguments of one command: each read goes over them again
+	maxInline  = 64 << 10  // bytes of a line that has not ended, as in Redis
+	maxBulk    = 1 << 20   // bytes of one argument: proto-max-bulk-len
+	maxCommand = 2 << 20   // bytes of one command on the wire: client-query-buffer-limit
+	maxArgs    = 1 << 16   // arguments of one command: each read goes over them again
+	maxTimeout = 1<<31 - 1 // seconds
 )
 
 // split is the bufio.SplitFunc of the protocol. Input that breaks it is given
@@ -114,22 +115,20 @@ func parseInline(data []byte, arg func([]byte)) (int, error) {
 	return end + 1, nil
 }
 
-// reply is as it goes onto the wire.
-type reply []byte
-
+// Replies, as they go onto the wire.
 var (
-	ok         = reply("+OK\r\n")
-	null       = reply("$-1\r\n")
-	errSyntax  = reply("-ERR syntax error\r\n")
-	errInteger = reply("-ERR value is not an integer or out of range\r\n")
+	ok         = []byte("+OK\r\n")
+	null       = []byte("$-1\r\n")
+	errSyntax  = []byte("-ERR syntax error\r\n")
+	errInteger = []byte("-ERR value is not an integer or out of range\r\n")
 )
 
-func integer(n int64) reply { return reply(":" + strconv.FormatInt(n, 10) + "\r\n") }
+func integer(n int64) []byte { return []byte(":" + strconv.FormatInt(n, 10) + "\r\n") }
 
-func bulk(s string) reply { return reply("$" + strconv.Itoa(len(s)) + "\r\n" + s + "\r\n") }
+func bulk(s string) []byte { return []byte("$" + strconv.Itoa(len(s)) + "\r\n" + s + "\r\n") }
 
-func array(texts []string) reply {
-	all := reply("*" + strconv.Itoa(len(texts)) + "\r\n")
+func array(texts []string) []byte {
+	all := []byte("*" + strconv.Itoa(len(texts)) + "\r\n")
 	for _, text := range texts {
 		all = append(all, bulk(text)...)
 	}
@@ -139,6 +138,6 @@ func array(texts []string) reply {
 // oneLine keeps what a client sent from ending an error early.
 var oneLine = strings.NewReplacer("\r", " ", "\n", " ")
 
-func failure(format string, args ...any) reply {
-	return reply("-" + oneLine.Replace(fmt.Sprintf(format, args...)) + "\r\n")
+func failure(format string, args ...any) []byte {
+	return []byte("-" + oneLine.Replace(fmt.Sprintf(format, args...)) + "\r\n")
 }
