@@ -61,12 +61,19 @@ func (b *bucket) config(c *Config) jetstream.StreamConfig {
 }
 
 // ensure makes the bucket unless it is there. The error names the field of the
-// Config that another node has otherwise.
+// Config that another node has otherwise, or that the broker cannot do.
 func (b *bucket) ensure(ctx context.Context, c *Config) error {
 	want := b.config(c)
 	_, err := b.js.CreateStream(ctx, want)
-	if !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
-		return unavailable(err)
+	var api *jetstream.APIError
+	switch {
+	case errors.Is(err, jetstream.ErrStreamNameAlreadyInUse):
+	case errors.As(err, &api) && api.ErrorCode == errCodeNoReplicas:
+		return fmt.Errorf("cluster: Config.Replicas is %d, and the broker stands alone: use 1, or brokers that form a cluster", c.Replicas)
+	case err != nil && c.Replicas > 1: // not all brokers may be up
+		return b.refused(ctx, fmt.Errorf("Config.Replicas is %d, and as many brokers must be up for it: %w", c.Replicas, err))
+	default:
+		return b.refused(ctx, err)
 	}
 	s, err := b.js.Stream(ctx, b.stream())
 	if err != nil {
@@ -86,11 +93,45 @@ func (b *bucket) ensure(ctx context.Context, c *Config) error {
 // open makes a bucket that is there ready to be read. It is called once, before
 // all else.
 func (b *bucket) open(ctx context.Context) error {
+	limited, cancel := context.WithTimeout(ctx, b.attempt)
+	defer cancel()
+	s, err := b.js.Stream(limited, b.stream())
+	b.handle = s // which knows the stream by its name: also one that is made anew
+	return b.refused(ctx, err)
+}
+
+// errCodeNoReplicas is the answer of a broker without a cluster to more than one
+// replica. Brokers of which too few are there answer in many ways, and those that
+// are just starting answer alike.
+const errCodeNoReplicas jetstream.ErrorCode = 10074
+
+var errNoJetStream = errors.New("cluster: the broker has no JetStream: turn it on, by jetstream {} in its configuration or by nats-server -js, for the account of this connection too")
+
+// refused tells a broker without JetStream, which no waiting mends, from one that
+// does not answer.
+func (b *bucket) refused(ctx context.Context, err error) error {
+	var api *jetstream.APIError
+	switch {
+	case errors.As(err, &api) && (api.ErrorCode == jetstream.JSErrCodeJetStreamNotEnabled || api.ErrorCode == jetstream.JSErrCodeJetStreamNotEnabledForAccount):
+		return errNoJetStream
+	case errors.Is(err, nats.ErrNoResponders) && b.off(ctx):
+		return errNoJetStream
+	}
+	return unavailable(err)
+}
+
+// off asks again after a while: a broker has nobody who would respond also for a
+// moment while it shuts down, and one of several until it has found the others.
+func (b *bucket) off(ctx context.Context) bool {
+	nc := b.js.Conn()
+	before := nc.Stats().Reconnects
+	if nc.ConnectedClusterName() != "" || !sleep(ctx, b.attempt) {
+		return false
+	}
 	ctx, cancel := context.WithTimeout(ctx, b.attempt)
 	defer cancel()
-	s, err := b.js.Stream(ctx, b.stream())
-	b.handle = s // which knows the stream by its name: also one that is made anew
-	return unavailable(err)
+	_, err := b.js.Stream(ctx, b.stream())
+	return errors.Is(err, nats.ErrNoResponders) && nc.Stats().Reconnects == before
 }
 
 // found is what a key has: its last revision, and its value unless that is a

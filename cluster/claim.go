@@ -20,22 +20,6 @@ type claim struct {
 	doubt bool   // an attempt at rev got no answer, and may still be written
 }
 
-// standing is what the directory has of an ID.
-type standing struct {
-	entry
-	rev  uint64
-	live bool
-}
-
-func (n *Node) entry(ctx context.Context, id string) (standing, error) {
-	f, err := n.dir.get(ctx, keyOf(id))
-	s := standing{rev: f.rev, live: f.live}
-	if err == nil && f.live {
-		s.entry = decode[entry](f.data)
-	}
-	return s, err
-}
-
 // How an attempt fails that got an answer.
 var (
 	errTaken  = errors.New("cluster: the ID has an entry")

@@ -71,8 +71,8 @@ type Config struct {
 	// them. The node makes the connection, and closes it in Leave.
 	URL string
 
-	// Replicas is on how many brokers the directory is kept: 1, 3 or 5. 0 means 1.
-	// All nodes must have the same.
+	// Replicas is on how many brokers the directory is kept: 1, 3 or 5, and as many
+	// brokers there must be. 0 means 1. All nodes must have the same.
 	Replicas int
 
 	// Storage is where. All nodes must have the same.
@@ -145,7 +145,7 @@ func (c Config) withDefaults() (Config, error) {
 	case c.DegradedLogin == AllowLogin && c.OnLeaseLost == Fence:
 		return c, errors.New("cluster: Config.DegradedLogin is AllowLogin, which lets in what Config.OnLeaseLost, Fence, shuts out: use RefuseLogin or KeepServing")
 	}
-	return c, checkConn(c.Conn, c.LeaseTTL)
+	return c, checkConn("Config.Conn", c.Conn, c.LeaseTTL)
 }
 
 // The times that follow from the lease.

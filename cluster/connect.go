@@ -9,7 +9,10 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// ConnOptions are what a node needs of its connection; lease is its
+// maxPing is the longest ping interval that ConnOptions sets.
+const maxPing = 10 * time.Second
+
+// ConnOptions are what a node or a client needs of its connection; lease is the node's
 // Config.LeaseTTL, and 0 the least there is. Append your own for TLS and
 // credentials:
 //
@@ -32,49 +35,50 @@ func ConnOptions(lease time.Duration) []nats.Option {
 		nats.Timeout(time.Second),
 		// By default a connection that nothing comes back from is noticed after
 		// four minutes.
-		nats.PingInterval(min(lease/6, 10*time.Second)),
+		nats.PingInterval(min(lease/6, maxPing)),
 		nats.MaxPingsOutstanding(2),
 	}
 }
 
 // checkConn says what is wrong with a connection that was not made with
-// ConnOptions.
-func checkConn(nc *nats.Conn, lease time.Duration) error {
+// ConnOptions. Field is where it comes from.
+func checkConn(field string, nc *nats.Conn, lease time.Duration) error {
 	if nc == nil {
 		return nil
 	}
 	o := nc.Opts
 	switch {
 	case nc.IsClosed():
-		return errors.New("cluster: Config.Conn is closed")
+		return fmt.Errorf("cluster: %s is closed", field)
 	case o.ReconnectBufSize >= 0:
-		return errors.New("cluster: Config.Conn keeps writes while it is disconnected and makes them after they have failed: connect with ConnOptions, or nats.ReconnectBufSize(-1)")
+		return fmt.Errorf("cluster: %s keeps writes while it is disconnected and makes them after they have failed: connect with ConnOptions, or nats.ReconnectBufSize(-1)", field)
 	case !o.AllowReconnect || o.MaxReconnect >= 0:
-		return errors.New("cluster: Config.Conn gives up after some attempts to reconnect: connect with ConnOptions, or nats.MaxReconnects(-1)")
+		return fmt.Errorf("cluster: %s gives up after some attempts to reconnect: connect with ConnOptions, or nats.MaxReconnects(-1)", field)
 	case o.PingInterval <= 0 || o.PingInterval > lease/3:
-		return fmt.Errorf("cluster: Config.Conn pings every %v, which finds a dead connection later than a lease of %v: connect with ConnOptions, or nats.PingInterval(%v) at most", o.PingInterval, lease, lease/3)
+		return fmt.Errorf("cluster: %s pings every %v, which finds a dead connection later than a lease of %v: connect with ConnOptions, or nats.PingInterval(%v) at most", field, o.PingInterval, lease, lease/3)
 	}
 	return nil
 }
 
-// dial makes the node's own connection.
-func dial(ctx context.Context, c Config) (*nats.Conn, error) {
+// dial makes a connection of the package's own, for whom the broker shows as who.
+// Field is where the URL comes from.
+func dial(ctx context.Context, c Config, lease time.Duration, who, field string) (*nats.Conn, error) {
 	for {
-		nc, err := nats.Connect(c.URL, append(ConnOptions(c.LeaseTTL),
-			nats.Name("sessionwheel node "+c.Name),
+		nc, err := nats.Connect(c.URL, append(ConnOptions(lease),
+			nats.Name("sessionwheel "+who),
 			// By default the client writes to the standard error.
 			nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-				c.Logger.Debug("the connection to the broker", "node", c.Name, "error", err)
+				c.Logger.Debug("the connection to the broker", "of", who, "error", err)
 			}))...)
 		if err == nil {
 			return nc, nil
 		}
 		if !errors.Is(err, nats.ErrNoServers) && !errors.Is(err, nats.ErrTimeout) {
-			return nil, fmt.Errorf("cluster: Config.URL: %w", err)
+			return nil, fmt.Errorf("cluster: %s: %w", field, err)
 		}
 		select {
 		case <-ctx.Done():
-			return nil, fmt.Errorf("%w from the broker at Config.URL: %w", ErrUnavailable, err)
+			return nil, fmt.Errorf("%w from the broker at %s: %w", ErrUnavailable, field, err)
 		case <-time.After(100 * time.Millisecond):
 		}
 	}

@@ -16,8 +16,7 @@ func (n *Node) silentLocked(p *peer, now time.Time) bool {
 	if since.Before(n.clocks) {
 		since = n.clocks
 	}
-	lease := max(n.c.LeaseTTL, min(time.Duration(p.rec.Lease)*time.Millisecond, maxLease))
-	return now.Sub(since) > lease
+	return now.Sub(since) > max(n.c.LeaseTTL, p.lease())
 }
 
 // judgeLoop declares dead the nodes that have been silent, and has the sweep
@@ -89,16 +88,9 @@ func (n *Node) isDead(ctx context.Context, epoch string) (bool, error) {
 	}
 
 	// Not seen yet, or its record is gone.
-	f, err := n.nodes.get(ctx, epoch)
-	if err != nil {
-		return false, err
-	}
-	if f.live {
-		rec := decode[beatRecord](f.data)
-		n.mu.Lock()
-		n.learnLocked(epoch, rec, f.rev)
-		n.mu.Unlock()
-		return rec.Dead, nil
+	f, rec, err := n.recordOf(ctx, epoch)
+	if err != nil || f.live {
+		return rec.Dead, err
 	}
 	n.mu.Lock()
 	p = n.missed[epoch]
@@ -134,19 +126,13 @@ func (n *Node) certifyAt(ctx context.Context, epoch string, rec beatRecord, rev 
 	rec.Dead = true
 	certificate, err := n.nodes.put(ctx, epoch, rec, rev, 0)
 	if isConflict(err) {
-		f, err := n.nodes.get(ctx, epoch)
-		if err != nil {
-			return false, err
-		}
-		n.mu.Lock()
-		defer n.mu.Unlock()
-		if !f.live { // it was deleted, and no watcher may have told
+		f, rec, err := n.recordOf(ctx, epoch)
+		if err == nil && !f.live { // it was deleted, and no watcher may have told
+			n.mu.Lock()
 			n.missLocked(epoch)
-			return false, nil
+			n.mu.Unlock()
 		}
-		rec = decode[beatRecord](f.data)
-		n.learnLocked(epoch, rec, f.rev)
-		return rec.Dead, nil
+		return rec.Dead, err
 	}
 	if err != nil {
 		return false, err

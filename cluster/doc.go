@@ -19,6 +19,9 @@
 // not run replicated brokers within nodes that come and go: three that stay, and
 // every node a client of theirs.
 //
+// A process that is no node reads the directory and reaches its sessions by a
+// [Client], which [Open] makes: it has no lease, and writes nothing.
+//
 // # What is stored
 //
 // Two key-value buckets that any NATS client can read. <namespace>_nodes has a

@@ -2,7 +2,7 @@ package cluster
 
 import "errors"
 
-// What the methods of a node return, to be matched by errors.Is.
+// What the methods of a node and of a client return, to be matched by errors.Is.
 var (
 	// ErrIsolated means that the node has no valid lease, and may not decide who
 	// owns an ID.
@@ -18,6 +18,11 @@ var (
 	ErrUnavailable = errors.New("cluster: no answer")
 	// ErrLeft means that the node has left the cluster.
 	ErrLeft = errors.New("cluster: this node has left")
+	// ErrClosed means that the client has been closed.
+	ErrClosed = errors.New("cluster: this client is closed")
+	// ErrNoCluster means that no node has ever joined the namespace, on these
+	// brokers.
+	ErrNoCluster = errors.New("cluster: there is no cluster of that namespace")
 	// ErrInvalid means an ID, metadata or a message that no node would take.
 	ErrInvalid = errors.New("cluster: invalid argument")
 )

@@ -52,3 +52,39 @@ func Example() {
 		log.Print(err)
 	}
 }
+
+// A process that looks at the cluster from outside.
+func ExampleClient() {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	client, err := cluster.Open(ctx, cluster.ClientConfig{URL: "nats://10.0.0.1,nats://10.0.0.2,nats://10.0.0.3"})
+	if err != nil {
+		log.Fatal(err) // cluster.ErrNoCluster: no node has ever joined
+	}
+	defer client.Close()
+
+	// What Watch tells and List adds is complete.
+	events, err := client.Watch(ctx)
+	if err != nil {
+		log.Print(err)
+		return
+	}
+	owners := make(map[string]string)
+	err = client.List(ctx, func(e cluster.Entry) bool {
+		owners[e.ID] = e.Node
+		return true
+	})
+	if err != nil {
+		log.Print(err)
+		return
+	}
+	for e := range events { // until ctx ends
+		switch e.Kind {
+		case cluster.Claimed:
+			owners[e.Entry.ID] = e.Entry.Node
+		case cluster.Released:
+			delete(owners, e.Entry.ID)
+		case cluster.Missed: // begin anew with List
+		}
+	}
+}

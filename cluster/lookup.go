@@ -33,32 +33,7 @@ func (n *Node) Lookup(ctx context.Context, id string) (Entry, error) {
 }
 
 func (n *Node) find(ctx context.Context, id string) (standing, error) {
-	if err := checkID(id); err != nil {
-		return standing{}, err
-	}
-	if n.State() == Left {
-		return standing{}, ErrLeft
-	}
-	s, err := n.entry(ctx, id)
-	if err != nil {
-		return standing{}, err
-	}
-	if !s.live || n.knownDead(s.Owner) {
-		return standing{}, ErrNotFound
-	}
-	if !n.knows(s.Owner) {
-		// Its record has not been seen yet, or is gone.
-		if dead, err := n.isDead(ctx, s.Owner); err != nil || dead {
-			return standing{}, errors.Join(err, ErrNotFound)
-		}
-	}
-	return s, nil
-}
-
-func (n *Node) knows(epoch string) bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.peers[epoch] != nil || epoch == n.epoch
+	return n.reader.find(ctx, id, n.isDead)
 }
 
 // Kick closes a session for the given reason, on whichever node it is, and returns
@@ -71,14 +46,13 @@ func (n *Node) Kick(ctx context.Context, id string, why pool.Reason) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, n.c.LeaseTTL)
-	defer cancel()
-	q := request{Key: keyOf(id), id: id, Token: s.Token, Rev: s.rev, Reason: why}
+	q := kicking(id, s, why)
 	if n.isMine(s.Owner) {
-		return n.kick(ctx, q)
+		ctx, cancel := context.WithTimeout(ctx, n.c.LeaseTTL)
+		defer cancel()
+		return own(n.kick(ctx, q))
 	}
-	_, err = n.ask(ctx, s.Owner, opKick, q)
-	return err
+	return n.tell(ctx, s.Owner, opKick, q)
 }
 
 // kick closes a session of this node's.
@@ -101,22 +75,18 @@ func (n *Node) kick(ctx context.Context, q request) error {
 // broker or the session's node did not answer within a lease or until ctx ended:
 // then the message may have arrived.
 func (n *Node) Send(ctx context.Context, id string, msg []byte) error {
-	// It is encoded in base64, beside the ID.
-	if most := n.nc.MaxPayload()*3/4 - 2*maxID; int64(len(msg)) > most {
-		return fmt.Errorf("%w: a message of %d bytes: use up to %d", ErrInvalid, len(msg), most)
+	if err := n.checkMessage(msg); err != nil {
+		return err
 	}
 	s, err := n.find(ctx, id)
 	if err != nil {
 		return err
 	}
-	q := request{Key: keyOf(id), id: id, Token: s.Token, Data: msg}
+	q := sending(id, s, msg)
 	if n.isMine(s.Owner) {
-		return n.deliver(q)
+		return own(n.deliver(q))
 	}
-	ctx, cancel := context.WithTimeout(ctx, n.c.LeaseTTL)
-	defer cancel()
-	_, err = n.ask(ctx, s.Owner, opSend, q)
-	return err
+	return n.tell(ctx, s.Owner, opSend, q)
 }
 
 // deliver hands a message to a session of this node's.
@@ -134,4 +104,15 @@ func (n *Node) has(id string, token uint64) bool {
 	defer n.mu.Unlock()
 	h := n.held[id]
 	return h != nil && h.token == token
+}
+
+// own is what a question to this node itself comes to, as ask says it of another.
+func own(err error) error {
+	switch {
+	case errors.Is(err, errStale):
+		return ErrNotFound
+	case err != nil && !errors.Is(err, ErrUnavailable):
+		return fmt.Errorf("%w from the session's owner but: %w", ErrUnavailable, err)
+	}
+	return err
 }

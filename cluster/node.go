@@ -2,34 +2,19 @@ package cluster
 
 import (
 	"context"
-	"log/slog"
 	"math/rand/v2"
-	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 )
 
 // Node is this process in the cluster: made by [Join], ended by [Node.Leave], and
 // the pool.Directory of the pool whose sessions it speaks for. All its methods may
 // be called from any goroutine.
 type Node struct {
-	// Immutable.
-	c       Config
-	log     *slog.Logger
-	nc      *nats.Conn
-	ownConn bool
-	js      jetstream.JetStream
-	dir     *bucket // the sessions' entries
-	nodes   *bucket // the nodes' records
-	viewed  chan struct{}
-	serving chan struct{} // has a value for each request that is served
+	*reader
 
-	// The background, which Leave ends and waits for.
-	ctx    context.Context
-	cancel context.CancelFunc
-	wg     sync.WaitGroup
+	serving chan struct{} // has a value for each request that is served; immutable
 
 	// Pokes: a value is there while something waits to be done.
 	wantBeat, wantSweep, wantTidy chan struct{}
@@ -37,12 +22,9 @@ type Node struct {
 	tokens tokens
 	locks  idLocks
 
-	mu sync.Mutex
-	// Guarded by mu.
-	left       bool
+	// Guarded by mu, which is the reader's.
 	epoch      string             // this incarnation; a new one after each death
 	sub        *nats.Subscription // of the epoch's requests
-	mine       map[string]bool    // all epochs that this node had
 	beatRev    uint64             // of the epoch's last heartbeat
 	beats      uint64
 	leaseUntil time.Time // the zero time: no lease
@@ -50,13 +32,10 @@ type Node struct {
 	fencing    int       // sessions of a lost lease are being closed
 	lastBeat   time.Time // when the last heartbeat that succeeded was sent
 	clocks     time.Time // nobody's silence counts before
-	peers      map[string]*peer
-	missed     map[string]*peer // epochs without a record, seen when that was found
 	held       map[string]*held
 	chores     map[string]chore
 	choresMade uint64
-	sweeps     uint64        // begun so far
-	resync     chan struct{} // closed, and made anew, when watchers must be rebuilt
+	sweeps     uint64 // begun so far
 }
 
 // held is a session that this node has: a Claim has activated it and nobody has
@@ -128,16 +107,6 @@ func (n *Node) isMine(epoch string) bool {
 // ones. A broker that is reached anew may have lost the stream, and then revisions
 // begin at 1 again: an old one may have come to mean another's entry.
 func (n *Node) generation() uint64 { return n.nc.Stats().Reconnects }
-
-// run starts a goroutine of the background; false if the node is leaving.
-func (n *Node) run(f func()) bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if !n.left {
-		n.wg.Go(f)
-	}
-	return !n.left
-}
 
 // poke says that there is something to do.
 func poke(c chan struct{}) {

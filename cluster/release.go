@@ -103,9 +103,12 @@ func (n *Node) settle(ctx context.Context, id string, ch chore) error {
 	}
 	defer unlock()
 	n.mu.Lock()
-	again := n.held[id] != nil
+	h := n.held[id]
 	n.mu.Unlock()
-	if again {
+	if h != nil {
+		if ch.doubt {
+			return n.reassert(ctx, id, h)
+		}
 		return nil // whose claim has overwritten the entry, or whose sweep will
 	}
 	if ch.rev != 0 && ch.gen == n.generation() {
@@ -113,6 +116,17 @@ func (n *Node) settle(ctx context.Context, id string, ch chore) error {
 			return nil
 		}
 	}
+	for {
+		err := n.clear(ctx, id, ch)
+		if !isConflict(err) { // with one, what was sent before was written in between
+			return err
+		}
+	}
+}
+
+// clear deletes what the directory has of this node's under an ID. The caller has
+// locked the ID.
+func (n *Node) clear(ctx context.Context, id string, ch chore) error {
 	seen, err := n.entry(ctx, id)
 	switch {
 	case err != nil:
@@ -123,6 +137,25 @@ func (n *Node) settle(ctx context.Context, id string, ch chore) error {
 		// The write in doubt would still find what it expects. So that revision is
 		// used up, and the marker stays for longer than a message can be on its way.
 		_, err = n.dir.del(ctx, keyOf(id), seen.rev, max(n.c.LeaseTTL, 10*time.Second))
+	}
+	return err
+}
+
+// reassert writes the entry of a session that this node has kept although a later
+// login of its ID may have written its own, and was given up. It uses up the
+// revision that the write in doubt expects. The caller has locked the ID.
+func (n *Node) reassert(ctx context.Context, id string, h *held) error {
+	seen, err := n.entry(ctx, id)
+	if err != nil {
+		return err
+	}
+	epoch, state := n.standing()
+	if state != Active || !seen.live || !n.isMine(seen.Owner) {
+		return nil // the sweep that follows sees to it
+	}
+	rev, err := n.dir.put(ctx, keyOf(id), entry{Owner: epoch, Node: n.c.Name, Token: h.token, Since: h.since, Meta: h.meta}, seen.rev, 0)
+	if err == nil {
+		n.listed(tenure{id, h.token}, rev)
 	}
 	return err
 }

@@ -64,24 +64,6 @@ func (n *Node) yielded(ctx context.Context, id string, seen standing, why pool.R
 	return r.Rev, err
 }
 
-// ask puts a question to the owner of a session. An error is all but what it was
-// asked for; ErrNotFound if the session is not there.
-func (n *Node) ask(ctx context.Context, epoch, op string, q request) (reply, error) {
-	m, err := n.nc.RequestWithContext(ctx, n.c.Namespace+".node."+epoch+"."+op, encode(q))
-	if err != nil {
-		return reply{}, fmt.Errorf("%w from the session's owner: %w", ErrUnavailable, err)
-	}
-	r := decode[reply](m.Data)
-	switch {
-	case r.OK:
-		return r, nil
-	case r.Stale:
-		return r, ErrNotFound
-	default:
-		return r, fmt.Errorf("%w from the session's owner but: %.200s", ErrUnavailable, r.Error)
-	}
-}
-
 // errStale is the answer to what was meant for another session than this node has.
 var errStale = errors.New("no session with that token")
 

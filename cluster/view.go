@@ -3,7 +3,6 @@ package cluster
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -19,6 +18,11 @@ type peer struct {
 	reap time.Time // of a dead one: from when on this node deletes its entries
 }
 
+// lease is how long the epoch counts as alive when it is silent.
+func (p *peer) lease() time.Duration {
+	return min(time.Duration(p.rec.Lease)*time.Millisecond, maxLease)
+}
+
 // NodeInfo is what a node knows of another, or of itself.
 type NodeInfo struct {
 	Name     string
@@ -31,16 +35,33 @@ type NodeInfo struct {
 func (n *Node) Nodes() []NodeInfo {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	nodes := n.nodesLocked()
+	for i := range nodes {
+		if nodes[i].Epoch == n.epoch {
+			nodes[i].Sessions = len(n.held)
+		}
+	}
+	return nodes
+}
+
+// Count is how many sessions the nodes of [Node.Nodes] have, and how many nodes
+// that are. What it says of other nodes is up to a third of their lease old. It
+// asks nobody.
+func (n *Node) Count() (sessions, nodes int) { return count(n.Nodes()) }
+
+func count(infos []NodeInfo) (sessions, nodes int) {
+	for _, info := range infos {
+		sessions += info.Sessions
+	}
+	return sessions, len(infos)
+}
+
+func (r *reader) nodesLocked() []NodeInfo {
 	var nodes []NodeInfo
-	for epoch, p := range n.peers {
-		if p.rec.Dead {
-			continue
+	for epoch, p := range r.peers {
+		if !p.rec.Dead {
+			nodes = append(nodes, NodeInfo{Name: p.rec.Node, Epoch: epoch, Sessions: p.rec.Sessions, Seen: p.seen})
 		}
-		info := NodeInfo{Name: p.rec.Node, Epoch: epoch, Sessions: p.rec.Sessions, Seen: p.seen}
-		if epoch == n.epoch {
-			info.Sessions = len(n.held)
-		}
-		nodes = append(nodes, info)
 	}
 	slices.SortFunc(nodes, func(a, b NodeInfo) int {
 		return strings.Compare(a.Name+"\x00"+a.Epoch, b.Name+"\x00"+b.Epoch)
@@ -48,87 +69,73 @@ func (n *Node) Nodes() []NodeInfo {
 	return nodes
 }
 
-// Count is how many sessions the nodes of [Node.Nodes] have, and how many nodes
-// that are. What it says of other nodes is up to a third of their lease old. It
-// asks nobody.
-func (n *Node) Count() (sessions, nodes int) {
-	for _, info := range n.Nodes() {
-		sessions += info.Sessions
-		nodes++
-	}
-	return sessions, nodes
+// echo is the watchdog of a node's view, which costs no question: if the node's own
+// heartbeat does not come back, what others send would not come either.
+func (n *Node) echo(_ context.Context, f *feed) error {
+	n.mu.Lock()
+	rev := n.beatRev
+	n.mu.Unlock()
+	return f.written(rev)
 }
 
 // viewLoop keeps the view of the nodes' records.
-func (n *Node) viewLoop() {
-	for n.ctx.Err() == nil {
-		if err := n.view(n.ctx); err != nil && n.ctx.Err() == nil {
-			n.log.Debug("the view of the nodes begins anew", "error", err)
-			sleep(n.ctx, 100*time.Millisecond)
+func (r *reader) viewLoop(look func(context.Context, *feed) error) {
+	for r.ctx.Err() == nil {
+		err := r.view(r.ctx, look)
+		if r.ctx.Err() != nil || errors.Is(err, errResync) {
+			continue
 		}
+		r.log.Debug("the view of the nodes begins anew", "error", err)
+		if errors.Is(err, errDeaf) {
+			r.rebuildWatchers() // those of Watch may be as deaf
+		}
+		sleep(r.ctx, 100*time.Millisecond)
 	}
 }
 
-// errDeaf ends a watcher that does not bring the node's own heartbeats.
-var errDeaf = errors.New("cluster: a watcher went deaf")
-
-// view watches the nodes' records until there is a reason to begin anew. The
-// watchdog is the node's own heartbeat: if that does not come back, what others
-// send would not come either.
-func (n *Node) view(ctx context.Context) error {
-	resync := n.resyncing()
-	w, err := n.nodes.watch(ctx)
+// view watches the nodes' records until there is a reason to begin anew.
+func (r *reader) view(ctx context.Context, look func(context.Context, *feed) error) error {
+	f := &feed{resync: r.resyncing()}
+	before, err := r.nodes.lastRevision(ctx)
 	if err != nil {
 		return err
 	}
-	defer stopWatcher(w)
-	deaf := time.NewTimer(n.c.gap())
-	defer deaf.Stop()
-	found := make(map[string]bool) // in the watcher's snapshot; nil after it
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-resync:
-			return nil
-		case <-deaf.C:
-			n.rebuildWatchers() // those of Watch have no watchdog of their own
-			return errDeaf
-		case e, ok := <-w.Updates():
-			switch {
-			case !ok:
-				return fmt.Errorf("%w: the watcher ended", errDeaf)
-			case e == nil:
-				n.viewWhole(found)
-				found = nil
-				continue
-			case found != nil:
-				found[e.Key()] = true
-			}
-			if n.saw(e) {
-				deaf.Reset(n.c.gap())
-			}
-		}
+	if f.w, err = r.nodes.watch(ctx); err != nil {
+		return err
 	}
+	defer stopWatcher(f.w)
+	found := make(map[string]bool) // in the watcher's snapshot; nil after it
+	return r.follow(ctx, f, look, func(e jetstream.KeyValueEntry) error {
+		if e == nil {
+			r.viewWhole(found)
+			found = nil
+			f.seen = max(f.seen, before) // what was written last may be gone already
+			return nil
+		}
+		if found != nil {
+			found[e.Key()] = true
+		}
+		r.saw(e)
+		return nil
+	})
 }
 
-// saw takes what a watcher tells; true for a heartbeat of this incarnation.
-func (n *Node) saw(e jetstream.KeyValueEntry) bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
+// saw takes what a watcher tells.
+func (r *reader) saw(e jetstream.KeyValueEntry) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if e.Operation() != jetstream.KeyValuePut {
 		// No verdict: an epoch without a record is dead only by a certificate.
-		n.missLocked(e.Key())
-		return false
+		r.missLocked(e.Key())
+		return
 	}
-	n.learnLocked(e.Key(), decode[beatRecord](e.Value()), e.Revision())
-	return e.Key() == n.epoch
+	r.learnLocked(e.Key(), decode[beatRecord](e.Value()), e.Revision())
 }
 
 // learnLocked takes a record that the broker has shown.
-func (n *Node) learnLocked(epoch string, rec beatRecord, rev uint64) {
+func (r *reader) learnLocked(epoch string, rec beatRecord, rev uint64) {
 	now := time.Now()
-	p := n.peers[epoch]
+	p := r.peers[epoch]
 	if p != nil && p.rev == rev {
 		return // seen before; a new watcher shows everything again
 	}
@@ -137,10 +144,10 @@ func (n *Node) learnLocked(epoch string, rec beatRecord, rev uint64) {
 		if rec.Dead {
 			// Whoever certified the death deletes the entries. The others do it later,
 			// in case that was interrupted.
-			next.reap = now.Add(jitter(n.c.LeaseTTL / 2))
+			next.reap = now.Add(jitter(r.c.LeaseTTL / 2))
 		}
-		n.peers[epoch] = next
-		delete(n.missed, epoch)
+		r.peers[epoch] = next
+		delete(r.missed, epoch)
 	}
 }
 
@@ -148,29 +155,29 @@ func (n *Node) learnLocked(epoch string, rec beatRecord, rev uint64) {
 // node may live: the record may have been deleted, or have expired as the clock of
 // the broker's host was set. That node will know with its next heartbeat, and is
 // given its lease until then.
-func (n *Node) missLocked(epoch string) {
-	p := n.peers[epoch]
-	delete(n.peers, epoch)
-	if p != nil && !p.rec.Dead && n.missed[epoch] == nil && !n.mine[epoch] {
-		n.missed[epoch] = &peer{rec: p.rec, seen: time.Now()}
+func (r *reader) missLocked(epoch string) {
+	p := r.peers[epoch]
+	delete(r.peers, epoch)
+	if p != nil && !p.rec.Dead && r.missed[epoch] == nil && !r.mine[epoch] {
+		r.missed[epoch] = &peer{rec: p.rec, seen: time.Now()}
 	}
 }
 
 // viewWhole drops what a whole snapshot did not show.
-func (n *Node) viewWhole(found map[string]bool) {
+func (r *reader) viewWhole(found map[string]bool) {
 	if found == nil {
 		return
 	}
-	n.mu.Lock()
-	for epoch := range n.peers {
+	r.mu.Lock()
+	for epoch := range r.peers {
 		if !found[epoch] {
-			n.missLocked(epoch)
+			r.missLocked(epoch)
 		}
 	}
-	n.mu.Unlock()
+	r.mu.Unlock()
 	select {
-	case <-n.viewed:
+	case <-r.viewed:
 	default:
-		close(n.viewed) // viewLoop's goroutine alone comes here
+		close(r.viewed) // viewLoop's goroutine alone comes here
 	}
 }

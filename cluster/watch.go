@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -47,65 +46,66 @@ type Event struct {
 // told as their entries are deleted. The channel is closed when ctx ends or the node
 // leaves. A reader that is slow makes the broker wait and costs a bounded amount of
 // memory.
-func (n *Node) Watch(ctx context.Context) (<-chan Event, error) {
-	n.mu.Lock()
-	if n.left {
-		n.mu.Unlock()
-		return nil, ErrLeft
+func (n *Node) Watch(ctx context.Context) (<-chan Event, error) { return n.changes(ctx) }
+
+func (r *reader) changes(ctx context.Context) (<-chan Event, error) {
+	r.mu.Lock()
+	if r.left {
+		r.mu.Unlock()
+		return nil, r.gone
 	}
-	n.wg.Add(1) // Leave waits from here on
-	resync := n.resync
-	n.mu.Unlock()
+	r.wg.Add(1) // Leave or Close waits from here on
+	r.mu.Unlock()
 
 	ctx, cancel := context.WithCancel(ctx)
-	detach := context.AfterFunc(n.ctx, cancel)
+	detach := context.AfterFunc(r.ctx, cancel)
 	end := func() {
 		detach()
 		cancel()
-		n.wg.Done()
+		r.wg.Done()
 	}
-	f, err := n.feed(ctx)
+	f, err := r.tap(ctx)
 	if err != nil {
 		end()
 		return nil, err
 	}
-	f.resync = resync
 	events := make(chan Event)
-	go func() { // ends with ctx or the node, whose Leave waits for it
+	go func() { // ends with ctx or the reader, which waits for it
 		defer end()
 		defer close(events)
-		n.watch(ctx, f, events)
+		r.watch(ctx, f, events)
 	}()
 	return events, nil
 }
 
-// feed is one watcher of the directory.
-type feed struct {
-	w      jetstream.KeyWatcher
-	resync <-chan struct{}
-	seen   uint64 // the last revision that it has brought, or that was before it
-}
-
-func (n *Node) feed(ctx context.Context) (feed, error) {
-	f := feed{resync: n.resyncing()}
+// tap makes a feed of the directory's changes.
+func (r *reader) tap(ctx context.Context) (*feed, error) {
+	f := &feed{resync: r.resyncing()}
 	var err error
-	if f.seen, err = n.dir.lastRevision(ctx); err != nil {
-		return f, err
+	if f.seen, err = r.dir.lastRevision(ctx); err != nil {
+		return nil, err
 	}
-	f.w, err = n.dir.watch(ctx, jetstream.UpdatesOnly())
-	return f, err
+	if f.w, err = r.dir.watch(ctx, jetstream.UpdatesOnly()); err != nil {
+		return nil, err
+	}
+	return f, nil
 }
 
 // watch sends what feeds bring, one after the other until ctx ends.
-func (n *Node) watch(ctx context.Context, f feed, events chan<- Event) {
+func (r *reader) watch(ctx context.Context, f *feed, events chan<- Event) {
 	for {
-		err := n.forward(ctx, f, events)
+		err := r.follow(ctx, f, lookAt(r.dir), func(e jetstream.KeyValueEntry) error {
+			if ev, ok := eventOf(e); ok && !send(ctx, events, ev) {
+				return ctx.Err()
+			}
+			return nil
+		})
 		stopWatcher(f.w)
 		if ctx.Err() != nil {
 			return
 		}
-		n.log.Debug("a watcher of the directory begins anew", "reason", err)
-		for f, err = n.feed(ctx); err != nil; f, err = n.feed(ctx) {
+		r.log.Debug("a watcher of the directory begins anew", "reason", err)
+		for f, err = r.tap(ctx); err != nil; f, err = r.tap(ctx) {
 			if !sleep(ctx, 100*time.Millisecond) {
 				return
 			}
@@ -117,50 +117,11 @@ func (n *Node) watch(ctx context.Context, f feed, events chan<- Event) {
 	}
 }
 
-var (
-	errResync = errors.New("cluster: the connection was made anew")
-	errEnded  = errors.New("cluster: the watcher ended")
-)
-
-// forward sends what one feed brings. Its watchdog is the directory's revision: a
-// watcher that has brought nothing between two looks, though there was something
-// at the first, is deaf, as one may be for long after a broker's restart; and if
-// the revision has gone back, the directory is another.
-func (n *Node) forward(ctx context.Context, f feed, events chan<- Event) error {
-	look := time.NewTicker(n.c.beat())
-	defer look.Stop()
-	var due uint64 // what it should have brought by the next look
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-f.resync:
-			return errResync
-		case <-look.C:
-			last, err := n.dir.lastRevision(ctx)
-			if err != nil {
-				continue // without a broker there is nothing to bring
-			}
-			if due > f.seen || last < f.seen {
-				return errDeaf
-			}
-			due = last
-		case e, ok := <-f.w.Updates():
-			if !ok {
-				return errEnded
-			}
-			if e == nil {
-				continue
-			}
-			f.seen, due = e.Revision(), 0
-			if ev, ok := eventOf(e); ok && !send(ctx, events, ev) {
-				return ctx.Err()
-			}
-		}
-	}
-}
-
+// eventOf is false for what tells of no session.
 func eventOf(e jetstream.KeyValueEntry) (Event, bool) {
+	if e == nil { // the end of a snapshot
+		return Event{}, false
+	}
 	id, ok := idOf(e.Key())
 	if !ok {
 		return Event{}, false

@@ -37,7 +37,9 @@ const startLimit = 30 * time.Second
 type Config struct {
 	// Dir is where the broker keeps what is stored in files; it is made if it is not
 	// there. Two brokers must not share one. "" means a temporary directory, which
-	// Close removes: all is lost with the broker, whatever the storage.
+	// Close removes: all is lost with the broker, whatever the storage. One that a
+	// killed process has left is removed by the next Start of the same user that has no
+	// Dir; on systems without flock it stays.
 	Dir string
 
 	// Addr is where it listens for other processes, as "127.0.0.1:4222"; port 0 means
@@ -54,7 +56,7 @@ type Config struct {
 type Broker struct {
 	srv   *server.Server
 	token string
-	temp  string // the temporary directory, or ""
+	temp  *temp // nil if Config.Dir is set
 	close func() error
 }
 
@@ -75,11 +77,11 @@ func Start(c Config) (*Broker, error) {
 	}
 	b := &Broker{token: c.Token}
 	if o.StoreDir = c.Dir; c.Dir == "" {
-		temp, err := os.MkdirTemp("", "sessionwheel-broker-")
-		if err != nil {
+		var err error
+		if b.temp, err = newTemp(); err != nil {
 			return nil, fmt.Errorf("embedded: a temporary directory, since Config.Dir is empty: %w", err)
 		}
-		o.StoreDir, b.temp = temp, temp
+		o.StoreDir = b.temp.store()
 	} else if err := os.MkdirAll(c.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("embedded: Config.Dir: %w", err)
 	}
@@ -183,13 +185,10 @@ func (b *Broker) shutdown() error {
 		b.srv.Shutdown()
 		b.srv.WaitForShutdown()
 	}
-	if b.temp == "" {
+	if b.temp == nil {
 		return nil
 	}
-	if err := os.RemoveAll(b.temp); err != nil {
-		return fmt.Errorf("embedded: the temporary directory: %w", err)
-	}
-	return nil
+	return b.temp.remove()
 }
 
 // complaints are the broker's log: it keeps the first error and nothing else.

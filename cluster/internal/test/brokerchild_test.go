@@ -16,7 +16,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// brokerArg is what one broker of three is given, in a child or here.
+// brokerArg is what one broker of three is given, in a child or here; one without a
+// Route is alone.
 type brokerArg struct {
 	Name, Dir   string
 	Port, Route int
@@ -24,12 +25,24 @@ type brokerArg struct {
 }
 
 func (a brokerArg) options() *server.Options {
-	return &server.Options{
+	o := &server.Options{
 		ServerName: a.Name, Host: "127.0.0.1", Port: a.Port, NoSigs: true, NoLog: true,
 		JetStream: true, StoreDir: a.Dir,
-		Cluster: server.ClusterOpts{Name: "trio", Host: "127.0.0.1", Port: a.Route},
-		Routes:  server.RoutesFromStr(a.Routes),
 	}
+	if a.Route != 0 {
+		o.Cluster = server.ClusterOpts{Name: "trio", Host: "127.0.0.1", Port: a.Route}
+		o.Routes = server.RoutesFromStr(a.Routes)
+	}
+	return o
+}
+
+// brokerProcess is a broker that is alone in a process of its own, and ends with the
+// test.
+func brokerProcess(t *testing.T) (url string) {
+	t.Helper()
+	port := newTrio(t).ports[0]
+	spawn(t, "broker", brokerArg{Name: "alone", Dir: t.TempDir(), Port: port})
+	return fmt.Sprint("nats://127.0.0.1:", port)
 }
 
 func (r *trio) arg(i int) brokerArg {

@@ -23,7 +23,7 @@ const (
 // beChild is the whole of a child process. A child ends when its standard input
 // does, so that none outlives the test binary, however that ends.
 func beChild(role string) int {
-	child := map[string]func(arg []byte) error{"node": nodeChild, "broker": brokerChild}[role]
+	child := map[string]func(arg []byte) error{"node": nodeChild, "broker": brokerChild, "temp": tempChild}[role]
 	if err := child([]byte(os.Getenv(argVar))); err != nil {
 		fmt.Fprintln(os.Stderr, role+":", err)
 		return 1

@@ -28,26 +28,26 @@ func stored(t *testing.T, nc *nats.Conn, stream string) int {
 
 func TestTenThousandSessionsOfAKilledProcessAreGoneWithItsLease(t *testing.T) {
 	t.Parallel()
-	const many = 10_000
+	const crowd = 10_000
 	b, o := broker(t), newObserver()
 	nc, err := b.Connect()
 	require.NoError(t, err)
 	defer nc.Close()
 	c := join(t, o, "c", cluster.Config{URL: b.URL()})
 	d := join(t, o, "d", cluster.Config{URL: b.URL()})
-	require.NoError(t, c.loginAll(within(t, patience), names(100, "c%d")...))
-	a := spawn(t, "node", nodeArg{Name: "a", URL: b.URL(), Logins: many})
+	require.NoError(t, many(within(t, patience), c.login, names(100, "c%d")...))
+	a := spawn(t, "node", nodeArg{Name: "a", URL: b.URL(), Logins: crowd})
 	eventually(t, "its heartbeat tells of its sessions", func() bool {
 		sessions, nodes := d.node.Count()
-		return sessions == many+100 && nodes == 3
+		return sessions == crowd+100 && nodes == 3
 	})
-	require.Len(t, listed(t, d), many+100)
+	require.Len(t, listed(t, d), crowd+100)
 
 	a.kill()
 	start := time.Now()
 	ids := names(100, "u%d")
 	require.ErrorIs(t, d.login(within(t, lease/4), ids[0]), cluster.ErrTakeoverTimeout, "its lease is not over")
-	require.NoError(t, d.loginAll(within(t, patience), ids...)) // these wait for its death
+	require.NoError(t, many(within(t, patience), d.login, ids...)) // these wait for its death
 	declared := time.Since(start)
 	require.Greater(t, declared, lease/2) // the last heartbeat is up to a third of the lease older
 	require.Less(t, declared, 4*lease, "a lease and a half, and what a busy machine takes")
@@ -60,7 +60,7 @@ func TestTenThousandSessionsOfAKilledProcessAreGoneWithItsLease(t *testing.T) {
 		return stored(t, nc, "KV_sessions_dir") == 200 && stored(t, nc, "KV_sessions_nodes") == 2
 	})
 	t.Logf("killed with %d sessions and a lease of %v: a login passed after %v, all entries and markers gone after %v",
-		many, lease, declared, time.Since(start))
+		crowd, lease, declared, time.Since(start))
 	require.Zero(t, o.doubled())
 	sessions, nodes := c.node.Count()
 	require.Equal(t, 2, nodes)

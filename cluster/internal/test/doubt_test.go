@@ -40,7 +40,7 @@ func TestAClaimWhoseAnswerIsLostLeavesNothing(t *testing.T) {
 			_, err = c.node.Lookup(t.Context(), "x")
 			require.ErrorIs(t, err, cluster.ErrNotFound)
 			require.Equal(t, before, epoch(t, c, "a"), "a has lived all the time")
-			a.mustLogin("x")
+			a.mustPersist("x")
 			require.Equal(t, 1, o.alive("x"))
 		})
 	}

@@ -71,7 +71,7 @@ func TestContendedLoginsNeverMakeTwoOwners(t *testing.T) {
 					s.logout(id)
 				}
 				ctx, cancel := context.WithTimeout(context.Background(), patience)
-				if err := s.persist(ctx, id); err != nil {
+				if err := s.login(ctx, id); err != nil {
 					t.Errorf("login %s: %v", id, err)
 				} else {
 					won.Add(1)

@@ -23,16 +23,16 @@ import (
 	"github.com/sessionwheel/sessionwheel/cluster"
 )
 
-// manualConfig is the brokers' configuration in docs/cluster.md.
-func manualConfig(t *testing.T) string {
+// manualBlock is the block of docs/cluster.md that begins with the given text.
+func manualBlock(t *testing.T, begin string) string {
 	t.Helper()
 	text, err := os.ReadFile("../../../docs/cluster.md")
 	require.NoError(t, err)
-	_, after, ok := strings.Cut(string(text), "```hcl\n")
-	require.True(t, ok, "the manual has no configuration")
+	_, after, ok := strings.Cut(string(text), "```hcl\n"+begin)
+	require.True(t, ok, "the manual has no such configuration")
 	config, _, ok := strings.Cut(after, "```\n")
 	require.True(t, ok)
-	return config
+	return begin + config
 }
 
 // certify writes a certificate that is its own authority.
@@ -63,7 +63,7 @@ func certify(t *testing.T, dir string) {
 // Three brokers with the manual's configuration, but for addresses and files.
 func TestTheManualsConfigurationDoesForNodes(t *testing.T) {
 	t.Setenv("NODE_PASSWORD", "correct-horse") // so it is not parallel
-	dir, text := t.TempDir(), manualConfig(t)
+	dir, text := t.TempDir(), manualBlock(t, "server_name: broker-1")
 	certify(t, dir)
 	r := newTrio(t)
 	for i := range r.srv {

@@ -3,7 +3,6 @@ package test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -59,7 +58,7 @@ func nodeChild(arg []byte) error {
 	if s.node, err = cluster.Join(ctx, c); err != nil {
 		return err
 	}
-	if err := s.loginAll(ctx, names(a.Logins, "u%d")...); err != nil {
+	if err := many(ctx, s.login, names(a.Logins, "u%d")...); err != nil {
 		return err
 	}
 
@@ -98,38 +97,6 @@ func nodeChild(arg []byte) error {
 		mu.Unlock()
 		return answer(r)
 	})
-}
-
-// persist logs in, again while the node has no lease: on a busy machine, or for a
-// moment after the broker has lost its memory.
-func (s *site) persist(ctx context.Context, id string) error {
-	err := s.login(ctx, id)
-	for ; errors.Is(err, cluster.ErrIsolated) && ctx.Err() == nil; err = s.login(ctx, id) {
-		time.Sleep(10 * time.Millisecond)
-	}
-	return err
-}
-
-// loginAll logs in many at once.
-func (s *site) loginAll(ctx context.Context, ids ...string) error {
-	next := make(chan string)
-	errs := make([]error, 32)
-	var wg sync.WaitGroup
-	for w := range errs {
-		wg.Go(func() {
-			for id := range next {
-				if err := s.persist(ctx, id); err != nil {
-					errs[w] = fmt.Errorf("login %s: %w", id, err)
-				}
-			}
-		})
-	}
-	for _, id := range ids {
-		next <- id
-	}
-	close(next)
-	wg.Wait()
-	return errors.Join(errs...)
 }
 
 // agree waits until the directory has exactly the sessions of the sites and

@@ -2,6 +2,7 @@ package test
 
 import (
 	"bytes"
+	"io"
 	"net"
 	"strings"
 	"sync"
@@ -23,6 +24,8 @@ type proxy struct {
 	closed bool
 	conns  map[net.Conn]bool
 	trap   []byte // when the node sends this, it goes through, and then all is held
+	// What the node gets of what the broker sends; nil: all.
+	inwards func(io.Reader) io.Reader
 }
 
 // between starts a proxy that ends with the test.
@@ -70,8 +73,15 @@ func (p *proxy) connect(c net.Conn) {
 	if !p.admit(d) {
 		return
 	}
-	p.wg.Go(func() { p.pipe(c, d, true) })
-	p.pipe(d, c, false)
+	p.wg.Go(func() { p.pipe(c, c, d, true) })
+	p.mu.Lock()
+	inwards := p.inwards
+	p.mu.Unlock()
+	var from io.Reader = d
+	if inwards != nil {
+		from = inwards(d)
+	}
+	p.pipe(from, d, c, false)
 }
 
 func (p *proxy) admit(c net.Conn) bool {
@@ -93,8 +103,9 @@ func (p *proxy) pass() bool {
 	return !p.closed
 }
 
-func (p *proxy) pipe(from, to net.Conn, outwards bool) {
-	defer from.Close()
+// pipe passes on what is read of a connection.
+func (p *proxy) pipe(from io.Reader, in, to net.Conn, outwards bool) {
+	defer in.Close()
 	defer to.Close()
 	buf := make([]byte, 64<<10)
 	for {

@@ -152,7 +152,7 @@ func TestThreeBrokersGoAndComeBackOneByOne(t *testing.T) {
 	require.Error(t, sites[0].login(within(t, 3*time.Second), "without a quorum"))
 	r.start(lost)
 	r.start((lost + 1) % 3)
-	sites[0].mustLogin("with a quorum")
+	sites[0].mustPersist("with a quorum")
 	sites[0].logout("with a quorum")
 	require.Equal(t, sessions, owners(sites...), "nobody lost a session")
 	eventually(t, "the directory is right", func() bool {

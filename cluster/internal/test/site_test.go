@@ -122,8 +122,45 @@ func (s *site) login(ctx context.Context, id string) error {
 func (s *site) mustLogin(ids ...string) {
 	s.t.Helper()
 	for _, id := range ids {
-		require.NoError(s.t, s.persist(within(s.t, patience), id))
+		require.NoError(s.t, s.login(within(s.t, patience), id))
 	}
+}
+
+// persist logs in where the test itself may have cost the node its lease, as by a
+// broker that was away or has lost its memory: again while that is so.
+func (s *site) persist(ctx context.Context, id string) error {
+	err := s.login(ctx, id)
+	for ; errors.Is(err, cluster.ErrIsolated) && ctx.Err() == nil; err = s.login(ctx, id) {
+		time.Sleep(10 * time.Millisecond)
+	}
+	return err
+}
+
+func (s *site) mustPersist(id string) {
+	s.t.Helper()
+	require.NoError(s.t, s.persist(within(s.t, patience), id))
+}
+
+// many logs in many at once, by login or persist.
+func many(ctx context.Context, login func(context.Context, string) error, ids ...string) error {
+	next := make(chan string)
+	errs := make([]error, 32)
+	var wg sync.WaitGroup
+	for w := range errs {
+		wg.Go(func() {
+			for id := range next {
+				if err := login(ctx, id); err != nil {
+					errs[w] = fmt.Errorf("login %s: %w", id, err)
+				}
+			}
+		})
+	}
+	for _, id := range ids {
+		next <- id
+	}
+	close(next)
+	wg.Wait()
+	return errors.Join(errs...)
 }
 
 // logout ends a session as its pool does.

@@ -24,7 +24,7 @@ func TestAStormOfLoginsAfterTheBrokersRestart(t *testing.T) {
 			conf := cluster.Config{URL: r.b.URL(), Storage: tt.storage}
 			a, c, d := join(t, o, "a", conf), join(t, o, "c", conf), join(t, o, "d", conf)
 			ids := names(1500, "u%d")
-			require.NoError(t, a.loginAll(within(t, patience), ids...))
+			require.NoError(t, many(within(t, patience), a.login, ids...))
 			r.stop()
 			r.start()
 			start := time.Now()
@@ -32,7 +32,7 @@ func TestAStormOfLoginsAfterTheBrokersRestart(t *testing.T) {
 			storm := make([]error, 2)
 			var wg sync.WaitGroup
 			for i, s := range []*site{c, d} {
-				wg.Go(func() { storm[i] = s.loginAll(ctx, ids[750*i:750*i+750]...) })
+				wg.Go(func() { storm[i] = many(ctx, s.persist, ids[750*i:750*i+750]...) })
 			}
 			wg.Wait()
 			require.Equal(t, []error{nil, nil}, storm)

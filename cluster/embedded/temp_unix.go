@@ -1,0 +1,50 @@
+//go:build darwin || dragonfly || freebsd || linux || netbsd || openbsd
+
+package embedded
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// claimTemp locks a directory for this process. The file is locked before it has the
+// name by which others find it.
+func claimTemp(dir string) (*os.File, error) {
+	early := filepath.Join(dir, "locking")
+	f, err := os.OpenFile(early, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	switch err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); {
+	case errors.Is(err, syscall.ENOSYS) || errors.Is(err, syscall.ENOTSUP) || errors.Is(err, syscall.ENOLCK):
+		return nil, f.Close() // not every file system has locks: then it is not found
+	case err != nil:
+		return nil, errors.Join(err, f.Close())
+	}
+	if err := os.Rename(early, lockFile(dir)); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// sweepOne removes a directory if it is this user's and nobody has its lock.
+func sweepOne(dir string) {
+	// Another user could put a link in the place of a directory of theirs.
+	info, err := os.Lstat(dir)
+	if err != nil || !info.IsDir() {
+		return
+	}
+	if stat, ok := info.Sys().(*syscall.Stat_t); !ok || int(stat.Uid) != os.Geteuid() {
+		return
+	}
+	f, err := os.OpenFile(lockFile(dir), os.O_RDWR, 0)
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
+		_ = removeTemp(dir) // what is left has its lock, and the next tries again
+	}
+}

@@ -1,0 +1,170 @@
+package test
+
+import (
+	"bufio"
+	"io"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sessionwheel/sessionwheel/cluster"
+)
+
+// sieve is what a broker sends, without the messages of some subjects: as to a
+// watcher that has gone deaf on a connection that is well.
+type sieve struct {
+	from *bufio.Reader
+	drop func(subject string) bool
+	rest []byte // to be read yet
+}
+
+func (s *sieve) Read(b []byte) (int, error) {
+	for len(s.rest) == 0 {
+		message, err := s.next()
+		if err != nil {
+			return 0, err
+		}
+		s.rest = message
+	}
+	n := copy(b, s.rest)
+	s.rest = s.rest[n:]
+	return n, nil
+}
+
+// next is one line of the protocol with its payload, and nothing if it is dropped.
+func (s *sieve) next() ([]byte, error) {
+	line, err := s.from.ReadSlice('\n')
+	if err != nil {
+		return nil, err
+	}
+	message := append([]byte(nil), line...)
+	// MSG subject sid [reply] size, or HMSG subject sid [reply] headers size.
+	words := strings.Fields(string(line))
+	if len(words) < 4 || words[0] != "MSG" && words[0] != "HMSG" {
+		return message, nil
+	}
+	size, err := strconv.Atoi(words[len(words)-1])
+	if err != nil {
+		return nil, err
+	}
+	payload := make([]byte, size+2)
+	if _, err := io.ReadFull(s.from, payload); err != nil {
+		return nil, err
+	}
+	if s.drop(words[1]) {
+		return nil, nil
+	}
+	return append(message, payload...), nil
+}
+
+// betweenDeaf starts a proxy that drops the messages of subjects with the given
+// prefix while deaf is set. It counts them.
+func betweenDeaf(t testing.TB, url, prefix string) (p *proxy, deaf *atomic.Bool, dropped *atomic.Int64) {
+	t.Helper()
+	deaf, dropped = new(atomic.Bool), new(atomic.Int64)
+	p = between(t, url)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.inwards = func(from io.Reader) io.Reader {
+		return &sieve{from: bufio.NewReaderSize(from, 64<<10), drop: func(subject string) bool {
+			drop := deaf.Load() && strings.HasPrefix(subject, prefix)
+			if drop {
+				dropped.Add(1)
+			}
+			return drop
+		}}
+	}
+	return p, deaf, dropped
+}
+
+func TestAWatcherThatHasGoneDeafIsFoundAndMissedIsTold(t *testing.T) {
+	t.Parallel()
+	b, o := broker(t), newObserver()
+	p, deaf, dropped := betweenDeaf(t, b.URL(), "$KV.sessions_dir.")
+	a := join(t, o, "a", cluster.Config{URL: p.url()})
+	c := join(t, o, "c", cluster.Config{URL: b.URL()})
+	client := open(t, cluster.ClientConfig{URL: p.url()})
+	for name, watch := range map[string]func() (<-chan cluster.Event, error){
+		"node":   func() (<-chan cluster.Event, error) { return a.node.Watch(t.Context()) },
+		"client": func() (<-chan cluster.Event, error) { return client.Watch(t.Context()) },
+	} {
+		events, err := watch()
+		require.NoError(t, err)
+		hears(t, c, events, "before "+name)
+		quiet(t, events)
+		was := dropped.Load()
+		deaf.Store(true)
+		c.mustLogin("unheard " + name)
+		until(t, events, func(e cluster.Event) bool {
+			require.NotEqual(t, cluster.Claimed, e.Kind)
+			return e.Kind == cluster.Missed
+		})
+		require.Greater(t, dropped.Load(), was)
+		require.True(t, deaf.Load(), "it was found while nothing came")
+		deaf.Store(false)
+		hears(t, c, events, "after "+name)
+	}
+}
+
+// hears waits until a login by s is told, again if it may have been missed.
+func hears(t *testing.T, s *site, events <-chan cluster.Event, id string) {
+	t.Helper()
+	for missed := true; missed; {
+		s.mustPersist(id)
+		until(t, events, func(e cluster.Event) bool {
+			missed = e.Kind == cluster.Missed // which may stand for the login
+			return missed || e.Kind == cluster.Claimed && e.Entry.ID == id
+		})
+	}
+}
+
+// quiet waits for a lease in which nothing is told, as nothing happens. On a machine
+// that stands still for seconds a connection may be lost before.
+func quiet(t *testing.T, events <-chan cluster.Event) {
+	t.Helper()
+	for end := time.Now().Add(patience); ; {
+		select {
+		case e, isOpen := <-events:
+			require.True(t, isOpen)
+			require.Equal(t, cluster.Missed, e.Kind)
+			require.True(t, time.Now().Before(end), "something is missed again and again, and nothing is written")
+		case <-time.After(lease):
+			return
+		}
+	}
+}
+
+// The view's watchdog is a node's own heartbeat, and a client's the revision. When it
+// barks, those who watch the directory are told, on which nothing was written.
+func TestAViewThatHasGoneDeafIsFound(t *testing.T) {
+	t.Parallel()
+	b, o := broker(t), newObserver()
+	p, deaf, _ := betweenDeaf(t, b.URL(), "$KV.sessions_nodes.")
+	c := join(t, o, "c", cluster.Config{URL: b.URL()})
+	a := join(t, o, "a", cluster.Config{URL: p.url()})
+	client := open(t, cluster.ClientConfig{URL: p.url()})
+	ofNode, err := a.node.Watch(t.Context())
+	require.NoError(t, err)
+	ofClient, err := client.Watch(t.Context())
+	require.NoError(t, err)
+	quiet(t, ofNode)
+	quiet(t, ofClient)
+	for drained := false; !drained; { // of what the last one was not asked for
+		select {
+		case <-ofNode:
+		default:
+			drained = true
+		}
+	}
+	deaf.Store(true)
+	for _, events := range []<-chan cluster.Event{ofNode, ofClient} {
+		until(t, events, func(e cluster.Event) bool { return e.Kind == cluster.Missed })
+	}
+	require.NoError(t, c.node.Leave(within(t, patience)))
+	deaf.Store(false)
+	eventually(t, "both see again", func() bool { return len(a.node.Nodes()) == 1 && len(client.Nodes()) == 1 })
+}

@@ -1,0 +1,79 @@
+package test
+
+import (
+	"io"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sessionwheel/sessionwheel/cluster"
+)
+
+// trickle is a slow line: what is read of it comes in small pieces, each later than
+// the one before.
+type trickle struct {
+	from  io.Reader
+	piece int
+	every time.Duration
+}
+
+func (r *trickle) Read(b []byte) (int, error) {
+	n, err := r.from.Read(b[:min(len(b), r.piece)])
+	if n > 1024 { // the entries; what is asked beside them is not held up
+		time.Sleep(r.every)
+	}
+	return n, err
+}
+
+func TestAListGoesOnWhileEntriesComeAndEndsWithASilentBroker(t *testing.T) {
+	t.Parallel()
+	url := standalone(t, "").ClientURL()
+	a := join(t, newObserver(), "a", cluster.Config{URL: url})
+	const entries = 60
+	for _, id := range names(entries, "u%d") {
+		require.NoError(t, a.node.Claim(within(t, patience), id, make([]byte, 32<<10), a.begin(id)))
+	}
+	p := between(t, url)
+	p.mu.Lock()
+	p.inwards = func(from io.Reader) io.Reader { return &trickle{from, 16 << 10, 30 * time.Millisecond} }
+	p.mu.Unlock()
+	// Pings wait behind the entries: a connection that asks often is taken for dead.
+	nc, err := nats.Connect(p.url(), cluster.ConnOptions(time.Minute)...)
+	require.NoError(t, err)
+	defer nc.Close()
+	client := open(t, cluster.ClientConfig{Conn: nc})
+	start := time.Now()
+	seen := 0
+	err = client.List(within(t, patience), func(cluster.Entry) bool { seen++; return true })
+	took := time.Since(start)
+	t.Logf("%d entries in %v", seen, took)
+	require.NoError(t, err)
+	require.Equal(t, entries, seen)
+	require.Greater(t, took, 4*time.Second, "longer than a silence may be")
+
+	// A caller that is slow is not a broker that is silent.
+	seen = 0
+	require.NoError(t, a.node.List(within(t, patience), func(cluster.Entry) bool {
+		if seen++; seen == 2 {
+			time.Sleep(4 * time.Second)
+		}
+		return true
+	}))
+	require.Equal(t, entries, seen)
+
+	// Silent from the third entry on, and then from the beginning.
+	hold := sync.OnceFunc(p.hold)
+	seen = 0
+	require.ErrorIs(t, client.List(within(t, patience), func(cluster.Entry) bool {
+		if seen++; seen == 3 {
+			hold()
+		}
+		return true
+	}), cluster.ErrUnavailable)
+	require.Less(t, seen, entries)
+	require.ErrorIs(t, client.List(within(t, patience), func(cluster.Entry) bool { seen = entries; return true }), cluster.ErrUnavailable)
+	require.Less(t, seen, entries)
+}

@@ -1,0 +1,97 @@
+package test
+
+import (
+	"sync"
+	"testing"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sessionwheel/sessionwheel/cluster"
+	"github.com/sessionwheel/sessionwheel/cluster/embedded"
+)
+
+// fencedAtOnce is how many sessions a node closes at once when it fences.
+const fencedAtOnce = 256
+
+// revision is a stream's last.
+func revision(t *testing.T, b *embedded.Broker, stream string) uint64 {
+	t.Helper()
+	nc, err := b.Connect()
+	require.NoError(t, err)
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	s, err := js.Stream(within(t, patience), stream)
+	require.NoError(t, err)
+	return s.CachedInfo().State.LastSeq
+}
+
+// A session ends when its node has reached the broker again and has not looked yet
+// what that has kept. Here the broker has lost all, and at the revision that the node
+// remembers of the session's entry is another node's. So that the node does not look,
+// it is kept from being a node: sessions of its lost lease do not end.
+func TestAReleaseOverAnOlderConnectionLeavesAnothersEntry(t *testing.T) {
+	t.Parallel()
+	r, o := newRestartable(t), newObserver()
+	p := between(t, r.b.URL())
+	a := join(t, o, "a", cluster.Config{URL: p.url(), Storage: cluster.Memory, OnLeaseLost: cluster.Fence})
+	d := join(t, newObserver(), "d", cluster.Config{URL: r.b.URL(), Storage: cluster.Memory})
+	stuck := make(chan struct{})
+	var mu sync.Mutex
+	closing := make(map[string]bool) // guarded by mu
+	a.closing = func(id string) {
+		mu.Lock()
+		closing[id] = true
+		mu.Unlock()
+		<-stuck
+	}
+	letGo := sync.OnceFunc(func() { close(stuck) })
+	t.Cleanup(letGo)
+	ids := names(fencedAtOnce+20, "u%d")
+	a.mustLogin(ids...) // at revisions 1, 2, ...
+
+	before := epoch(t, d, "d")
+	p.hold()
+	r.stop()
+	r.start()
+	eventually(t, "d is there in the new stream", func() bool { return epoch(t, d, "d") != before })
+	for _, id := range ids { // at the same revisions again
+		d.mustPersist(id)
+	}
+	t.Logf("%d entries at the revisions up to %d", len(ids), revision(t, r.b, "KV_sessions_dir"))
+	events, err := d.node.Watch(t.Context())
+	require.NoError(t, err)
+	eventually(t, "as many sessions of a as may be are being closed", func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(closing) == fencedAtOnce
+	})
+	p.heal()
+	eventually(t, "a reaches the broker again", func() bool {
+		_, err := a.node.Lookup(within(t, patience), ids[0])
+		return err == nil
+	})
+	require.Equal(t, cluster.Isolated, a.node.State())
+	for _, id := range ids {
+		mu.Lock()
+		waits := !closing[id]
+		mu.Unlock()
+		if waits {
+			a.logout(id)
+		}
+	}
+	require.Equal(t, fencedAtOnce, a.len())
+	letGo()
+	eventually(t, "a is back", active(a))
+	require.NoError(t, a.node.Leave(within(t, patience)), "and has nothing left to do")
+	d.mustLogin("later")
+	until(t, events, func(e cluster.Event) bool {
+		require.NotEqual(t, cluster.Released, e.Kind, "%s was d's", e.Entry.ID)
+		return e.Entry.ID == "later"
+	})
+	entries := listed(t, d)
+	for _, id := range ids {
+		require.Equal(t, d.token(id), entries[id].Token)
+	}
+}

@@ -1,0 +1,138 @@
+package test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sessionwheel/sessionwheel/cluster"
+)
+
+// standalone is a broker with a configuration of its own, which ends with the test.
+func standalone(t *testing.T, config string) *server.Server {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "broker.conf")
+	require.NoError(t, os.WriteFile(path, []byte("listen: \"127.0.0.1:-1\"\njetstream { store_dir: \""+t.TempDir()+"\" }\n"+config), 0o600))
+	o, err := server.ProcessConfigFile(path)
+	require.NoError(t, err)
+	o.NoSigs, o.NoLog = true, true
+	return serve(t, o)
+}
+
+func serve(t *testing.T, o *server.Options) *server.Server {
+	t.Helper()
+	srv, err := server.NewServer(o)
+	require.NoError(t, err)
+	srv.Start()
+	t.Cleanup(func() {
+		srv.Shutdown()
+		srv.WaitForShutdown()
+	})
+	require.True(t, srv.ReadyForConnections(patience))
+	return srv
+}
+
+// What the broker cannot do is told at once, and not when the context ends.
+func TestWhatNoWaitingMendsIsToldAtOnce(t *testing.T) {
+	t.Parallel()
+	alone := standalone(t, "")
+	off := serve(t, &server.Options{Host: "127.0.0.1", Port: -1, NoSigs: true, NoLog: true})
+	account := standalone(t, "accounts { A: { users: [ { user: u, password: p } ] } }")
+	for _, tt := range []struct {
+		name   string
+		url    string
+		change func(*cluster.Config)
+		want   []string
+		open   bool // a client is told the same
+	}{
+		{"more replicas than brokers", alone.ClientURL(), func(c *cluster.Config) { c.Replicas = 3 }, []string{"Config.Replicas is 3", "use 1"}, false},
+		{"JetStream is off", off.ClientURL(), func(*cluster.Config) {}, []string{"no JetStream", "turn it on"}, true},
+		{"JetStream is off, replicated", off.ClientURL(), func(c *cluster.Config) { c.Replicas = 3 }, []string{"no JetStream", "turn it on"}, true},
+		{"JetStream is off for the account", withUser(account.ClientURL(), "u:p"), func(*cluster.Config) {}, []string{"no JetStream", "account"}, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			c := cluster.Config{Name: "a", URL: tt.url, Local: newSite(t, newObserver())}
+			tt.change(&c)
+			_, err := cluster.Join(t.Context(), c) // which does not end
+			check := func(err error) {
+				t.Helper()
+				require.NotErrorIs(t, err, cluster.ErrUnavailable)
+				for _, part := range tt.want {
+					require.ErrorContains(t, err, part)
+				}
+				require.NotContains(t, err.Error(), "\n")
+			}
+			check(err)
+			if tt.open {
+				_, err = cluster.Open(t.Context(), cluster.ClientConfig{URL: tt.url})
+				check(err)
+			}
+		})
+	}
+}
+
+func withUser(url, user string) string { return strings.Replace(url, "nats://", "nats://"+user+"@", 1) }
+
+// A cluster that is just starting answers as one that is too small: it is waited
+// for.
+func TestBrokersThatAreStillStartingAreWaitedFor(t *testing.T) {
+	t.Parallel()
+	r := newTrio(t)
+	r.start(0)
+	t.Cleanup(func() { r.stop(0) })
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	_, err := cluster.Join(ctx, cluster.Config{Name: "a", URL: r.url(), Replicas: 3, Local: newSite(t, newObserver())})
+	require.ErrorIs(t, err, cluster.ErrUnavailable)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.ErrorContains(t, err, "Config.Replicas is 3")
+
+	joined := make(chan error, 1)
+	s := newSite(t, newObserver())
+	go func() {
+		var err error
+		s.node, err = cluster.Join(within(t, patience), cluster.Config{Name: "a", URL: r.url(), Replicas: 3, Local: s})
+		joined <- err
+	}()
+	for i := 1; i < 3; i++ {
+		select {
+		case err := <-joined:
+			t.Fatalf("it did not wait for the others: %v", err)
+		case <-time.After(time.Second):
+		}
+		r.start(i)
+		t.Cleanup(func() { r.stop(i) })
+	}
+	require.NoError(t, <-joined)
+	s.mustLogin("x")
+	require.NoError(t, s.node.Leave(within(t, patience)))
+}
+
+// A cluster of two, which is whole: the error says what its last answer was.
+func TestTooFewBrokersOfAClusterAreNamedWhenTheContextEnds(t *testing.T) {
+	t.Parallel()
+	r := newTrio(t)
+	r.routes = r.routes[:2]
+	for i := range 2 {
+		r.start(i)
+		t.Cleanup(func() { r.stop(i) })
+	}
+	nc, err := nats.Connect(r.url())
+	require.NoError(t, err)
+	defer nc.Close()
+	eventually(t, "the two have elected a leader", func() bool { return r.srv[0].JetStreamIsLeader() || r.srv[1].JetStreamIsLeader() })
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	defer cancel()
+	_, err = cluster.Join(ctx, cluster.Config{Name: "a", URL: r.url(), Replicas: 3, Local: newSite(t, newObserver())})
+	require.ErrorIs(t, err, cluster.ErrUnavailable)
+	require.ErrorContains(t, err, "Config.Replicas is 3")
+	require.ErrorContains(t, err, "no suitable peers for placement")
+}
