@@ -3,6 +3,7 @@ package sessionwheel_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -80,11 +81,16 @@ func TestTheDescriptionOfTheAPIIsWhatIsServed(t *testing.T) {
 			Source: dashboard.Pool(p, name, func(dashConn) string { <-block; return "" }), Authorize: dashAllow, MaxPages: 1,
 		})
 		plain := dashNew(t, dashboard.Config{Source: dashboard.Pool(p, name, nil)})
+		away := dashNew(t, dashboard.Config{Source: dashIdle(), Authorize: dashAllow, MaxPages: 1, Cluster: &dashCluster{
+			ask:  func(context.Context) error { return errors.New("nobody answers") },
+			list: func(context.Context, func(dashboard.ClusterSession) bool) error { <-block; return nil },
+		}})
 		var searches sync.WaitGroup
 		defer searches.Wait()
 		defer close(block)
 		for range 2 { // one that runs and one that waits
 			searches.Go(func() { dashDo(busy, http.MethodGet, "/api/sessions?q=a") })
+			searches.Go(func() { dashDo(away, http.MethodGet, "/api/cluster/sessions") })
 			synctest.Wait()
 		}
 
@@ -92,6 +98,7 @@ func TestTheDescriptionOfTheAPIIsWhatIsServed(t *testing.T) {
 		require.Equal(t, "3.1.0", d.OpenAPI)
 		elsewhere := []func(*http.Request){func(r *http.Request) { r.Host = "evil.example" }}
 		const stats, events, sessions, one, self = "/api/stats", "/api/events", "/api/sessions", "/api/sessions/{id}", "/api/openapi.json"
+		const nodes, found, kick = "/api/cluster", "/api/cluster/sessions", "/api/cluster/sessions/{id}"
 		cases := []apiCase{
 			{method: "GET", path: stats, from: full, want: 200},
 			{method: "GET", path: stats, from: plain, want: 200},
@@ -104,6 +111,19 @@ func TestTheDescriptionOfTheAPIIsWhatIsServed(t *testing.T) {
 			{method: "DELETE", path: one, id: "1", from: plain, want: 403},
 			{method: "DELETE", path: one, id: "1", from: full, want: 404},
 			{method: "DELETE", path: one, id: "x", from: busy, want: 429},
+			{method: "GET", path: nodes, from: full, want: 200},
+			{method: "GET", path: nodes, from: plain, want: 404},
+			{method: "GET", path: found, query: "q=ann", from: full, want: 200},
+			{method: "GET", path: found, query: "q=10", from: full, want: 200},
+			{method: "GET", path: found, query: "limit=0", from: full, want: 400},
+			{method: "GET", path: found, from: plain, want: 404},
+			{method: "GET", path: found, from: away, want: 429},
+			{method: "GET", path: found, query: "q=ann", from: away, want: 503},
+			{method: "DELETE", path: kick, id: "ann", from: full, want: 200},
+			{method: "DELETE", path: kick, id: "ann", query: "reason=%00", from: full, want: 400},
+			{method: "DELETE", path: kick, id: "nobody", from: full, want: 404},
+			{method: "DELETE", path: kick, id: "ann", from: plain, want: 404},
+			{method: "DELETE", path: kick, id: "ann", from: away, want: 503},
 			{method: "GET", path: self, from: full, want: 200},
 			{method: "GET", path: events, from: full, want: 500},
 		}
@@ -140,8 +160,8 @@ func TestTheDescriptionOfTheAPIIsWhatIsServed(t *testing.T) {
 	})
 }
 
-// apiServer is a dashboard of a server with traffic, a wheel with timers, and
-// sessions of which some are held.
+// apiServer is a dashboard of a server with traffic, a wheel with timers, sessions
+// of which some are held, and a cluster.
 func apiServer(t *testing.T) *dashboard.Handler {
 	w := poolWheel(t)
 	srv := &tcp.Server{Wheel: w, OnMessage: tcpEcho}
@@ -164,7 +184,7 @@ func apiServer(t *testing.T) *dashboard.Handler {
 		w.AfterFunc(time.Duration(i)*time.Second, func() {})
 	}
 	time.Sleep(2 * time.Second)
-	return dashNew(t, dashboard.Config{Source: dashboard.Server(srv), Wheel: w, Authorize: dashAllow})
+	return dashNew(t, dashboard.Config{Source: dashboard.Server(srv), Wheel: w, Authorize: dashAllow, Cluster: dashTown()})
 }
 
 // apiStreams holds event streams against their description.

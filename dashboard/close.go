@@ -26,18 +26,8 @@ type closedJSON struct {
 // serveClose closes a session by its ID, on the request's goroutine, and answers
 // when the session's Close has returned.
 func (h *Handler) serveClose(w http.ResponseWriter, r *http.Request, escaped string) {
-	if err := h.checkClose(r); err != nil {
-		fail(w, http.StatusForbidden, err.Error())
-		return
-	}
-	id, err := url.PathUnescape(escaped)
-	if err != nil {
-		fail(w, http.StatusBadRequest, err.Error())
-		return
-	}
-	reason, err := parseReason(r.URL.RawQuery)
-	if err != nil {
-		fail(w, http.StatusBadRequest, err.Error())
+	id, reason, ok := h.parseClose(w, r, escaped)
+	if !ok {
 		return
 	}
 	s, err := h.find(r.Context(), id)
@@ -49,6 +39,24 @@ func (h *Handler) serveClose(w http.ResponseWriter, r *http.Request, escaped str
 	default:
 		write(w, http.StatusOK, encode(closedJSON{id, reason}))
 	}
+}
+
+// parseClose is which session is to be closed and why. If the sender may not, or
+// has it wrong, ok is false, and that is answered.
+func (h *Handler) parseClose(w http.ResponseWriter, r *http.Request, escaped string) (id, reason string, ok bool) {
+	if err := h.checkClose(r); err != nil {
+		fail(w, http.StatusForbidden, err.Error())
+		return "", "", false
+	}
+	id, err := url.PathUnescape(escaped)
+	if err == nil {
+		reason, err = parseReason(r.URL.RawQuery)
+	}
+	if err != nil {
+		fail(w, http.StatusBadRequest, err.Error())
+		return "", "", false
+	}
+	return id, reason, true
 }
 
 // parseReason is why a session is to be closed. It goes into logs and counters,

@@ -30,6 +30,10 @@ type Config struct {
 	// Source. Nil means that no wheel and no lateness are shown.
 	Wheel *wheel.Wheel
 
+	// Cluster is the cluster that this server is a node of: its nodes are shown, and
+	// its sessions can be searched. Nil shows nothing of a cluster.
+	Cluster Cluster
+
 	// Authorize is asked before a session is closed: nil lets it be closed, and
 	// the text of an error goes into the answer, which is a 403. It is called on the
 	// request's goroutine with no lock held, by many requests at once. A nil
@@ -51,8 +55,9 @@ type Config struct {
 	WriteTimeout time.Duration
 
 	// MaxPages is how many event streams there may be at once, and how many
-	// searches may wait for their turn. 0 means 64; negative is an error. Further
-	// ones are answered with 503 and 429, and a Retry-After.
+	// searches, here and in the cluster, may wait for their turn. 0 means 64;
+	// negative is an error. Further ones are answered with 503 and 429, and a
+	// Retry-After.
 	MaxPages int
 }
 

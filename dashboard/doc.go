@@ -23,7 +23,7 @@
 // # Who may see it, and who may close
 //
 // Whoever reaches the handler reads everything: the IDs and addresses of all
-// sessions too. So listen on the loopback, or put authentication in front of it.
+// sessions too, and of those of the cluster what they logged in with. So listen on the loopback, or put authentication in front of it.
 // Closing a session needs [Config.Authorize]; without it the handler is
 // read-only.
 //
@@ -60,10 +60,20 @@
 // is followed by a pause of its own length, so that they take half of one
 // processor at most, however many ask.
 //
+// # A cluster
+//
+// With [Config.Cluster] the page also shows the nodes of the cluster that the server
+// is a node of, and finds its sessions: one by its ID with a question to the broker,
+// or some by a part of it, which may read all of the broker's directory. So nobody
+// reads it unasked; it is read by one search at a time, for at most ten seconds, and
+// rests for as long after it; at most 500 sessions are kept, and of each no more than
+// is shown. An answer that is not whole says so. When the cluster does not answer,
+// that is said, and all else is shown as before.
+//
 // # Concurrency
 //
 // All methods may be called from any goroutine. Lock order: Handler.sampling may
 // be held while the locks of the pool and the wheel are taken, one at a time;
-// streams.mu is held alone. No I/O and no function of the Config or of the Source
-// runs under a lock.
+// streams.mu is held alone. No I/O, no function of the Config or of the Source and
+// no method of the Cluster runs under a lock.
 package dashboard

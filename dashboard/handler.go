@@ -21,6 +21,7 @@ type Handler struct {
 	origins *http.CrossOriginProtection
 
 	searches *gate
+	lists    *gate // of the cluster
 	streams  *streams
 
 	sampling sync.Mutex // held while the figures are taken
@@ -46,6 +47,7 @@ func New(c Config) (*Handler, error) {
 		born:     time.Now(),
 		origins:  http.NewCrossOriginProtection(),
 		searches: newGate(c.MaxPages),
+		lists:    newGate(c.MaxPages),
 		streams:  newStreams(c.MaxPages),
 	}, nil
 }
@@ -71,6 +73,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.serveAsset(w, r, path)
 }
 
+// noCall answers what is not described.
+const noCall = "there is no such call: api/openapi.json describes all"
+
 // serveAPI serves what is beneath api/.
 func (h *Handler) serveAPI(w http.ResponseWriter, r *http.Request, call string) {
 	if err := h.checkOrigin(r); err != nil {
@@ -79,7 +84,10 @@ func (h *Handler) serveAPI(w http.ResponseWriter, r *http.Request, call string) 
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	id, one := strings.CutPrefix(call, "sessions/")
+	part, ofCluster := strings.CutPrefix(call, "cluster")
 	switch {
+	case ofCluster && (part == "" || part[0] == '/'):
+		h.serveCluster(w, r, part)
 	case one:
 		if allow(w, r, http.MethodDelete) {
 			h.serveClose(w, r, id)
@@ -99,7 +107,7 @@ func (h *Handler) serveAPI(w http.ResponseWriter, r *http.Request, call string) 
 	case call == "openapi.json":
 		h.serveAsset(w, r, "api/openapi.json")
 	default:
-		fail(w, http.StatusNotFound, "there is no such call: api/openapi.json describes all")
+		fail(w, http.StatusNotFound, noCall)
 	}
 }
 

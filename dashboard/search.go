@@ -24,12 +24,13 @@ type search struct {
 	offset, limit int
 }
 
-// parameters are those of a search, in the order in which they are looked at.
-var parameters = []string{"q", "idle", "sort", "order", "offset", "limit"}
+// pageParameters are those of a page of sessions, in the order in which they are
+// looked at.
+var pageParameters = []string{"q", "idle", "sort", "order", "offset", "limit"}
 
-// parseSearch reads a query, in which an empty parameter is as good as none. The
-// error names the parameter that is wrong.
-func parseSearch(query string) (search, error) {
+// parseSearch reads a query of the given parameters, in which an empty one is as
+// good as none. The error names the parameter that is wrong.
+func parseSearch(query string, parameters []string) (search, error) {
 	s := search{sort: byID, limit: defaultLimit}
 	values, err := url.ParseQuery(query)
 	if err != nil {

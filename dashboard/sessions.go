@@ -30,7 +30,7 @@ type sessionJSON struct {
 
 // serveSessions answers a search.
 func (h *Handler) serveSessions(w http.ResponseWriter, r *http.Request) {
-	s, err := parseSearch(r.URL.RawQuery)
+	s, err := parseSearch(r.URL.RawQuery, pageParameters)
 	if err != nil {
 		fail(w, http.StatusBadRequest, err.Error())
 		return

@@ -21,6 +21,7 @@ type statsJSON struct {
 	Interval float64      `json:"interval_seconds"`
 	Title    string       `json:"title"`
 	Closable bool         `json:"closable"`
+	Cluster  bool         `json:"cluster"`
 	Sessions sessionsJSON `json:"sessions"`
 	Traffic  *trafficJSON `json:"traffic"`
 	Wheel    *wheelJSON   `json:"wheel"`
@@ -81,6 +82,7 @@ func (h *Handler) stats(now time.Time) statsJSON {
 		Interval: h.c.Interval.Seconds(),
 		Title:    h.c.Title,
 		Closable: h.c.Authorize != nil,
+		Cluster:  h.c.Cluster != nil,
 		Sessions: sessionsJSON{
 			Open:           f.Sessions,
 			Registered:     f.Registered,

@@ -3,6 +3,7 @@
 import { announce, byID, element, set, show } from "./dom.js";
 import { clock, count } from "./format.js";
 import { counters } from "./counters.js";
+import { Cluster } from "./cluster.js";
 import { Feed } from "./feed.js";
 import { Histogram, reasons } from "./charts.js";
 import { Sessions } from "./sessions.js";
@@ -12,12 +13,14 @@ const updateCounters = counters();
 const histogram = new Histogram();
 const wheel = new WheelView();
 const sessions = new Sessions();
+const cluster = new Cluster();
 
 function hear(stats) {
   show(byID("title"), stats.title);
   document.title = stats.title;
   show(byID("uptime"), clock(stats.uptime_seconds));
   sessions.closable(stats.closable);
+  cluster.update(stats.cluster, stats.closable);
   updateCounters(stats);
   reasons(stats.sessions);
   histogram.update(stats.wheel);
@@ -66,5 +69,6 @@ pause.addEventListener("click", () => {
   set(pause, "aria-pressed", paused);
   feed.pause(paused);
   sessions.pause(paused);
+  cluster.pause(paused);
   wheel.pause(paused);
 });

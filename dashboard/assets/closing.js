@@ -8,31 +8,27 @@ const form = dialog.querySelector("form");
 const problem = byID("closing-error");
 const confirm = byID("confirm");
 
-let asked = null; // the session that the dialog is about
+let asked = null; // what the dialog is about
 let busy = false;
-let told = () => {};
 
-// onOutcome sets what is called with a text and whether it is good news, when
-// the dialog is over or the answer came after it.
-export function onOutcome(f) {
-  told = f;
-}
-
-export function ask(session) {
-  asked = session;
-  show(byID("closing-heading"), `Close session ${session.id}?`);
-  show(byID("closing-whom"), `${session.address || "No address"}. The connection ends at once.`);
+// ask opens the dialog for a session with its id, the path beneath which the API
+// has it, and a sentence about it. When the dialog is over, or the answer came
+// after it, told is called with a text and whether it is good news.
+export function ask({ id, path, about }, told) {
+  asked = { id, path, told };
+  show(byID("closing-heading"), `Close session ${id}?`);
+  show(byID("closing-whom"), about);
   problem.hidden = true;
   form.reset();
   dialog.showModal();
 }
 
-async function close(session, reason) {
+async function close({ id, path }, reason) {
   const query = reason ? `?${new URLSearchParams({ reason })}` : "";
-  const answer = await fetch(`api/sessions/${encodeURIComponent(session.id)}${query}`, {
+  const answer = await fetch(`${path}${encodeURIComponent(id)}${query}`, {
     method: "DELETE",
     headers: { "X-Sessionwheel-Request": "1" },
-    signal: AbortSignal.timeout(10_000),
+    signal: AbortSignal.timeout(15_000),
   });
   if (!answer.ok) throw new Error(await refusal(answer));
   return answer.json();
@@ -48,11 +44,11 @@ form.addEventListener("submit", async (e) => {
   try {
     const { id, reason } = await close(session, form.elements.reason.value.trim());
     if (asked === session) dialog.close();
-    told(`Session ${id} was closed: ${reason}`, true);
+    session.told(`Session ${id} was closed: ${reason}`, true);
   } catch (error) {
-    const why = error.name === "TimeoutError" ? "no answer within ten seconds" : error instanceof TypeError ? "the server cannot be reached" : error.message;
+    const why = error.name === "TimeoutError" ? "no answer within fifteen seconds" : error instanceof TypeError ? "the server cannot be reached" : error.message;
     const text = `Session ${session.id} was not closed: ${why}.`;
-    if (asked !== session) return told(text, false);
+    if (asked !== session) return session.told(text, false);
     show(problem, text);
     problem.hidden = false;
   } finally {

@@ -3,7 +3,7 @@
 import { announce, byID, element, set, show } from "./dom.js";
 import { clock, count } from "./format.js";
 import { refusal } from "./feed.js";
-import { ask, onOutcome } from "./closing.js";
+import { ask } from "./closing.js";
 
 const every = 2000; // ms between an answer and the next question
 const pauseOfTyping = 250; // ms
@@ -24,9 +24,14 @@ class Row {
   #action = element("td", { class: "action" }, this.#button);
   node = element("tr", {}, this.#id, this.#address, this.#age, this.#idle, this.#left, this.#action);
 
-  constructor() {
+  // told is called with what came of a close.
+  constructor(told) {
     this.#left.append(this.#text, this.#bar);
-    this.#button.addEventListener("click", () => ask(this.session));
+    this.#button.addEventListener("click", () => ask({
+      id: this.session.id,
+      path: "api/sessions/",
+      about: `${this.session.address || "No address"}. The connection ends at once.`,
+    }, told));
   }
 
   update(session, closable) {
@@ -78,7 +83,6 @@ export class Sessions {
     for (const b of document.querySelectorAll("[data-sort]")) b.addEventListener("click", () => this.#sort(b.dataset.sort));
     byID("previous").addEventListener("click", () => this.#turn(-1));
     byID("next").addEventListener("click", () => this.#turn(1));
-    onOutcome((text, good) => this.#outcome(text, good));
     setInterval(() => this.#count(), 1000);
     document.addEventListener("visibilitychange", () => this.#load());
     this.#mark();
@@ -177,7 +181,7 @@ export class Sessions {
   // other rows move around the one that has it.
   #place(sessions) {
     const before = this.#rows;
-    this.#rows = new Map(sessions.map((s) => [s.id, before.get(s.id) ?? new Row()]));
+    this.#rows = new Map(sessions.map((s) => [s.id, before.get(s.id) ?? new Row((text, good) => this.#outcome(text, good))]));
     for (const s of sessions) this.#rows.get(s.id).update(s, this.#closable);
     let lost = false;
     for (const [id, row] of before) {

@@ -93,14 +93,18 @@ func run(ctx context.Context, dir string, after time.Duration) (err error) {
 		}
 		fmt.Println("wrote", path)
 	}
-	return nil
+	return shootCluster(b, filepath.Join(dir, "dashboard-cluster.png"))
 }
 
 // shoot writes what a tab shows.
 func shoot(tab *browser.Tab, look browser.Look, height float64, path string) error {
+	return shootPart(tab, page.Viewport{Width: float64(look.Width), Height: height, Scale: 1}, path)
+}
+
+func shootPart(tab *browser.Tab, part page.Viewport, path string) error {
 	var shot []byte
 	err := tab.Run(page.BringToFront(), chromedp.Sleep(3*time.Second), chromedp.ActionFunc(func(ctx context.Context) (err error) {
-		shot, err = page.CaptureScreenshot().WithClip(&page.Viewport{Width: float64(look.Width), Height: height, Scale: 1}).Do(ctx)
+		shot, err = page.CaptureScreenshot().WithClip(&part).Do(ctx)
 		return err
 	}))
 	if err != nil {

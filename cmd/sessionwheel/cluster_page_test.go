@@ -1,0 +1,127 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// clusterView and clusterFound are what the page is told of a cluster.
+type (
+	clusterView struct {
+		State    string
+		Sessions int
+		Nodes    []struct {
+			Name, Incarnation string
+			Sessions          int
+			This              bool
+		}
+	}
+	clusterFound struct {
+		Cut      string
+		Sessions []struct {
+			ID, Node, Metadata string
+			Since              time.Time
+		}
+	}
+)
+
+// told is what the page's API answers.
+func told[T any](t *testing.T, url string) (answer T) {
+	t.Helper()
+	status, body := get(t, url)
+	require.Equal(t, 200, status, body)
+	require.NoError(t, json.Unmarshal([]byte(body), &answer))
+	return answer
+}
+
+func asDelete(r *http.Request) {
+	r.Method = http.MethodDelete
+	r.Header.Set("X-Sessionwheel-Request", "1")
+}
+
+func TestThePageOfANodeShowsTheClusterAndClosesItsSessions(t *testing.T) {
+	t.Parallel()
+	a, addrA, url := firstNode(t, "a", "--http", "0", "--http-close")
+	_, addrB := node(t, url, "b")
+	page := a.page()
+	ann, bob := connectGuest(t, addrA), connectGuest(t, addrB)
+	began := time.Now()
+	require.Equal(t, "ok", ann.ask("login ann <b>"))
+	require.Equal(t, "ok", bob.ask("login bob"))
+
+	require.True(t, told[struct{ Cluster bool }](t, page+"api/stats").Cluster)
+	var view clusterView
+	require.Eventually(t, func() bool { // b's count comes with its next heartbeat
+		view = told[clusterView](t, page+"api/cluster")
+		return len(view.Nodes) == 2 && view.Sessions == 2
+	}, patience, 100*time.Millisecond)
+	require.Equal(t, "Active", view.State)
+	for i, name := range []string{"a", "b"} {
+		n := view.Nodes[i]
+		require.Equal(t, []any{name, 1, name == "a"}, []any{n.Name, n.Sessions, n.This})
+		require.True(t, strings.HasPrefix(n.Incarnation, name+"_"), n.Incarnation)
+	}
+
+	mine := told[clusterFound](t, page+"api/cluster/sessions?q=ann+%3Cb%3E")
+	require.Len(t, mine.Sessions, 1)
+	require.Equal(t, []string{"ann <b>", "a", ann.LocalAddr().String()}, []string{mine.Sessions[0].ID, mine.Sessions[0].Node, mine.Sessions[0].Metadata})
+	require.WithinRange(t, mine.Sessions[0].Since, began.Add(-time.Second), time.Now().Add(time.Second))
+	part := told[clusterFound](t, page+"api/cluster/sessions?q=o")
+	require.Len(t, part.Sessions, 1)
+	require.Equal(t, []string{"bob", "b"}, []string{part.Sessions[0].ID, part.Sessions[0].Node})
+	all := told[clusterFound](t, page+"api/cluster/sessions")
+	require.Len(t, all.Sessions, 2)
+	require.Empty(t, all.Cut)
+	require.Len(t, told[clusterFound](t, page+"api/cluster/sessions?limit=1").Sessions, 1)
+	require.Empty(t, told[clusterFound](t, page+"api/cluster/sessions?q=nobody").Sessions)
+
+	status, body := get(t, page+"api/cluster/sessions/bob?reason=Enough", asDelete)
+	require.Equal(t, 200, status, body)
+	bob.closed()
+	status, body = get(t, page+"api/cluster/sessions/bob", asDelete)
+	require.Equal(t, 404, status, body)
+	require.Equal(t, "still here", ann.ask("still here"))
+	require.Len(t, told[clusterFound](t, page+"api/cluster/sessions").Sessions, 1)
+}
+
+func TestThePageOfANodeGoesOnWithoutTheBroker(t *testing.T) {
+	t.Parallel()
+	first, _, url := firstNode(t, "a")
+	p, addr := node(t, url, "b", "--http", "0")
+	page := p.page()
+	require.Equal(t, "ok", connectGuest(t, addr).ask("login ann"))
+	require.Len(t, told[clusterFound](t, page+"api/cluster/sessions?q=ann").Sessions, 1)
+	first.signal(syscall.SIGTERM)
+	require.Zero(t, first.wait(), first.logged())
+	for _, query := range []string{"", "?q=ann"} {
+		status, body := get(t, page+"api/cluster/sessions"+query)
+		require.Equal(t, 503, status, body)
+		require.Contains(t, body, "cannot be reached")
+	}
+	require.Eventually(t, func() bool { return told[clusterView](t, page+"api/cluster").State == "Isolated" }, patience, 100*time.Millisecond)
+	for _, path := range []string{"", "api/stats", "api/sessions"} {
+		status, body := get(t, page+path)
+		require.Equal(t, 200, status, body)
+	}
+	status, body := get(t, page+"api/cluster/sessions/ann", asDelete)
+	require.Equal(t, 403, status, body)
+	require.Contains(t, body, "read-only")
+}
+
+func TestThePageOfAServerAloneShowsNoCluster(t *testing.T) {
+	t.Parallel()
+	p, _ := serving(t, "--http", "0")
+	page := p.page()
+	require.False(t, told[struct{ Cluster bool }](t, page+"api/stats").Cluster)
+	for _, path := range []string{"api/cluster", "api/cluster/sessions"} {
+		status, body := get(t, page+path)
+		require.Equal(t, 404, status)
+		require.Contains(t, body, "in no cluster")
+	}
+}
