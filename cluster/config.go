@@ -99,51 +99,73 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// withDefaults fills in what is zero, and names the first field that is wrong.
-func (c Config) withDefaults() (Config, error) {
+// Check says what is wrong with the fields, as Join does, before there is a Conn, a
+// URL and a Local: it looks at all the others. The error names the first that is
+// wrong.
+func (c Config) Check() error {
+	c = c.filled()
+	least, brokers := minLease, "one broker"
+	if c.Replicas > 1 {
+		least, brokers = minReplicatedLease, "several brokers, which take up to 8s to elect a leader"
+	}
+	switch {
+	case !isName(c.Name):
+		return fmt.Errorf("cluster: Config.Name is %.80q: use 1 to 64 of A-Z, a-z, 0-9, '-' and '_'", c.Name)
+	case !isName(c.Namespace):
+		return fmt.Errorf("cluster: Config.Namespace is %.80q: use up to 64 of A-Z, a-z, 0-9, '-' and '_', or \"\" for \"sessions\"", c.Namespace)
+	case c.Replicas != 1 && c.Replicas != 3 && c.Replicas != 5:
+		return fmt.Errorf("cluster: Config.Replicas is %d: use 1, 3 or 5, or 0 for 1", c.Replicas)
+	case c.Storage > Memory:
+		return fmt.Errorf("cluster: Config.Storage is %d: use cluster.File or cluster.Memory", c.Storage)
+	case c.LeaseTTL < least:
+		return fmt.Errorf("cluster: Config.LeaseTTL is %v: use at least %v with %s, or 0 for that", c.LeaseTTL, least, brokers)
+	case c.LeaseTTL > maxLease:
+		return fmt.Errorf("cluster: Config.LeaseTTL is %v: use at most %v", c.LeaseTTL, maxLease)
+	case c.LeaseTTL%time.Second != 0: // the broker cuts a time to live down to whole seconds: 2.9 s is over at 2.0 s
+		return fmt.Errorf("cluster: Config.LeaseTTL is %v: use whole seconds", c.LeaseTTL)
+	case c.OnLeaseLost > Fence:
+		return fmt.Errorf("cluster: Config.OnLeaseLost is %d: use cluster.KeepServing or cluster.Fence", c.OnLeaseLost)
+	case c.DegradedLogin > AllowLogin:
+		return fmt.Errorf("cluster: Config.DegradedLogin is %d: use cluster.RefuseLogin or cluster.AllowLogin", c.DegradedLogin)
+	case c.DegradedLogin == AllowLogin && c.OnLeaseLost == Fence:
+		return errors.New("cluster: Config.DegradedLogin is AllowLogin, which lets in what Config.OnLeaseLost, Fence, shuts out: use RefuseLogin or KeepServing")
+	}
+	return nil
+}
+
+// filled is c with the defaults for what is zero.
+func (c Config) filled() Config {
 	if c.Namespace == "" {
 		c.Namespace = "sessions"
 	}
 	if c.Replicas == 0 {
 		c.Replicas = 1
 	}
-	least, brokers := minLease, "one broker"
-	if c.Replicas > 1 {
-		least, brokers = minReplicatedLease, "several brokers, which take up to 8s to elect a leader"
-	}
 	if c.LeaseTTL == 0 {
-		c.LeaseTTL = least
+		c.LeaseTTL = minLease
+		if c.Replicas > 1 {
+			c.LeaseTTL = minReplicatedLease
+		}
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
+	return c
+}
+
+// withDefaults fills in what is zero, and names the first field that is wrong.
+func (c Config) withDefaults() (Config, error) {
+	if err := c.Check(); err != nil {
+		return c, err
+	}
+	c = c.filled()
 	switch {
-	case !isName(c.Name):
-		return c, fmt.Errorf("cluster: Config.Name is %.80q: use 1 to 64 of A-Z, a-z, 0-9, '-' and '_'", c.Name)
-	case !isName(c.Namespace):
-		return c, fmt.Errorf("cluster: Config.Namespace is %.80q: use up to 64 of A-Z, a-z, 0-9, '-' and '_', or \"\" for \"sessions\"", c.Namespace)
 	case c.Local == nil:
 		return c, errors.New("cluster: Config.Local is nil: use a *LocalPool")
 	case c.Conn == nil && c.URL == "":
 		return c, errors.New("cluster: neither Config.Conn nor Config.URL is set: use one of them")
 	case c.Conn != nil && c.URL != "":
 		return c, errors.New("cluster: both Config.Conn and Config.URL are set: use one of them")
-	case c.Replicas != 1 && c.Replicas != 3 && c.Replicas != 5:
-		return c, fmt.Errorf("cluster: Config.Replicas is %d: use 1, 3 or 5, or 0 for 1", c.Replicas)
-	case c.Storage > Memory:
-		return c, fmt.Errorf("cluster: Config.Storage is %d: use cluster.File or cluster.Memory", c.Storage)
-	case c.LeaseTTL < least:
-		return c, fmt.Errorf("cluster: Config.LeaseTTL is %v: use at least %v with %s, or 0 for that", c.LeaseTTL, least, brokers)
-	case c.LeaseTTL > maxLease:
-		return c, fmt.Errorf("cluster: Config.LeaseTTL is %v: use at most %v", c.LeaseTTL, maxLease)
-	case c.LeaseTTL%time.Second != 0: // the broker cuts a time to live down to whole seconds: 2.9 s is over at 2.0 s
-		return c, fmt.Errorf("cluster: Config.LeaseTTL is %v: use whole seconds", c.LeaseTTL)
-	case c.OnLeaseLost > Fence:
-		return c, fmt.Errorf("cluster: Config.OnLeaseLost is %d: use cluster.KeepServing or cluster.Fence", c.OnLeaseLost)
-	case c.DegradedLogin > AllowLogin:
-		return c, fmt.Errorf("cluster: Config.DegradedLogin is %d: use cluster.RefuseLogin or cluster.AllowLogin", c.DegradedLogin)
-	case c.DegradedLogin == AllowLogin && c.OnLeaseLost == Fence:
-		return c, errors.New("cluster: Config.DegradedLogin is AllowLogin, which lets in what Config.OnLeaseLost, Fence, shuts out: use RefuseLogin or KeepServing")
 	}
 	return c, checkConn("Config.Conn", c.Conn, c.LeaseTTL)
 }

@@ -29,6 +29,7 @@ type NodeInfo struct {
 	Epoch    string    // its incarnation
 	Sessions int       // how many it had at its last heartbeat
 	Seen     time.Time // when that came, with a monotonic reading
+	This     bool      // it is the node that was asked
 }
 
 // Nodes are the nodes that have not been declared dead, this one included, by name.
@@ -38,7 +39,7 @@ func (n *Node) Nodes() []NodeInfo {
 	nodes := n.nodesLocked()
 	for i := range nodes {
 		if nodes[i].Epoch == n.epoch {
-			nodes[i].Sessions = len(n.held)
+			nodes[i].Sessions, nodes[i].This = len(n.held), true
 		}
 	}
 	return nodes

@@ -2,17 +2,19 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
-	"net/netip"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nkeys"
 
 	"github.com/sessionwheel/sessionwheel/cluster"
 )
@@ -20,18 +22,11 @@ import (
 // ownBroker is the --cluster of a node that brings the broker along.
 const ownBroker = "embedded"
 
-// The leases that the package cluster takes.
-const (
-	leastLease           = 6 * time.Second
-	leastReplicatedLease = 20 * time.Second
-	longestLease         = time.Hour
-)
-
 // clusterAccess is the flags that say which cluster, and how to reach it.
 type clusterAccess struct {
-	Cluster   string        `placeholder:"URL" help:"The cluster's brokers: nats://HOST:PORT or tls://HOST:PORT, several separated by commas."`
+	Cluster   string        `env:"SESSIONWHEEL_CLUSTER" placeholder:"URL" help:"The cluster's brokers: nats://HOST:PORT or tls://HOST:PORT, several separated by commas. A user's password, as in tls://USER:PASSWORD@HOST:PORT, is better set in the variable, since other users of the machine see a command line."`
 	Namespace string        `name:"cluster-namespace" default:"sessions" placeholder:"NAME" help:"Which cluster, where several share the brokers."`
-	Token     string        `name:"cluster-token" env:"SESSIONWHEEL_CLUSTER_TOKEN" placeholder:"TOKEN" help:"What the brokers want to be told. Other users of the machine see a command line, so rather set the variable."`
+	Token     string        `name:"cluster-token" env:"SESSIONWHEEL_CLUSTER_TOKEN" placeholder:"TOKEN" help:"What the brokers want to be told; better set in the variable."`
 	Creds     string        `name:"cluster-creds" type:"existingfile" placeholder:"FILE" help:"Credentials for the brokers: the file that their operator hands out."`
 	CA        string        `name:"cluster-ca" type:"existingfile" placeholder:"FILE" help:"Certificates in PEM that the brokers' are to be signed by, in place of the system's."`
 	Timeout   time.Duration `name:"cluster-timeout" default:"10s" help:"How long to try to reach the brokers at the start."`
@@ -42,8 +37,6 @@ func (c *clusterAccess) check() error {
 	switch {
 	case c.Cluster != ownBroker && !isBrokerURL(c.Cluster):
 		return fmt.Errorf("--cluster must be nats://HOST:PORT or tls://HOST:PORT, or several separated by commas, not %q", withoutUser(c.Cluster))
-	case !isClusterName(c.Namespace):
-		return fmt.Errorf("--cluster-namespace must be 1 to 64 of A-Z, a-z, 0-9, '-' and '_', not %q", c.Namespace)
 	case c.Token != "" && c.Creds != "":
 		return errors.New("--cluster-token and --cluster-creds do not go together: give one, and see that SESSIONWHEEL_CLUSTER_TOKEN is not set")
 	case c.Timeout <= 0:
@@ -60,15 +53,6 @@ func isBrokerURL(list string) bool {
 		}
 	}
 	return true
-}
-
-// isClusterName reports whether the package cluster takes s for the name of a node
-// or a namespace.
-func isClusterName(s string) bool {
-	other := func(r rune) bool {
-		return (r < 'A' || 'Z' < r) && (r < 'a' || 'z' < r) && (r < '0' || '9' < r) && r != '-' && r != '_'
-	}
-	return s != "" && len(s) <= 64 && !strings.ContainsFunc(s, other)
 }
 
 // withoutUser is brokers' addresses as they may be shown: without what gives
@@ -89,7 +73,11 @@ func withoutUser(list string) string {
 // dial connects to the brokers. It tries until --cluster-timeout is over, unless
 // they answer with a refusal.
 func (c *clusterAccess) dial(ctx context.Context, name string, lease time.Duration, log *slog.Logger) (*nats.Conn, error) {
-	opts := append(cluster.ConnOptions(lease), nats.Name("sessionwheel "+name),
+	access, err := c.access()
+	if err != nil {
+		return nil, err
+	}
+	opts := append(append(cluster.ConnOptions(lease), access...), nats.Name("sessionwheel "+name),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil { // else it was closed here
 				log.Warn("broker lost", "error", err)
@@ -98,15 +86,6 @@ func (c *clusterAccess) dial(ctx context.Context, name string, lease time.Durati
 		nats.ReconnectHandler(func(nc *nats.Conn) { log.Info("broker reached again", "url", nc.ConnectedUrlRedacted()) }),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { log.Debug("broker", "error", err) }),
 	)
-	if c.Token != "" {
-		opts = append(opts, nats.Token(c.Token))
-	}
-	if c.Creds != "" {
-		opts = append(opts, nats.UserCredentials(c.Creds))
-	}
-	if c.CA != "" {
-		opts = append(opts, nats.RootCAs(c.CA))
-	}
 	limit, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
 	for {
@@ -114,12 +93,8 @@ func (c *clusterAccess) dial(ctx context.Context, name string, lease time.Durati
 		if err == nil {
 			return nc, nil
 		}
-		if errors.Is(err, nats.ErrAuthorization) || errors.Is(err, nats.ErrAuthExpired) || errors.Is(err, nats.ErrAuthRevoked) {
-			return nil, fmt.Errorf("the broker at --cluster %s refuses access: give the right --cluster-token or --cluster-creds", withoutUser(c.Cluster))
-		}
-		var network net.Error
-		if !errors.Is(err, nats.ErrNoServers) && !errors.Is(err, nats.ErrTimeout) && !errors.As(err, &network) {
-			return nil, fmt.Errorf("--cluster %s: %w", withoutUser(c.Cluster), err)
+		if no := c.refusal(err); no != nil {
+			return nil, no
 		}
 		if !pause(limit, 100*time.Millisecond) {
 			if ctx.Err() != nil {
@@ -131,48 +106,81 @@ func (c *clusterAccess) dial(ctx context.Context, name string, lease time.Durati
 	}
 }
 
-// kept tells on how many brokers the cluster keeps its directory, and where: 0 if
-// there is no such cluster. It tries until ctx ends, as brokers that have just
-// started do not know yet.
-func (c *clusterAccess) kept(ctx context.Context, nc *nats.Conn) (replicas int, storage cluster.Storage, err error) {
-	js, err := jetstream.New(nc)
-	if err != nil {
-		return 0, 0, err
+// access is the options that give access to the brokers. The error names the flag
+// whose file is of no use.
+func (c *clusterAccess) access() (opts []nats.Option, err error) {
+	if c.Token != "" {
+		opts = append(opts, nats.Token(c.Token))
 	}
-	for {
-		s, err := js.Stream(ctx, "KV_"+c.Namespace+"_nodes")
+	if c.Creds != "" {
+		text, err := os.ReadFile(c.Creds)
+		if err == nil {
+			_, err = nkeys.ParseDecoratedUserNKey(text)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("--cluster-creds %s has no user's credentials: %w", c.Creds, err)
+		}
+		opts = append(opts, nats.UserCredentials(c.Creds))
+	}
+	if c.CA != "" {
+		text, err := os.ReadFile(c.CA)
+		if err != nil || !x509.NewCertPool().AppendCertsFromPEM(text) {
+			return nil, errors.Join(fmt.Errorf("--cluster-ca %s has no certificate in PEM", c.CA), err)
+		}
+		opts = append(opts, nats.RootCAs(c.CA))
+	}
+	return opts, nil
+}
+
+// refusal is a failure to connect that another attempt will not mend, with the flag
+// that will; nil for one that it may.
+func (c *clusterAccess) refusal(err error) error {
+	at := "the broker at --cluster " + withoutUser(c.Cluster)
+	var untrusted *tls.CertificateVerificationError
+	var network net.Error
+	switch {
+	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrAuthRevoked), errors.Is(err, nats.ErrAccountAuthExpired):
+		given := "without --cluster-token, --cluster-creds and a user in --cluster"
 		switch {
-		case errors.Is(err, jetstream.ErrStreamNotFound):
-			return 0, 0, nil
-		case err != nil && pause(ctx, 200*time.Millisecond):
-			continue
-		case err != nil:
-			return 0, 0, fmt.Errorf("%w: %w", cluster.ErrUnavailable, err)
+		case c.Creds != "":
+			given = "with --cluster-creds " + c.Creds
+		case c.Token != "":
+			given = "with this --cluster-token"
+		case withoutUser(c.Cluster) != c.Cluster:
+			given = "with the user and password in --cluster"
 		}
-		have := s.CachedInfo().Config
-		if have.Storage == jetstream.MemoryStorage {
-			storage = cluster.Memory
-		}
-		return have.Replicas, storage, nil
+		return fmt.Errorf("%s refuses access %s: %w", at, given, err)
+	case errors.As(err, &untrusted) && c.CA == "":
+		return fmt.Errorf("%s is not trusted: give the --cluster-ca that has signed its certificate: %w", at, untrusted.Err)
+	case errors.As(err, &untrusted):
+		return fmt.Errorf("%s is not trusted by --cluster-ca %s: %w", at, c.CA, untrusted.Err)
+	case errors.Is(err, nats.ErrSecureConnWanted):
+		return fmt.Errorf("%s speaks no TLS: turn it on there, or give nats:// and no --cluster-ca", at)
+	case errors.Is(err, nats.ErrNoServers), errors.Is(err, nats.ErrTimeout), errors.As(err, &network):
+		return nil
+	default:
+		return fmt.Errorf("%s: %w", at, err)
 	}
 }
 
 // flagsOf turns the fields that an error of the packages cluster and embedded names
 // into flags.
 var flagsOf = strings.NewReplacer("cluster: ", "", "Config.Replicas", "--replicas", "Config.Namespace", "--cluster-namespace",
-	"Config.LeaseTTL", "--lease", "Config.Name", "--node", "Config.Storage", "the storage",
+	"ClientConfig.Namespace", "--cluster-namespace", "Config.LeaseTTL", "--lease", "Config.Name", "--node", "Config.Storage", "--cluster-storage",
 	"embedded: ", "", "Config.Addr", "--cluster-listen", "Config.Dir", "--cluster-dir", "Config.Token", "--cluster-token")
 
-// joinError says why a node could not join.
+// joinError says why there is no way into the cluster.
 func (c *clusterAccess) joinError(ctx context.Context, err error) error {
+	at := "--cluster " + withoutUser(c.Cluster)
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
+	case errors.Is(err, cluster.ErrNoCluster):
+		return fmt.Errorf("there is no cluster --cluster-namespace %s at %s: no node has ever joined it", c.Namespace, at)
 	case errors.Is(err, cluster.ErrUnavailable):
-		return fmt.Errorf("the broker at --cluster %s has not kept a directory within --cluster-timeout %v: see that JetStream is on, and that there are as many brokers as --replicas says (%w)",
-			withoutUser(c.Cluster), c.Timeout, err)
+		return fmt.Errorf("no way into %s within --cluster-timeout %v: %s", at, c.Timeout, flagsOf.Replace(err.Error()))
 	default:
-		return errors.New("--cluster: " + flagsOf.Replace(err.Error()))
+		return fmt.Errorf("%s: %s", at, flagsOf.Replace(err.Error()))
 	}
 }
 
@@ -180,11 +188,14 @@ func (c *clusterAccess) joinError(ctx context.Context, err error) error {
 type nodeConfig struct {
 	clusterAccess `embed:""`
 
-	Node     string        `placeholder:"NAME" help:"This node's name in the cluster, as no other has it."`
-	Lease    time.Duration `default:"0s" help:"How long this node counts as alive when nothing is heard of it, in whole seconds. 0 means the least: 6s, or 20s with several --replicas."`
-	Replicas int           `default:"1" help:"On how many brokers the cluster's directory is kept: 1, 3 or 5, the same for all nodes."`
-	Listen   string        `name:"cluster-listen" placeholder:"ADDR" help:"With --cluster embedded: where other nodes find this one's broker, host:port; port 0 takes a free one."`
-	Dir      string        `name:"cluster-dir" type:"path" placeholder:"DIR" help:"With --cluster embedded: where the broker keeps the directory. Without it a temporary place, which is removed."`
+	Node          string        `placeholder:"NAME" help:"This node's name in the cluster, as no other has it."`
+	Lease         time.Duration `default:"0s" help:"How long this node counts as alive when nothing is heard of it, in whole seconds. 0 means the least: 6s, or 20s with several --replicas."`
+	OnLeaseLost   string        `default:"keep" enum:"keep,fence" help:"What becomes of sessions that have logged in once this node has lost its lease: keep, and they end when it is back if another node has let their names in meanwhile; or fence, and they are closed with \"LeaseLost\" before another node can."`
+	DegradedLogin string        `default:"refuse" enum:"refuse,allow" help:"What becomes of logins while it has none: refuse; or allow, which asks nobody, and when the node is back the later login under a name stays. It does not go with --on-lease-lost fence."`
+	Replicas      int           `default:"1" enum:"1,3,5" help:"On how many brokers the cluster's directory is kept: 1, 3 or 5, the same for all nodes."`
+	Storage       string        `name:"cluster-storage" default:"file" enum:"file,memory" help:"Where they keep it, the same for all nodes: file; or memory, which is lost with the brokers, and the nodes make it anew."`
+	Listen        string        `name:"cluster-listen" placeholder:"ADDR" help:"With --cluster embedded: where other nodes find this one's broker, host:port; port 0 takes a free one."`
+	Dir           string        `name:"cluster-dir" type:"path" placeholder:"DIR" help:"With --cluster embedded: where the broker keeps the directory. Without it a temporary place, which is removed."`
 }
 
 // check says what is wrong with the flags.
@@ -192,7 +203,8 @@ func (c *nodeConfig) check() error {
 	if c.Cluster == "" {
 		for flag, given := range map[string]bool{
 			"--node": c.Node != "", "--lease": c.Lease != 0, "--replicas": c.Replicas != 1,
-			"--cluster-listen": c.Listen != "", "--cluster-dir": c.Dir != "",
+			"--on-lease-lost": c.OnLeaseLost != "keep", "--degraded-login": c.DegradedLogin != "refuse",
+			"--cluster-storage": c.Storage != "file", "--cluster-listen": c.Listen != "", "--cluster-dir": c.Dir != "",
 			"--cluster-creds": c.Creds != "", "--cluster-ca": c.CA != "",
 		} {
 			if given {
@@ -204,64 +216,39 @@ func (c *nodeConfig) check() error {
 	if err := c.clusterAccess.check(); err != nil {
 		return err
 	}
-	least := c.least()
 	switch {
 	case c.Node == "":
-		return errors.New("--cluster needs --node NAME, this node's name in the cluster")
-	case !isClusterName(c.Node):
-		return fmt.Errorf("--node must be 1 to 64 of A-Z, a-z, 0-9, '-' and '_', not %q", c.Node)
-	case c.Replicas != 1 && c.Replicas != 3 && c.Replicas != 5:
-		return fmt.Errorf("--replicas must be 1, 3 or 5, not %d", c.Replicas)
-	case c.Lease != 0 && (c.Lease < least || c.Lease > longestLease):
-		return fmt.Errorf("--lease must be from %v, with --replicas %d, to %v, or 0 for the least, not %v", least, c.Replicas, longestLease, c.Lease)
-	case c.Lease%time.Second != 0:
-		return fmt.Errorf("--lease must be whole seconds, not %v", c.Lease)
-	}
-	return c.checkBroker()
-}
-
-// checkBroker says what is wrong with the flags of a broker of the node's own.
-func (c *nodeConfig) checkBroker() error {
-	if c.Cluster != ownBroker {
-		switch {
-		case c.Listen != "":
-			return errors.New("--cluster-listen needs --cluster embedded: other brokers listen by themselves")
-		case c.Dir != "":
-			return errors.New("--cluster-dir needs --cluster embedded: other brokers have a place of their own")
-		}
-		return nil
-	}
-	switch {
-	case c.Replicas != 1:
+		return errors.New("--cluster, which SESSIONWHEEL_CLUSTER sets too, needs --node NAME, this node's name in the cluster")
+	case c.OnLeaseLost == "fence" && c.DegradedLogin == "allow":
+		return errors.New("--degraded-login allow lets in what --on-lease-lost fence shuts out: give one of them")
+	case c.Cluster != ownBroker && c.Listen != "":
+		return errors.New("--cluster-listen needs --cluster embedded: other brokers listen by themselves")
+	case c.Cluster != ownBroker && c.Dir != "":
+		return errors.New("--cluster-dir needs --cluster embedded: other brokers have a place of their own")
+	case c.Storage == "memory" && c.Dir != "":
+		return errors.New("--cluster-dir is for --cluster-storage file: memory needs no place")
+	case c.Cluster == ownBroker && c.Replicas != 1:
 		return fmt.Errorf("--replicas must be 1 with --cluster embedded, which is one broker, not %d", c.Replicas)
-	case c.Creds != "" || c.CA != "":
+	case c.Cluster == ownBroker && (c.Creds != "" || c.CA != ""):
 		return errors.New("--cluster-creds and --cluster-ca are for brokers elsewhere: with --cluster embedded give --cluster-token")
-	case c.Listen == "":
-		return nil
 	}
-	host, port, err := net.SplitHostPort(c.Listen)
-	if err != nil || port == "" {
-		return fmt.Errorf("--cluster-listen must be host:port, such as 127.0.0.1:4222, not %q", c.Listen)
-	}
-	ip, err := netip.ParseAddr(host)
-	if loopback := err == nil && ip.IsLoopback() || host == "localhost"; !loopback && c.Token == "" {
-		return fmt.Errorf("--cluster-listen %s can be reached from other machines: set SESSIONWHEEL_CLUSTER_TOKEN, or listen on 127.0.0.1", c.Listen)
+	if err := c.config().Check(); err != nil {
+		return errors.New(flagsOf.Replace(err.Error()))
 	}
 	return nil
 }
 
-// least is the shortest lease there can be.
-func (c *nodeConfig) least() time.Duration {
-	if c.Replicas > 1 {
-		return leastReplicatedLease
+// config is the flags as package cluster takes them.
+func (c *nodeConfig) config() cluster.Config {
+	n := cluster.Config{Name: c.Node, Namespace: c.Namespace, Replicas: c.Replicas, LeaseTTL: c.Lease}
+	if c.Storage == "memory" {
+		n.Storage = cluster.Memory
 	}
-	return leastLease
-}
-
-// lease is the lease that the flags mean.
-func (c *nodeConfig) lease() time.Duration {
-	if c.Lease == 0 {
-		return c.least()
+	if c.OnLeaseLost == "fence" {
+		n.OnLeaseLost = cluster.Fence
 	}
-	return c.Lease
+	if c.DegradedLogin == "allow" {
+		n.DegradedLogin = cluster.AllowLogin
+	}
+	return n
 }

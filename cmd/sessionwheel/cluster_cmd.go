@@ -2,13 +2,9 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
-	"os/signal"
-	"strings"
-	"syscall"
 	"time"
 
 	"github.com/sessionwheel/sessionwheel/cluster"
@@ -27,11 +23,10 @@ type clusterCmd struct {
 
 // Help is the text below the summary of cluster --help.
 func (clusterCmd) Help() string {
-	return "Each command reaches the brokers that --cluster names and is a node itself while it runs, " +
-		"without sessions and called cli- and something random; how the directory is kept it reads there. " +
+	return "Each command reads what the brokers that --cluster names have, and asks the nodes: it is none itself, and writes nothing there. " +
 		"Output is a line each, its fields separated by tabs, or a JSON object each. " +
 		"Control characters are left out of it. " +
-		"SESSIONWHEEL_CLUSTER_TOKEN sets --cluster-token."
+		"SESSIONWHEEL_CLUSTER sets --cluster, and SESSIONWHEEL_CLUSTER_TOKEN --cluster-token."
 }
 
 // clientConfig is the flags of all of them.
@@ -52,64 +47,27 @@ func (c *clientConfig) Validate() error {
 	return c.check()
 }
 
-// nobody is the sessions of a node that has none.
-type nobody struct{}
-
-func (nobody) Close(string, uint64, pool.Reason) bool { return false }
-func (nobody) Deliver(string, uint64, []byte) bool    { return false }
-
-// visitor is this process as a node of the cluster.
-type visitor struct {
-	*cluster.Node
-	name string
-	out  *lines
-}
-
-// visit joins the cluster, has f do its work there, and leaves.
-func (c *clientConfig) visit(ctx context.Context, std stdio, f func(v visitor) error) (err error) {
-	// A reader who goes away, such as head, is an error of the output's then, and
-	// does not end the process before it has left the cluster.
-	signal.Ignore(syscall.SIGPIPE)
+// open opens the cluster and has f do its work there, which prints to out.
+func (c *clientConfig) open(ctx context.Context, std stdio, f func(cl *cluster.Client, out *lines) error) error {
 	log := slog.New(slog.NewTextHandler(std.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	name := "cli-" + strings.ToLower(rand.Text()[:10])
-	nc, err := c.dial(ctx, name, 0, log)
+	nc, err := c.dial(ctx, "cluster", 0, log)
 	if err != nil {
 		return err
 	}
 	defer nc.Close()
 	limit, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
-	replicas, storage, err := c.kept(limit, nc)
-	switch {
-	case err != nil:
-		return c.joinError(ctx, err)
-	case replicas == 0: // joining would make it
-		return fmt.Errorf("there is no cluster --cluster-namespace %s at --cluster %s: no node has ever joined it", c.Namespace, withoutUser(c.Cluster))
-	}
-	node, err := cluster.Join(limit, cluster.Config{
-		Name: name, Namespace: c.Namespace, Conn: nc, Replicas: replicas, Storage: storage, Local: nobody{}, Logger: log,
-	})
+	client, err := cluster.Open(limit, cluster.ClientConfig{Namespace: c.Namespace, Conn: nc, Logger: log})
 	if err != nil {
 		return c.joinError(ctx, err)
 	}
-	defer func() { err = errors.Join(err, leaveCluster(node)) }()
-	v := visitor{Node: node, name: name, out: newLines(std.out, c.JSON)}
-	err = errors.Join(f(v), v.out.flush())
+	defer client.Close()
+	out := newLines(std.out, c.JSON)
+	err = errors.Join(f(client, out), out.flush())
 	if err != nil && ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	return err
-}
-
-// leaveCluster takes a node without sessions out of the cluster, which needs
-// nothing but the broker.
-func leaveCluster(node *cluster.Node) error {
-	ctx, cancel := context.WithTimeout(context.Background(), replyTimeout)
-	defer cancel()
-	if err := node.Leave(ctx); err != nil {
-		return fmt.Errorf("leaving the cluster, which finds this node dead after its lease: %w", err)
-	}
-	return nil
 }
 
 // patiently asks again until there is an answer or ctx ends. It is for what changes
@@ -144,8 +102,8 @@ type clusterLs struct {
 
 // Run is called by kong.
 func (c *clusterLs) Run(ctx context.Context, std stdio) error {
-	return c.visit(ctx, std, func(v visitor) error {
-		return v.List(ctx, func(e cluster.Entry) bool { return v.out.put(sessionOf(e)) })
+	return c.open(ctx, std, func(cl *cluster.Client, out *lines) error {
+		return cl.List(ctx, func(e cluster.Entry) bool { return out.put(sessionOf(e)) })
 	})
 }
 
@@ -155,11 +113,9 @@ type clusterNodes struct {
 
 // Run is called by kong.
 func (c *clusterNodes) Run(ctx context.Context, std stdio) error {
-	return c.visit(ctx, std, func(v visitor) error {
-		for _, n := range v.Nodes() {
-			if n.Name != v.name {
-				v.out.put(nodeLine{Node: clean(n.Name), Sessions: n.Sessions, Epoch: clean(n.Epoch)})
-			}
+	return c.open(ctx, std, func(cl *cluster.Client, out *lines) error {
+		for _, n := range cl.Nodes() {
+			out.put(nodeLine{Node: clean(n.Name), Sessions: n.Sessions, Epoch: clean(n.Epoch)})
 		}
 		return nil
 	})
@@ -171,13 +127,13 @@ type clusterWhere struct {
 
 // Run is called by kong.
 func (c *clusterWhere) Run(ctx context.Context, std stdio) error {
-	return c.visit(ctx, std, func(v visitor) error {
+	return c.open(ctx, std, func(cl *cluster.Client, out *lines) error {
 		ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 		defer cancel()
 		return c.missed(patiently(ctx, func() error {
-			e, err := v.Lookup(ctx, c.Name)
+			e, err := cl.Lookup(ctx, c.Name)
 			if err == nil {
-				v.out.put(sessionOf(e))
+				out.put(sessionOf(e))
 			}
 			return err
 		}))
@@ -200,10 +156,10 @@ func (c *clusterKick) Validate() error {
 
 // Run is called by kong.
 func (c *clusterKick) Run(ctx context.Context, std stdio) error {
-	return c.visit(ctx, std, func(v visitor) error {
-		err := v.Kick(ctx, c.Name, pool.Reason(c.Reason))
+	return c.open(ctx, std, func(cl *cluster.Client, out *lines) error {
+		err := cl.Kick(ctx, c.Name, pool.Reason(c.Reason))
 		if err == nil {
-			v.out.put(doneLine{ID: clean(c.Name), Done: "kicked"})
+			out.put(doneLine{ID: clean(c.Name), Done: "kicked"})
 		}
 		return c.missed(err)
 	})
@@ -217,10 +173,10 @@ type clusterSend struct {
 
 // Run is called by kong.
 func (c *clusterSend) Run(ctx context.Context, std stdio) error {
-	return c.visit(ctx, std, func(v visitor) error {
-		err := v.Send(ctx, c.Name, []byte(c.Text))
+	return c.open(ctx, std, func(cl *cluster.Client, out *lines) error {
+		err := cl.Send(ctx, c.Name, []byte(c.Text))
 		if err == nil {
-			v.out.put(doneLine{ID: clean(c.Name), Done: "sent"})
+			out.put(doneLine{ID: clean(c.Name), Done: "sent"})
 		}
 		return c.missed(err)
 	})
@@ -232,15 +188,15 @@ type clusterWatch struct {
 
 // Run is called by kong.
 func (c *clusterWatch) Run(ctx context.Context, std stdio) error {
-	return c.visit(ctx, std, func(v visitor) error {
-		events, err := v.Watch(ctx)
+	return c.open(ctx, std, func(cl *cluster.Client, out *lines) error {
+		events, err := cl.Watch(ctx)
 		if err != nil {
 			return err
 		}
 		fmt.Fprintln(std.err, "sessionwheel: watching the cluster until Ctrl-C")
 		for ev := range events { // it is closed when ctx ends
-			if !v.out.put(eventOf(ev, time.Now())) || v.out.flush() != nil {
-				break // visit tells the error
+			if !out.put(eventOf(ev, time.Now())) || out.flush() != nil {
+				break // open tells the error
 			}
 		}
 		return nil

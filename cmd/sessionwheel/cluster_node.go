@@ -19,7 +19,13 @@ type member struct {
 	node   *cluster.Node
 	conn   *nats.Conn
 	broker *embedded.Broker // nil: it runs elsewhere
+	allows bool             // logins while it is isolated
 }
+
+// leastLimit is the least of what a login may take. Under the name of a node's that
+// has died, it takes up to one and a half of that node's leases, of which this one
+// knows nothing: 30 s for the least lease of brokers that replicate.
+const leastLimit = 40 * time.Second
 
 // joinCluster makes srv, which does not serve yet, a node of the cluster that the
 // flags name, and returns nil if that is none. Logins that wait for another node
@@ -28,13 +34,13 @@ func joinCluster(ctx context.Context, cfg nodeConfig, srv *tcp.Server, proto pro
 	if cfg.Cluster == "" {
 		return nil, nil
 	}
-	m := &member{}
+	m := &member{allows: cfg.DegradedLogin == "allow"}
 	err := m.join(ctx, cfg, &clusterLocal{server: srv, proto: proto}, log)
 	if err != nil {
 		return nil, errors.Join(err, m.close())
 	}
 	srv.Directory = m.node
-	(&reception{ctx: ctx, limit: 2 * cfg.lease(), proto: proto, log: log}).open(srv)
+	(&reception{ctx: ctx, limit: max(2*cfg.Lease, leastLimit), proto: proto, log: log}).open(srv)
 	return m, nil
 }
 
@@ -42,24 +48,16 @@ func (m *member) join(ctx context.Context, cfg nodeConfig, local cluster.Local, 
 	if cfg.Cluster == ownBroker {
 		err = m.startBroker(cfg, log)
 	} else {
-		m.conn, err = cfg.dial(ctx, "node "+cfg.Node, cfg.lease(), log)
+		m.conn, err = cfg.dial(ctx, "node "+cfg.Node, cfg.Lease, log)
 	}
 	if err != nil {
 		return err
 	}
 	limit, cancel := context.WithTimeout(ctx, cfg.Timeout)
 	defer cancel()
-	replicas, storage, err := cfg.kept(limit, m.conn)
-	switch {
-	case err != nil:
-		return cfg.joinError(ctx, err)
-	case replicas != 0 && replicas != cfg.Replicas:
-		return fmt.Errorf("--replicas is %d, and the cluster has %d: all nodes must have the same", cfg.Replicas, replicas)
-	}
-	m.node, err = cluster.Join(limit, cluster.Config{
-		Name: cfg.Node, Namespace: cfg.Namespace, Conn: m.conn, Replicas: cfg.Replicas, Storage: storage, LeaseTTL: cfg.lease(),
-		Local: local, Logger: log,
-	})
+	config := cfg.config()
+	config.Conn, config.Local, config.Logger = m.conn, local, log
+	m.node, err = cluster.Join(limit, config)
 	if err != nil {
 		return cfg.joinError(ctx, err)
 	}
@@ -72,11 +70,19 @@ func (m *member) startBroker(cfg nodeConfig, log *slog.Logger) (err error) {
 	if err != nil {
 		return errors.New("--cluster embedded: " + flagsOf.Replace(err.Error()))
 	}
-	if m.conn, err = m.broker.Connect(cluster.ConnOptions(cfg.lease())...); err != nil {
+	if m.conn, err = m.broker.Connect(cluster.ConnOptions(cfg.Lease)...); err != nil {
 		return fmt.Errorf("--cluster embedded: %w", err)
 	}
 	log.Info("broker", "url", m.broker.URL(), "dir", cfg.Dir)
 	return nil
+}
+
+// isolated reports whether the node has lost its lease, and whether it takes logins.
+func (m *member) isolated() (isolated, takes bool) {
+	if m == nil || m.node.State() != cluster.Isolated {
+		return false, true
+	}
+	return true, m.allows
 }
 
 // leave takes the node out of the cluster, within the limit, and then ends what it

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/sessionwheel/sessionwheel/cluster"
 	"github.com/sessionwheel/sessionwheel/dashboard"
@@ -12,36 +11,24 @@ import (
 
 // clusterPage is a node as the page shows its cluster. The names of logins and
 // their peers' addresses are on it as they are: the page shows them as text.
-type clusterPage struct {
-	node *cluster.Node
-	name string // its own
-}
+type clusterPage struct{ node *cluster.Node }
 
 // cluster is what the page shows of one, and nil if there is none.
 func (w watched) cluster() dashboard.Cluster {
 	if w.node == nil {
 		return nil
 	}
-	return clusterPage{w.node.node, w.name}
+	return clusterPage{w.node.node}
 }
 
 // State is as dashboard.Cluster says.
 func (p clusterPage) State() string { return p.node.State().String() }
 
-// Nodes is as dashboard.Cluster says. An earlier incarnation of this node that was
-// killed stays among them for its lease: this one is that heard of last.
+// Nodes is as dashboard.Cluster says.
 func (p clusterPage) Nodes() []dashboard.ClusterNode {
 	var nodes []dashboard.ClusterNode
-	var last time.Time
-	this := -1
-	for i, n := range p.node.Nodes() {
-		nodes = append(nodes, dashboard.ClusterNode{Name: n.Name, Incarnation: n.Epoch, Sessions: n.Sessions})
-		if n.Name == p.name && n.Seen.After(last) {
-			this, last = i, n.Seen
-		}
-	}
-	if this >= 0 {
-		nodes[this].This = true
+	for _, n := range p.node.Nodes() {
+		nodes = append(nodes, dashboard.ClusterNode{Name: n.Name, Incarnation: n.Epoch, Sessions: n.Sessions, This: n.This})
 	}
 	return nodes
 }

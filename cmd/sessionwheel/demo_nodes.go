@@ -19,17 +19,20 @@ const (
 	mostNodes    = 9
 	usersPerNode = 20
 
+	// nodesLease is what serve's --lease is unless it is given.
+	nodesLease = 6 * time.Second
+
 	// stepLimit is how long one step may take before the demo gives up on it.
 	stepLimit = 30 * time.Second
 )
 
-// nodesDemo is a cluster in one terminal: this process has the broker and is a node
-// without sessions, and each node that has some is a process of its own.
+// nodesDemo is a cluster in one terminal: this process has the broker and looks on,
+// and each node is a process of its own.
 type nodesDemo struct {
 	screen *screen
 	broker *embedded.Broker
 	conn   *nats.Conn
-	here   *cluster.Node
+	here   *cluster.Client
 	nodes  []*nodeProcess
 	users  []*user // those of the first node first
 	gone   time.Duration
@@ -74,15 +77,11 @@ func (d *nodesDemo) start(ctx context.Context, n int) (err error) {
 		}
 		d.nodes = append(d.nodes, p)
 	}
-	if d.conn, err = d.broker.Connect(cluster.ConnOptions(leastLease)...); err != nil {
+	if d.conn, err = d.broker.Connect(cluster.ConnOptions(0)...); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, stepLimit)
 	defer cancel()
-	d.here, err = cluster.Join(ctx, cluster.Config{Name: "terminal", Conn: d.conn, Local: nobody{}})
-	if err != nil {
-		return err
-	}
 	for _, p := range d.nodes {
 		e, err := p.await(ctx, "its address", func(e logged) bool { return e.Msg == "listening" })
 		if err != nil {
@@ -91,7 +90,8 @@ func (d *nodesDemo) start(ctx context.Context, n int) (err error) {
 		p.addr = e.Addr
 		d.screen.printf("  node %s   process %-8d serves at %s", p.name, p.cmd.Process.Pid, p.addr)
 	}
-	return nil
+	d.here, err = cluster.Open(ctx, cluster.ClientConfig{Conn: d.conn})
+	return err
 }
 
 // stop ends the nodes, all at once, and then what they stand on.
@@ -106,7 +106,7 @@ func (d *nodesDemo) stop() error {
 	}
 	wg.Wait()
 	if d.here != nil {
-		errs = append(errs, leaveCluster(d.here))
+		d.here.Close()
 	}
 	if d.conn != nil {
 		d.conn.Close()
@@ -245,7 +245,7 @@ func (d *nodesDemo) kill(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.say("Kill", "node %s with its %d sessions, by SIGKILL; its lease is %v", p.name, had, leastLease)
+	d.say("Kill", "node %s with its %d sessions, by SIGKILL; its lease is %v", p.name, had, nodesLease)
 	began := time.Now()
 	p.kill()
 	for {
@@ -269,7 +269,7 @@ func (d *nodesDemo) kill(ctx context.Context) error {
 	if rest != all-had {
 		return fmt.Errorf("%d sessions on other nodes when %s was killed, and %d after it", all-had, p.name, rest)
 	}
-	most := leastLease * 3 / 2
+	most := nodesLease * 3 / 2
 	if d.gone > most+overdue {
 		return fmt.Errorf("the entries of %s were there for %s, and a lease and a half are %v", p.name, short(d.gone), most)
 	}

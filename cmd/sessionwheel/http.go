@@ -42,7 +42,7 @@ type httpConfig struct {
 	HTTPClose bool     `name:"http-close" help:"Let whoever sees the page close sessions."`
 	Page      bool     `default:"true" negatable:"" help:"Serve the page and its API, with --http."`
 	Metrics   bool     `default:"true" negatable:"" help:"Serve /metrics for Prometheus, with --http."`
-	Healthz   bool     `default:"true" negatable:"" help:"Serve /healthz, with --http: 200, and 503 once the server drains."`
+	Healthz   bool     `default:"true" negatable:"" help:"Serve /healthz, with --http: 200, and 503 once the server drains, or while it is a node that has lost its lease and refuses logins."`
 	Pprof     bool     `default:"true" negatable:"" help:"Serve Go's profiles at /debug/pprof/, with --http."`
 }
 
@@ -96,6 +96,7 @@ type watched struct {
 	title  string
 	server *tcp.Server
 	wheel  *wheel.Wheel // that the server keeps its timers in
+	node   *member      // nil: it is in no cluster
 }
 
 // web is the HTTP server beside a command's own server. Nil is one that was not
@@ -165,7 +166,8 @@ func (h *web) routes(cfg httpConfig, shown watched) (*http.ServeMux, error) {
 	if cfg.Page {
 		config := dashboard.Config{
 			Title: shown.title, Source: dashboard.Server(shown.server), Wheel: shown.wheel,
-			Hosts: []string{"*"}, // guard has checked
+			Cluster: shown.cluster(),
+			Hosts:   []string{"*"}, // guard has checked
 		}
 		if cfg.HTTPClose {
 			config.Authorize = func(*http.Request) error { return nil }
@@ -178,12 +180,14 @@ func (h *web) routes(cfg httpConfig, shown watched) (*http.ServeMux, error) {
 		mux.Handle("/", dash)
 	}
 	if cfg.Healthz {
+		h.health.isolated = shown.node.isolated
 		mux.Handle("/healthz", &h.health)
 	}
 	if cfg.Metrics {
 		reg := prometheus.NewRegistry()
 		reg.MustRegister(metrics.Server("", shown.server), metrics.Wheel("", shown.wheel),
 			collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+		reg.MustRegister(shown.node.collectors()...)
 		mux.Handle("/metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{MaxRequestsInFlight: 4}))
 	}
 	if cfg.Pprof {

@@ -21,14 +21,17 @@ import (
 // patience is for what must happen, however busy the machine is.
 const patience = 60 * time.Second
 
-// TestMain runs the program itself, in place of the tests, in the processes
-// that the tests start.
+// TestMain runs the program itself, or a broker, in place of the tests, in the
+// processes that the tests start.
 func TestMain(m *testing.M) {
-	if os.Getenv("SESSIONWHEEL_TEST_PROGRAM") != "" {
+	switch {
+	case os.Getenv("SESSIONWHEEL_TEST_BROKER") != "":
+		os.Exit(runBroker(os.Getenv("SESSIONWHEEL_TEST_BROKER")))
+	case os.Getenv("SESSIONWHEEL_TEST_PROGRAM") != "":
 		main()
-		return
+	default:
+		os.Exit(m.Run())
 	}
-	os.Exit(m.Run())
 }
 
 // command prepares a process of the program. It is killed with the test.
@@ -53,7 +56,12 @@ type outcome struct {
 // program runs the program to its end.
 func program(t *testing.T, args ...string) outcome {
 	t.Helper()
-	cmd := command(t, args...)
+	return ending(t, command(t, args...))
+}
+
+// ending runs a process to its end.
+func ending(t *testing.T, cmd *exec.Cmd) outcome {
+	t.Helper()
 	var out, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &stderr
 	return outcome{status: status(t, cmd.Run()), out: out.String(), err: stderr.String()}
@@ -102,7 +110,13 @@ func launch(t *testing.T, args ...string) *process {
 // launchTo is launch with another standard output than p.out.
 func launchTo(t *testing.T, out io.Writer, args ...string) *process {
 	t.Helper()
-	p := &process{t: t, cmd: command(t, args...), lines: make(chan struct{}, 1), ended: make(chan struct{})}
+	return start(t, out, command(t, args...))
+}
+
+// start starts a process whose standard output is out, or p.out for nil.
+func start(t *testing.T, out io.Writer, cmd *exec.Cmd) *process {
+	t.Helper()
+	p := &process{t: t, cmd: cmd, lines: make(chan struct{}, 1), ended: make(chan struct{})}
 	if p.cmd.Stdout = out; out == nil {
 		p.cmd.Stdout = &p.out
 	}
@@ -175,6 +189,12 @@ func (p *process) wait() int {
 // serving starts serve on a free port and returns its address.
 func serving(t *testing.T, args ...string) (p *process, addr string) {
 	t.Helper()
-	p = launch(t, append([]string{"serve", "--addr", "127.0.0.1:0"}, args...)...)
+	return listening(t, command(t, append([]string{"serve", "--addr", "127.0.0.1:0"}, args...)...))
+}
+
+// listening starts a process of serve and returns its address.
+func listening(t *testing.T, cmd *exec.Cmd) (p *process, addr string) {
+	t.Helper()
+	p = start(t, nil, cmd)
 	return p, p.await(`listening\W+addr\W+(127\.0\.0\.1:\d+)`)
 }

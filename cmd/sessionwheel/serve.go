@@ -116,7 +116,7 @@ func runServe(ctx context.Context, w io.Writer, cfg serveConfig) error {
 		return err
 	}
 	if err == nil {
-		if err := errors.Join(serve(ctx, srv, cfg, log), node.leave(cfg.Drain)); err != nil {
+		if err := errors.Join(serve(ctx, srv, node, cfg, log), node.leave(cfg.Drain)); err != nil {
 			return err
 		}
 	}
@@ -124,13 +124,13 @@ func runServe(ctx context.Context, w io.Writer, cfg serveConfig) error {
 	return nil
 }
 
-// serve is runServe with a server and, if it was asked for, its node.
-func serve(ctx context.Context, srv *tcp.Server, cfg serveConfig, log *slog.Logger) error {
+// serve is runServe with a server and its node.
+func serve(ctx context.Context, srv *tcp.Server, node *member, cfg serveConfig, log *slog.Logger) error {
 	ln, err := listen(cfg.Addr, "--addr")
 	if err != nil {
 		return err
 	}
-	page, err := newWeb(cfg.httpConfig, watched{server: srv, wheel: srv.Wheel}, log)
+	page, err := newWeb(cfg.httpConfig, watched{server: srv, wheel: srv.Wheel, node: node}, log)
 	if err != nil {
 		_ = ln.Close()
 		return err

@@ -20,10 +20,11 @@ const soakLines = 3 * time.Second
 type soakConfig struct {
 	Duration time.Duration `default:"1m" help:"Time to go on beginning rounds for. Each scenario has at least one, and one that has begun is ended."`
 	Seed     uint64        `default:"0" help:"What the rounds draw from, to see again what another run saw. 0 means a random one, which is printed."`
+	Cluster  bool          `help:"Soak a cluster: three nodes and one broker or three, each a process of its own, all on this machine."`
 	Only     string        `help:"Regular expression that picks scenarios by name. Empty means all."`
 	List     bool          `help:"List the scenarios and exit."`
 	JSON     bool          `name:"json" help:"Print the result as JSON and nothing else."`
-	Drill    bool          `help:"A drill of the alarm: give half of each timeout to what is checked, so that the soak must fail."`
+	Drill    bool          `help:"A drill of the alarm, so that the soak must fail: half of each timeout is given to what is checked, and a cluster's nodes ignore evictions."`
 
 	only *regexp.Regexp // set by Validate
 }
@@ -31,7 +32,9 @@ type soakConfig struct {
 // Help is the text below the summary of soak --help.
 func (soakConfig) Help() string {
 	return "It stops at the first broken guarantee with exit status 1, and prints the command that begins with the same round. " +
-		"Two scenarios build a program from a checkout of the project with the go command, and are left out without. " +
+		"Two scenarios, and one of --cluster, build a program from a checkout of the project with the go command, and are left out without. " +
+		"With --cluster a round takes 10 to 40 seconds, and longer on a busy machine; " +
+		"all processes end with this one, however it ends. " +
 		"Ctrl-C ends it early and still reports. " +
 		"A value shown behind a flag is its default."
 }
@@ -44,14 +47,14 @@ func (c *soakConfig) Validate() (err error) {
 	if c.only, err = regexp.Compile(c.Only); err != nil {
 		return fmt.Errorf("--only is no regular expression: %w", err)
 	}
-	if len(c.config(0).Selected()) == 0 {
-		return fmt.Errorf("--only %q picks no scenario: there are %s", c.Only, soakNames(soak.Scenarios()))
+	if conf := c.config(0); len(conf.Selected()) == 0 {
+		return fmt.Errorf("--only %q picks no scenario: there are %s", c.Only, soakNames(conf.All()))
 	}
 	return nil
 }
 
 func (c *soakConfig) config(seed uint64) soak.Config {
-	return soak.Config{Duration: c.Duration, Seed: seed, Only: c.only, Drill: c.Drill}
+	return soak.Config{Duration: c.Duration, Seed: seed, Cluster: c.Cluster, Only: c.only, Drill: c.Drill}
 }
 
 func soakNames(scenarios []soak.Scenario) string {
@@ -71,7 +74,7 @@ var errNothingRun = errors.New("every scenario was left out: nothing was checked
 func runSoak(ctx context.Context, w io.Writer, cfg soakConfig) error {
 	sc := newScreen(w)
 	if cfg.List {
-		for _, s := range soak.Scenarios() {
+		for _, s := range cfg.config(0).All() {
 			sc.printf("%-11s %s", s.Name, s.About)
 		}
 		return nil
@@ -90,17 +93,14 @@ func runSoak(ctx context.Context, w io.Writer, cfg soakConfig) error {
 				sc.printf("%s", sc.paint(bold+red, fmt.Sprintf("LEFT OUT: %s: %s", p.Scenario, p.LeftOut)))
 			case sc.live || now.Sub(printed) >= soakLines:
 				printed = now
-				sc.progress(soakLine(p))
+				sc.progress(soakLine(p, cfg.worst()))
 			}
 		}
 	}
 	res, err := c.Run(ctx)
-	s := soakReport{Seed: seed, Result: res}
-	if res.Failure != nil {
-		s.Command = fmt.Sprintf("sessionwheel soak --only '^%s$' --seed %d", res.Failure.Scenario, res.Failure.Seed)
-		if cfg.Drill {
-			s.Command += " --drill"
-		}
+	s := soakReport{Seed: seed, WorstOf: cfg.worst(), Result: res}
+	if f := res.Failure; f != nil {
+		s.Command = cfg.again(f.Scenario, f.Seed)
 	}
 	if cfg.JSON {
 		if err := json.NewEncoder(w).Encode(s); err != nil {
@@ -121,15 +121,37 @@ func runSoak(ctx context.Context, w io.Writer, cfg soakConfig) error {
 	return nil
 }
 
+// worst is what the worst of each scenario is of.
+func (c *soakConfig) worst() string {
+	if c.Cluster {
+		return "recovery"
+	}
+	return "lateness"
+}
+
+// again is the command that begins with the same round.
+func (c *soakConfig) again(scenario string, seed uint64) string {
+	command := "sessionwheel soak"
+	if c.Cluster {
+		command += " --cluster"
+	}
+	command += fmt.Sprintf(" --only '^%s$' --seed %d", scenario, seed)
+	if c.Drill {
+		command += " --drill"
+	}
+	return command
+}
+
 // soakLine is the state of things in 80 columns.
-func soakLine(p soak.Progress) string {
-	return fmt.Sprintf("%6.1fs  %-10s  round %-4d  operations %-11s  worst lateness %s",
-		p.Took.Seconds(), p.Scenario, p.Round, count(int(p.Operations)), short(p.Worst))
+func soakLine(p soak.Progress, worst string) string {
+	return fmt.Sprintf("%6.1fs  %-10s  round %-4d  operations %-11s  worst %s %s",
+		p.Took.Seconds(), p.Scenario, p.Round, count(int(p.Operations)), worst, short(p.Worst))
 }
 
 // soakReport is what a soak prints.
 type soakReport struct {
 	Seed    uint64 `json:"seed"`
+	WorstOf string `json:"worst_of"`          // "lateness", or "recovery" from a fault of a cluster
 	Command string `json:"command,omitempty"` // to see the failure again
 	soak.Result
 }
@@ -145,7 +167,7 @@ func (s soakReport) nothingRun() bool {
 
 // print writes the summary.
 func (s soakReport) print(sc *screen) {
-	sc.printf("scenario    rounds     operations  worst lateness  verdict")
+	sc.printf("scenario    rounds     operations  worst %s  verdict", s.WorstOf)
 	for _, t := range s.Tallies {
 		verdict, late := string(t.Verdict), "-"
 		if t.Verdict != soak.Held {

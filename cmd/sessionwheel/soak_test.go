@@ -27,6 +27,7 @@ func TestWrongUsageOfSoakNamesTheFlagAndTheFix(t *testing.T) {
 		{[]string{"--seed=-1"}, []string{"--seed"}},
 		{[]string{"--only", "("}, []string{"--only", "regular expression"}},
 		{[]string{"--only", "nothing"}, []string{"--only", "there are clock, library", "model"}},
+		{[]string{"--cluster", "--only", "model"}, []string{"--only", "there are takeover, kill", "quorum"}},
 		{[]string{"now"}, []string{"unexpected argument now"}},
 	} {
 		var out, stderr bytes.Buffer
@@ -40,16 +41,20 @@ func TestWrongUsageOfSoakNamesTheFlagAndTheFix(t *testing.T) {
 func TestTheHelpAndTheListOfSoakFitTheTerminal(t *testing.T) {
 	t.Parallel()
 	help, list := program(t, "soak", "--help"), program(t, "soak", "--list")
-	for _, o := range []outcome{help, list} {
+	cluster := program(t, "soak", "--cluster", "--list")
+	for _, o := range []outcome{help, list, cluster} {
 		require.Zero(t, o.status)
 		require.Empty(t, o.err)
 		require.NotRegexp(t, `(?m)^.{81,}$`, o.out)
 	}
-	for _, want := range []string{"--duration=1m", "--seed", "--only", "--list", "--json", "--drill"} {
+	for _, want := range []string{"--duration=1m", "--seed", "--only", "--list", "--json", "--drill", "--cluster"} {
 		require.Contains(t, help.out, want)
 	}
 	for _, s := range soak.Scenarios() {
 		require.Regexp(t, `(?m)^`+s.Name+` +\S`, list.out)
+	}
+	for _, s := range soak.ClusterScenarios() {
+		require.Regexp(t, `(?m)^`+s.Name+` +\S`, cluster.out)
 	}
 }
 
@@ -83,6 +88,19 @@ func TestABrokenGuaranteeStopsTheSoakWithStatus1AndTheCommandToSeeItAgain(t *tes
 	args := strings.Fields(strings.ReplaceAll(again[1], "'", "")) // as a shell does
 	require.Equal(t, []string{"soak", "--only", "^callbacks$", "--seed", "77", "--drill"}, args)
 	require.Equal(t, exitRuntime, program(t, args...).status)
+}
+
+func TestADrillOfAClusterFailsAndItsCommandIsOfACluster(t *testing.T) {
+	t.Parallel()
+	o := program(t, "soak", "--cluster", "--only", "cut-fence|leader", "--duration", "1h", "--seed", "77", "--drill")
+	require.Equal(t, exitRuntime, o.status, o.out+o.err)
+	require.Empty(t, o.err)
+	require.Contains(t, o.out, "FAILED: cut-fence.")
+	require.Regexp(t, `(?m)^  guarantee +no two sessions have an ID at once`, o.out)
+	require.Regexp(t, `(?m)^scenario +rounds +operations +worst recovery  verdict$`, o.out)
+	require.Regexp(t, `(?m)^cut-fence +0 .* BROKEN$`, o.out)
+	require.Regexp(t, `(?m)^leader +0 .* not run$`, o.out)
+	require.Contains(t, o.out, "again      sessionwheel soak --cluster --only '^cut-fence$' --seed 77 --drill\n")
 }
 
 func TestASoakAsJSONIsOneObjectAndNothingElse(t *testing.T) {

@@ -88,6 +88,12 @@ func TestAClientReadsTheDirectoryAndReachesItsSessions(t *testing.T) {
 	require.Equal(t, []string{"x: new"}, c.received())
 	require.Len(t, a.received(), 50)
 	require.Len(t, a.node.Nodes(), 2, "nobody takes the client for a node")
+	for _, info := range a.node.Nodes() {
+		require.Equal(t, info.Name == "a", info.This)
+	}
+	for _, info := range client.Nodes() {
+		require.False(t, info.This)
+	}
 }
 
 // The only node was killed, so that nobody else writes.

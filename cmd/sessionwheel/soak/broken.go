@@ -26,6 +26,13 @@ const (
 	nothingLeft     = "no session, no descriptor and no goroutine is left behind"
 	agreement       = "the results of all methods agree with a simple model"
 	survival        = "the process lives, and a round ends"
+
+	oneOwner = "no two sessions have an ID at once, but as far as the policy allows"
+	oneToken = "a token names one login of an ID"
+	agreeing = "the directory has exactly the sessions of the pools"
+	rightEnd = "a session ends when somebody ends it, or with its lease if the node fences"
+	fences   = "a node that fences has no sessions when others may take their IDs"
+	recovers = "after a fault all is right again within a time that follows from the lease"
 )
 
 // Broken is the error of a round that saw a guarantee broken.

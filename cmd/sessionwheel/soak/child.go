@@ -25,7 +25,9 @@ func ChildMain() {
 	if role == "" {
 		return
 	}
-	roles := map[string]func(*parent) error{"timers": timersChild, "server": serverChild}
+	roles := map[string]func(*parent) error{
+		"timers": timersChild, "server": serverChild, "broker": brokerChild, "node": nodeChild,
+	}
 	play, ok := roles[role]
 	err := fmt.Errorf("there is no role %q", role)
 	if ok {
@@ -71,6 +73,7 @@ func startChild(ctx context.Context, exe, role string, order any, env ...string)
 	c.cmd.Env = append(append(os.Environ(), childEnv+"="+role), env...)
 	c.cmd.Stderr = &c.said
 	c.cmd.WaitDelay = 5 * time.Second
+	endWithParent(c.cmd)
 	stdin, err := c.cmd.StdinPipe()
 	if err != nil {
 		return nil, err

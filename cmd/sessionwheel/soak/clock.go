@@ -18,9 +18,7 @@ const mostLoad = 0.8
 // package time that adds an offset to the wall reading, and leaves the monotonic
 // one alone, as the kernel does when the clock is set.
 func clockRound(ctx context.Context, r *Run) error {
-	exe, err := r.shop.build(ctx, "clock", func(source, dir string) ([]string, error) {
-		return prepareClock(ctx, source, dir)
-	})
+	exe, err := r.shop.buildClock(ctx)
 	if err != nil {
 		return err
 	}
@@ -36,6 +34,13 @@ func clockRound(ctx context.Context, r *Run) error {
 		return broken(noBusyLoop, "%.2f processors were busy", rep.Load)
 	}
 	return rep.judge(r)
+}
+
+// buildClock builds the program whose wall clock can be set.
+func (w *workshop) buildClock(ctx context.Context) (string, error) {
+	return w.build(ctx, "clock", func(source, dir string) ([]string, error) {
+		return prepareClock(ctx, source, dir)
+	})
 }
 
 // timersOrder draws an order for the role "timers".

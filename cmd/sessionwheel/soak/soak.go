@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	// endless is how long a round may take. The longest takes half a minute on a
-	// slow machine, and building its child as long again.
+	// endless is how long a round may take. The longest takes two minutes on a slow
+	// machine, and building its child half a minute.
 	endless = 5 * time.Minute
 
 	// ending is how long a round may take to end when it is told to, before it is
@@ -30,11 +30,15 @@ type Config struct {
 	// Seed is what the rounds draw from.
 	Seed uint64
 
+	// Cluster picks ClusterScenarios in the place of Scenarios.
+	Cluster bool
+
 	// Only picks scenarios by name. Nil means all.
 	Only *regexp.Regexp
 
-	// Drill gives to what is looked at half of each duration that is judged by,
-	// so that every scenario must see a guarantee broken.
+	// Drill gives to what is looked at half of each duration that is judged by, and
+	// has the nodes of a cluster ignore evictions, so that every scenario must see a
+	// guarantee broken.
 	Drill bool
 
 	// Short makes rounds for CI: less of everything.
@@ -60,7 +64,7 @@ type Progress struct {
 	Scenario   string
 	Round      int // from 1
 	Operations int64
-	Worst      time.Duration // of this round
+	Worst      time.Duration // of this round: lateness, or a recovery from a fault of a cluster
 	Took       time.Duration
 	LeftOut    string // why the scenario is left out, at the moment when that shows
 }
@@ -82,7 +86,7 @@ type Tally struct {
 	Scenario   string        `json:"scenario"`
 	Rounds     int           `json:"rounds"` // whole ones
 	Operations int64         `json:"operations"`
-	Worst      time.Duration `json:"worst_lateness_ns"`
+	Worst      time.Duration `json:"worst_ns"` // lateness, or a recovery from a fault of a cluster
 	Verdict    Verdict       `json:"verdict"`
 	Why        string        `json:"why,omitempty"`
 }
@@ -101,10 +105,18 @@ type Result struct {
 	Failure *Failure `json:"failure,omitempty"`
 }
 
+// All returns the scenarios that Only picks from.
+func (c Config) All() []Scenario {
+	if c.Cluster {
+		return ClusterScenarios()
+	}
+	return Scenarios()
+}
+
 // Selected returns the scenarios that Only picks.
 func (c Config) Selected() []Scenario {
 	var some []Scenario
-	for _, s := range Scenarios() {
+	for _, s := range c.All() {
 		if c.Only == nil || c.Only.MatchString(s.Name) {
 			some = append(some, s)
 		}
