@@ -234,6 +234,15 @@ func (b *bucket) lastRevision(ctx context.Context) (uint64, error) {
 	return s.CachedInfo().State.LastSeq, nil
 }
 
+// through reports whether there is nothing between the revisions seen and last,
+// without seen; false if the broker does not say.
+func (b *bucket) through(ctx context.Context, seen, last uint64) bool {
+	ctx, cancel := context.WithTimeout(ctx, b.attempt)
+	defer cancel()
+	m, err := b.handle.GetMsg(ctx, seen+1, jetstream.WithGetMsgSubject(b.subject(">")))
+	return errors.Is(err, jetstream.ErrMsgNotFound) || err == nil && m.Sequence > last
+}
+
 // watch tells of what the keys have, then nil, then of every change. It is to be
 // ended by stopWatcher.
 func (b *bucket) watch(ctx context.Context, opts ...jetstream.WatchOpt) (jetstream.KeyWatcher, error) {

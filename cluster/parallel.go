@@ -7,8 +7,9 @@ import (
 )
 
 // underWay is how many questions are put to the broker at once where there are
-// many: its answers come one by one, and in between others can be asked.
-const underWay = 256
+// many. The more there are, the more of them each read and write of a connection
+// carries, on both sides; but an answer must come within one attempt.
+const underWay = 1024
 
 // parallel calls do for each item and returns when all calls have returned. After
 // ctx has ended it starts no more of them. The error joins the first one of each

@@ -179,23 +179,33 @@ func (r *reader) find(ctx context.Context, id string, dead func(context.Context,
 	if err := r.ended(); err != nil {
 		return standing{}, err
 	}
-	s, err := r.entry(ctx, id)
-	switch {
-	case err != nil:
-		return standing{}, err
-	case !s.live || r.knownDead(s.Owner):
-		return standing{}, ErrNotFound
-	case r.knows(s.Owner):
-		return s, nil
+	for {
+		s, err := r.entry(ctx, id)
+		switch {
+		case err != nil:
+			return standing{}, err
+		case !s.live || r.knownDead(s.Owner):
+			return standing{}, ErrNotFound
+		case r.knows(s.Owner):
+			return s, nil
+		}
+		gone, err := dead(ctx, s.Owner)
+		switch {
+		case err != nil:
+			return standing{}, err
+		case gone:
+			return standing{}, ErrNotFound
+		}
+		// A record is gone too when the entries of a dead owner have been deleted: then
+		// this one is no more.
+		again, err := r.entry(ctx, id)
+		switch {
+		case err != nil:
+			return standing{}, err
+		case again.rev == s.rev:
+			return s, nil
+		}
 	}
-	gone, err := dead(ctx, s.Owner)
-	switch {
-	case err != nil:
-		return standing{}, err
-	case gone:
-		return standing{}, ErrNotFound
-	}
-	return s, nil
 }
 
 // knows reports whether the view has a record of an epoch.

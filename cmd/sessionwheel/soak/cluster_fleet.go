@@ -380,8 +380,15 @@ func (f *fleet) disband(ctx context.Context) error {
 		return err
 	}
 	var c census
-	if err := readDirectory(ctx, f.brokers.url(), &c); err != nil {
-		return err
+	for begun := time.Now(); ; {
+		err := readDirectory(ctx, f.brokers.url(), &c)
+		if err == nil {
+			break
+		}
+		// A watcher waits in vain for markers that have expired before they were sent.
+		if ctx.Err() != nil || time.Since(begun) > f.bound() {
+			return err
+		}
 	}
 	if len(c.directory)+len(c.alive) > 0 && !unclean.Load() {
 		return broken(nothingLeft, "when all nodes have left there are %d entries and %d records", len(c.directory), len(c.alive))

@@ -1,0 +1,124 @@
+package test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sessionwheel/sessionwheel/cluster"
+)
+
+// A watcher counts what there is at its beginning. Markers of deletions may expire
+// before they are sent, and then it waits for them in vain.
+func TestAListEndsThoughMarkersExpireOnTheWay(t *testing.T) {
+	t.Parallel()
+	b := broker(t)
+	p, deaf, dropped := betweenDeaf(t, b.URL(), "$KV.sessions_dir.s.gone")
+	a := join(t, newObserver(), "a", cluster.Config{URL: b.URL()})
+	client := open(t, cluster.ClientConfig{URL: p.url()})
+	const entries, markers = 20, 5
+	a.mustLogin(names(entries, "u%d")...)
+	nc, err := b.Connect()
+	require.NoError(t, err)
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	s, err := js.Stream(within(t, patience), "KV_sessions_dir")
+	require.NoError(t, err)
+	for i := range markers {
+		m := nats.NewMsg(fmt.Sprintf("$KV.sessions_dir.s.gone%d", i))
+		m.Header.Set("KV-Operation", "PURGE")
+		_, err := js.PublishMsg(within(t, patience), m)
+		require.NoError(t, err)
+	}
+	deaf.Store(true) // the broker sends them, and they do not come
+	seen := 0
+	require.NoError(t, client.List(within(t, patience), func(cluster.Entry) bool {
+		if seen++; seen == entries {
+			for i := range markers {
+				require.NoError(t, s.Purge(within(t, patience), jetstream.WithPurgeSubject(fmt.Sprintf("$KV.sessions_dir.s.gone%d", i))))
+			}
+		}
+		return true
+	}))
+	require.Equal(t, entries, seen)
+	require.NotZero(t, dropped.Load())
+
+	// One that is still there is waited for.
+	m := nats.NewMsg("$KV.sessions_dir.s.gone")
+	m.Header.Set("KV-Operation", "PURGE")
+	_, err = js.PublishMsg(within(t, patience), m)
+	require.NoError(t, err)
+	require.ErrorIs(t, client.List(within(t, patience), func(cluster.Entry) bool { return true }), cluster.ErrUnavailable)
+}
+
+// Its watchdog sees to that.
+func TestAViewIsWholeThoughMarkersExpireOnTheWay(t *testing.T) {
+	t.Parallel()
+	b := broker(t)
+	a := join(t, newObserver(), "a", cluster.Config{URL: b.URL()})
+	require.NoError(t, a.node.Leave(within(t, patience))) // a heartbeat would be the end of what there is
+	p, deaf, dropped := betweenDeaf(t, b.URL(), "$KV.sessions_nodes.gone")
+	nc, err := b.Connect()
+	require.NoError(t, err)
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	m := nats.NewMsg("$KV.sessions_nodes.gone")
+	m.Header.Set("KV-Operation", "PURGE")
+	_, err = js.PublishMsg(within(t, patience), m)
+	require.NoError(t, err)
+	deaf.Store(true)
+	opened := make(chan error, 1)
+	go func() {
+		client, err := cluster.Open(within(t, patience), cluster.ClientConfig{URL: p.url()})
+		if err == nil {
+			client.Close()
+		}
+		opened <- err
+	}()
+	eventually(t, "the broker has sent it", func() bool { return dropped.Load() > 0 })
+	require.Empty(t, opened)
+	s, err := js.Stream(within(t, patience), "KV_sessions_nodes")
+	require.NoError(t, err)
+	require.NoError(t, s.Purge(within(t, patience), jetstream.WithPurgeSubject("$KV.sessions_nodes.gone")))
+	require.NoError(t, <-opened)
+}
+
+// The record of a dead node goes when the last of its entries has gone: whoever has
+// read the entry before, and finds no record, looks again.
+func TestALookupBesideTheEndOfADeadNodeFindsNothing(t *testing.T) {
+	t.Parallel()
+	b := broker(t)
+	join(t, newObserver(), "a", cluster.Config{URL: b.URL()})
+	p := between(t, b.URL())
+	client := open(t, cluster.ClientConfig{URL: p.url()})
+	nc, err := b.Connect()
+	require.NoError(t, err)
+	defer nc.Close()
+	_, err = nc.Request("$KV.sessions_dir.s.y", []byte(`{"owner":"gone_1","node":"gone","token":5,"since":1}`), patience)
+	require.NoError(t, err)
+	_, err = client.Lookup(t.Context(), "y")
+	require.NoError(t, err, "nobody has declared its owner dead")
+
+	p.holdAfter("sessions_nodes.gone_1") // it asks for the record
+	found := make(chan error, 1)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	go func() {
+		_, err := client.Lookup(ctx, "y")
+		found <- err
+	}()
+	eventually(t, "it waits for the record", p.holding)
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	kv, err := js.KeyValue(within(t, patience), "sessions_dir")
+	require.NoError(t, err)
+	require.NoError(t, kv.Delete(within(t, patience), "s.y"))
+	p.release()
+	require.ErrorIs(t, <-found, cluster.ErrNotFound)
+}
