@@ -24,7 +24,7 @@ func (n *Node) silentLocked(p *peer, now time.Time) bool {
 func (n *Node) judgeLoop() {
 	for sleep(n.ctx, n.c.LeaseTTL/8) {
 		silent, reap := n.judge()
-		err := parallel(n.ctx, underWay, silent, func(ctx context.Context, epoch string) error {
+		err := parallel(n.ctx, silent, func(ctx context.Context, epoch string) error {
 			_, err := n.isDead(ctx, epoch)
 			return err
 		})

@@ -6,24 +6,18 @@ import (
 	"sync"
 )
 
-// How many things are done at once where there are many.
-const (
-	// underWay is for questions to the broker. The more there are, the more of them
-	// each read and write of a connection carries, on both sides; but an answer must
-	// come within one attempt.
-	underWay = 1024
+// underWay is how many things are done at once where there are many: questions to
+// the broker, since its answers come one by one and in between others can be asked,
+// and sessions that are closed. A broker that is so slow that an answer to as many
+// takes longer than one attempt would have all of them asked again.
+const underWay = 256
 
-	// atOnce is for sessions that are closed, which may take the time of whoever has
-	// them.
-	atOnce = 256
-)
-
-// parallel calls do for each item, for so many at once, and returns when all calls
-// have returned. After ctx has ended it starts no more of them. The error joins the
-// first one of each worker.
-func parallel[T any](ctx context.Context, most int, items []T, do func(context.Context, T) error) error {
+// parallel calls do for each item and returns when all calls have returned. After
+// ctx has ended it starts no more of them. The error joins the first one of each
+// worker.
+func parallel[T any](ctx context.Context, items []T, do func(context.Context, T) error) error {
 	next := make(chan T)
-	workers := min(most, len(items))
+	workers := min(underWay, len(items))
 	errs := make([]error, workers+1)
 	var wg sync.WaitGroup
 	for w := range workers {

@@ -7,7 +7,7 @@ import "context"
 // are gone, so is the death certificate. As long as it stands, every node does this
 // again after a while, also if the one that began it has died itself.
 func (n *Node) reap(ctx context.Context, m *mending) error {
-	err := parallel(ctx, underWay, m.reap, func(ctx context.Context, l listing) error {
+	err := parallel(ctx, m.reap, func(ctx context.Context, l listing) error {
 		_, err := n.dir.del(ctx, l.key, l.rev, markerTTL)
 		if isConflict(err) {
 			return nil // taken over, or deleted by another node

@@ -76,7 +76,7 @@ func (n *Node) tidy(ctx context.Context) error {
 	n.mu.Lock()
 	chores := maps.Clone(n.chores)
 	n.mu.Unlock()
-	return parallel(ctx, underWay, slices.Collect(maps.Keys(chores)), func(ctx context.Context, id string) error {
+	return parallel(ctx, slices.Collect(maps.Keys(chores)), func(ctx context.Context, id string) error {
 		err := n.settle(ctx, id, chores[id])
 		n.mu.Lock()
 		defer n.mu.Unlock()

@@ -66,7 +66,7 @@ func (n *Node) sweep(ctx context.Context) error {
 	}
 	m.restore = append(m.restore, n.missing(sweep)...)
 	err = errors.Join(
-		parallel(ctx, underWay, m.restore, func(ctx context.Context, r restoration) error {
+		parallel(ctx, m.restore, func(ctx context.Context, r restoration) error {
 			return n.restore(ctx, r.tenure, r.seen)
 		}),
 		n.reap(ctx, m),

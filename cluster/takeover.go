@@ -124,7 +124,7 @@ func (n *Node) heldLocked() []tenure {
 
 // closeAll closes sessions of this node's, and leaves their entries.
 func (n *Node) closeAll(ctx context.Context, all []tenure, why pool.Reason) error {
-	return parallel(ctx, atOnce, all, func(ctx context.Context, t tenure) error {
+	return parallel(ctx, all, func(ctx context.Context, t tenure) error {
 		unlock, err := n.locks.lock(ctx, t.id)
 		if err != nil {
 			return err
