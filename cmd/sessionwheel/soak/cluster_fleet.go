@@ -386,7 +386,7 @@ func (f *fleet) disband(ctx context.Context) error {
 			break
 		}
 		// A watcher waits in vain for markers that have expired before they were sent.
-		if ctx.Err() != nil || time.Since(begun) > f.bound() {
+		if time.Since(begun) > f.bound() || pause(ctx, 50*time.Millisecond) != nil {
 			return err
 		}
 	}
