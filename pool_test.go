@@ -2,9 +2,10 @@ package sessionwheel_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
-	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -14,250 +15,338 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionwheel/sessionwheel/pool"
-	"github.com/sessionwheel/sessionwheel/wheel"
 )
 
-// poolTick is the resolution of a pool's own wheel: what is due ends within it.
-const poolTick = 10 * time.Millisecond
+// The contract of package pool, from top to bottom. The tests run on the fake
+// time of testing/synctest, where an hour takes microseconds. The other tests of
+// the package are in test/pool.
 
-// poolConn is a connection that counts how often it was closed.
-type poolConn struct {
-	onClose func() // nil: nothing
-	closes  atomic.Int32
-}
-
-func (c *poolConn) Close() error {
-	c.closes.Add(1)
-	if c.onClose != nil {
-		c.onClose()
-	}
-	return nil
-}
-
+// A pool's sessions have an ID and a connection; here a number, and one end of a
+// net.Pipe. Any comparable type and any io.Closer will do.
 type (
-	poolOf      = pool.Pool[int, *poolConn]
-	poolSession = pool.Session[int, *poolConn]
-	poolConfig  = pool.Config[int, *poolConn]
+	numbered = pool.Session[int, net.Conn]
+	config   = pool.Config[int, net.Conn]
 )
 
-// poolNew makes a pool that is shut down when the test ends.
-func poolNew(t *testing.T, c poolConfig) *poolOf {
+// tick is how late a timeout may be.
+const tick = 10 * time.Millisecond
+
+// withPool runs f in a bubble of fake time, with a pool that is shut down at the
+// end. register puts a session with a connection of its own into the pool.
+func withPool(t *testing.T, c config, f func(t *testing.T, p *pool.Pool[int, net.Conn], register func(id int) *numbered)) {
 	t.Helper()
-	p, err := pool.New(c)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, p.Shutdown(context.Background())) })
-	return p
-}
-
-// poolWheel makes a wheel that is closed when the test ends.
-func poolWheel(t *testing.T) *wheel.Wheel {
-	t.Helper()
-	w, err := wheel.New(wheel.Config{})
-	require.NoError(t, err)
-	t.Cleanup(w.Close)
-	return w
-}
-
-func poolRegister(t *testing.T, p *poolOf, id int) *poolSession {
-	t.Helper()
-	s, err := p.Register(id, new(poolConn))
-	require.NoError(t, err)
-	return s
-}
-
-// poolCalls notes what was called, in order.
-type poolCalls struct {
-	mu     sync.Mutex
-	events []string
-}
-
-func (c *poolCalls) add(format string, args ...any) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.events = append(c.events, fmt.Sprintf(format, args...))
-}
-
-// poolEnded reports whether a session's Done is closed.
-func poolEnded(s *poolSession) bool {
-	select {
-	case <-s.Done():
-		return true
-	default:
-		return false
-	}
-}
-
-// poolBubble runs f on fake time. A goroutine that waits for a mutex keeps fake
-// time from moving, and so does one that spins; the watchdog is on real time
-// and turns both into a failure that shows all stacks.
-func poolBubble(t *testing.T, f func(t *testing.T)) {
-	t.Helper()
-	name := t.Name()
-	watchdog := time.AfterFunc(2*time.Minute, func() {
-		debug.SetTraceback("all")
-		panic(name + ": a lock is never released, or something spins")
-	})
-	defer watchdog.Stop()
-	synctest.Test(t, f)
-}
-
-// poolLife is the lifetime that the causes below count on; poolIdle the idle
-// timeout.
-const (
-	poolIdle = 30 * time.Second
-	poolLife = time.Hour
-)
-
-// poolCauses are the ways in which a session ends, each on a pool with poolIdle,
-// poolLife and Replace.
-var poolCauses = []struct {
-	reason pool.Reason
-	end    func(p *poolOf, s *poolSession)
-}{
-	{"Bye", func(_ *poolOf, s *poolSession) { s.Close("Bye") }},
-	{"Kicked", func(p *poolOf, s *poolSession) { p.CloseSession(s.ID(), "Kicked") }},
-	{pool.Timeout, func(*poolOf, *poolSession) { time.Sleep(poolIdle + poolTick) }},
-	{pool.Lifetime, func(_ *poolOf, s *poolSession) {
-		s.SetIdleTimeout(-1)
-		time.Sleep(poolLife + poolTick)
-	}},
-	{pool.Replaced, func(p *poolOf, s *poolSession) { _, _ = p.Register(s.ID(), new(poolConn)) }},
-	{pool.Shutdown, func(p *poolOf, _ *poolSession) { _ = p.Shutdown(context.Background()) }},
-}
-
-func TestTheFirstCloseFixesTheReason(t *testing.T) {
-	for _, cause := range poolCauses {
-		t.Run(string(cause.reason), func(t *testing.T) {
-			poolBubble(t, func(t *testing.T) {
-				var calls poolCalls
-				conn := new(poolConn)
-				p := poolNew(t, poolConfig{
-					IdleTimeout: poolIdle, MaxLifetime: poolLife, OnDuplicate: pool.Replace,
-					OnSessionClosed: func(s *poolSession, r pool.Reason) {
-						if s.Conn() == conn {
-							calls.add("closed %s", r)
-						}
-					},
-				})
-				s, err := p.Register(1, conn)
-				require.NoError(t, err)
-				require.Empty(t, s.Reason())
-				cause.end(p, s)
-				synctest.Wait()
-				require.Equal(t, cause.reason, s.Reason())
-				require.False(t, s.Close("Late"))
-				require.False(t, s.Touch())
-				time.Sleep(2 * poolLife)
-				require.Equal(t, cause.reason, s.Reason())
-				require.EqualValues(t, 1, conn.closes.Load())
-				require.Equal(t, []string{"closed " + string(cause.reason)}, calls.events)
-			})
-		})
-	}
-}
-
-func TestTheReadErrorThatACloseCausesDoesNotReplaceItsReason(t *testing.T) {
-	for _, cause := range poolCauses {
-		t.Run(string(cause.reason), func(t *testing.T) {
-			poolBubble(t, func(t *testing.T) {
-				told := make(chan pool.Reason, 1)
-				p := poolNew(t, poolConfig{
-					IdleTimeout: poolIdle, MaxLifetime: poolLife, OnDuplicate: pool.Replace,
-					OnSessionClosed: func(s *poolSession, r pool.Reason) {
-						if s.Conn().onClose != nil {
-							told <- r
-						}
-					},
-				})
-				ours, theirs := net.Pipe()
-				defer theirs.Close()
-				read := make(chan struct{})
-				// The close goes on only when the reader has seen its error.
-				conn := &poolConn{onClose: func() { _ = ours.Close(); <-read }}
-				s, err := p.Register(1, conn)
-				require.NoError(t, err)
-				go func() {
-					defer close(read)
-					_, err := ours.Read(make([]byte, 1))
-					s.Close(pool.Reason(err.Error()))
-				}()
-				cause.end(p, s)
-				require.Equal(t, cause.reason, <-told)
-				require.Equal(t, cause.reason, s.Reason())
-				require.Equal(t, uint64(1), p.Stats().ByReason[cause.reason])
-			})
-		})
-	}
-}
-
-func TestACloseGoesInOrder(t *testing.T) {
-	for _, cause := range poolCauses {
-		t.Run(string(cause.reason), func(t *testing.T) {
-			poolBubble(t, func(t *testing.T) {
-				w := poolWheel(t)
-				var s *poolSession
-				var p *poolOf
-				var events []string
-				look := func(event string) {
-					time.Sleep(time.Millisecond) // what else goes on has settled
-					got, _ := p.Get(1)
-					if got == s || w.Len() != p.Len() || s.Reason() != cause.reason || s.Touch() || poolEnded(s) {
-						event += " (in disorder)"
-					}
-					events = append(events, event)
-				}
-				p = poolNew(t, poolConfig{
-					IdleTimeout: poolIdle, MaxLifetime: poolLife, OnDuplicate: pool.Replace, Wheel: w,
-					OnSessionClosed: func(closed *poolSession, _ pool.Reason) {
-						if closed == s {
-							look("told")
-						}
-					},
-				})
-				var err error
-				s, err = p.Register(1, &poolConn{onClose: func() { look("conn closed") }})
-				require.NoError(t, err)
-				require.Equal(t, 1, w.Len())
-				cause.end(p, s)
-				<-s.Done()
-				require.Equal(t, []string{"conn closed", "told"}, events)
-				require.True(t, poolEnded(s))
-			})
-		})
-	}
-}
-
-func TestALateCloseLeavesTheReplacementInThePool(t *testing.T) {
-	poolBubble(t, func(t *testing.T) {
-		p := poolNew(t, poolConfig{OnDuplicate: pool.Replace})
-		gate := make(chan struct{})
-		old, err := p.Register(1, &poolConn{onClose: func() { <-gate }})
+	synctest.Test(t, func(t *testing.T) {
+		p, err := pool.New(c)
 		require.NoError(t, err)
-		s := poolRegister(t, p, 1)
-		require.Equal(t, pool.Replaced, old.Reason(), "the old one has its reason when Register returns")
-		close(gate)
-		<-old.Done()
-		require.False(t, old.Close("Late"))
-		got, ok := p.Get(1)
-		require.True(t, ok)
-		require.Same(t, s, got)
+		t.Cleanup(func() { require.NoError(t, p.Shutdown(context.Background())) })
+		f(t, p, func(id int) *numbered {
+			ours, _ := net.Pipe()
+			s, err := p.Register(id, ours)
+			require.NoError(t, err)
+			return s
+		})
+	})
+}
+
+// A session that nothing happens on is closed after its idle timeout, and
+// OnSessionClosed gets the reason.
+func TestIdleTimeout_ClosesASilentSession(t *testing.T) {
+	var reason pool.Reason
+	c := config{
+		IdleTimeout:     30 * time.Second,
+		OnSessionClosed: func(_ *numbered, r pool.Reason) { reason = r },
+	}
+	withPool(t, c, func(t *testing.T, p *pool.Pool[int, net.Conn], register func(int) *numbered) {
+		s := register(1)
+		time.Sleep(30*time.Second - 1)
 		require.Equal(t, 1, p.Len())
+		time.Sleep(tick)
+		<-s.Done()
+		require.Equal(t, pool.Timeout, reason)
+		require.Zero(t, p.Len())
+		_, err := s.Conn().Write(nil)
+		require.Error(t, err, "its connection is closed")
+	})
+}
+
+func TestIdleTimeout_IsFiveMinutesByDefaultAndOffWhenNegative(t *testing.T) {
+	withPool(t, config{}, func(t *testing.T, _ *pool.Pool[int, net.Conn], register func(int) *numbered) {
+		start := time.Now()
+		<-register(1).Done()
+		require.InDelta(t, 5*time.Minute, time.Since(start), float64(tick))
+	})
+	withPool(t, config{IdleTimeout: -1}, func(t *testing.T, _ *pool.Pool[int, net.Conn], register func(int) *numbered) {
+		s := register(1)
+		time.Sleep(1000 * time.Hour)
 		require.Empty(t, s.Reason())
 	})
 }
 
-func TestAnIDIsFreeOnceItsConnectionIsBeingClosed(t *testing.T) {
-	poolBubble(t, func(t *testing.T) {
-		p := poolNew(t, poolConfig{MaxSessions: 1})
-		var second *poolSession
-		first, err := p.Register(1, &poolConn{onClose: func() {
-			second, _ = p.Register(1, new(poolConn))
-		}})
-		require.NoError(t, err)
-		require.True(t, first.Close("Bye"))
-		require.NotNil(t, second)
-		got, _ := p.Get(1)
-		require.Same(t, second, got)
+// Touch is what a server calls for each message: the session has another idle
+// timeout from then on.
+func TestTouch_GivesASessionAnotherIdleTimeout(t *testing.T) {
+	withPool(t, config{IdleTimeout: 30 * time.Second}, func(t *testing.T, _ *pool.Pool[int, net.Conn], register func(int) *numbered) {
+		start := time.Now()
+		s := register(1)
+		for range 100 {
+			time.Sleep(20 * time.Second)
+			require.True(t, s.Touch())
+		}
+		<-s.Done()
+		require.InDelta(t, 2030*time.Second, time.Since(start), float64(tick))
+		require.False(t, s.Touch(), "too late: what was read should be dropped")
+	})
+}
+
+// Guarantee 2: after Touch has reported true the session does not time out for an
+// idle timeout, at whatever moment it was called. Here each of many sessions is
+// touched at another moment about its deadline.
+func TestTouch_AndTheTimeoutNeverBothWin(t *testing.T) {
+	const idle = time.Second
+	withPool(t, config{IdleTimeout: idle}, func(t *testing.T, _ *pool.Pool[int, net.Conn], register func(int) *numbered) {
+		touched := 0
+		for i := range 200 {
+			s := register(i)
+			time.Sleep(idle + tick*time.Duration(i-150)/100)
+			if !s.Touch() {
+				require.Equal(t, pool.Timeout, s.Reason())
+				continue
+			}
+			touched++
+			time.Sleep(idle - 1)
+			require.Empty(t, s.Reason())
+		}
+		require.Greater(t, touched, 100)
+		require.Less(t, touched, 200)
+	})
+}
+
+// A long request holds its session. The release counts as activity.
+func TestHold_KeepsASessionFromTimingOut(t *testing.T) {
+	withPool(t, config{IdleTimeout: 30 * time.Second}, func(t *testing.T, _ *pool.Pool[int, net.Conn], register func(int) *numbered) {
+		s := register(1)
+		release := s.Hold()
+		time.Sleep(time.Hour)
+		require.Empty(t, s.Reason())
+		release()
+		time.Sleep(29 * time.Second)
+		require.Empty(t, s.Reason())
+		time.Sleep(time.Second + tick)
+		require.Equal(t, pool.Timeout, s.Reason())
+	})
+}
+
+func TestSetIdleTimeout_GivesOneSessionATimeoutOfItsOwn(t *testing.T) {
+	withPool(t, config{IdleTimeout: 30 * time.Second}, func(t *testing.T, p *pool.Pool[int, net.Conn], register func(int) *numbered) {
+		register(1)
+		register(2).SetIdleTimeout(time.Second) // until it has logged in, say
+		time.Sleep(time.Second + tick)
+		_, ok := p.Get(2)
+		require.False(t, ok)
 		require.Equal(t, 1, p.Len())
+	})
+}
+
+// MaxLifetime ends a session however active it is.
+func TestMaxLifetime_EndsAnActiveSession(t *testing.T) {
+	c := config{IdleTimeout: 30 * time.Second, MaxLifetime: time.Hour}
+	withPool(t, c, func(t *testing.T, _ *pool.Pool[int, net.Conn], register func(int) *numbered) {
+		start := time.Now()
+		s := register(1)
+		for s.Touch() {
+			time.Sleep(10 * time.Second)
+		}
+		require.Equal(t, pool.Lifetime, s.Reason())
+		require.Less(t, time.Since(start), time.Hour+11*time.Second)
+	})
+}
+
+// OnIdle is called before the timeout, so that the peer can be asked for a sign
+// of life.
+func TestOnIdle_IsCalledBeforeTheTimeout(t *testing.T) {
+	var asked atomic.Int32
+	c := config{
+		IdleTimeout: 30 * time.Second, IdleWarning: 10 * time.Second,
+		OnIdle: func(*numbered) { asked.Add(1) },
+	}
+	withPool(t, c, func(t *testing.T, _ *pool.Pool[int, net.Conn], register func(int) *numbered) {
+		s := register(1)
+		time.Sleep(20*time.Second - 1)
+		require.Zero(t, asked.Load())
+		time.Sleep(tick)
+		require.EqualValues(t, 1, asked.Load())
+		s.Touch() // the peer has answered
+		time.Sleep(19 * time.Second)
+		require.Empty(t, s.Reason())
+		require.EqualValues(t, 1, asked.Load())
+	})
+}
+
+// Guarantee 1: a session is closed once. The first caller wins and fixes the
+// reason, and Close tells it that it was the one.
+func TestClose_IsWonByOneCallerWhoFixesTheReason(t *testing.T) {
+	var closes, told atomic.Int32
+	c := config{OnSessionClosed: func(*numbered, pool.Reason) { told.Add(1) }}
+	withPool(t, c, func(t *testing.T, p *pool.Pool[int, net.Conn], register func(int) *numbered) {
+		s := register(1)
+		won := make(chan pool.Reason, 10)
+		var callers sync.WaitGroup
+		for i := range 10 {
+			callers.Go(func() {
+				if r := pool.Reason(fmt.Sprint("reason ", i)); s.Close(r) {
+					closes.Add(1)
+					won <- r
+				}
+			})
+		}
+		callers.Wait()
+		require.EqualValues(t, 1, closes.Load())
+		require.EqualValues(t, 1, told.Load())
+		require.Equal(t, <-won, s.Reason())
+		require.False(t, p.CloseSession(1, "late"))
+	})
+}
+
+// closeRecorder is a connection that says when it is closed.
+type closeRecorder struct {
+	net.Conn
+	onClose func()
+}
+
+func (c closeRecorder) Close() error {
+	c.onClose()
+	return c.Conn.Close()
+}
+
+// Guarantee 3, the order of a close: the session leaves the pool, its connection
+// is closed, OnSessionClosed is called, Done is closed. Nothing is locked
+// meanwhile, so each of them may use the pool.
+func TestClose_GoesInOrder(t *testing.T) {
+	var order []string
+	var p *pool.Pool[int, net.Conn]
+	note := func(event string) {
+		order = append(order, fmt.Sprintf("%s, %d in the pool", event, p.Len()))
+	}
+	c := config{
+		OnNewSessionRegister: func(*numbered) { note("registered") },
+		OnSessionClosed:      func(*numbered, pool.Reason) { note("told") },
+	}
+	withPool(t, c, func(t *testing.T, made *pool.Pool[int, net.Conn], _ func(int) *numbered) {
+		p = made
+		ours, _ := net.Pipe()
+		s, err := p.Register(1, closeRecorder{ours, func() { note("connection closed") }})
+		require.NoError(t, err)
+		require.True(t, s.Close("bye"))
+		<-s.Done()
+		require.Equal(t, []string{"registered, 1 in the pool", "connection closed, 0 in the pool", "told, 0 in the pool"}, order)
+	})
+}
+
+// Guarantee 7: a connection whose Close hangs delays no other session.
+func TestClose_ThatBlocksDelaysNoOtherSession(t *testing.T) {
+	withPool(t, config{IdleTimeout: 30 * time.Second}, func(t *testing.T, p *pool.Pool[int, net.Conn], register func(int) *numbered) {
+		gate := make(chan struct{})
+		defer close(gate)
+		ours, _ := net.Pipe()
+		_, err := p.Register(1, closeRecorder{ours, func() { <-gate }})
+		require.NoError(t, err)
+		others := []*numbered{register(2), register(3)}
+		time.Sleep(30*time.Second + tick)
+		for _, s := range others {
+			<-s.Done()
+		}
+	})
+}
+
+// A second session with the same ID is refused, or takes the ID over.
+func TestOnDuplicate_RejectsOrReplaces(t *testing.T) {
+	withPool(t, config{}, func(t *testing.T, p *pool.Pool[int, net.Conn], register func(int) *numbered) {
+		register(1)
+		ours, _ := net.Pipe()
+		_, err := p.Register(1, ours)
+		require.ErrorIs(t, err, pool.ErrDuplicateID)
+	})
+	withPool(t, config{OnDuplicate: pool.Replace}, func(t *testing.T, p *pool.Pool[int, net.Conn], register func(int) *numbered) {
+		old := register(1)
+		s := register(1)
+		require.Equal(t, pool.Replaced, old.Reason())
+		<-old.Done()
+		got, ok := p.Get(1)
+		require.True(t, ok, "the end of the old session leaves the new one alone")
+		require.Same(t, s, got)
+	})
+}
+
+func TestMaxSessions_IsExact(t *testing.T) {
+	withPool(t, config{MaxSessions: 2}, func(t *testing.T, p *pool.Pool[int, net.Conn], register func(int) *numbered) {
+		register(1)
+		register(2)
+		ours, _ := net.Pipe()
+		_, err := p.Register(3, ours)
+		require.ErrorIs(t, err, pool.ErrFull)
+		p.CloseSession(1, "kicked")
+		register(3)
+	})
+}
+
+// All goes over the sessions, without a lock while the loop's body runs.
+func TestAll_MayCloseWhatItGoesOver(t *testing.T) {
+	withPool(t, config{}, func(t *testing.T, p *pool.Pool[int, net.Conn], register func(int) *numbered) {
+		for id := range 10 {
+			register(id)
+		}
+		var ids []int
+		for id, s := range p.All() {
+			ids = append(ids, id)
+			s.Close("kicked")
+		}
+		slices.Sort(ids)
+		require.Equal(t, []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}, ids)
+		require.Zero(t, p.Len())
+		require.Equal(t, map[pool.Reason]uint64{"kicked": 10}, p.Stats().ByReason)
+	})
+}
+
+// Guarantee 4: a panic in a callback changes nothing of what is counted and
+// called. Without OnPanic it goes on.
+func TestOnPanic_GetsThePanicOfACallback(t *testing.T) {
+	var panics []any
+	c := config{
+		OnSessionClosed: func(*numbered, pool.Reason) { panic("oops") },
+		OnPanic:         func(v any, _ []byte) { panics = append(panics, v) },
+	}
+	withPool(t, c, func(t *testing.T, p *pool.Pool[int, net.Conn], register func(int) *numbered) {
+		s := register(1)
+		require.True(t, s.Close("bye"))
+		<-s.Done()
+		require.Equal(t, []any{"oops"}, panics)
+		require.EqualValues(t, 1, p.Stats().Closed)
+	})
+}
+
+// Shutdown closes all sessions and waits for their OnSessionClosed, as long as
+// its context lasts.
+func TestShutdown_WaitsForOnSessionClosedOrItsContext(t *testing.T) {
+	var told atomic.Int32
+	c := config{OnSessionClosed: func(*numbered, pool.Reason) {
+		time.Sleep(time.Minute) // writes to a database, say
+		told.Add(1)
+	}}
+	withPool(t, c, func(t *testing.T, p *pool.Pool[int, net.Conn], register func(int) *numbered) {
+		for id := range 100 {
+			register(id)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		err := p.Shutdown(ctx)
+		require.True(t, errors.Is(err, context.DeadlineExceeded), err)
+		require.Zero(t, told.Load(), "they still end in the background")
+
+		require.NoError(t, p.Shutdown(t.Context()))
+		require.EqualValues(t, 100, told.Load())
+		ours, _ := net.Pipe()
+		_, err = p.Register(1, ours)
+		require.ErrorIs(t, err, pool.ErrPoolClosed)
+		require.Equal(t, map[pool.Reason]uint64{pool.Shutdown: 100}, p.Stats().ByReason)
 	})
 }

@@ -1,0 +1,9 @@
+package dashboard_test
+
+import (
+	"testing"
+
+	"github.com/sessionwheel/sessionwheel/test/internal/harness"
+)
+
+func TestMain(m *testing.M) { harness.Main(m) }

@@ -1,0 +1,392 @@
+package dashboard_test
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/url"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sessionwheel/sessionwheel/dashboard"
+	"github.com/sessionwheel/sessionwheel/pool"
+	"github.com/sessionwheel/sessionwheel/tcp"
+	"github.com/sessionwheel/sessionwheel/test/internal/harness"
+)
+
+// registerMany registers n sessions that differ in all that can be sorted by, with
+// many equals among them.
+func registerMany(t testing.TB, p *pool.Pool[int64, addrConn], n int) []*pool.Session[int64, addrConn] {
+	random := rand.New(rand.NewPCG(1, 2))
+	all := make([]*pool.Session[int64, addrConn], 0, n)
+	for i := range n {
+		id := int64(i)
+		if i%3 == 0 {
+			id = int64(random.Uint64()>>1) - 1<<20
+		}
+		addr := fmt.Sprintf("10.0.%d.%d:%d", random.IntN(3), random.IntN(20), 1000+random.IntN(100))
+		all = append(all, register(t, p, id, addr))
+		time.Sleep(time.Duration(random.IntN(3)) * time.Second)
+	}
+	for _, s := range all {
+		switch random.IntN(10) {
+		case 0:
+			s.SetIdleTimeout(-1)
+		case 1:
+			s.Hold()
+		case 2:
+			s.SetIdleTimeout(time.Duration(1+random.IntN(5)) * time.Hour)
+		case 3, 4, 5:
+			s.Touch()
+		}
+		time.Sleep(time.Duration(random.IntN(2)) * time.Second)
+	}
+	return all
+}
+
+// modelPage is a page as it should be, by sorting all.
+func modelPage(all []*pool.Session[int64, addrConn], q string, idle time.Duration, sort, order string, offset, limit int) pageAnswer {
+	page := pageAnswer{Total: len(all), Offset: offset, Limit: limit, Sessions: []sessionAnswer{}}
+	now := time.Now()
+	for _, s := range all {
+		row := sessionAnswer{
+			ID: strconv.FormatInt(s.ID(), 10), Address: string(s.Conn()),
+			Age: now.Sub(s.RegisteredAt()).Seconds(), Idle: now.Sub(s.LastActive()).Seconds(),
+		}
+		if at, ok := s.Deadline(); ok {
+			left := at.Sub(now).Seconds()
+			row.Remaining = &left
+		}
+		if now.Sub(s.LastActive()) >= idle && (q == row.ID || strings.Contains(row.Address, q)) {
+			page.Sessions = append(page.Sessions, row)
+		}
+	}
+	page.Matching = len(page.Sessions)
+	left := func(s sessionAnswer) float64 {
+		if s.Remaining == nil {
+			return math.Inf(1)
+		}
+		return *s.Remaining
+	}
+	byID := func(a, b sessionAnswer) int { // negative ones are texts
+		x, _ := strconv.ParseUint(a.ID, 10, 64)
+		y, _ := strconv.ParseUint(b.ID, 10, 64)
+		negative := func(id string) int { return strings.Count(id, "-") }
+		return cmp.Or(cmp.Compare(negative(a.ID), negative(b.ID)), cmp.Compare(x, y), cmp.Compare(a.ID, b.ID))
+	}
+	slices.SortFunc(page.Sessions, func(a, b sessionAnswer) int {
+		c := 0
+		switch sort {
+		case "address":
+			c = cmp.Compare(a.Address, b.Address)
+		case "idle":
+			c = cmp.Compare(a.Idle, b.Idle)
+		case "remaining":
+			c = cmp.Compare(left(a), left(b))
+		case "age":
+			c = cmp.Compare(a.Age, b.Age)
+		}
+		c = cmp.Or(c, byID(a, b))
+		if order == "desc" {
+			c = -c
+		}
+		return c
+	})
+	page.Sessions = page.Sessions[min(offset, page.Matching):min(offset+limit, page.Matching)]
+	return page
+}
+
+func TestAPageOfSessionsIsWhatSortingAllOfThemGives(t *testing.T) {
+	harness.Bubble(t, func(t *testing.T) {
+		p := newPool(t, pool.Config[int64, addrConn]{IdleTimeout: 24 * time.Hour})
+		h := newHandler(t, dashboard.Config{Source: dashboard.Pool(p, nil, nil)})
+		all := registerMany(t, p, 150)
+		some := strconv.FormatInt(all[30].ID(), 10)
+		idle := time.Since(all[40].LastActive()) // exactly that long
+		for _, sort := range []string{"id", "address", "idle", "remaining", "age"} {
+			for _, order := range []string{"asc", "desc"} {
+				for _, q := range []string{"", "10.0.1.", ":10", some, some[:12], "nobody"} {
+					for _, idle := range []time.Duration{0, idle} {
+						for _, offset := range []int{0, 7, 149, 150, 1 << 30} {
+							for _, limit := range []int{1, 7, 500} {
+								query := url.Values{
+									"q": {q}, "idle": {idle.String()}, "sort": {sort}, "order": {order},
+									"offset": {strconv.Itoa(offset)}, "limit": {strconv.Itoa(limit)},
+								}.Encode()
+								got := getJSON[pageAnswer](t, h, "/api/sessions?"+query)
+								require.Equal(t, modelPage(all, q, idle, sort, order, offset, limit), got, query)
+							}
+						}
+					}
+				}
+			}
+		}
+		want := modelPage(all, "", 0, "id", "asc", 0, 50)
+		require.Equal(t, want, getJSON[pageAnswer](t, h, "/api/sessions"))
+		require.Equal(t, want, getJSON[pageAnswer](t, h, "/api/sessions?q=&idle=&sort=&order=&offset=&limit="))
+		found := getJSON[pageAnswer](t, h, "/api/sessions?q="+some)
+		require.Equal(t, 1, found.Matching)
+		require.Equal(t, some, found.Sessions[0].ID)
+	})
+}
+
+func TestWhatASessionHasLeftFallsUntilItEnds(t *testing.T) {
+	harness.Bubble(t, func(t *testing.T) {
+		p := newPool(t, pool.Config[string, addrConn]{IdleTimeout: 10 * time.Second})
+		h := newHandler(t, dashboard.Config{Source: dashboard.Pool(p, nil, nil)})
+		register(t, p, "a", "")
+		register(t, p, "held", "").Hold()
+		for i := range 10 {
+			page := getJSON[pageAnswer](t, h, "/api/sessions")
+			require.InDelta(t, 10-i, *page.Sessions[0].Remaining, 1e-9)
+			require.InDelta(t, i, page.Sessions[0].Idle, 1e-9)
+			require.Nil(t, page.Sessions[1].Remaining)
+			time.Sleep(time.Second)
+		}
+		time.Sleep(harness.Tick)
+		synctest.Wait()
+		require.Equal(t, 1, getJSON[pageAnswer](t, h, "/api/sessions").Total)
+	})
+}
+
+func TestASessionOfAPoolHasOneName(t *testing.T) {
+	numbers := newPool(t, pool.Config[int, addrConn]{})
+	flags := newPool(t, pool.Config[bool, addrConn]{})
+	register(t, numbers, -7, "")
+	register(t, flags, true, "")
+	for _, tt := range []struct {
+		source  dashboard.Source
+		name    string
+		strange []string
+	}{
+		{dashboard.Pool(numbers, nil, nil), "-7", []string{"-07", "7", "+7", "", "x"}},
+		{dashboard.Pool(flags, nil, nil), "true", []string{"1", "t", "false", ""}},
+	} {
+		h := newHandler(t, dashboard.Config{Source: tt.source, Authorize: allowAll})
+		for _, name := range tt.strange {
+			errorText(t, request(h, http.MethodDelete, "/api/sessions/"+name), http.StatusNotFound)
+		}
+		require.Equal(t, http.StatusOK, request(h, http.MethodDelete, "/api/sessions/"+tt.name).Code)
+	}
+}
+
+func TestACloseThatComesTooLateIsNone(t *testing.T) {
+	p := newPool(t, pool.Config[int, addrConn]{})
+	s := register(t, p, 1, "")
+	name := func(int) string { s.Close("Earlier"); return "a" } // between the look for it and the close
+	h := newHandler(t, dashboard.Config{Source: dashboard.Pool(p, name, nil), Authorize: allowAll})
+	errorText(t, request(h, http.MethodDelete, "/api/sessions/a"), http.StatusNotFound)
+	require.Equal(t, pool.Reason("Earlier"), s.Reason())
+}
+
+func TestAWrongParameterIsNamedAndSaysWhatToUse(t *testing.T) {
+	h := newHandler(t, dashboard.Config{Source: idleSource()})
+	for query, want := range map[string][]string{
+		"limit=0":                         {"limit", "1 to 500"},
+		"limit=501":                       {"limit", "1 to 500"},
+		"limit=x":                         {"limit", "1 to 500"},
+		"offset=-1":                       {"offset", "0 to"},
+		"offset=1073741825":               {"offset", "0 to"},
+		"offset=99999999999999999999":     {"offset", "0 to"},
+		"idle=10":                         {"idle", "90s"},
+		"idle=-1s":                        {"idle", "90s"},
+		"sort=name":                       {"sort", `"remaining"`},
+		"order=up":                        {"order", "desc"},
+		"q=" + strings.Repeat("x", 257):   {"parameter q", "256"},
+		"srot=id":                         {"srot", `"sort"`},
+		"limit=1&limit=2":                 {"limit", "once"},
+		"q=%zz":                           {"query"},
+		strings.Repeat("x", 2000) + "=id": {"xxx", `"sort"`},
+	} {
+		text := errorText(t, request(h, http.MethodGet, "/api/sessions?"+query), http.StatusBadRequest)
+		for _, part := range want {
+			require.Contains(t, text, part)
+		}
+		require.Less(t, len(text), 300)
+	}
+	getJSON[pageAnswer](t, h, "/api/sessions?q="+strings.Repeat("x", 256))
+}
+
+func TestAPageKeepsNoMoreSessionsThanItShows(t *testing.T) {
+	p := newPool(t, pool.Config[int64, addrConn]{})
+	h := newHandler(t, dashboard.Config{Source: dashboard.Pool(p, nil, nil)})
+	const many = 20_000
+	for i := range int64(many) {
+		register(t, p, i, "127.0.0.1:1")
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	page := getJSON[pageAnswer](t, h, "/api/sessions?sort=idle&limit=50")
+	runtime.ReadMemStats(&after)
+	require.Equal(t, many, page.Matching)
+	require.Len(t, page.Sessions, 50)
+	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(many*16), "not even a pointer for each session")
+}
+
+// guardedHandler is a pool whose addresses are looked up while a test watches.
+func guardedHandler(t *testing.T, n int, address func(addrConn) string, c dashboard.Config) *dashboard.Handler {
+	t.Helper()
+	p := newPool(t, pool.Config[int, addrConn]{})
+	for i := range n {
+		register(t, p, i, "")
+	}
+	c.Source = dashboard.Pool(p, nil, address)
+	return newHandler(t, c)
+}
+
+func TestSearchesRunOneAtATimeAndFewWait(t *testing.T) {
+	harness.Bubble(t, func(t *testing.T) {
+		var inside, most atomic.Int32
+		turn := make(chan struct{})
+		h := guardedHandler(t, 1, func(addrConn) string {
+			most.Store(max(most.Load(), inside.Add(1)))
+			<-turn
+			inside.Add(-1)
+			return "a"
+		}, dashboard.Config{MaxPages: 3})
+		codes := make(chan int, 4)
+		for range 4 {
+			go func() { codes <- request(h, http.MethodGet, "/api/sessions?q=a").Code }() // waited for below
+			synctest.Wait()
+		}
+		refused := request(h, http.MethodGet, "/api/sessions")
+		errorText(t, refused, http.StatusTooManyRequests)
+		require.NotEmpty(t, refused.Header().Get("Retry-After"))
+		for range 4 {
+			turn <- struct{}{}
+			require.Equal(t, http.StatusOK, <-codes)
+		}
+		require.EqualValues(t, 1, most.Load())
+		close(turn)
+		require.Equal(t, http.StatusOK, request(h, http.MethodGet, "/api/sessions").Code)
+	})
+}
+
+func TestASearchIsFollowedByAPauseOfItsOwnLength(t *testing.T) {
+	harness.Bubble(t, func(t *testing.T) {
+		h := guardedHandler(t, 100, func(addrConn) string { time.Sleep(time.Millisecond); return "" }, dashboard.Config{})
+		began := time.Now()
+		for i := range 5 {
+			getJSON[pageAnswer](t, h, "/api/sessions?q=a")
+			require.Equal(t, time.Duration(200*i+100)*time.Millisecond, time.Since(began))
+		}
+	})
+}
+
+func TestASearchEndsWhenNobodyWaitsForIt(t *testing.T) {
+	harness.Bubble(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		gone := func(r *http.Request) { *r = *r.WithContext(ctx) }
+		var looked atomic.Int32
+		block := make(chan struct{})
+		h := guardedHandler(t, 5000, func(addrConn) string {
+			if looked.Add(1) == 1 {
+				<-block
+			}
+			return ""
+		}, dashboard.Config{MaxPages: 1})
+		done := make(chan struct{}, 2)
+		for range 2 {
+			go func() { request(h, http.MethodGet, "/api/sessions?q=a", gone); done <- struct{}{} }() // waited for below
+			synctest.Wait()
+		}
+		errorText(t, request(h, http.MethodGet, "/api/sessions"), http.StatusTooManyRequests)
+		cancel()
+		<-done // the one that waited
+		close(block)
+		<-done // the one that ran
+		require.LessOrEqual(t, looked.Load(), int32(1024))
+		require.Equal(t, 5000, getJSON[pageAnswer](t, h, "/api/sessions").Total)
+	})
+}
+
+// blockedConn is a connection whose address takes long to tell.
+type blockedConn struct {
+	net.Conn
+	block <-chan struct{}
+	on    atomic.Bool
+}
+
+func (c *blockedConn) RemoteAddr() net.Addr {
+	if c.on.Load() {
+		<-c.block
+	}
+	return c.Conn.RemoteAddr()
+}
+
+func TestASessionIsClosedByItsIDWithoutAWalk(t *testing.T) {
+	block := make(chan struct{})
+	slow := func(addrConn) string { <-block; return "" }
+	harness.Bubble(t, func(t *testing.T) {
+		block = make(chan struct{})
+		numbers := newPool(t, pool.Config[uint16, addrConn]{})
+		texts := newPool(t, pool.Config[string, addrConn]{})
+		named := newPool(t, pool.Config[int, addrConn]{})
+		for i := range 3 {
+			register(t, numbers, uint16(i), "")
+			register(t, texts, fmt.Sprint("a ", i), "")
+			register(t, named, i, "")
+		}
+		srv := new(tcp.Server)
+		l := harness.NewPipes()
+		harness.ServeTCP(t, srv, l)
+		conns := make([]*blockedConn, 3)
+		for i := range conns {
+			mine, theirs := net.Pipe()
+			t.Cleanup(func() { _ = mine.Close() })
+			conns[i] = &blockedConn{Conn: theirs, block: block}
+			l.Conns <- conns[i]
+		}
+		synctest.Wait()
+		for _, c := range conns {
+			c.on.Store(true)
+		}
+		name := func(i int) string { return fmt.Sprint("#", i) }
+		for _, tt := range []struct {
+			name   string
+			source dashboard.Source
+			ids    []string
+			walks  bool
+		}{
+			{"a TCP server", dashboard.Server(srv), []string{"1", "4"}, false},
+			{"numbers", dashboard.Pool(numbers, nil, slow), []string{"1", "70000"}, false},
+			{"texts", dashboard.Pool(texts, nil, slow), []string{"a 1", "b"}, false},
+			{"names of the user's", dashboard.Pool(named, name, slow), []string{"#1", "#9"}, true},
+		} {
+			h := newHandler(t, dashboard.Config{Source: tt.source, Authorize: allowAll})
+			searched := make(chan int, 1)
+			go func() { searched <- request(h, http.MethodGet, "/api/sessions?q=a").Code }() // waited for below
+			synctest.Wait()
+			codes := make(chan int, 2)
+			go func() { // waited for below
+				for _, id := range tt.ids {
+					codes <- request(h, http.MethodDelete, "/api/sessions/"+url.PathEscape(id)).Code
+				}
+			}()
+			synctest.Wait()
+			require.Equal(t, !tt.walks, len(codes) == 2, tt.name)
+			for searching := true; searching; {
+				select {
+				case block <- struct{}{}:
+				case code := <-searched:
+					require.Equal(t, http.StatusOK, code)
+					searching = false
+				}
+			}
+			require.Equal(t, http.StatusOK, <-codes, tt.name)
+			require.Equal(t, http.StatusNotFound, <-codes, tt.name)
+		}
+	})
+}

@@ -1,0 +1,49 @@
+package house_test
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+var (
+	testFunc  = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Benchmark)\w+)\(`)
+	namedTest = regexp.MustCompile(`\b(?:Test|Fuzz|Benchmark)[A-Z]\w+`)
+)
+
+func TestTheTestsThatThePagesNameExist(t *testing.T) {
+	tests := make(map[string]bool)
+	require.NoError(t, filepath.WalkDir(".", func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		code, err := os.ReadFile(path)
+		for _, match := range testFunc.FindAllStringSubmatch(string(code), -1) {
+			tests[match[1]] = true
+		}
+		return err
+	}))
+	pages, err := filepath.Glob("*.md")
+	require.NoError(t, err)
+	more, err := filepath.Glob("docs/*.md")
+	require.NoError(t, err)
+	require.Contains(t, pages, "SECURITY.md")
+	require.Contains(t, more, "docs/reliability.md")
+	named := 0
+	for _, page := range append(pages, more...) {
+		text, err := os.ReadFile(page)
+		require.NoError(t, err)
+		for _, name := range namedTest.FindAllString(string(text), -1) {
+			named++
+			if !tests[name] {
+				t.Errorf("%s names %s, which is no test", page, name)
+			}
+		}
+	}
+	require.Greater(t, named, 100)
+}

@@ -1,0 +1,80 @@
+package house_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+var fenced = regexp.MustCompile("(?s)```(sh|go)\n(.*?)```")
+
+// codeOf returns the fenced blocks of a page, each with its language.
+func codeOf(t *testing.T, page string) [][]string {
+	text, err := os.ReadFile(page)
+	require.NoError(t, err)
+	blocks := fenced.FindAllStringSubmatch(string(text), -1)
+	for i := range blocks {
+		blocks[i] = blocks[i][1:]
+	}
+	return blocks
+}
+
+func TestTheChineseReadmeHasTheSameCommandsAndCode(t *testing.T) {
+	english := codeOf(t, "README.md")
+	require.NotEmpty(t, english)
+	require.Equal(t, english, codeOf(t, "README.zh-CN.md"))
+}
+
+func TestTheReadmeNamesTheTwoCommands(t *testing.T) {
+	var commands []string
+	for _, b := range codeOf(t, "README.md") {
+		if b[0] == "sh" {
+			commands = append(commands, strings.Split(strings.TrimSpace(b[1]), "\n")...)
+		}
+	}
+	require.Contains(t, commands, "go run ./cmd/sessionwheel")
+	require.Contains(t, commands, "go test -race work")
+}
+
+// It builds the program in a module of its own, made by the README's commands,
+// as its reader would.
+func TestTheReadmesProgramCompilesInAModuleOfItsOwn(t *testing.T) {
+	here, err := os.Getwd()
+	require.NoError(t, err)
+	dir := t.TempDir()
+	var program, setup string
+	for _, b := range codeOf(t, "README.md") {
+		switch {
+		case b[0] == "go" && strings.HasPrefix(b[1], "package main"):
+			program = b[1]
+		case strings.Contains(b[1], "go mod edit"):
+			setup = b[1]
+		}
+	}
+	require.NotEmpty(t, program)
+	require.Contains(t, setup, "=../sessionwheel\n")
+	setup = strings.ReplaceAll(setup, "../sessionwheel", here)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "main.go"), []byte(program), 0o600))
+
+	commands := append([]string{"go mod init example.org/server"}, strings.Split(strings.TrimSpace(setup), "\n")...)
+	for _, c := range append(commands, "go vet .", "go build -o server .") {
+		args := strings.Fields(c)
+		cmd := exec.CommandContext(t.Context(), args[0], args[1:]...)
+		cmd.Dir = dir
+		cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=-buildvcs=false")
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, "%s: %s", c, out)
+	}
+
+	// What importing pool costs: the library, and nothing more.
+	sums, err := os.ReadFile(filepath.Join(dir, "go.sum"))
+	require.NoError(t, err)
+	for line := range strings.Lines(string(sums)) {
+		require.True(t, strings.HasPrefix(line, "github.com/RussellLuo/timingwheel "), "go.sum has %s", line)
+	}
+}

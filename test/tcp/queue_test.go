@@ -1,0 +1,351 @@
+package tcp_test
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/tls"
+	"io"
+	"net"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sessionwheel/sessionwheel/pool"
+	"github.com/sessionwheel/sessionwheel/tcp"
+	"github.com/sessionwheel/sessionwheel/test/internal/harness"
+)
+
+// queueMost is how much lies in a queue at most, as the contract has it.
+const queueMost = 16 << 10
+
+// queueEcho queues a line back.
+func queueEcho(s *tcp.Session, line []byte) { _ = s.Queue(append(line, '\n')) }
+
+// queueConn is a connection that is no plain socket and notes how much each
+// write has.
+type queueConn struct {
+	net.Conn
+	writes chan int
+}
+
+func (c queueConn) Write(p []byte) (int, error) {
+	c.writes <- len(p)
+	return c.Conn.Write(p)
+}
+
+// queueListener gives out queueConns.
+type queueListener struct {
+	net.Listener
+	writes chan int
+}
+
+func (l queueListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	return queueConn{c, l.writes}, err
+}
+
+// queueOverAll runs f over sockets, pipes and TLS.
+func queueOverAll(t *testing.T, f func(t *testing.T, listen func(testing.TB, *tcp.Server) func() net.Conn)) {
+	overBoth(t, f)
+	t.Run("tls", func(t *testing.T) {
+		f(t, func(t testing.TB, srv *tcp.Server) func() net.Conn {
+			server, client := tlsConfigs(t)
+			srv.TLSConfig = server
+			dial := harness.ListenTCP(t, srv)
+			return func() net.Conn { return tls.Client(dial(), client) }
+		})
+	})
+}
+
+// queueWrites serves connections whose writes are counted.
+func queueWrites(t *testing.T, srv *tcp.Server) (c net.Conn, writes chan int) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	writes = make(chan int, 10_000)
+	harness.ServeTCP(t, srv, queueListener{l, writes})
+	c, err = net.Dial("tcp", l.Addr().String())
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = c.Close() })
+	return c, writes
+}
+
+// queueGate is a callback that says that it was entered and waits to be let go,
+// for the first line.
+func queueGate(then func(*tcp.Session, []byte)) (onMessage func(*tcp.Session, []byte), entered chan *tcp.Session, letGo func()) {
+	entered = make(chan *tcp.Session, 1000)
+	gate := make(chan struct{})
+	onMessage = func(s *tcp.Session, line []byte) {
+		if string(line) == "wait" {
+			entered <- s
+			<-gate
+			return
+		}
+		then(s, line)
+	}
+	return onMessage, entered, sync.OnceFunc(func() { close(gate) })
+}
+
+func TestRepliesThatAreQueuedGoOutInOneWrite(t *testing.T) {
+	for name, f := range map[string]struct {
+		reply  func(*tcp.Session, []byte)
+		writes int
+	}{
+		"Queue": {queueEcho, 1},
+		"Send":  {harness.EchoLine, 100},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onMessage, entered, letGo := queueGate(f.reply)
+			srv := &tcp.Server{OnMessage: onMessage}
+			c, writes := queueWrites(t, srv)
+			harness.Write(t, c, "wait\n") // what is written meanwhile is read together
+			harness.Next(t, entered)
+			harness.Write(t, c, strings.Repeat("x\n", 100))
+			letGo()
+			harness.Read(t, c, strings.Repeat("x\n", 100))
+			n := 0
+			for len(writes) > 0 {
+				<-writes
+				n++
+			}
+			// The read after the one that waited takes one byte, and then the rest.
+			require.LessOrEqual(t, n, f.writes+1)
+			require.GreaterOrEqual(t, n, f.writes)
+		})
+	}
+}
+
+func TestQueuedRepliesKeepTheirOrderWithSends(t *testing.T) {
+	queueOverAll(t, func(t *testing.T, listen func(testing.TB, *tcp.Server) func() net.Conn) {
+		sent := make(chan error, 1)
+		srv := &tcp.Server{OnMessage: func(s *tcp.Session, line []byte) {
+			switch string(line) {
+			case "queue":
+				_ = s.Queue([]byte("q"))
+			case "send":
+				_ = s.Send([]byte("s"))
+			case "large":
+				_ = s.Send(bytes.Repeat([]byte("l"), 3*queueMost))
+			case "elsewhere":
+				go func() { sent <- s.Send([]byte("e")) }()
+				require.NoError(t, harness.Next(t, sent))
+			case "end":
+				_ = s.Queue([]byte("\n"))
+			}
+		}}
+		c := listen(t, srv)()
+		go io.WriteString(c, "queue\nsend\nqueue\nqueue\nelsewhere\nqueue\nlarge\nqueue\nend\n") //nolint:errcheck // what is read tells
+		harness.Read(t, c, "qsqqeq"+strings.Repeat("l", 3*queueMost)+"q\n")
+	})
+}
+
+func TestAQueueHoldsNoMoreThanItsBound(t *testing.T) {
+	onMessage, entered, letGo := queueGate(nil)
+	blocked := func(s *tcp.Session, line []byte) {
+		if string(line) == "fill" {
+			for range 5 * queueMost / 100 {
+				_ = s.Queue(bytes.Repeat([]byte("."), 100))
+			}
+			_ = s.Queue(bytes.Repeat([]byte("L"), 2*queueMost))
+			line = []byte("wait")
+		}
+		onMessage(s, line)
+	}
+	c, writes := queueWrites(t, &tcp.Server{OnMessage: blocked})
+	t.Cleanup(letGo)
+	harness.Write(t, c, "fill\n")
+	harness.Next(t, entered) // in the callback, with nothing but what fits in the queue not sent
+	total, n := 0, 0
+	for len(writes) > 0 {
+		w := <-writes
+		total += w
+		n++
+		require.True(t, w <= queueMost || w == 2*queueMost, "%d bytes in one write", w)
+	}
+	require.Equal(t, 5*queueMost/100*100+2*queueMost, total, "what is larger than a queue takes what is queued with it")
+	require.Less(t, n, 9)
+}
+
+func TestTheOwnerMayUseItsBytesAgainWhenQueueReturns(t *testing.T) {
+	p := make([]byte, 1)
+	srv := &tcp.Server{OnMessage: func(s *tcp.Session, line []byte) {
+		p[0] = line[0]
+		_ = s.Queue(p)
+		p[0] = '!'
+	}}
+	c := harness.ListenTCP(t, srv)()
+	harness.Write(t, c, "a\nb\nc\n")
+	harness.Read(t, c, "abc")
+}
+
+func TestAGreetingMayBeQueued(t *testing.T) {
+	queueOverAll(t, func(t *testing.T, listen func(testing.TB, *tcp.Server) func() net.Conn) {
+		srv := &tcp.Server{OnNewSessionRegister: func(s *tcp.Session) { _ = s.Queue([]byte("hello\n")) }}
+		harness.Read(t, listen(t, srv)(), "hello\n")
+	})
+}
+
+func TestAnEmptySendSendsWhatIsQueued(t *testing.T) {
+	onMessage, entered, letGo := queueGate(nil)
+	c := harness.ListenTCP(t, &tcp.Server{OnMessage: func(s *tcp.Session, line []byte) {
+		_ = s.Queue([]byte("progress\n"))
+		_ = s.Queue(nil)
+		_ = s.Send(nil)
+		onMessage(s, line)
+	}})()
+	t.Cleanup(letGo)
+	harness.Write(t, c, "wait\n")
+	harness.Read(t, c, "progress\n")
+	harness.Next(t, entered)
+}
+
+func TestASendTakesWhatIsQueuedWithItInOneWrite(t *testing.T) {
+	c, writes := queueWrites(t, &tcp.Server{OnMessage: func(s *tcp.Session, _ []byte) {
+		_ = s.Queue([]byte("a"))
+		_ = s.Queue([]byte("b"))
+		_ = s.Send([]byte("c"))
+	}})
+	harness.Write(t, c, "x\n")
+	harness.Read(t, c, "abc")
+	require.Equal(t, 3, harness.Next(t, writes))
+	require.Empty(t, writes)
+}
+
+func TestWhatIsQueuedCountsAsActivityWhenItIsSent(t *testing.T) {
+	const idle = 10 * time.Second
+	for activity, want := range map[tcp.Activity]time.Duration{
+		tcp.ReceivedOrSent: 26 * time.Second, tcp.Received: 26 * time.Second, tcp.Sent: 18 * time.Second,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			srv := &tcp.Server{IdleTimeout: idle, Activity: activity, OnMessage: func(s *tcp.Session, line []byte) {
+				if string(line) == "reply" {
+					queueEcho(s, line)
+				}
+			}}
+			e := watch(srv)
+			c := harness.ListenPipes(t, srv)()
+			go io.Copy(io.Discard, c) //nolint:errcheck // ends when the session is closed
+			start := time.Now()
+			harness.Next(t, e.opened)
+			time.Sleep(8 * time.Second)
+			harness.Write(t, c, "reply\n")
+			time.Sleep(8 * time.Second)
+			harness.Write(t, c, "no reply\n")
+			require.Equal(t, pool.Timeout, harness.Next(t, e.closed))
+			require.GreaterOrEqual(t, time.Since(start), want)
+			require.Less(t, time.Since(start), want+time.Second)
+		})
+	}
+}
+
+func TestQueuedRepliesDoNotInterleaveWithSends(t *testing.T) {
+	queueOverAll(t, func(t *testing.T, listen func(testing.TB, *tcp.Server) func() net.Conn) {
+		const senders, each = 4, 200
+		srv := &tcp.Server{Split: tcp.ScanFrames, OnMessage: func(s *tcp.Session, p []byte) {
+			frame, err := tcp.AppendFrame(nil, bytes.Repeat([]byte("q"), len(p)*97%3000))
+			require.NoError(t, err)
+			_ = s.Queue(frame)
+		}}
+		e := watch(srv)
+		c := listen(t, srv)()
+		var all sync.WaitGroup
+		all.Go(func() {
+			for i := range each {
+				frame, err := tcp.AppendFrame(nil, make([]byte, i))
+				if err == nil {
+					_, err = c.Write(frame)
+				}
+				if err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+		all.Go(func() {
+			s := <-e.opened
+			var sends sync.WaitGroup
+			for i := range senders {
+				sends.Go(func() {
+					for j := range each {
+						frame, err := tcp.AppendFrame(nil, bytes.Repeat([]byte{byte('a' + i)}, j*10))
+						if err == nil {
+							err = s.Send(frame)
+						}
+						if err != nil {
+							t.Error(err)
+							return
+						}
+					}
+				})
+			}
+			sends.Wait()
+		})
+		frames := bufio.NewScanner(c)
+		frames.Split(tcp.ScanFrames)
+		n, queued := 0, 0
+		for ; n < (senders+1)*each && frames.Scan(); n++ {
+			body := string(frames.Bytes())
+			require.Empty(t, strings.Trim(body, body[:min(1, len(body))]), "one frame within another")
+			if strings.HasPrefix(body, "q") {
+				for queued*97%3000 == 0 {
+					queued++ // an empty reply tells nobody whose it is
+				}
+				require.Len(t, body, queued*97%3000, "replies keep their order")
+				queued++
+			}
+		}
+		require.NoError(t, frames.Err())
+		require.Equal(t, (senders+1)*each, n)
+		all.Wait()
+	})
+}
+
+func TestASessionThatWaitsKeepsNoQueue(t *testing.T) {
+	const n = 400
+	srv := &tcp.Server{OnMessage: queueEcho}
+	e := watch(srv)
+	dial := harness.ListenTCP(t, srv)
+	conns := make([]net.Conn, n)
+	for i := range conns {
+		conns[i] = dial()
+		harness.Next(t, e.opened)
+	}
+	heap := func() int64 {
+		var m runtime.MemStats
+		for range 3 { // sync.Pools are empty after two
+			runtime.GC()
+		}
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	before := heap()
+	for _, c := range conns {
+		harness.Write(t, c, "a\nb\n")
+	}
+	for _, c := range conns {
+		harness.Read(t, c, "a\nb\n")
+	}
+	require.Less(t, (heap()-before)/n, int64(queueMost/8), "bytes of each session")
+	runtime.KeepAlive(conns)
+}
+
+func TestQueueingAllocatesNothingAndSoDoesSending(t *testing.T) {
+	var queue, send float64
+	srv := &tcp.Server{OnMessage: func(s *tcp.Session, line []byte) {
+		_ = s.Queue([]byte("warm")) // takes the buffer
+		queue = testing.AllocsPerRun(100, func() { _ = s.Queue(line) })
+		_ = s.Send(line)
+		send = testing.AllocsPerRun(100, func() { _ = s.Send(line) })
+		s.Close("measured")
+	}}
+	e := watch(srv)
+	c := harness.ListenTCP(t, srv)()
+	harness.Write(t, c, "x\n")
+	harness.Next(t, e.closed)
+	require.Zero(t, queue)
+	require.Zero(t, send)
+}

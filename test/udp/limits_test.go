@@ -1,0 +1,238 @@
+package udp_test
+
+import (
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sessionwheel/sessionwheel/pool"
+	"github.com/sessionwheel/sessionwheel/test/internal/harness"
+	"github.com/sessionwheel/sessionwheel/udp"
+)
+
+func TestAFieldThatIsWrongIsNamed(t *testing.T) {
+	for field, srv := range map[string]*udp.Server{
+		"MaxSessionsPerIP": {MaxSessionsPerIP: -1},
+		"MaxDatagram":      {MaxDatagram: -1},
+		"MaxPending":       {MaxPending: -1},
+		"MaxPendingBytes":  {MaxPendingBytes: -1},
+		"MaxCallbacks":     {MaxCallbacks: -1},
+		"Activity":         {Activity: udp.Sent + 1},
+	} {
+		require.ErrorContains(t, srv.Serve(newFakeSocket()), "Server."+field)
+	}
+	require.ErrorContains(t, (&udp.Server{MaxDatagram: 65_536}).Serve(newFakeSocket()), "at most 65535")
+	require.ErrorContains(t, (&udp.Server{MaxPendingBytes: 65_535}).Serve(newFakeSocket()), "at least 65536")
+	require.ErrorContains(t, (&udp.Server{}).ListenAndServe(), "Server.Addr")
+	require.ErrorContains(t, (&udp.Server{Addr: "127.0.0.1:nowhere"}).ListenAndServe(), "Server.Addr")
+	w := newFakeSocket()
+	require.Error(t, (&udp.Server{MaxPending: -1}).Serve(w))
+	<-w.closed // which Serve has closed
+}
+
+// blockingServer is a server whose OnMessage says that it has begun, waits to be
+// let go if the datagram says so, and echoes.
+func blockingServer() (srv *udp.Server, began chan string, letGo func()) {
+	began = make(chan string, 1000)
+	gate := make(chan struct{})
+	srv = &udp.Server{OnMessage: func(s *udp.Session, p []byte) {
+		if strings.HasPrefix(string(p), "block") {
+			began <- string(p)
+			<-gate
+		}
+		echo(s, p)
+	}}
+	return srv, began, sync.OnceFunc(func() { close(gate) })
+}
+
+func TestACallbackThatBlocksDelaysNobodyElse(t *testing.T) {
+	srv, began, letGo := blockingServer()
+	to := listenUDP(t, srv)
+	defer letGo()
+	slow := make([]net.Conn, 100)
+	for i := range slow {
+		slow[i] = dialUDP(t, to)
+		write(t, slow[i], "block")
+		harness.Next(t, began)
+	}
+	for range 20 {
+		require.Equal(t, "a", ask(t, dialUDP(t, to), "a"))
+	}
+	letGo()
+	for _, c := range slow {
+		require.Equal(t, "block", read(t, c))
+	}
+}
+
+func TestWhatAPeerSendsBeyondMaxPendingIsDroppedAndTheOldestStay(t *testing.T) {
+	const pending, sent = 100, 140 // more than one turn handles
+	srv, began, letGo := blockingServer()
+	srv.MaxPending = pending
+	srv.MaxDatagram, srv.MaxPendingBytes = 512, (pending+20)*512 // what is dropped takes none of it
+	e := watch(srv)
+	to := listenUDP(t, srv)
+	defer letGo()
+	c := dialUDP(t, to)
+	write(t, c, "block")
+	harness.Next(t, began)
+	for i := range sent {
+		write(t, c, fmt.Sprint(i))
+	}
+	harness.Until(t, func() bool { return srv.Stats().Received == sent+1 })
+	require.EqualValues(t, sent-pending, srv.Stats().PendingFull)
+	require.ErrorIs(t, harness.Next(t, e.errors), udp.ErrPendingFull)
+	require.Equal(t, "other", ask(t, dialUDP(t, to), "other"), "it is this session's queue that is full")
+	letGo()
+	require.Equal(t, "block", read(t, c))
+	for i := range pending {
+		require.Equal(t, fmt.Sprint(i), read(t, c))
+	}
+	require.Equal(t, "now", ask(t, c, "now"))
+}
+
+func TestPendingDatagramsOfAllTogetherTakeNoMoreThanMaxPendingBytes(t *testing.T) {
+	srv, began, letGo := blockingServer()
+	srv.MaxDatagram = 2048
+	srv.MaxPendingBytes = 5 * 2048
+	to := listenUDP(t, srv)
+	defer letGo()
+	big := strings.Repeat("x", 2048)
+	peers := make([]net.Conn, 3)
+	for i := range peers {
+		peers[i] = dialUDP(t, to)
+		write(t, peers[i], "block")
+		harness.Next(t, began)
+	}
+	for range 4 {
+		for _, c := range peers {
+			write(t, c, big)
+		}
+	}
+	write(t, dialUDP(t, to), "a stranger gets no session then")
+	harness.Until(t, func() bool { return srv.Stats().Received == 3+12+1 })
+	st := srv.Stats()
+	require.EqualValues(t, 12-5+1, st.PendingFull)
+	require.EqualValues(t, 3, st.Registered)
+	letGo()
+	harness.Until(t, func() bool { return srv.Stats().Handled == 3+5 })
+	for _, c := range peers { // the memory is free again
+		write(t, c, "again")
+		for read(t, c) != "again" {
+		}
+	}
+	require.EqualValues(t, 8, srv.Stats().PendingFull)
+}
+
+func TestNoMoreCallbacksRunAtOnceThanMaxCallbacks(t *testing.T) {
+	const most, peers = 3, 60
+	var inside, peak atomic.Int32
+	call := func() {
+		n := inside.Add(1)
+		for {
+			p := peak.Load()
+			if n <= p || peak.CompareAndSwap(p, n) {
+				break
+			}
+		}
+		time.Sleep(time.Millisecond)
+		inside.Add(-1)
+	}
+	srv := &udp.Server{
+		MaxCallbacks:         most,
+		OnNewSessionRegister: func(*udp.Session) { call() },
+		OnMessage:            func(s *udp.Session, p []byte) { call(); echo(s, p) },
+		OnSessionClosed:      func(*udp.Session, pool.Reason) { call() },
+	}
+	to := listenUDP(t, srv)
+	conns := make([]net.Conn, peers)
+	for i := range conns {
+		conns[i] = dialUDP(t, to)
+		write(t, conns[i], "a")
+	}
+	for _, c := range conns {
+		require.Equal(t, "a", read(t, c))
+	}
+	for s := range srv.Sessions() {
+		s.Close("all at once")
+	}
+	harness.Until(t, func() bool { return srv.Stats().ByReason["all at once"] == peers })
+	require.EqualValues(t, most, peak.Load())
+}
+
+func TestAFloodOfAddressesEndsNoSessionThatLives(t *testing.T) {
+	const live, limit, flood = 20, 100, 3000
+	srv := &udp.Server{MaxSessions: limit, IdleTimeout: time.Minute, OnMessage: echo}
+	e := watch(srv)
+	to := listenUDP(t, srv)
+	peers := make([]net.Conn, live)
+	for i := range peers {
+		peers[i] = dialUDP(t, to)
+		require.Equal(t, "in", ask(t, peers[i], "in"))
+	}
+	var sent uint64 = live
+	for i := range flood {
+		c, err := net.Dial("udp", to.String())
+		require.NoError(t, err)
+		write(t, c, "flood")
+		sent++
+		if i%50 == 0 { // so that the socket's buffer loses nothing
+			k := (i / 50) % live
+			require.Equal(t, "alive", ask(t, peers[k], "alive"))
+			sent++
+		}
+		require.NoError(t, c.Close())
+	}
+	harness.Until(t, func() bool { return srv.Stats().Received == sent })
+	st := srv.Stats()
+	require.Equal(t, limit, st.Sessions)
+	require.EqualValues(t, limit, st.Registered)
+	require.Zero(t, st.Closed)
+	// The system may give a port to two of the flood, one after the other; the
+	// second then belongs to the first's session.
+	require.InDelta(t, flood-(limit-live), st.RefusedFull, limit)
+	require.ErrorIs(t, harness.Next(t, e.errors), pool.ErrFull)
+	for _, c := range peers {
+		require.Equal(t, "still", ask(t, c, "still"))
+	}
+
+	// A place is free again when a session has ended.
+	late := dialUDP(t, to)
+	write(t, late, "out")
+	harness.Until(t, func() bool { return srv.Stats().Received == sent+1+live })
+	_, ok := srv.Session(localAddr(late))
+	require.False(t, ok)
+	s, ok := srv.Session(localAddr(peers[0]))
+	require.True(t, ok)
+	require.True(t, s.Close("make room"))
+	require.Equal(t, pool.Reason("make room"), harness.Next(t, e.closed))
+	harness.Until(t, func() bool { // its place is free just after its callback has returned
+		write(t, late, "in")
+		return slices.ContainsFunc(slices.Collect(srv.Sessions()), func(s *udp.Session) bool { return s.ID() == localAddr(late) })
+	})
+}
+
+func TestASessionKeepsItsPlaceUntilItsLastCallbackHasReturned(t *testing.T) {
+	var begun atomic.Int32
+	gate := make(chan struct{})
+	srv := &udp.Server{
+		MaxSessions:     1,
+		OnMessage:       func(s *udp.Session, _ []byte) { s.Close("done") },
+		OnSessionClosed: func(*udp.Session, pool.Reason) { begun.Add(1); <-gate },
+	}
+	to := listenUDP(t, srv)
+	write(t, dialUDP(t, to), "a")
+	harness.Until(t, func() bool { return begun.Load() == 1 })
+	require.Zero(t, srv.Stats().Sessions)
+	c := dialUDP(t, to)
+	write(t, c, "b")
+	harness.Until(t, func() bool { return srv.Stats().RefusedFull == 1 })
+	close(gate)
+	harness.Until(t, func() bool { write(t, c, "b"); return begun.Load() > 1 })
+}

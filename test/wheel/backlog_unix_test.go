@@ -1,0 +1,57 @@
+//go:build unix
+
+package wheel_test
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sessionwheel/sessionwheel/test/internal/harness"
+	"github.com/sessionwheel/sessionwheel/wheel"
+)
+
+// A process is stopped while its wheel waits for callbacks to end.
+func TestAFreezeInABacklogIsAStall(t *testing.T) {
+	const stopped = 3 * time.Second
+	if os.Getenv(harness.HelperEnv) != "" {
+		w, err := wheel.New(wheel.Config{MaxCallbacks: 1})
+		require.NoError(t, err)
+		w.AfterFunc(0, func() { select {} })
+		for range 20_000 {
+			w.AfterFunc(50*time.Millisecond, func() {})
+		}
+		for st := w.Stats(); st.Waiting < 2000; st = w.Stats() {
+			time.Sleep(time.Millisecond)
+		}
+		fmt.Println("waits")
+		var from, to time.Duration
+		for end := time.Now().Add(30 * time.Second); to-from < stopped/2 && time.Now().Before(end); {
+			time.Sleep(10 * time.Millisecond)
+			from, to = w.LastStall()
+		}
+		fmt.Println(int64(to - from))
+		return
+	}
+	cmd := harness.Helper(t, "backlog")
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	var waits string
+	_, err = fmt.Fscan(out, &waits)
+	require.NoError(t, err)
+	require.NoError(t, cmd.Process.Signal(syscall.SIGSTOP))
+	time.Sleep(stopped)
+	require.NoError(t, cmd.Process.Signal(syscall.SIGCONT))
+	var stall int64
+	_, err = fmt.Fscan(out, &stall)
+	require.NoError(t, err)
+	_, _ = io.Copy(io.Discard, out)
+	require.NoError(t, cmd.Wait())
+	require.Greater(t, time.Duration(stall), stopped/2)
+}

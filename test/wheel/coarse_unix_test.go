@@ -1,0 +1,120 @@
+//go:build unix
+
+package wheel_test
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sessionwheel/sessionwheel/test/internal/harness"
+)
+
+// coarseClock is what would make Touch cheaper than one reading of the clock: a
+// time that a ticker keeps, once a millisecond. The wheel has none, and the tests
+// below show why: a touch that read it would set a deadline that is as much too
+// early as the ticker is behind, which has no bound.
+type coarseClock struct {
+	start time.Time
+	now   atomic.Int64
+}
+
+// startCoarseClock starts the clock; it goes until the process ends.
+func startCoarseClock() *coarseClock {
+	c := &coarseClock{start: time.Now()}
+	go func() {
+		for range time.Tick(time.Millisecond) {
+			c.now.Store(int64(time.Since(c.start)))
+		}
+	}()
+	return c
+}
+
+// behind is how much too early the deadline would be that a touch now would set.
+func (c *coarseClock) behind() time.Duration {
+	now := time.Since(c.start) // read first, so that what is measured is no more than the truth
+	return now - time.Duration(c.now.Load())
+}
+
+// coarseWatch looks at the clock until it is behind by more than enough, but at
+// most for so long, and prints the most that it was behind.
+func coarseWatch(c *coarseClock, enough, span time.Duration) {
+	var worst time.Duration
+	for end := time.Now().Add(span); worst <= enough && time.Now().Before(end); {
+		worst = max(worst, c.behind())
+	}
+	fmt.Println(int64(worst))
+}
+
+// coarseBehind reads what the helper printed first.
+func coarseBehind(t *testing.T, out io.Reader) time.Duration {
+	t.Helper()
+	var behind int64
+	_, err := fmt.Fscan(out, &behind)
+	require.NoError(t, err)
+	return time.Duration(behind)
+}
+
+func TestACoarseClockWouldBeEarlyInAProcessThatWasStopped(t *testing.T) {
+	const stopped = 2 * time.Second
+	if os.Getenv(harness.HelperEnv) != "" {
+		c := startCoarseClock()
+		time.Sleep(10 * time.Millisecond)
+		fmt.Println("ready")
+		coarseWatch(c, stopped/2, stopped+time.Second)
+		return
+	}
+	for range 10 { // at the thaw the ticker may be quicker than who looks
+		cmd := harness.Helper(t, "coarse")
+		cmd.Env = append(cmd.Env, "GOMAXPROCS=1")
+		out, err := cmd.StdoutPipe()
+		require.NoError(t, err)
+		require.NoError(t, cmd.Start())
+		var ready string
+		_, err = fmt.Fscan(out, &ready)
+		require.NoError(t, err)
+		time.Sleep(100 * time.Millisecond)
+		require.NoError(t, cmd.Process.Signal(syscall.SIGSTOP))
+		time.Sleep(stopped)
+		require.NoError(t, cmd.Process.Signal(syscall.SIGCONT))
+		behind := coarseBehind(t, out)
+		_, _ = io.Copy(io.Discard, out)
+		require.NoError(t, cmd.Wait())
+		t.Logf("a touch right after a stop of %v would have been %v early", stopped, behind)
+		if behind > stopped/2 {
+			return
+		}
+	}
+	t.Fatal("the clock was never behind by half of the stop: a coarse clock may be worth another look")
+}
+
+func TestACoarseClockWouldBeEarlyWhenItsTickerStarves(t *testing.T) {
+	const busy, enough = 20, 20 * time.Millisecond // two ticks of the wheel
+	if os.Getenv(harness.HelperEnv) != "" {
+		c := startCoarseClock()
+		for range busy {
+			go func() {
+				for c.now.Load() >= 0 { // for ever
+				}
+			}()
+		}
+		coarseWatch(c, enough, 30*time.Second)
+		return
+	}
+	cmd := harness.Helper(t, "starved")
+	cmd.Env = append(cmd.Env, "GOMAXPROCS=1")
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	behind := coarseBehind(t, out)
+	_, _ = io.Copy(io.Discard, out)
+	require.NoError(t, cmd.Wait())
+	t.Logf("a touch beside %d busy goroutines on one processor would have been %v early", busy, behind)
+	require.Greater(t, behind, enough)
+}
