@@ -1,31 +1,36 @@
-// Package sessionwheel is the map of the house: a session manager for custom
-// protocol servers. It holds no code. Each session has a timer in a hierarchical
-// timing wheel, every activity re-arms it, and a session whose timer expires
-// leaves the pool and is closed with the reason "Timeout". Nothing ever walks
-// over all sessions.
+// Package sessionwheel is the root of a session manager for custom protocol
+// servers. A server registers a session for each connection and touches it
+// whenever something happens there. A session that stays idle for too long is
+// removed and closed with the reason "Timeout". Each session has a timer in a
+// hierarchical timing wheel, so no sweep over all sessions ever runs.
 //
-//   - [github.com/sessionwheel/sessionwheel/wheel] keeps timers: arm, extend,
-//     stop.
+// This package holds no code. The packages of the module are:
 //
-//   - [github.com/sessionwheel/sessionwheel/pool] keeps sessions on a wheel, with
-//     connections of any kind: register, touch, close. A server with a transport
-//     of its own begins here.
+//   - [github.com/sessionwheel/sessionwheel/tcp]: a TCP server with framing,
+//     callbacks, limits, TLS and a graceful shutdown. Start here if your protocol
+//     runs over TCP.
 //
-//   - [github.com/sessionwheel/sessionwheel/tcp] is a TCP server over a pool:
-//     framing, callbacks, limits, shutdown.
+//   - [github.com/sessionwheel/sessionwheel/udp]: a UDP server with one session
+//     for each address.
 //
-//   - [github.com/sessionwheel/sessionwheel/udp] is a UDP server over a pool: a
-//     session for each address, ended by silence.
+//   - [github.com/sessionwheel/sessionwheel/pool]: sessions alone, for servers
+//     that accept and read connections themselves.
 //
-//   - [github.com/sessionwheel/sessionwheel/dashboard] is a page that shows one of
-//     them live.
+//   - [github.com/sessionwheel/sessionwheel/wheel]: timers alone.
 //
-// Imports run one way, wheel <- pool <- tcp and udp <- dashboard, and reach
-// github.com/RussellLuo/timingwheel and the standard library, nothing else. What
-// needs more is a module of its own beneath this one: metrics shows the same to
-// Prometheus, cluster knows who owns a session among several nodes, proxyproto
-// reads a proxy's header, cmd/sessionwheel is the program, bench compares with
-// others, examples are servers to copy, tools pins the linters.
+//   - [github.com/sessionwheel/sessionwheel/dashboard]: a web page that shows a
+//     server live.
 //
-// The contracts of the packages are tested here, from outside.
+// The packages import one another in one direction only: wheel <- pool <- tcp and
+// udp <- dashboard. Beyond the standard library they import
+// github.com/RussellLuo/timingwheel and nothing else.
+//
+// Everything that needs more is a nested module with its own go.mod: metrics for
+// Prometheus and OpenTelemetry, cluster for sessions on several nodes, proxyproto
+// for servers behind a proxy, cmd/sessionwheel for the program, examples for
+// servers to copy, and lab for benchmarks and the soak test.
+//
+// wheel_test.go and pool_test.go in this directory show the contracts of the two
+// basic packages. sweep_test.go compares them with a sweep over all sessions. All
+// other tests are in test, in a directory for each package.
 package sessionwheel

@@ -1,79 +1,84 @@
 // Package dashboard shows a running server in the browser: its counters, its
-// wheel as it is, its sessions with what each has left, why they closed, how
-// late the timers fire; and closes a session when its user allows that.
+// timing wheel, its sessions and the time each has left, why sessions were
+// closed, and how late the timers fire. It can also close a session, if its user
+// allows that.
 //
-// A [Handler] is an [net/http.Handler] that holds all it serves: nothing is
-// built, and nothing comes from elsewhere.
+// A [Handler] is an [net/http.Handler] with everything it serves built in. There
+// is no build step, and the page loads nothing from other hosts.
 //
 // # Mounting
 //
-// All links are relative, so it works anywhere beneath [net/http.StripPrefix].
-// The mount point without its slash is redirected to the one with it.
+// All links on the page are relative, so the handler works under any path with
+// [net/http.StripPrefix]. A request for the mount point without its final slash
+// is redirected to the one with it.
 //
 //	dash, err := dashboard.New(dashboard.Config{Source: dashboard.Server(srv), Wheel: w})
 //	...
 //	http.Handle("/sessions/", http.StripPrefix("/sessions", dash))
 //
-// [net/http.Server.Shutdown] does not end event streams, so hand it the close:
-// httpServer.RegisterOnShutdown(dash.Close).
+// [net/http.Server.Shutdown] does not end event streams, so register the
+// handler's Close: httpServer.RegisterOnShutdown(dash.Close).
 //
-// Nobody reaches the wheel through a server or a pool. Whoever wants it drawn
-// makes the wheel, and gives it to both.
+// A server or a pool does not give access to the wheel it makes for itself. To
+// have the wheel drawn, create it yourself and pass it to both the server and
+// [Config.Wheel].
 //
-// # Who may see it, and who may close
+// # Access
 //
-// Whoever reaches the handler reads everything: the IDs and addresses of all
-// sessions too, and of those of the cluster what they logged in with. So listen on the loopback, or put authentication in front of it.
-// Closing a session needs [Config.Authorize]; without it the handler is
-// read-only.
+// Anyone who can reach the handler can read everything, including the IDs and
+// addresses of all sessions and, with a cluster, the names that sessions logged
+// in with. Listen on the loopback interface or put authentication in front of
+// the handler. Closing a session needs [Config.Authorize]; without it the handler
+// is read-only.
 //
-// Against other sites that a user's browser has open:
+// These guards apply against other sites that are open in a user's browser:
 //
-//   - A request that a browser sends for another site is refused beneath api/, as
-//     [net/http.CrossOriginProtection] tells it. A DELETE also needs the header
-//     X-Sessionwheel-Request: 1, which no other site can send without leave, and
-//     none is given.
-//   - A name that an attacker owns can be made to lead to the user's own machine
-//     (DNS rebinding), and all that the browser then sends looks like the same
-//     site's. The Host header tells: requests are answered for IP addresses, for
-//     localhost and for [Config.Hosts]. A proxy in front must hand on the Host
-//     that it was sent, or check it.
-//   - A strict Content-Security-Policy: scripts and styles from the handler alone,
-//     no frames, no forms. The page shows text that peers have chosen.
+//   - Under api/, a request that the browser sends on behalf of another site is
+//     refused, as [net/http.CrossOriginProtection] detects it. A DELETE also needs
+//     the header X-Sessionwheel-Request: 1. Another site may send that header only
+//     with permission, and the handler never gives it.
+//   - An attacker can make a domain name resolve to the user's own machine (DNS
+//     rebinding), and the browser then takes the requests for same-site ones. So
+//     the handler checks the Host header: it answers for IP addresses, for
+//     localhost, and for the names in [Config.Hosts]. A proxy in front must pass
+//     on the Host it received, or check it.
+//   - A strict Content-Security-Policy allows scripts and styles from the handler
+//     only, and no frames and no forms, since the page shows text that peers have
+//     chosen.
 //
-// What a handler cannot do is left to its user: TLS, authentication, and a
-// firewall for a listener on more than the loopback. Authentication by cookies
-// or by the address alone is what these guards matter most for.
+// TLS, authentication and a firewall are up to the user. The guards above matter
+// most when authentication relies on cookies or on the client's address alone.
 //
-// # What it costs
+// # Cost
 //
-// Nothing while nobody looks: no goroutine, no timer. While at least one event
-// stream is open, one goroutine takes the figures once each [Config.Interval] and
-// makes one event of them for all streams. A stream keeps the newest event that
-// its page has not taken, and ends when one cannot be written within
-// [Config.WriteTimeout], so a slow page holds up nobody. There are at most
-// [Config.MaxPages] streams.
+// Without open pages the handler runs no goroutine and no timer. While at least
+// one event stream is open, one goroutine reads the figures once every
+// [Config.Interval] and builds one event for all streams. A stream keeps only the
+// newest event that its page has not read yet. It ends when writing an event
+// takes longer than [Config.WriteTimeout], so a slow page delays no other. There
+// are at most [Config.MaxPages] streams.
 //
-// A page of sessions is one pass over all of them, which keeps no more of them
-// than the page and what is sorted before it, and takes no lock for longer than
-// the copy of a sixty-fourth of the sessions. Passes run one at a time, and each
-// is followed by a pause of its own length, so that they take half of one
-// processor at most, however many ask.
+// Listing sessions is one pass over all of them. It keeps no more sessions than
+// the requested page and those sorted before it, and holds a lock only while it
+// copies a sixty-fourth of the sessions. Passes run one at a time, and each is
+// followed by a pause of the same length, so that they use at most half of one
+// processor, however many requests there are.
 //
-// # A cluster
+// # Cluster
 //
-// With [Config.Cluster] the page also shows the nodes of the cluster that the server
-// is a node of, and finds its sessions: one by its ID with a question to the broker,
-// or some by a part of it, which may read all of the broker's directory. So nobody
-// reads it unasked; it is read by one search at a time, for at most ten seconds, and
-// rests for as long after it; at most 500 sessions are kept, and of each no more than
-// is shown. An answer that is not whole says so. When the cluster does not answer,
-// that is said, and all else is shown as before.
+// With [Config.Cluster] the page also shows the nodes of the cluster that the
+// server belongs to, and finds the cluster's sessions: one by its ID, with a
+// single request to the broker, or several by a part of the ID, which may read
+// the broker's whole directory. The directory is therefore read only on request,
+// by one search at a time, for at most ten seconds, and each search is followed
+// by a pause of the same length. A search keeps at most 500 sessions, and of each
+// no more than is shown. An incomplete answer says so. If the cluster does not
+// answer, the page says that and shows everything else as before.
 //
 // # Concurrency
 //
-// All methods may be called from any goroutine. Lock order: Handler.sampling may
-// be held while the locks of the pool and the wheel are taken, one at a time;
-// streams.mu is held alone. No I/O, no function of the Config or of the Source and
+// All methods may be called from any goroutine. Lock order: the locks of the pool
+// and the wheel may be taken, one at a time, while Handler.sampling is held;
+// streams.mu is held alone. No I/O, no function of the Config or the Source, and
 // no method of the Cluster runs under a lock.
 package dashboard

@@ -1,47 +1,54 @@
 // Package pool keeps the sessions of a server and closes each one that has been
 // idle for too long.
 //
-// A session is a connection under an ID. The server registers it, calls
-// [Session.Touch] whenever something happens on it, and need do nothing more:
-// when nothing has happened for the idle timeout, the session leaves the pool,
-// its connection is closed, and OnSessionClosed is told the reason "Timeout".
-// No sweep over all sessions ever runs; each has a timer in a
+// A session is a connection with an ID. The server registers it and calls
+// [Session.Touch] whenever something happens on it. When nothing has happened for
+// the idle timeout, the pool removes the session, closes its connection and calls
+// OnSessionClosed with the reason "Timeout". Each session has a timer in a
 // [github.com/sessionwheel/sessionwheel/wheel.Wheel], and Touch is one
-// compare-and-swap.
+// compare-and-swap. No sweep over all sessions ever runs.
 //
 // # How a session ends
 //
-// Exactly once, whoever asks. The first to close it fixes the reason, and then,
-// in this order: its timer stops; it leaves the pool, unless another session
-// has its ID by now; its connection is closed; OnSessionClosed is called; Done
-// is closed. All of it runs on the goroutine of the call that closed it, with
-// these exceptions: a timeout runs on a goroutine of the wheel's, a replaced
-// session on one of its own, those closed by Shutdown on up to 256 that Shutdown
-// starts, and when OnNewSessionRegister has not returned yet, OnSessionClosed
-// waits for it and runs on the goroutine of Register.
+// A session is closed exactly once. The first call that closes it sets the
+// reason. Then these things happen in order: the timer stops; the session leaves
+// the pool, without disturbing another session that has taken its ID; the
+// connection is closed; OnSessionClosed is called; Done is closed.
 //
-// A close that blocks, in the connection's Close or in OnSessionClosed, delays
-// no other session, until as many block as the wheel's MaxCallbacks allows, 256
-// by default: then sessions that time out wait for a place, open meanwhile, and
-// a Touch still keeps them.
+// All of this runs on the goroutine of the call that closed the session, with
+// four exceptions:
 //
-// # Frozen processes
+//   - A timeout runs on a goroutine of the wheel.
+//   - A session that was replaced is closed on a goroutine of its own.
+//   - Shutdown starts up to 256 goroutines to close sessions.
+//   - If OnNewSessionRegister has not returned yet, OnSessionClosed waits for it
+//     and runs on the goroutine of Register.
 //
-// When the process stood still (stopped, swapped out, migrated), its peers may
-// have sent in time what nobody could read. So a session that comes due during
-// such a stall, or in the quarter of a second after it, times out a quarter of
-// a second after the stall at the earliest; a Touch until then keeps it. The
-// wheel calls it a stall when a slot came up and it ran more than 100ms late,
-// which a starved process may show as well, and there the moment is deserved
-// for the same reason. The grace is given once for one stretch of idleness, so
-// a process that stalls again and again closes its silent sessions all the same.
+// A connection's Close or an OnSessionClosed that blocks does not delay other
+// sessions until MaxCallbacks of the wheel, 256 by default, are blocked. From
+// then on, sessions that time out wait for a free goroutine. They stay open in
+// the meantime, and a Touch still keeps them.
+//
+// # When the process is stopped
+//
+// A process can be stopped for a while: suspended, swapped out, or migrated to
+// another machine. Its peers may have sent data in time that it could not read.
+// So the wheel reports a stall when it runs more than 100ms late for a slot, and
+// the pool gives the sessions that came due during the stall, or in the quarter
+// of a second after it, a quarter of a second more from the end of the stall. A
+// Touch in that time keeps the session.
+//
+// A process that gets too little processor time looks the same, and its sessions
+// get the same grace, because data may lie unread there too. A session gets the
+// grace only once between two activities, so a process that stalls again and
+// again still closes its silent sessions.
 //
 // # Locks
 //
-// No lock is held during a callback or a connection's Close, so all methods of
-// the pool, its sessions and the wheel may be called from there, but Shutdown,
-// which waits for the callbacks.
+// No lock is held during a callback or a connection's Close. All methods of the
+// pool, its sessions and the wheel may be called from there, except
+// [Pool.Shutdown], which waits for the callbacks.
 //
-// Lock order: a shard's lock and a session's lock are never held together; a
-// wheel's lock may be taken under a session's.
+// Lock order: a shard's lock and a session's lock are never held at the same
+// time. A wheel's lock may be taken while a session's lock is held.
 package pool

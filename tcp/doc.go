@@ -1,63 +1,68 @@
-// Package tcp serves a protocol of your own over TCP or TLS: it accepts
-// connections, cuts what they send into frames, hands each frame to a callback,
-// and closes each session with a reason that says why.
+// Package tcp serves a protocol of your own over TCP or TLS. It accepts
+// connections, cuts the input into frames, passes each frame to a callback, and
+// closes each session with a reason that says why.
 //
-// A [Server] is a struct of settings whose zero value works. How bytes become
-// frames is a [bufio.SplitFunc]: lines by default, [ScanFrames] for a
-// length-prefixed framing, or one of your own.
+// A [Server] is a struct of settings. Its zero value works. A [bufio.SplitFunc]
+// cuts the input into frames: lines by default, [ScanFrames] for a framing with a
+// length prefix, or one of your own.
 //
 // # How a session ends
 //
-// Exactly once, whoever asks: the first to close it fixes the reason. A peer
-// that is silent for [Server.IdleTimeout], that trickles the bytes of a frame
-// for longer than [Server.FrameTimeout], that does not read for
-// [Server.WriteTimeout], or that sends a frame over [Server.MaxFrame] is closed
-// with the reason that says so. A panic in a callback closes that session and
-// ends nothing else.
+// A session is closed exactly once, and the first call that closes it sets the
+// reason. The server closes a session when its peer
+//
+//   - is silent for [Server.IdleTimeout],
+//   - takes longer than [Server.FrameTimeout] to send the rest of a frame,
+//   - does not read for [Server.WriteTimeout],
+//   - or sends a frame larger than [Server.MaxFrame].
+//
+// Each of these has a reason of its own. A panic in a callback closes only the
+// session that the callback was for.
 //
 // # Callbacks
 //
-// Each session has a goroutine of its own, and its callbacks run there one
-// after the other: OnNewSessionRegister, OnMessage for each frame in order,
-// OnError if the session ends by a fault, OnSessionClosed last. Callbacks of
-// different sessions run at the same time. No lock is held during a callback,
-// so all methods of the server and its sessions may be called from one, but
-// [Server.Shutdown], which waits for the callbacks.
+// Each session has its own goroutine, and its callbacks run there one after
+// another: OnNewSessionRegister first, OnMessage for each frame in order, OnError
+// if a fault ended the session, and OnSessionClosed last. Callbacks of different
+// sessions run at the same time. No lock is held during a callback, so it may
+// call any method of the server and its sessions, except [Server.Shutdown], which
+// waits for the callbacks.
 //
-// A callback that blocks holds up its own session alone.
+// A callback that blocks delays only its own session.
 //
 // # Replies to a pipeline
 //
-// [Session.Send] writes at once. A peer that sends many requests without waiting
-// for the replies is answered with fewer writes by [Session.Queue]: the replies
-// to what was received together go out in one. [Session.Finish] closes a session
-// behind its last reply, as for a command that means goodbye.
+// [Session.Send] writes at once. If a peer sends many requests without waiting
+// for the replies, answer with [Session.Queue]: the replies to requests that
+// arrived together go out in one write. [Session.Finish] closes a session after
+// its last reply has been sent, for a command such as QUIT.
 //
 // # Logins
 //
-// A session's own ID is a number. A protocol that knows its users by name gives
-// a session its user's with [Session.Bind], which closes the session that had it
-// before. With a [Server.Directory] that holds for all the servers that share it.
+// The ID of a session is a number. If your protocol knows its users by name,
+// [Session.Bind] gives the session the user's name and closes the session that
+// had it before. With a [Server.Directory], this holds for all servers that share
+// the directory.
 //
 // # Memory
 //
-// A plain connection on which nothing is pending holds no read buffer: its
-// goroutine waits until there is something to read, and only then takes a
-// buffer from those that all sessions share. So it is with what is queued. A
-// connection under TLS holds what crypto/tls keeps.
+// A plain connection without pending input holds no read buffer: its goroutine
+// waits until there is something to read, and only then takes a buffer from those
+// that all sessions share. The queue of replies uses the same buffers. A
+// connection under TLS also holds what crypto/tls keeps.
 //
 // # Closing under TLS
 //
-// A session that ends by Timeout, Lifetime, Slow, FrameTimeout, Error or
-// Handshake is closed beneath TLS, without the farewell that could block on a
-// peer that is gone. For other reasons the farewell is sent as far as the
-// socket takes it at once.
+// If the reason is Timeout, Lifetime, Slow, FrameTimeout, Error or Handshake, the
+// connection below TLS is closed without a close_notify alert, since sending one
+// could block when the peer is gone. For other reasons the alert is sent as far
+// as the socket takes it without waiting.
 //
 // # Locks
 //
-// Server.mu guards the listeners and the counts; nothing else is called under
-// it but the making of the pool. Session.sending serialises the writes of one
-// session and is the one lock held during I/O: it is what keeps two Sends from
-// interleaving. The two are never held together, and no callback runs under
-// either.
+// Server.mu guards the listeners and the counts; under it the server only
+// creates its pool and calls nothing else. Session.sending is held during each
+// write, the one lock that is held during I/O, so that two Sends never
+// interleave. The two locks are never held at the same time, and no callback runs
+// under either.
 package tcp

@@ -1,46 +1,46 @@
-// Package wheel keeps many timers cheaply: arming, extending and stopping one
-// costs the same however many there are, and a timer that is extended again
-// and again costs next to nothing until its time has come.
+// Package wheel runs many timers cheaply. Arming, extending or stopping a timer
+// takes the same time whether there are ten of them or a million.
 //
-// Each [Timer] lies in a slot of a hierarchical timing wheel. Extending it to
-// a later time writes its new deadline and leaves it where it is; when its slot
-// comes up, the deadline is read again and the timer either fires or moves on.
-// So a session that is active every second and times out after five minutes
-// moves about once in five minutes.
+// Each [Timer] lies in a slot of a hierarchical timing wheel. Extending a timer
+// writes its new deadline and leaves it in its slot. When the slot comes up, the
+// wheel reads the deadline again and either fires the timer or moves it to a
+// later slot. A session that is active every second and times out after five
+// minutes therefore moves about once in five minutes.
 //
-// # How it is built
+// # Implementation
 //
-// The wheel is split into shards, each with a lock and slots of its own. One
-// goroutine, the driver, sleeps until the earliest slot comes up, takes what is
-// due, and hands the callbacks to a bounded set of goroutines. The library
-// github.com/RussellLuo/timingwheel paces the driver: it is told the time of
-// the next slot and wakes the driver shortly before. The last two milliseconds
-// are slept on a timer of the runtime, since the library works in milliseconds
-// of the wall clock and is not exact. It is never trusted: each firing is
-// checked against the monotonic clock, and a watchdog wakes the driver a
-// quarter of a second after a slot that the library let lie.
+// The wheel is split into shards, each with its own lock and slots. One
+// goroutine, the driver, sleeps until the earliest slot comes up, collects the
+// timers that are due, and hands their callbacks to a bounded set of goroutines.
 //
-// # What is promised
+// The library github.com/RussellLuo/timingwheel paces the driver: the driver
+// tells it the time of the next slot and is woken shortly before. The library
+// counts whole milliseconds of the wall clock, so the driver sleeps the last two
+// milliseconds on a runtime timer. The driver never trusts the library: it checks
+// every deadline against the monotonic clock, and a watchdog wakes it a quarter
+// of a second after a slot for which the library failed to wake it.
+//
+// # Guarantees
 //
 //   - Never early: a callback does not start before its deadline on the
 //     monotonic clock.
-//   - Bounded lateness: one [Config.Tick] and the scheduler's delay; about a
-//     second at most when the library stalls or the wall clock is set.
-//   - Exactly once: each arming ends in one of these and no two: the callback
-//     runs, Stop reports true, Reset reports true, the wheel is closed.
-//   - Extend decides the race with the firing: when it reports true, the
-//     callback does not start before the new deadline; when it reports false,
-//     the callback's run has been decided already, or the timer was stopped.
-//   - A stopped timer is unlinked at once and retains no memory.
-//   - It works inside a testing/synctest bubble, where an hour costs
-//     microseconds, if it is made and closed in the bubble.
+//   - Bounded lateness: at most one [Config.Tick] plus the scheduler's delay, and
+//     at most about a second when the library stalls or the wall clock is set.
+//   - Exactly once: each arming ends in exactly one way. The callback runs, Stop
+//     reports true, Reset reports true, or the wheel is closed.
+//   - Extend decides the race with the firing: if it reports true, the callback
+//     does not start before the new deadline; if it reports false, the timer has
+//     fired, is about to, or was stopped.
+//   - A stopped timer is unlinked at once and keeps no memory alive.
+//   - A wheel works inside a testing/synctest bubble if it is created and closed
+//     there. An hour of fake time then takes microseconds.
 //
 // # Goroutines and locks
 //
-// All methods may be called from any goroutine, and from callbacks. No lock is
-// held while a callback runs. The wheel's methods never block on a callback,
-// so a caller may hold locks of its own.
+// All methods may be called from any goroutine and from callbacks. Callbacks run
+// without any lock held. The wheel's methods never wait for a callback, so the
+// caller may hold its own locks.
 //
-// Lock order: a shard's lock and the callback queue's lock are never held
-// together.
+// Lock order: a shard's lock and the callback queue's lock are never held at the
+// same time.
 package wheel
