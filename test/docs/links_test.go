@@ -93,3 +93,14 @@ func TestContributing_NamesFilesThatExist(t *testing.T) {
 	}
 	require.NotZero(t, named)
 }
+
+func TestPictures_ThatAreDrawnFollowTheColourScheme(t *testing.T) {
+	drawn, err := filepath.Glob(filepath.Join(root(t), "docs", "*.svg"))
+	require.NoError(t, err)
+	require.NotEmpty(t, drawn)
+	for _, file := range drawn {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		require.Contains(t, string(text), "prefers-color-scheme:dark", "%s glares in dark mode", file)
+	}
+}
