@@ -53,7 +53,7 @@ func TestSystemdUnit_StartsAServerThatSIGTERMDrains(t *testing.T) {
 	needUnix(t)
 	credentials := t.TempDir()
 	roots := certificate(t, credentials)
-	command := strings.NewReplacer("%d/", credentials+"/", "/usr/local/bin/sessionwheel", program(t)).Replace(unitCommand(t))
+	command := strings.NewReplacer("${CREDENTIALS_DIRECTORY}", credentials, "/usr/local/bin/sessionwheel", program(t)).Replace(unitCommand(t))
 	server := start(t, strings.Fields(freePorts.Replace(command)))
 
 	conn, err := tls.Dial("tcp", server.addr, &tls.Config{RootCAs: roots, ServerName: "localhost"})
