@@ -30,7 +30,7 @@
 // for servers behind a proxy, cmd/sessionwheel for the program, examples for
 // servers to copy, and lab for benchmarks and the soak test.
 //
-// wheel_test.go and pool_test.go in this directory show the contracts of the two
-// basic packages. sweep_test.go compares them with a sweep over all sessions. All
-// other tests are in test, in a directory for each package.
+// In this directory, wheel_test.go and pool_test.go show the contracts of the two
+// basic packages, and sweep_test.go compares them with a sweep over all sessions.
+// The other tests of these packages are in test, which has a directory for each.
 package sessionwheel

@@ -12,6 +12,7 @@ import (
 // Each nested module is imported by a module of its own, made by the README's
 // lines and no others.
 func TestReplaceLines_OfTheReadmeAreEnoughForEachNestedModule(t *testing.T) {
+	t.Parallel()
 	setup := make(map[string]string) // the line for a module
 	for _, b := range blocksOf(t, "README.md", "sh") {
 		for line := range strings.Lines(b.code) {
@@ -25,6 +26,7 @@ func TestReplaceLines_OfTheReadmeAreEnoughForEachNestedModule(t *testing.T) {
 	}
 	for _, name := range []string{"metrics", "cluster", "proxyproto"} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			module := path.Join(core, name)
 			require.Contains(t, setup, core)
 			require.Contains(t, setup, module)

@@ -50,6 +50,7 @@ func TestSystemdUnit_IsValid(t *testing.T) {
 }
 
 func TestSystemdUnit_StartsAServerThatSIGTERMDrains(t *testing.T) {
+	t.Parallel()
 	needUnix(t)
 	credentials := t.TempDir()
 	roots := certificate(t, credentials)
@@ -80,6 +81,7 @@ func TestSystemdUnit_WaitsLongerThanTheServerDrains(t *testing.T) {
 // No engine runs here. The test does what the file's steps say: the build's
 // command in the checkout, and then the command of the image.
 func TestContainerfile_BuildsAProgramWhoseCommandStarts(t *testing.T) {
+	t.Parallel()
 	needUnix(t)
 	image := t.TempDir()
 	var entrypoint, args []string

@@ -29,6 +29,7 @@ var importPaths = map[string]string{
 var compiled = []string{"README.md", "README.zh-CN.md", "docs/migrating.md", "docs/production.md"}
 
 func TestSnippets_OfThePagesCompileAndAreFormatted(t *testing.T) {
+	t.Parallel()
 	dir := moduleWithCore(t)
 	for _, name := range compiled {
 		for _, b := range blocksOf(t, name, "go") {
