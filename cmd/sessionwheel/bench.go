@@ -12,7 +12,7 @@ import (
 
 // benchPackage is the program behind the command bench. It lies in a module of
 // its own, since the rivals it builds are many and heavy.
-const benchPackage = "github.com/sessionwheel/sessionwheel/lab/bench/cmd/bench"
+const benchPackage = "github.com/sessionwheel/sessionwheel/lab/bench"
 
 // benchConfig is the command line of bench.
 type benchConfig struct {
