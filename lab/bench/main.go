@@ -1,98 +1,69 @@
-// Command bench does the same work with this project and with what one would
-// otherwise use, side by side on this machine, and shows who does how well: a
-// table, JSON and CSV files, and charts.
+// Command bench runs the same workloads with this project and with what one
+// would use in its place, side by side on this machine. It prints tables, and
+// writes JSON, CSV and charts.
 package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"os"
-	"os/signal"
+	"path/filepath"
 	"strings"
-	"syscall"
-	"time"
 
-	"github.com/alecthomas/kong"
-
-	"github.com/sessionwheel/sessionwheel/lab/bench/works"
+	"github.com/sessionwheel/sessionwheel/lab/bench/cli"
+	"github.com/sessionwheel/sessionwheel/lab/bench/measure"
+	"github.com/sessionwheel/sessionwheel/lab/bench/run"
 )
-
-const (
-	exitRuntime     = 1
-	exitUsage       = 2
-	exitInterrupted = 130
-)
-
-// cli is the command line.
-type cli struct {
-	Compare   compareCmd `cmd:"" default:"withargs" help:"Compare (the default command)."`
-	List      listCmd    `cmd:"" help:"List the works, the implementations and how each is used."`
-	Charts    chartsCmd  `cmd:"" help:"Draw the charts of a results.json again."`
-	RunCase   caseCmd    `cmd:"" hidden:"" name:"run-case"`
-	ServeCase serveCmd   `cmd:"" hidden:"" name:"serve-case"`
-}
-
-// stdio is where a command writes: results to out, progress to err.
-type stdio struct {
-	in       io.Reader
-	out, err io.Writer
-}
 
 func main() {
-	os.Exit(execute(os.Args[1:], stdio{os.Stdin, os.Stdout, os.Stderr}))
+	os.Exit(execute(programName(os.Args[0]), os.Args[1:], cli.OS()))
 }
 
-// execute is the whole program but for the exit. It returns the exit status; only
-// --help exits from within.
-func execute(args []string, std stdio) int {
-	var c cli
-	parser, err := kong.New(&c,
-		kong.Name("bench"),
-		kong.Description("Does the same work with sessionwheel and with what one would otherwise use, side by side, and draws it."),
-		kong.Writers(std.out, std.err),
-		kong.ConfigureHelp(kong.HelpOptions{NoExpandSubcommands: true, WrapUpperBound: 80, FlagsLast: true}),
-	)
-	if err != nil {
-		panic(err) // the tags of cli are wrong
+// programName returns what the user typed to start the program. The program
+// sessionwheel starts it as sessionwheel-bench.
+func programName(arg0 string) string {
+	if strings.TrimSuffix(filepath.Base(arg0), ".exe") == "sessionwheel-bench" {
+		return "sessionwheel bench"
 	}
-	parsed, err := parser.Parse(args)
-	if err != nil {
-		fmt.Fprintf(std.err, "bench: %s (see \"bench --help\")\n", strings.Join(strings.Fields(err.Error()), " "))
-		return exitUsage
+	return "bench"
+}
+
+// execute runs the program and returns its exit status.
+func execute(program string, args []string, std cli.Stdio) int {
+	return cli.Execute(program, std, func(ctx context.Context, std cli.Stdio) error {
+		return runCommand(ctx, program, args, std)
+	})
+}
+
+// command is a command with its flags.
+type command interface {
+	run(ctx context.Context, std cli.Stdio) error
+}
+
+// runCommand parses the command line and runs the command that it names, or the
+// comparison if it names none.
+func runCommand(ctx context.Context, program string, args []string, std cli.Stdio) error {
+	var c command = &compareCmd{program: program}
+	name := program
+	about := "Run the same workloads with sessionwheel and with other timers, caches and servers, side by side. Print tables, and write JSON, CSV and charts."
+	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+		name = program + " " + args[0]
+		switch args[0] {
+		case "list":
+			c, about = &listCmd{}, "List the workloads and the implementations, and how each implementation is used."
+		case "charts":
+			c, about = &chartsCmd{name: name}, "Draw the charts of an earlier run again."
+		case run.CaseCommand:
+			c, about = &caseCmd{}, "Make one measurement, for the parent process."
+		case measure.ServeCommand:
+			c, about = &serveCmd{}, "Run one server, for the parent process."
+		default:
+			return &cli.UsageError{Command: program, Err: fmt.Errorf("unknown command %q: use list or charts, or only flags to compare", args[0])}
+		}
+		args = args[1:]
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	parsed.BindTo(ctx, (*context.Context)(nil))
-	parsed.Bind(std)
-	switch err := parsed.Run(); {
-	case err == nil:
-		return 0
-	case errors.Is(err, context.Canceled):
-		fmt.Fprintln(std.err, "bench: interrupted; what was measured by then is shown and written")
-		return exitInterrupted
-	default:
-		fmt.Fprintln(std.err, "bench: "+err.Error())
-		return exitRuntime
+	if help, err := cli.Parse(c, name, about, args, std); help || err != nil {
+		return err
 	}
+	return c.run(ctx, std)
 }
-
-// caseCmd makes one measurement, for a parent that reads it from the pipe.
-type caseCmd struct {
-	Work string        `arg:""`
-	Impl string        `arg:""`
-	Size int           `arg:""`
-	Span time.Duration `default:"1s"`
-}
-
-func (c caseCmd) Run(ctx context.Context, std stdio) error {
-	return works.Tell(std.out, works.Run(ctx, works.Case{Work: c.Work, Impl: c.Impl, Size: c.Size, Span: c.Span}))
-}
-
-// serveCmd runs one server, for a parent that asks it over pipes.
-type serveCmd struct {
-	Name string `arg:""`
-}
-
-func (c serveCmd) Run(std stdio) error { return works.Serve(c.Name, std.in, std.out) }

@@ -12,31 +12,31 @@ import (
 )
 
 func memoryChart(rs report.Results) (*picture, error) {
-	return bars(rs, "memory", "bytes/session", "Memory of an idle session at %s, table and timer included", "bytes per session")
+	return bars(rs, "memory", "bytes/session", "Memory of an idle session, table and timer included, with %s sessions", "bytes per session")
 }
 
 func serverCPUChart(rs report.Results) (*picture, error) {
-	return bars(rs, "echo", "server CPU µs/frame", "What the server spends to echo a frame, beside %s idle connections", "processor microseconds per frame")
+	return bars(rs, "echo", "server CPU µs/frame", "Processor time of the server to echo a frame, beside %s idle connections", "processor microseconds per frame")
 }
 
 func serverMemoryChart(rs report.Results) (*picture, error) {
-	return bars(rs, "idle-connections", "bytes/connection", "Heap and stacks of an idle connection, of %s", "bytes per connection")
+	return bars(rs, "idle-connections", "bytes/connection", "Heap and stacks of an idle connection, with %s connections", "bytes per connection")
 }
 
-// bar is one implementation's.
+// bar is the figure of one implementation.
 type bar struct {
 	impl string
 	f    report.Figure
 }
 
-// bars draws a figure of each implementation at the largest size that has any,
-// the smallest on top. title has a place for the size.
-func bars(rs report.Results, work, metric, title, unit string) (*picture, error) {
-	size, of := measured(rs, work, metric)
+// bars draws a metric of each implementation at one size, the smallest on top.
+// title has a verb for the size.
+func bars(rs report.Results, workload, metric, title, unit string) (*picture, error) {
+	size, of := measured(rs, workload, metric)
 	if len(of) == 0 {
 		return nil, errNothing
 	}
-	p := newPicture(fmt.Sprintf(title, short(float64(size))), unit, "")
+	p := newPicture(fmt.Sprintf(title, shortNumber(float64(size))), unit, "")
 	names := make([]string, len(of))
 	labels := plotter.XYLabels{XYs: make(plotter.XYs, len(of)), Labels: make([]string, len(of))}
 	for i, b := range of {
@@ -63,17 +63,17 @@ func bars(rs report.Results, work, metric, title, unit string) (*picture, error)
 	return p, nil
 }
 
-// measured finds the largest size that any implementation has a figure at, and
-// the figures there, the largest first.
-func measured(rs report.Results, work, metric string) (int, []bar) {
-	sizes := rs.Sizes(work)
+// measured returns the largest size at which more than four implementations were
+// measured, or else the smallest size, and the figures there, the largest first.
+func measured(rs report.Results, workload, metric string) (int, []bar) {
+	sizes := rs.Sizes(workload)
 	var of []bar
 	size := 0
 	for i := range sizes {
 		size = sizes[len(sizes)-1-i]
 		of = of[:0]
-		for _, impl := range rs.Impls(work) {
-			if f, ok := rs.Of(work, impl, size, metric); ok {
+		for _, impl := range rs.Impls(workload) {
+			if f, ok := rs.Of(workload, impl, size, metric); ok {
 				of = append(of, bar{impl, f})
 			}
 		}

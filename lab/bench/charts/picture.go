@@ -1,8 +1,7 @@
 package charts
 
 import (
-	"fmt"
-	"image/color"
+	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,21 +17,21 @@ const (
 	height = 5 * vg.Inch
 	margin = vg.Length(14)
 
-	// legendWidth is what a legend takes beside the plot.
+	// legendWidth is the width of a legend beside the plot.
 	legendWidth = vg.Length(125)
 )
 
-// picture is a plot with its legend beside it, where it hides nothing.
+// picture is a plot with its legend beside it, where the legend covers nothing.
 type picture struct {
 	*plot.Plot
-	legend plot.Legend
-	named  bool // there is a legend
+	legend    plot.Legend
+	hasLegend bool
 }
 
-// newPicture is an empty plot on a light background.
+// newPicture returns an empty plot.
 func newPicture(title, x, y string) *picture {
 	p := &picture{Plot: plot.New(), legend: plot.NewLegend()}
-	p.BackgroundColor = color.White
+	p.BackgroundColor = rgb(backgroundColor.light)
 	p.Title.Text = title
 	p.Title.TextStyle.Font.Size = 14
 	p.Title.Padding = vg.Points(10)
@@ -46,43 +45,41 @@ func newPicture(title, x, y string) *picture {
 	return p
 }
 
-// name adds a line to the legend.
-func (p *picture) name(text string, thumbs ...plot.Thumbnailer) {
+// addToLegend adds an entry to the legend.
+func (p *picture) addToLegend(text string, thumbs ...plot.Thumbnailer) {
 	p.legend.Add(text, thumbs...)
-	p.named = true
+	p.hasLegend = true
 }
 
-// grid puts a thin grid behind what is drawn.
-func (p *picture) grid() {
+// addGrid adds a thin grid.
+func (p *picture) addGrid() {
 	g := plotter.NewGrid()
 	g.Horizontal.Width, g.Vertical.Width = vg.Points(0.3), vg.Points(0.3)
+	g.Horizontal.Color, g.Vertical.Color = rgb(gridColor.light), rgb(gridColor.light)
 	p.Add(g)
 }
 
-// save writes the picture in the format that the file's ending names.
+// save writes the picture in the format of the file's extension.
 func (p *picture) save(file string) error {
-	canvas, err := draw.NewFormattedCanvas(width, height, strings.TrimPrefix(filepath.Ext(file), "."))
+	format := strings.TrimPrefix(filepath.Ext(file), ".")
+	canvas, err := draw.NewFormattedCanvas(width, height, format)
 	if err != nil {
 		return err
 	}
 	whole := draw.New(canvas)
-	whole.FillPolygon(color.White, []vg.Point{
+	whole.FillPolygon(rgb(backgroundColor.light), []vg.Point{
 		whole.Min, {X: whole.Min.X, Y: whole.Max.Y}, whole.Max, {X: whole.Max.X, Y: whole.Min.Y},
 	})
 	inner := draw.Crop(whole, margin, -margin, margin, -margin)
-	if p.named {
+	if p.hasLegend {
 		beside := draw.Crop(inner, inner.Max.X-inner.Min.X-legendWidth+margin, 0, 0, -vg.Points(30))
 		p.legend.Draw(beside)
 		inner = draw.Crop(inner, 0, -legendWidth, 0, 0)
 	}
 	p.Draw(inner)
-	f, err := os.Create(file)
-	if err != nil {
+	var drawing bytes.Buffer
+	if _, err := canvas.WriteTo(&drawing); err != nil {
 		return err
 	}
-	if _, err := canvas.WriteTo(f); err != nil {
-		_ = f.Close() // the other error says more
-		return fmt.Errorf("drawing: %w", err)
-	}
-	return f.Close()
+	return os.WriteFile(file, drawing.Bytes(), 0o644)
 }

@@ -5,25 +5,25 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sessionwheel/sessionwheel/lab/bench/procstat"
 	"github.com/sessionwheel/sessionwheel/lab/bench/timers"
-	"github.com/sessionwheel/sessionwheel/pool"
 )
 
-// blocked has the callbacks of k sessions block for ever before any other
-// session is due. Each callback runs as run has it.
+// blocked blocks the callbacks of k sessions forever, before any other session
+// is due. run runs each callback.
 func blocked(ctx context.Context, c Case, k int, run func(callback func())) (Figures, string, error) {
-	sc := scene{
+	sc := scenario{
 		n: c.scaled(3000, 500), over: time.Duration(c.scaled(3000, 1000)) * time.Millisecond,
 		after: 600 * time.Millisecond, extra: k,
 		newSessions: func(c Case, cfg timers.Config) (timers.Sessions, error) {
 			expired := cfg.Expired
 			cfg.Expired = func(id int64) { run(func() { expired(id) }) }
-			return newKeeper(c, cfg)
+			return newSessions(c, cfg)
 		},
 	}
-	sc.instead = func(id int64) bool {
-		if id >= int64(sc.n+sc.extra) {
-			return true // one of watchCallers's, which it closes itself
+	sc.intercept = func(id int64) bool {
+		if id >= firstCallerID {
+			return true // watchCallers closes its sessions itself
 		}
 		if id >= int64(sc.n) {
 			select {}
@@ -35,39 +35,40 @@ func blocked(ctx context.Context, c Case, k int, run func(callback func())) (Fig
 			s.Register(int64(sc.n)+id, 50*time.Millisecond)
 		}
 	}
-	var p *peaks
+	var p *procstat.Peaks
 	var w *callers
-	sc.inject = func(s timers.Sessions, _ *book) { p, w = watchPeaks(), watchCallers(s) }
+	sc.inject = func(s timers.Sessions, _ *recorder) { p, w = procstat.WatchPeaks(), watchCallers(s) }
 	f, text, err := sc.run(ctx, c)
 	if err != nil {
 		return nil, "", err
 	}
-	p.stop(f)
+	peakGoroutines, _ := p.Stop()
+	f[goroutines] = float64(peakGoroutines)
 	f[waited] = millis(w.longest())
 	return f, text, nil
 }
 
-// here runs a callback where it was called.
-func here(callback func()) { callback() }
+// runInline runs a callback on the calling goroutine.
+func runInline(callback func()) { callback() }
 
-// elsewhere runs a callback on a goroutine that it starts.
-func elsewhere(callback func()) { go callback() }
+// runOnGoroutine runs a callback on a new goroutine.
+func runOnGoroutine(callback func()) { go callback() }
 
 func blocked40(ctx context.Context, c Case) (Figures, string, error) {
-	return blocked(ctx, c, 40, here)
+	return blocked(ctx, c, 40, runInline)
 }
 
 func blocked300(ctx context.Context, c Case) (Figures, string, error) {
-	return blocked(ctx, c, 300, here)
+	return blocked(ctx, c, 300, runInline)
 }
 
-func blockedElsewhere(ctx context.Context, c Case) (Figures, string, error) {
-	return blocked(ctx, c, 300, elsewhere)
+func blocked300Go(ctx context.Context, c Case) (Figures, string, error) {
+	return blocked(ctx, c, 300, runOnGoroutine)
 }
 
-// panicking is the scene in which each tenth callback panics.
-func panicking() scene {
-	return scene{n: 100, over: time.Second, expired: func(_ timers.Sessions, _ *book, id int64) {
+// panicking returns a scenario in which one callback in ten panics.
+func panicking() scenario {
+	return scenario{n: 100, over: time.Second, expired: func(_ timers.Sessions, _ *recorder, id int64) {
 		if id%10 == 0 {
 			panic("the injected panic")
 		}
@@ -76,13 +77,14 @@ func panicking() scene {
 
 func panics(ctx context.Context, c Case) (Figures, string, error) { return panicking().run(ctx, c) }
 
-// panicsRecovered recovers the panics as each implementation has it.
+// panicsRecovered recovers the panics: this project with OnPanic, the others with
+// a recover in each callback.
 func panicsRecovered(ctx context.Context, c Case) (Figures, string, error) {
 	var n atomic.Int64
 	sc := panicking()
 	sc.newSessions = func(c Case, cfg timers.Config) (timers.Sessions, error) {
 		if c.Impl == Ours {
-			return newOurs(cfg, func(any, []byte) { n.Add(1) })
+			return newPoolSessions(cfg, func(any, []byte) { n.Add(1) })
 		}
 		expired := cfg.Expired
 		cfg.Expired = func(id int64) {
@@ -93,7 +95,7 @@ func panicsRecovered(ctx context.Context, c Case) (Figures, string, error) {
 			}()
 			expired(id)
 		}
-		return newKeeper(c, cfg)
+		return newSessions(c, cfg)
 	}
 	f, text, err := sc.run(ctx, c)
 	if err != nil {
@@ -103,69 +105,23 @@ func panicsRecovered(ctx context.Context, c Case) (Figures, string, error) {
 	return f, text, nil
 }
 
-// reentry has the callbacks call the keeper.
+// reentry calls methods of the implementation in each callback.
 func reentry(ctx context.Context, c Case) (Figures, string, error) {
-	sc := c.ordinary()
+	sc := c.baseline()
 	n := int64(sc.n)
 	sc.extra = sc.n + 1
-	kept := 2 * n // the ID of the session that is touched
-	sc.instead = func(id int64) bool { return id == kept }
-	sc.first = func(s timers.Sessions) { s.Register(kept, hour) }
-	sc.expired = func(s timers.Sessions, b *book, id int64) {
+	touched := 2 * n // the ID of the session that the callbacks touch
+	sc.intercept = func(id int64) bool { return id == touched }
+	sc.first = func(s timers.Sessions) { s.Register(touched, hour) }
+	sc.expired = func(s timers.Sessions, rec *recorder, id int64) {
 		if id >= n {
 			return
 		}
 		const d = 50 * time.Millisecond
-		b.arm(n+id, d)
+		rec.arm(n+id, d)
 		s.Register(n+id, d)
-		s.Touch(kept)
-		s.RegisterClose(kept + 1 + id)
+		s.Touch(touched)
+		s.RegisterClose(touched + 1 + id)
 	}
 	return sc.run(ctx, c)
-}
-
-// nothing is a connection that nobody needs.
-type nothing struct{}
-
-func (nothing) Close() error { return nil }
-
-// ours is a pool with OnPanic.
-type ours struct {
-	pool *pool.Pool[int64, nothing]
-	idle time.Duration
-}
-
-func newOurs(cfg timers.Config, onPanic func(any, []byte)) (timers.Sessions, error) {
-	p, err := pool.New(pool.Config[int64, nothing]{
-		IdleTimeout: cfg.Idle, OnPanic: onPanic,
-		OnSessionClosed: func(s *pool.Session[int64, nothing], r pool.Reason) {
-			if r == pool.Timeout {
-				cfg.Expired(s.ID())
-			}
-		},
-	})
-	return &ours{p, cfg.Idle}, err
-}
-
-func (o *ours) Register(id int64, idle time.Duration) {
-	s, err := o.pool.Register(id, nothing{})
-	if err != nil {
-		panic(err) // an ID was used twice
-	}
-	s.SetIdleTimeout(idle)
-}
-
-func (o *ours) Touch(id int64) {
-	if s, ok := o.pool.Get(id); ok {
-		s.Touch()
-	}
-}
-
-func (o *ours) RegisterClose(id int64) {
-	o.Register(id, o.idle)
-	o.pool.CloseSession(id, "done")
-}
-
-func (o *ours) Stop() {
-	_ = o.pool.Shutdown(context.Background()) // only its context could end it early
 }

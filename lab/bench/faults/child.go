@@ -6,36 +6,38 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/sessionwheel/sessionwheel/lab/bench/procstat"
 )
 
 // ChildCommand is the hidden command that runs Child, with the arguments of
 // childArgs.
 const ChildCommand = "run-fault"
 
-// marker begins the lines on standard output that are meant for the parent.
+// marker begins each line on standard output that is for the parent process.
 const marker = "\x02faults "
 
-// message is what a child tells its parent, one a line.
+// message is a line from a child to its parent.
 type message struct {
-	Addr   string  `json:"addr,omitempty"` // a server's, when it listens
+	Addr   string  `json:"addr,omitempty"` // of a server that has begun to listen
 	Result *Result `json:"result,omitempty"`
 }
 
-// Result is what became of one implementation.
+// Result is the outcome of one fault in one implementation.
 type Result struct {
 	Case
 	Figures Figures `json:"figures,omitempty"`
-	Text    string  `json:"text,omitempty"` // what there is to say beside the figures
+	Text    string  `json:"text,omitempty"` // to show beside the figures
 
-	// One of these says why there are no figures.
-	Not   string `json:"not,omitempty"`   // it was not run
-	Died  string `json:"died,omitempty"`  // the process ended, and these were its last words
-	Hung  string `json:"hung,omitempty"`  // it was killed
-	Error string `json:"error,omitempty"` // the measurement itself failed
+	// If there are no figures, one of these says why.
+	Skipped string `json:"skipped,omitempty"` // why the case was not run
+	Died    string `json:"died,omitempty"`    // how the process ended too early
+	Hung    string `json:"hung,omitempty"`    // why the process was killed
+	Error   string `json:"error,omitempty"`   // how the measurement failed
 }
 
-// tell writes a line for the parent.
-func tell(out io.Writer, m message) error {
+// writeMessage writes a line for the parent process.
+func writeMessage(out io.Writer, m message) error {
 	text, err := json.Marshal(m)
 	if err != nil {
 		return fmt.Errorf("faults: %w", err)
@@ -46,8 +48,8 @@ func tell(out io.Writer, m message) error {
 	return nil
 }
 
-// told is the message on a line, if there is one.
-func told(line string) (m message, ok bool) {
+// parseMessage returns the message on a line, if there is one.
+func parseMessage(line string) (m message, ok bool) {
 	text, found := strings.CutPrefix(line, marker)
 	return m, found && json.Unmarshal([]byte(text), &m) == nil
 }
@@ -60,8 +62,8 @@ func childArgs(c Case) []string {
 	return args
 }
 
-// Child injects one fault into one implementation, in this process, and tells
-// the parent what it measured. The caller then exits: goroutines stay behind.
+// Child injects one fault into one implementation, in this process, and writes
+// the result for the parent. Goroutines remain, so the caller exits.
 func Child(ctx context.Context, out io.Writer, c Case) error {
 	f, err := ByName(c.Fault)
 	if err != nil {
@@ -74,7 +76,7 @@ func Child(ctx context.Context, out io.Writer, c Case) error {
 	if r.Figures, r.Text, err = f.run(ctx, c); err != nil {
 		r.Error = err.Error()
 	} else {
-		r.Figures[cpu] = millis(processorTime())
+		r.Figures[cpu] = millis(procstat.CPUTime())
 	}
-	return tell(out, message{Result: &r})
+	return writeMessage(out, message{Result: &r})
 }

@@ -8,45 +8,45 @@ import (
 	"github.com/sessionwheel/sessionwheel/lab/bench/timers"
 )
 
-// errClock says that the binary was not built by buildStepped.
+// errClock is returned if buildStepped did not build the binary.
 var errClock = errors.New("faults: this binary cannot set its wall clock")
 
 const (
-	// clockAt is how long after the registrations the clock is first set.
-	clockAt = 500 * time.Millisecond
+	// stepInterval is the time before each step of the clock.
+	stepInterval = 500 * time.Millisecond
 
-	// clockIdle is the idle timeout of sessions registered in the new time.
-	clockIdle = time.Second
+	// steppedIdle is the idle timeout of sessions that are registered after a step.
+	steppedIdle = time.Second
 )
 
 func clockBack(ctx context.Context, c Case) (Figures, string, error) {
-	return acrossSteps(ctx, c, 200, -3600)
+	return stepClock(ctx, c, 200, -3600)
 }
 
 func clockForward(ctx context.Context, c Case) (Figures, string, error) {
-	return acrossSteps(ctx, c, 200, 3600)
+	return stepClock(ctx, c, 200, 3600)
 }
 
 func clockSeconds(ctx context.Context, c Case) (Figures, string, error) {
-	return acrossSteps(ctx, c, 100, 3, -5, 0)
+	return stepClock(ctx, c, 100, 3, -5, 0)
 }
 
-// acrossSteps sets the wall clock to each of the offsets, in seconds from the true
-// time, and registers more sessions after each.
-func acrossSteps(ctx context.Context, c Case, more int, offsets ...int64) (Figures, string, error) {
+// stepClock sets the wall clock to each offset, in seconds from the true time,
+// and registers more sessions after each step.
+func stepClock(ctx context.Context, c Case, more int, offsets ...int64) (Figures, string, error) {
 	if setWall == nil {
 		return nil, "", errClock
 	}
-	sc := c.ordinary()
+	sc := c.baseline()
 	sc.extra = more * len(offsets)
-	sc.inject = func(s timers.Sessions, b *book) {
+	sc.inject = func(s timers.Sessions, rec *recorder) {
 		id := int64(sc.n)
 		for _, offset := range offsets {
-			time.Sleep(clockAt)
+			time.Sleep(stepInterval)
 			setWall(offset)
 			for range more {
-				b.arm(id, clockIdle)
-				s.Register(id, clockIdle)
+				rec.arm(id, steppedIdle)
+				s.Register(id, steppedIdle)
 				id++
 			}
 		}

@@ -3,6 +3,7 @@ package faults
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"math"
 	"os"
@@ -12,7 +13,7 @@ import (
 	"time"
 )
 
-// TestMain lets the runs start this binary again, as they start themselves.
+// TestMain lets Run start this binary as a child.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 3 && os.Args[1] == ChildCommand {
 		c := Case{Fault: os.Args[2], Impl: os.Args[3], Short: len(os.Args) > 4}
@@ -22,10 +23,14 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
+	flag.Parse()
+	if err := flag.Set("test.parallel", "8"); err != nil { // most cases wait for deadlines
+		panic(err)
+	}
 	os.Exit(m.Run())
 }
 
-// inject runs one case in short form, in a process of its own.
+// inject runs one case in short form.
 func inject(t *testing.T, fault, impl string) Result {
 	t.Helper()
 	results, err := Run(t.Context(), []Case{{Fault: fault, Impl: impl, Short: true}}, func(Result) {})
@@ -36,12 +41,11 @@ func inject(t *testing.T, fault, impl string) Result {
 	return results[0]
 }
 
-// atMost is the lateness that is allowed: a second is promised, and some more
-// are left for a slow machine.
-const atMost = 5000 // milliseconds
+// maxLateness allows for a slow machine: a second is promised.
+const maxLateness = 5000 // milliseconds
 
-// whole fails the test unless the figures that are there keep the promises.
-func whole(t *testing.T, r Result) {
+// requirePromises fails the test if a figure breaks a promise.
+func requirePromises(t *testing.T, r Result) {
 	t.Helper()
 	if r.Died != "" || r.Hung != "" || r.Error != "" {
 		t.Fatalf("%+v", r)
@@ -51,7 +55,7 @@ func whole(t *testing.T, r Result) {
 			t.Errorf("%s: %g", key, r.Figures[key])
 		}
 	}
-	if r.Figures[latest] > atMost {
+	if r.Figures[latest] > maxLateness {
 		t.Errorf("the latest is %g ms late", r.Figures[latest])
 	}
 	if r.Figures[stalled] > 0 {
@@ -59,10 +63,10 @@ func whole(t *testing.T, r Result) {
 	}
 }
 
-func TestSessionwheelKeepsItsPromisesUnderTheQuickFaults(t *testing.T) {
+func TestSessionwheel_KeepsItsPromisesUnderQuickFaults(t *testing.T) {
 	for _, tt := range []struct {
 		fault string
-		has   map[string]float64 // figures that show that something was done
+		has   map[string]float64 // figures that show that the fault was injected
 	}{
 		{"short-timers", map[string]float64{stalled: -1}},
 		{"starved", map[string]float64{armed: 200}},
@@ -76,7 +80,7 @@ func TestSessionwheelKeepsItsPromisesUnderTheQuickFaults(t *testing.T) {
 		t.Run(tt.fault, func(t *testing.T) {
 			t.Parallel()
 			r := inject(t, tt.fault, Ours)
-			whole(t, r)
+			requirePromises(t, r)
 			for key, v := range tt.has {
 				if r.Figures[key] != v {
 					t.Errorf("%s: %g, not %g", key, r.Figures[key], v)
@@ -86,20 +90,23 @@ func TestSessionwheelKeepsItsPromisesUnderTheQuickFaults(t *testing.T) {
 	}
 }
 
-func TestSessionwheelForgivesAFreeze(t *testing.T) {
+func TestSessionwheel_ForgivesAFreeze(t *testing.T) {
+	t.Parallel() // it waits, beside others that wait
 	r := inject(t, "freeze", Ours)
-	whole(t, r)
+	requirePromises(t, r)
 	if r.Figures[senders] != 40 || r.Figures[silent] != 10 || r.Figures[frozen] < millis(freezeIdle) {
 		t.Errorf("%v", r.Figures)
 	}
-	// The senders may be lucky without the grace; the silent ones wait for its end.
+	// Senders may survive without the grace period by luck, but the silent peers are
+	// not closed before its end.
 	if r.Figures[thaw] < 200 {
 		t.Errorf("the silent peers were closed %g ms after the thaw", r.Figures[thaw])
 	}
 }
 
-// Were one of these to pass, the fault would not have been injected.
-func TestTheFaultsAreReal(t *testing.T) {
+// A case that does no harm here would show that its fault is not injected.
+func TestFault_DoesHarm(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct{ fault, impl, died string }{
 		{"panic", Ours, "the injected panic"},
 		{"stop-twice", Plain, "close of closed channel"},
@@ -116,7 +123,7 @@ func TestTheFaultsAreReal(t *testing.T) {
 		least            float64
 	}{
 		{"centuries", Plain, early, 100},
-		{"blocked-40", Sweep, lost, 250}, // a walk meets some before the first that blocks
+		{"blocked-40", Sweep, lost, 250}, // a walk closes some before the first that blocks
 	} {
 		t.Run(tt.fault+"/"+tt.impl, func(t *testing.T) {
 			t.Parallel()
@@ -127,7 +134,8 @@ func TestTheFaultsAreReal(t *testing.T) {
 	}
 }
 
-func TestAChildThatIsNotThroughInTimeIsKilled(t *testing.T) {
+func TestProcess_IsKilledAtItsLimit(t *testing.T) {
+	t.Parallel()
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -142,7 +150,8 @@ func TestAChildThatIsNotThroughInTimeIsKilled(t *testing.T) {
 	}
 }
 
-func TestARunThatIsInterruptedReturnsWhatThereIs(t *testing.T) {
+func TestRun_ReturnsTheResultsSoFarWhenItIsInterrupted(t *testing.T) {
+	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	cases := []Case{{Fault: "stop-twice", Impl: Ours, Short: true}, {Fault: "centuries", Impl: Ours}, {Fault: "quiet", Impl: Ours}}
@@ -154,7 +163,7 @@ func TestARunThatIsInterruptedReturnsWhatThereIs(t *testing.T) {
 	}
 }
 
-func TestThePlanLeavesOutWhatDoesNotMatch(t *testing.T) {
+func TestPlan_LeavesOutWhatDoesNotMatch(t *testing.T) {
 	cases, err := Plan(Config{Only: regexp.MustCompile("^(quiet|freeze)$"), Impl: regexp.MustCompile("sweep|deadline")})
 	if err != nil {
 		t.Fatal(err)
@@ -168,14 +177,14 @@ func TestThePlanLeavesOutWhatDoesNotMatch(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 	if _, err := Plan(Config{Only: regexp.MustCompile("nothing like it")}); err == nil {
-		t.Error("a plan without cases is no error")
+		t.Error("Plan returned no error")
 	}
 }
 
-func TestWhatIsNotKnownIsAnError(t *testing.T) {
-	for _, c := range []Case{{"no fault", Ours, true}, {"quiet", "nobody", true}} {
+func TestChild_ReportsUnknownNames(t *testing.T) {
+	for _, c := range []Case{{"no fault", Ours, true}, {"quiet", "unknown", true}} {
 		if err := Child(t.Context(), os.Stdout, c); err == nil {
-			t.Errorf("%+v is no error", c)
+			t.Errorf("%+v gave no error", c)
 		}
 	}
 	if r := (runner{}).run(t.Context(), Case{Fault: "no fault"}); r.Error == "" {
@@ -186,15 +195,15 @@ func TestWhatIsNotKnownIsAnError(t *testing.T) {
 	}
 }
 
-func TestTheBookCountsWhatIsEarlyLostAndTwice(t *testing.T) {
-	b := newBook(4)
-	b.arm(0, time.Hour)
-	b.arm(1, -time.Hour)
-	b.arm(2, -time.Hour)
+func TestRecorder_CountsEarlyLostAndTwice(t *testing.T) {
+	r := newRecorder(4)
+	r.arm(0, time.Hour)
+	r.arm(1, -time.Hour)
+	r.arm(2, -time.Hour)
 	for _, id := range []int64{0, 1, 1} {
-		b.fire(id)
+		r.fire(id)
 	}
-	f := b.figures()
+	f := r.figures()
 	if f[armed] != 3 || f[early] != 1 || f[lost] != 1 || f[twice] != 1 {
 		t.Errorf("%v", f)
 	}
@@ -202,14 +211,14 @@ func TestTheBookCountsWhatIsEarlyLostAndTwice(t *testing.T) {
 	if math.Abs(f[earliest]-hours) > 60_000 || math.Abs(f[latest]-hours) > 60_000 {
 		t.Errorf("%v", f)
 	}
-	if _, ok := newBook(1).figures()[latest]; ok {
-		t.Error("nothing has fired, and was late")
+	if _, ok := newRecorder(1).figures()[latest]; ok {
+		t.Error("there is a lateness although nothing fired")
 	}
 }
 
-func TestACellSaysWhatHappened(t *testing.T) {
+func TestCell_DescribesTheResult(t *testing.T) {
 	for want, r := range map[string]Result{
-		"—":                         {Not: "no timers"},
+		"—":                         {Skipped: "no timers"},
 		`not measured: a \| b`:      {Error: "a | b"},
 		"**the process dies: boo**": {Died: "boo"},
 		"**killed: too long**":      {Hung: "too long"},
@@ -229,18 +238,18 @@ func TestACellSaysWhatHappened(t *testing.T) {
 		}
 	}
 	for want, v := range map[string]float64{"9.9 ms": 9.9, "10 ms": 10, "1.0 s": 1000, "1.0 h": 3_600_000, "250 years": 250 * 365 * 24 * 3_600_000} {
-		if got := ms(v); got != want {
+		if got := formatMillis(v); got != want {
 			t.Errorf("%q, not %q", got, want)
 		}
 	}
 }
 
-func TestTheTableHasARowForEachFaultAndAColumnForEachThatRan(t *testing.T) {
+func TestTable_HasARowForEachFaultAndAColumnForEachImplementationThatRan(t *testing.T) {
 	var out strings.Builder
 	err := Table(&out, []Result{
 		{Case: Case{Fault: "stop-twice", Impl: Ours}, Text: "fine"},
 		{Case: Case{Fault: "stop-twice", Impl: Plain}, Died: "boo"},
-		{Case: Case{Fault: "stop-twice", Impl: Sweep}, Not: "no timers"},
+		{Case: Case{Fault: "stop-twice", Impl: Sweep}, Skipped: "no timers"},
 	})
 	want := "| fault | sessionwheel | plain library |\n| --- | --- | --- |\n| `stop-twice` | fine | **the process dies: boo** |\n"
 	if err != nil || out.String() != want {
@@ -248,14 +257,14 @@ func TestTheTableHasARowForEachFaultAndAColumnForEachThatRan(t *testing.T) {
 	}
 }
 
-func TestEveryFaultIsDescribed(t *testing.T) {
+func TestAll_DescribesEachFault(t *testing.T) {
 	seen := make(map[string]bool)
 	for _, f := range All() {
 		if f.About == "" || f.run == nil || f.limit == 0 || seen[f.Name] {
 			t.Errorf("%+v", f)
 		}
 		seen[f.Name] = true
-		for name := range f.not {
+		for name := range f.skip {
 			if _, err := implByName(name); err != nil {
 				t.Error(err)
 			}
@@ -263,15 +272,15 @@ func TestEveryFaultIsDescribed(t *testing.T) {
 	}
 }
 
-func TestOnlyTheBeginningOfALongLamentIsKept(t *testing.T) {
-	var b beginning
+func TestHeadBuffer_KeepsOnlyTheBeginning(t *testing.T) {
+	var b headBuffer
 	fmt.Fprint(&b, "panic: boo [recovered]\n")
 	for range 3 {
-		if n, err := b.Write(make([]byte, keepWords)); n != keepWords || err != nil {
+		if n, err := b.Write(make([]byte, maxStderr)); n != maxStderr || err != nil {
 			t.Errorf("%d, %v", n, err)
 		}
 	}
-	if b.Len() != keepWords || lastWords(b.String(), nil) != "panic: boo" {
-		t.Errorf("%d bytes: %q", b.Len(), lastWords(b.String(), nil))
+	if b.Len() != maxStderr || failureText(b.String(), nil) != "panic: boo" {
+		t.Errorf("%d bytes: %q", b.Len(), failureText(b.String(), nil))
 	}
 }

@@ -8,44 +8,46 @@ import (
 	"time"
 )
 
-// Figures are what was measured. Times are in milliseconds, memory in MiB.
+// Figures has the measured values by name. Times are in milliseconds and memory
+// is in MiB.
 type Figures map[string]float64
 
-// The figures.
+// The names of the figures.
 const (
-	armed       = "armed"        // sessions whose end was watched
-	early       = "early"        // of them closed before they were due
-	earliest    = "earliest ms"  // by how much, at most
+	armed       = "armed"        // sessions whose deadlines were recorded
+	early       = "early"        // sessions closed before they were due
+	earliest    = "earliest ms"  // how early the earliest was
 	latest      = "latest ms"    // how late the latest was
-	lost        = "lost"         // not closed when they had been due for Case.lostAfter
-	twice       = "twice"        // closed more than once
-	stalled     = "stalled ms"   // after how long nothing fired any more; -1: it went on
-	hung        = "hung"         // calls that never came back
-	stops       = "stops hung"   // calls of Stop that never came back
-	waited      = "waited ms"    // the longest that registering and closing a session took meanwhile
-	goroutines  = "goroutines"   // most at once
-	memory      = "memory MiB"   // at most, beyond what was in use before
-	held        = "held MiB"     // in use afterwards, beyond what was before
-	heldTouched = "held T MiB"   // the same after the touches
-	frozen      = "frozen ms"    // the longest time in which nothing ran
+	lost        = "lost"         // sessions not closed Case.lostAfter after they were due
+	twice       = "twice"        // sessions closed more than once
+	stalled     = "stalled ms"   // when the last timer fired; -1 if timers go on firing
+	hung        = "hung"         // calls that did not return
+	stops       = "stops hung"   // calls of Stop that did not return
+	waited      = "waited ms"    // the longest time to register and close a session
+	goroutines  = "goroutines"   // the most at once
+	memory      = "memory MiB"   // the peak, less what was in use before
+	held        = "held MiB"     // in use afterwards, less what was in use before
+	heldTouched = "held T MiB"   // the same, after the touches
+	frozen      = "frozen ms"    // the longest time in which the process did not run
 	senders     = "senders"      // peers that sent in time
-	wrong       = "wrong"        // of them closed
-	silents     = "silents"      // peers that were silent
-	silent      = "silent"       // of them closed
-	thaw        = "thaw ms"      // when the last of those was, after the thaw
-	recovered   = "recovered"    // panics that somebody recovered
-	cycles      = "GC cycles"    // collections meanwhile
+	wrong       = "wrong"        // senders that were closed
+	silents     = "silents"      // peers that sent nothing
+	silent      = "silent"       // silent peers that were closed
+	thaw        = "thaw ms"      // from the thaw to the last of those closings
+	recovered   = "recovered"    // panics that were recovered
+	cycles      = "GC cycles"    // garbage collections
 	cpu         = "processor ms" // of the whole process
 )
 
-// lostAfter is how long after it was due a session is waited for.
+// lostAfter returns how long after its deadline a session counts as lost.
 func (c Case) lostAfter() time.Duration { return time.Duration(c.scaled(10, 5)) * time.Second }
 
-// tolerable is how early a firing may be without being marked: a tick.
-const tolerable = 10 * time.Millisecond
+// earlyTolerance is how early a session may be closed without being marked: a
+// tick.
+const earlyTolerance = 10 * time.Millisecond
 
-// phrase says what a figure means for the reader, in bold if it breaks what a
-// user of the implementation counts on.
+// phrase describes a figure. The phrase is bold if the figure breaks something
+// that a server relies on.
 func (f Figures) phrase(key string) string {
 	v, ok := f[key]
 	if !ok {
@@ -53,21 +55,21 @@ func (f Figures) phrase(key string) string {
 	}
 	switch key {
 	case early:
-		return pick(v == 0, "none early", boldIf(f[earliest] > millis(tolerable), "%s of %s early, by %s at most", count(v), count(f[armed]), ms(f[earliest])))
+		return choose(v == 0, "none early", boldIf(f[earliest] > millis(earlyTolerance), "%s of %s early, by %s at most", count(v), count(f[armed]), formatMillis(f[earliest])))
 	case lost:
-		return pick(v == 0, "none lost", bold("%s of %s lost", count(v), count(f[armed])))
+		return choose(v == 0, "none lost", bold("%s of %s lost", count(v), count(f[armed])))
 	case latest:
-		return pick(v < 0, "the latest "+ms(-v)+" before it was due", "the latest "+ms(v)+" late")
+		return choose(v < 0, "the latest "+formatMillis(-v)+" before it was due", "the latest "+formatMillis(v)+" late")
 	case twice:
-		return pick(v == 0, "", bold("%s closed twice", count(v)))
+		return choose(v == 0, "", bold("%s closed twice", count(v)))
 	case stalled:
-		return pick(v < 0, "went on", bold("nothing fires after %s", ms(v)))
+		return choose(v < 0, "went on", bold("nothing fires after %s", formatMillis(v)))
 	case hung:
-		return pick(v == 0, "no call hangs", bold("%s calls hang for good", count(v)))
+		return choose(v == 0, "no call hangs", bold("%s calls hang for good", count(v)))
 	case stops:
-		return pick(v == 0, "no Stop hangs", bold("%s Stops hang for good", count(v)))
+		return choose(v == 0, "no Stop hangs", bold("%s Stops hang for good", count(v)))
 	case waited:
-		return "callers wait " + ms(v) + " at most"
+		return "callers wait " + formatMillis(v) + " at most"
 	case goroutines:
 		return count(v) + " goroutines"
 	case memory:
@@ -77,18 +79,18 @@ func (f Figures) phrase(key string) string {
 	case heldTouched:
 		return fmt.Sprintf("%.1f MiB kept of the touches", math.Max(0, v))
 	case wrong:
-		return pick(v == 0, "none of "+count(f[senders])+" senders closed", bold("%s of %s senders closed", count(v), count(f[senders])))
+		return choose(v == 0, "none of "+count(f[senders])+" senders closed", bold("%s of %s senders closed", count(v), count(f[senders])))
 	case silent:
 		return boldIf(v < f[silents], "%s of %s silent ones closed", count(v), count(f[silents]))
 	case thaw:
-		return "the last " + ms(v) + " after the thaw"
+		return "the last " + formatMillis(v) + " after the thaw"
 	default:
 		return fmt.Sprintf("%s %g", key, v)
 	}
 }
 
-func pick(is bool, a, b string) string {
-	if is {
+func choose(first bool, a, b string) string {
+	if first {
 		return a
 	}
 	return b
@@ -96,14 +98,14 @@ func pick(is bool, a, b string) string {
 
 func bold(format string, args ...any) string { return "**" + fmt.Sprintf(format, args...) + "**" }
 
-func boldIf(is bool, format string, args ...any) string {
-	return pick(is, bold(format, args...), fmt.Sprintf(format, args...))
+func boldIf(broken bool, format string, args ...any) string {
+	return choose(broken, bold(format, args...), fmt.Sprintf(format, args...))
 }
 
 func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-// ms writes a time in milliseconds with two or three digits.
-func ms(v float64) string {
+// formatMillis formats a time with two or three digits.
+func formatMillis(v float64) string {
 	const hour, year = 3_600_000, 365 * 24 * 3_600_000
 	switch {
 	case v < 10:
@@ -119,7 +121,7 @@ func ms(v float64) string {
 	}
 }
 
-// count writes a whole number with commas.
+// count formats a whole number with commas.
 func count(v float64) string {
 	text := strconv.FormatInt(int64(v), 10)
 	var parts []string

@@ -17,22 +17,22 @@ import (
 )
 
 const (
-	freezeIdle  = 2 * time.Second
-	freezeFor   = 2 * freezeIdle
-	freezeEvery = freezeIdle / 10 // how often a sender sends
+	freezeIdle   = 2 * time.Second
+	freezeFor    = 2 * freezeIdle
+	sendInterval = freezeIdle / 10
 
-	// freezePatience is how long after the thaw silent peers are waited for, and
-	// how long a peer waits for its server's first byte.
-	freezePatience = 10 * time.Second
+	// freezeTimeout bounds the wait for the closing of the silent peers, and each
+	// peer's wait for the server's first byte.
+	freezeTimeout = 10 * time.Second
 )
 
-// freezePeerCounts is how many senders and silent ones there are.
+// freezePeerCounts returns the numbers of peers that send and that do not.
 func freezePeerCounts(c Case) (senders, silent int) {
 	return c.scaled(200, 40), c.scaled(20, 10)
 }
 
-// freezeServe is a server that ends nobody but idle sessions. It tells its
-// address, answers the first byte of each peer, and ends with its input.
+// freezeServe runs a server that closes only idle sessions. It sends its address
+// to the parent, answers what peers send, and ends with its input.
 func freezeServe(_ context.Context, c Case) (Figures, string, error) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -43,7 +43,7 @@ func freezeServe(_ context.Context, c Case) (Figures, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	go func() { // ends with the process
+	go func() { // until the process ends
 		for id := int64(0); ; id++ {
 			conn, err := ln.Accept()
 			if err != nil {
@@ -53,27 +53,27 @@ func freezeServe(_ context.Context, c Case) (Figures, string, error) {
 		}
 	}()
 	longest := watchGaps()
-	if err := tell(os.Stdout, message{Addr: ln.Addr().String()}); err != nil {
+	if err := writeMessage(os.Stdout, message{Addr: ln.Addr().String()}); err != nil {
 		return nil, "", err
 	}
 	_, err = io.Copy(io.Discard, os.Stdin)
 	return Figures{frozen: millis(longest())}, "", err
 }
 
-// watchGaps starts a goroutine that notes the longest time in which it did not
-// run. It ends with the process.
+// watchGaps starts a goroutine that records the longest time in which it did not
+// run. It runs until the process ends.
 func watchGaps() (longest func() time.Duration) {
 	var most atomic.Int64
 	go func() {
 		for last := time.Now(); ; time.Sleep(5 * time.Millisecond) {
-			raise(&most, int64(time.Since(last)))
+			storeMax(&most, int64(time.Since(last)))
 			last = time.Now()
 		}
 	}()
 	return func() time.Duration { return time.Duration(most.Load()) }
 }
 
-// freezeServer makes the func that serves one connection: the IDs are 0 to n-1.
+// freezeServer returns the function that serves one connection. IDs are 0 to n-1.
 func freezeServer(c Case, n int) (serve func(id int64, conn net.Conn), err error) {
 	if c.Impl == Deadline {
 		return func(_ int64, conn net.Conn) {
@@ -86,13 +86,13 @@ func freezeServer(c Case, n int) (serve func(id int64, conn net.Conn), err error
 				if _, err := conn.Read(buf); err != nil {
 					return
 				}
-				_, _ = conn.Write(buf[:1]) // the next read tells
+				_, _ = conn.Write(buf[:1]) // the next read fails too
 			}
 		}, nil
 	}
 	conns := make([]net.Conn, n)
-	s, err := newKeeper(c, timers.Config{N: n, Idle: freezeIdle, Keep: true, Expired: func(id int64) {
-		_ = conns[id].Close() // it is gone either way
+	s, err := newSessions(c, timers.Config{N: n, Idle: freezeIdle, Keep: true, Expired: func(id int64) {
+		_ = conns[id].Close() // the session has ended in any case
 	}})
 	if err != nil {
 		return nil, err
@@ -103,34 +103,34 @@ func freezeServer(c Case, n int) (serve func(id int64, conn net.Conn), err error
 		buf := make([]byte, 512)
 		for {
 			if _, err := conn.Read(buf); err != nil {
-				return // the timer closes it, or the peer did
+				return // the timer or the peer closed it
 			}
 			s.Touch(id)
-			_, _ = conn.Write(buf[:1]) // the next read tells
+			_, _ = conn.Write(buf[:1]) // the next read fails too
 		}
 	}, nil
 }
 
-// errThaw says that the server was gone before it was thawed.
-var errThaw = errors.New("faults: the server did not live to see the end of the freeze")
+// errThaw is returned if the server's process ended during the freeze.
+var errThaw = errors.New("faults: the server ended during the freeze")
 
-// freezePeers connects to the server, stops its process while all senders send,
-// and counts whom it closed.
+// freezePeers connects to the server, stops its process while the senders send,
+// and counts the peers that the server closed.
 func freezePeers(ctx context.Context, c Case, p *process) (Figures, error) {
 	addr, err := p.addr()
 	if err != nil {
 		return nil, err
 	}
-	crowd := &freezeCrowd{ctx: ctx, addr: addr}
-	defer crowd.leave()
+	clients := &freezeClients{ctx: ctx, addr: addr}
+	defer clients.close()
 	nSenders, nSilent := freezePeerCounts(c)
-	sending, err := crowd.join(nSenders, true)
+	sending, err := clients.connect(nSenders, true)
 	if err != nil {
 		return nil, err
 	}
-	time.Sleep(freezeIdle) // each has sent for longer than it may be idle
+	time.Sleep(freezeIdle) // each sender has been active for longer than the timeout
 	before := sending.closed.Load()
-	silentOnes, err := crowd.join(nSilent, false)
+	waiting, err := clients.connect(nSilent, false)
 	if err != nil {
 		return nil, err
 	}
@@ -143,22 +143,22 @@ func freezePeers(ctx context.Context, c Case, p *process) (Figures, error) {
 	if err := p.signal(syscall.SIGCONT); err != nil {
 		return nil, errors.Join(errThaw, err)
 	}
-	for int(silentOnes.closed.Load()) < nSilent && time.Since(thawed) < freezePatience && ctx.Err() == nil {
+	for int(waiting.closed.Load()) < nSilent && time.Since(thawed) < freezeTimeout && ctx.Err() == nil {
 		time.Sleep(10 * time.Millisecond)
 	}
-	sleep(ctx, freezeIdle/2) // senders that are closed hear of it
+	sleep(ctx, freezeIdle/2) // senders that were closed see it
 	f := Figures{
 		senders: float64(nSenders), wrong: float64(sending.closed.Load()),
-		silents: float64(nSilent), silent: float64(silentOnes.closed.Load()),
+		silents: float64(nSilent), silent: float64(waiting.closed.Load()),
 		"closed before the freeze": float64(before),
 	}
-	if last := silentOnes.last.Load(); last != nil {
+	if last := waiting.last.Load(); last != nil {
 		f[thaw] = millis(last.Sub(thawed))
 	}
 	return f, ctx.Err()
 }
 
-// sleep returns early when ctx ends.
+// sleep sleeps for d, or until ctx ends.
 func sleep(ctx context.Context, d time.Duration) {
 	select {
 	case <-time.After(d):
@@ -166,29 +166,29 @@ func sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
-// freezeCrowd is all the peers.
-type freezeCrowd struct {
+// freezeClients is the server's peers.
+type freezeClients struct {
 	ctx  context.Context
 	addr string
 	all  sync.WaitGroup
 
 	mu sync.Mutex
 	// Guarded by mu.
-	conns []net.Conn
-	left  bool
+	conns  []net.Conn
+	closed bool // by close
 }
 
-// freezeGroup counts those of one kind that the server has closed.
+// freezeGroup counts the peers of one kind that the server has closed.
 type freezeGroup struct {
 	closed atomic.Int64
-	last   atomic.Pointer[time.Time]
+	last   atomic.Pointer[time.Time] // the latest closing
 }
 
-// join connects n peers. Each writes once and reads the answer; senders go on
+// connect connects n peers. Each writes a byte and reads the answer. Senders go on
 // writing until the server closes them.
-func (fc *freezeCrowd) join(n int, sending bool) (*freezeGroup, error) {
+func (fc *freezeClients) connect(n int, sending bool) (*freezeGroup, error) {
 	g := new(freezeGroup)
-	d := net.Dialer{Timeout: freezePatience}
+	d := net.Dialer{Timeout: freezeTimeout}
 	for i := range n {
 		conn, err := d.DialContext(fc.ctx, "tcp", fc.addr)
 		if err != nil {
@@ -198,21 +198,21 @@ func (fc *freezeCrowd) join(n int, sending bool) (*freezeGroup, error) {
 		fc.conns = append(fc.conns, conn)
 		fc.mu.Unlock()
 		r := bufio.NewReader(conn)
-		_ = conn.SetReadDeadline(time.Now().Add(freezePatience)) // the read would tell
+		_ = conn.SetReadDeadline(time.Now().Add(freezeTimeout)) // the read would fail too
 		if _, err := conn.Write([]byte{'x'}); err != nil {
 			return nil, fmt.Errorf("faults: peer %d of %d: %w", i+1, n, err)
 		}
 		if _, err := r.ReadByte(); err != nil {
 			return nil, fmt.Errorf("faults: peer %d of %d: %w", i+1, n, err)
 		}
-		_ = conn.SetReadDeadline(time.Time{}) // the next read would tell
+		_ = conn.SetReadDeadline(time.Time{}) // the next read would fail too
 		fc.all.Go(func() {
-			_, _ = io.Copy(io.Discard, r) // until the server closes, or leave
-			fc.gone(g)
+			_, _ = io.Copy(io.Discard, r) // until the server closes, or close
+			fc.recordClosed(g)
 		})
 		if sending {
 			fc.all.Go(func() {
-				for time.Sleep(freezeEvery); ; time.Sleep(freezeEvery) {
+				for time.Sleep(sendInterval); ; time.Sleep(sendInterval) {
 					if _, err := conn.Write([]byte{'x'}); err != nil {
 						return
 					}
@@ -223,11 +223,11 @@ func (fc *freezeCrowd) join(n int, sending bool) (*freezeGroup, error) {
 	return g, nil
 }
 
-// gone notes that the server has closed a peer.
-func (fc *freezeCrowd) gone(g *freezeGroup) {
+// recordClosed records that the server has closed a peer.
+func (fc *freezeClients) recordClosed(g *freezeGroup) {
 	fc.mu.Lock()
 	defer fc.mu.Unlock()
-	if fc.left {
+	if fc.closed {
 		return
 	}
 	now := time.Now()
@@ -235,12 +235,12 @@ func (fc *freezeCrowd) gone(g *freezeGroup) {
 	g.closed.Add(1)
 }
 
-// leave closes all connections and waits for the peers' goroutines.
-func (fc *freezeCrowd) leave() {
+// close closes all connections and waits for the peers' goroutines.
+func (fc *freezeClients) close() {
 	fc.mu.Lock()
-	fc.left = true
+	fc.closed = true
 	for _, conn := range fc.conns {
-		_ = conn.Close() // it is gone either way
+		_ = conn.Close() // the server may have closed it already
 	}
 	fc.mu.Unlock()
 	fc.all.Wait()

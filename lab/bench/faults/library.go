@@ -14,65 +14,65 @@ import (
 )
 
 const (
-	// examplesTick and examplesSize are the setting of the library's own
-	// examples.
-	examplesTick = time.Millisecond
-	examplesSize = 20
+	// exampleTick and exampleSize are the settings of the library's own examples.
+	exampleTick = time.Millisecond
+	exampleSize = 20
 
-	// silence is how long nothing may fire before the pressure counts as over.
-	silence = 3 * time.Second
+	// stallTimeout is the time without a firing after which timers count as
+	// stalled.
+	stallTimeout = 3 * time.Second
 )
 
-// alone is a wheel without sessions, as small as its documentation shows it.
-type alone struct {
+// timerAPI has the functions of a wheel without sessions.
+type timerAPI struct {
 	after func(time.Duration, func())
 	stop  func()
 }
 
-// newAlone makes a library wheel of the given size at a tick of 1 ms, or a wheel
-// of this project at that tick, or uses the runtime's timers.
-func newAlone(impl string, size int64) (alone, error) {
+// newTimerAPI returns a wheel of the library with the given size, a wheel of this
+// project, or the runtime's timers. The wheels have a tick of 1 ms.
+func newTimerAPI(impl string, size int64) (timerAPI, error) {
 	switch impl {
 	case Ours:
-		w, err := wheel.New(wheel.Config{Tick: examplesTick})
+		w, err := wheel.New(wheel.Config{Tick: exampleTick})
 		if err != nil {
-			return alone{}, err
+			return timerAPI{}, err
 		}
-		return alone{func(d time.Duration, f func()) { w.AfterFunc(d, f) }, w.Close}, nil
+		return timerAPI{func(d time.Duration, f func()) { w.AfterFunc(d, f) }, w.Close}, nil
 	case Plain:
-		tw := timingwheel.NewTimingWheel(examplesTick, size)
+		tw := timingwheel.NewTimingWheel(exampleTick, size)
 		tw.Start()
-		return alone{func(d time.Duration, f func()) { tw.AfterFunc(d, f) }, tw.Stop}, nil
+		return timerAPI{func(d time.Duration, f func()) { tw.AfterFunc(d, f) }, tw.Stop}, nil
 	case AfterFunc:
-		return alone{func(d time.Duration, f func()) { time.AfterFunc(d, f) }, func() {}}, nil
+		return timerAPI{func(d time.Duration, f func()) { time.AfterFunc(d, f) }, func() {}}, nil
 	default:
-		return alone{}, fmt.Errorf("faults: %s is no wheel", impl)
+		return timerAPI{}, fmt.Errorf("faults: %s has no timers", impl)
 	}
 }
 
-// shortTimers has many timers re-arm themselves from their callbacks. Half are
-// due in less than two ticks, half in about one turn of the library's lowest
-// level: those two kinds meet in its slots.
+// shortTimers runs many timers that re-arm themselves in their callbacks. Half are
+// due in less than two ticks, and half in about one turn of the library's lowest
+// level. Timers of both kinds meet in the same slots.
 func shortTimers(_ context.Context, c Case) (Figures, string, error) {
-	a, err := newAlone(c.Impl, examplesSize)
+	a, err := newTimerAPI(c.Impl, exampleSize)
 	if err != nil {
 		return nil, "", err
 	}
-	const tick = examplesTick
+	const tick = exampleTick
 	var (
-		armings, firings, inside atomic.Int64
-		over                     atomic.Bool
-		start                    = time.Now()
-		last                     atomic.Int64 // the latest firing, since start
+		armings, firings, calls atomic.Int64 // calls counts those under way
+		over                    atomic.Bool
+		start                   = time.Now()
+		last                    atomic.Int64 // the latest firing, since start
 	)
 	var arm func()
 	arm = func() {
 		d := rand.N(2 * tick)
 		if rand.N(2) == 0 {
-			d = (examplesSize-2)*tick + rand.N(3*tick)
+			d = (exampleSize-2)*tick + rand.N(3*tick)
 		}
 		armings.Add(1)
-		inside.Add(1)
+		calls.Add(1)
 		a.after(d, func() {
 			firings.Add(1)
 			last.Store(int64(time.Since(start)))
@@ -80,22 +80,22 @@ func shortTimers(_ context.Context, c Case) (Figures, string, error) {
 				arm()
 			}
 		})
-		inside.Add(-1)
+		calls.Add(-1)
 	}
 	for range c.scaled(10_000, 2_000) {
 		go arm()
 	}
-	quietFor := func() time.Duration { return time.Since(start) - time.Duration(last.Load()) }
-	for time.Since(start) < time.Duration(c.scaled(20, 3))*time.Second && quietFor() < silence {
+	sinceFiring := func() time.Duration { return time.Since(start) - time.Duration(last.Load()) }
+	for time.Since(start) < time.Duration(c.scaled(20, 3))*time.Second && sinceFiring() < stallTimeout {
 		time.Sleep(20 * time.Millisecond)
 	}
 	over.Store(true)
-	for firings.Load() < armings.Load() && quietFor() < c.lostAfter() {
+	for firings.Load() < armings.Load() && sinceFiring() < c.lostAfter() {
 		time.Sleep(20 * time.Millisecond)
 	}
 	f := Figures{
 		armed: float64(armings.Load()), lost: float64(armings.Load() - firings.Load()),
-		hung: float64(inside.Load()), stalled: -1,
+		hung: float64(calls.Load()), stalled: -1,
 	}
 	if f[lost] > 0 {
 		f[stalled] = millis(time.Duration(last.Load()))
@@ -103,30 +103,30 @@ func shortTimers(_ context.Context, c Case) (Figures, string, error) {
 	return f, "", nil
 }
 
-// smallest arms timers at the smallest setting.
+// smallest arms timers of a wheel with the smallest setting.
 func smallest(_ context.Context, c Case) (Figures, string, error) {
-	a, err := newAlone(c.Impl, 1)
+	a, err := newTimerAPI(c.Impl, 1)
 	if err != nil {
 		return nil, "", err
 	}
 	const n, d = 100, 50 * time.Millisecond
-	b := newBook(n)
+	rec := newRecorder(n)
 	for id := range int64(n) {
-		b.arm(id, d)
-		a.after(d, func() { b.fire(id) })
+		rec.arm(id, d)
+		a.after(d, func() { rec.fire(id) })
 	}
-	b.wait(c.lostAfter())
+	rec.wait(c.lostAfter())
 	a.stop()
 	text := ""
 	if c.Impl == Ours {
 		_, err := wheel.New(wheel.Config{Tick: time.Millisecond - 1})
 		text = fmt.Sprintf("less is an error: %v", err)
 	}
-	return b.figures(), text, nil
+	return rec.figures(), text, nil
 }
 
 func stopTwice(_ context.Context, c Case) (Figures, string, error) {
-	a, err := newAlone(c.Impl, examplesSize)
+	a, err := newTimerAPI(c.Impl, exampleSize)
 	if err != nil {
 		return nil, "", err
 	}
@@ -135,12 +135,12 @@ func stopTwice(_ context.Context, c Case) (Figures, string, error) {
 	return Figures{}, "nothing happens", nil
 }
 
-// armAndStop stops wheels while timers are being armed on them.
+// armAndStop stops wheels while goroutines arm timers on them.
 func armAndStop(_ context.Context, c Case) (Figures, string, error) {
 	const armers, longest = 8, 5 * time.Millisecond
-	var inside, stopping atomic.Int64
+	var calls, stopping atomic.Int64 // those under way
 	for range c.scaled(300, 50) {
-		a, err := newAlone(c.Impl, examplesSize)
+		a, err := newTimerAPI(c.Impl, exampleSize)
 		if err != nil {
 			return nil, "", err
 		}
@@ -149,9 +149,9 @@ func armAndStop(_ context.Context, c Case) (Figures, string, error) {
 		for range armers {
 			all.Go(func() {
 				for !over.Load() {
-					inside.Add(1)
+					calls.Add(1)
 					a.after(rand.N(longest), func() {})
-					inside.Add(-1)
+					calls.Add(-1)
 					time.Sleep(rand.N(50 * time.Microsecond))
 				}
 			})
@@ -165,7 +165,7 @@ func armAndStop(_ context.Context, c Case) (Figures, string, error) {
 		time.Sleep(longest)
 		over.Store(true)
 		done := make(chan struct{})
-		go func() { // ends with the last call, or with the process
+		go func() { // until the last call returns, or the process ends
 			all.Wait()
 			close(done)
 		}()
@@ -174,6 +174,6 @@ func armAndStop(_ context.Context, c Case) (Figures, string, error) {
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
-	time.Sleep(silence)
-	return Figures{hung: float64(inside.Load()), stops: float64(stopping.Load())}, "", nil
+	time.Sleep(stallTimeout)
+	return Figures{hung: float64(calls.Load()), stops: float64(stopping.Load())}, "", nil
 }

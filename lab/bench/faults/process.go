@@ -13,45 +13,43 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/sessionwheel/sessionwheel/lab/bench/works"
+	"github.com/sessionwheel/sessionwheel/lab/bench/procstat"
 )
 
 const (
-	// maxMemory bounds each process.
-	maxMemory   = 8 << 30
-	memoryEvery = 200 * time.Millisecond
+	// maxMemory is the memory limit of each process, in bytes.
+	maxMemory = 8 << 30
 
-	// keepWords is how much is kept of what a process writes to standard error,
-	// which can be the stacks of a million goroutines.
-	keepWords = 64 << 10
+	// maxStderr is the number of bytes kept of a process's standard error, which
+	// can hold the stacks of a million goroutines.
+	maxStderr = 64 << 10
 
-	// farewell is how long a process may take to end when it is done.
-	farewell = 2 * time.Second
+	// exitTimeout bounds the wait for the output of a process that has ended.
+	exitTimeout = 2 * time.Second
 )
 
-// process is a child.
+// process is a child process.
 type process struct {
 	cmd    *exec.Cmd
 	in     io.WriteCloser
 	lines  *bufio.Scanner
-	words  beginning
+	stderr headBuffer
 	cancel context.CancelFunc
-	ctx    context.Context // of its limit
+	ctx    context.Context // ends at the limit
 
 	tooLarge <-chan bool
 }
 
-// start starts a child that is killed when its limit has passed or ctx ends. It
-// has a process group of its own, so that an interrupt from the terminal is the
-// parent's alone.
+// start starts a child, which is killed when its limit has passed or ctx ends. It
+// has a process group of its own, so that Ctrl-C reaches only the parent.
 func start(ctx context.Context, exe string, f Fault, c Case) (*process, error) {
 	limited, cancel := context.WithTimeout(ctx, f.limit)
 	p := &process{ctx: limited, cancel: cancel}
 	p.cmd = exec.CommandContext(limited, exe, childArgs(c)...)
 	p.cmd.Env = append(append(os.Environ(), f.env...), "GOTRACEBACK=single")
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	p.cmd.Stderr = &p.words
-	p.cmd.WaitDelay = farewell
+	p.cmd.Stderr = &p.stderr
+	p.cmd.WaitDelay = exitTimeout
 	var err error
 	if p.in, err = p.cmd.StdinPipe(); err != nil {
 		cancel()
@@ -67,63 +65,39 @@ func start(ctx context.Context, exe string, f Fault, c Case) (*process, error) {
 		cancel()
 		return nil, fmt.Errorf("faults: %w", err)
 	}
-	p.tooLarge = p.boundMemory()
+	p.tooLarge = procstat.LimitMemory(limited, cancel, p.cmd.Process.Pid, maxMemory)
 	return p, nil
-}
-
-// boundMemory kills the process if it becomes too large, and sends whether it
-// did when it has ended.
-func (p *process) boundMemory() <-chan bool {
-	tooLarge := make(chan bool, 1)
-	go func() {
-		tick := time.NewTicker(memoryEvery)
-		defer tick.Stop()
-		for {
-			select {
-			case <-p.ctx.Done():
-				tooLarge <- false
-				return
-			case <-tick.C:
-				if works.ResidentSet(p.cmd.Process.Pid) > maxMemory {
-					p.cancel()
-					tooLarge <- true
-					return
-				}
-			}
-		}
-	}()
-	return tooLarge
 }
 
 func (p *process) signal(s syscall.Signal) error { return p.cmd.Process.Signal(s) }
 
-// listen returns the next message, and skips what others print.
-func (p *process) listen() (message, bool) {
+// readMessage returns the next message. It skips other output.
+func (p *process) readMessage() (message, bool) {
 	for p.lines.Scan() {
-		if m, ok := told(p.lines.Text()); ok {
+		if m, ok := parseMessage(p.lines.Text()); ok {
 			return m, true
 		}
 	}
 	return message{}, false
 }
 
-// errNoAddr says that the child did not come to listen.
-var errNoAddr = errors.New("faults: the server told no address")
+// errNoAddr is returned if the child did not begin to listen.
+var errNoAddr = errors.New("faults: the server sent no address")
 
 func (p *process) addr() (string, error) {
-	m, ok := p.listen()
+	m, ok := p.readMessage()
 	if !ok || m.Addr == "" {
 		return "", errNoAddr
 	}
 	return m.Addr, nil
 }
 
-// end closes the child's input, waits for its result and its end, and says how
-// it ended.
+// end closes the child's input, waits until the child has ended, and returns its
+// result, or how it ended.
 func (p *process) end(f Fault, c Case) Result {
 	r := Result{Case: c}
-	_ = p.in.Close() // a child that has ended tells below
-	m, ok := p.listen()
+	_ = p.in.Close() // the child may have ended already
+	m, ok := p.readMessage()
 	if ok && m.Result != nil {
 		r = *m.Result
 	}
@@ -135,24 +109,25 @@ func (p *process) end(f Fault, c Case) Result {
 	case large:
 		r.Hung = fmt.Sprintf("it took more than %d MiB", maxMemory>>20)
 	case timedOut:
-		r.Hung = fmt.Sprintf("it was not through after %v", f.limit)
+		r.Hung = fmt.Sprintf("it was not done after %v", f.limit)
 	default:
-		r.Died = lastWords(p.words.String(), err)
+		r.Died = failureText(p.stderr.String(), err)
 	}
 	return r
 }
 
-// beginning keeps the first keepWords bytes that are written to it. It is
-// written to by one goroutine, and read when that has ended.
-type beginning struct{ bytes.Buffer }
+// headBuffer keeps the first maxStderr bytes that are written to it. It must not
+// be read before the writer has ended.
+type headBuffer struct{ bytes.Buffer }
 
-func (b *beginning) Write(p []byte) (int, error) {
-	_, err := b.Buffer.Write(p[:min(len(p), keepWords-min(keepWords, b.Len()))])
+func (b *headBuffer) Write(p []byte) (int, error) {
+	_, err := b.Buffer.Write(p[:min(len(p), maxStderr-min(maxStderr, b.Len()))])
 	return len(p), err
 }
 
-// lastWords is the first line of a panic, or how the process ended.
-func lastWords(text string, err error) string {
+// failureText returns the first line of a panic in text, or else how the process
+// ended.
+func failureText(text string, err error) string {
 	for line := range strings.Lines(text) {
 		if strings.HasPrefix(line, "panic:") || strings.HasPrefix(line, "fatal error:") {
 			line, _, _ = strings.Cut(line, " [recovered")

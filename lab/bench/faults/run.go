@@ -8,10 +8,10 @@ import (
 	"slices"
 )
 
-// Config says what to run.
+// Config selects what to run.
 type Config struct {
-	Only  *regexp.Regexp // faults whose name it matches; nil means all
-	Impl  *regexp.Regexp // implementations whose name it matches, and this project; nil means all
+	Only  *regexp.Regexp // faults whose names match; nil means all
+	Impl  *regexp.Regexp // implementations whose names match, and this project; nil means all
 	Short bool           // fewer sessions, less time
 }
 
@@ -23,7 +23,7 @@ func Plan(c Config) ([]Case, error) {
 			continue
 		}
 		for _, m := range Impls() {
-			if f.not[m.Name] == notHere {
+			if f.skip[m.Name] == noSockets {
 				continue
 			}
 			if c.Impl == nil || m.Name == Ours || c.Impl.MatchString(m.Name) {
@@ -37,9 +37,9 @@ func Plan(c Config) ([]Case, error) {
 	return cases, nil
 }
 
-// Run runs the cases one after the other, each in a process of its own, and
-// calls done after each. When ctx ends it returns what there is by then, with
-// ctx's error.
+// Run runs the cases one after another, each in a process of its own, and calls
+// done after each. If ctx ends first, it returns the results so far and the error
+// of ctx.
 func Run(ctx context.Context, cases []Case, done func(Result)) ([]Result, error) {
 	exe, err := os.Executable()
 	if err != nil {
@@ -66,17 +66,17 @@ func Run(ctx context.Context, cases []Case, done func(Result)) ([]Result, error)
 	return results, nil
 }
 
-// needsClock reports whether a case runs in a binary of buildStepped's.
+// needsClock reports whether a case needs a binary that buildStepped built.
 func needsClock(c Case) bool {
 	f, err := ByName(c.Fault)
-	return err == nil && f.clock && f.Not(c.Impl) == ""
+	return err == nil && f.clock && f.skip[c.Impl] == ""
 }
 
-// runner knows the binaries.
+// runner runs cases in the binaries that they need.
 type runner struct {
 	exe        string
-	stepped    string
-	steppedErr error // why there is none
+	stepped    string // built by buildStepped
+	steppedErr error  // why stepped could not be built
 }
 
 func (r runner) run(ctx context.Context, c Case) Result {
@@ -86,8 +86,8 @@ func (r runner) run(ctx context.Context, c Case) Result {
 	}
 	exe := r.exe
 	switch {
-	case f.Not(c.Impl) != "":
-		return Result{Case: c, Not: f.Not(c.Impl)}
+	case f.skip[c.Impl] != "":
+		return Result{Case: c, Skipped: f.skip[c.Impl]}
 	case f.clock && r.steppedErr != nil:
 		return Result{Case: c, Error: r.steppedErr.Error()}
 	case f.clock:

@@ -3,24 +3,26 @@ package faults
 import (
 	"context"
 	"runtime"
+
+	"github.com/sessionwheel/sessionwheel/lab/bench/procstat"
 )
 
-// starved spins on every processor, of which the process was given one.
+// starved spins on the only processor that the process may use.
 func starved(ctx context.Context, c Case) (Figures, string, error) {
 	for range 4 {
-		go func() { // ends with the process
+		go func() { // until the process ends
 			for n := 0; ; n++ {
 				sink(n)
 			}
 		}()
 	}
-	return c.ordinary().run(ctx, c)
+	return c.baseline().run(ctx, c)
 }
 
 //go:noinline
 func sink(int) {}
 
-// garbage keeps the heap close to the limit that the process was given.
+// garbage keeps the heap close to the memory limit of the process.
 func garbage(ctx context.Context, c Case) (Figures, string, error) {
 	const keep, piece = 48 << 20, 1 << 10
 	kept := make([][]byte, 0, keep/piece)
@@ -28,19 +30,19 @@ func garbage(ctx context.Context, c Case) (Figures, string, error) {
 		kept = append(kept, make([]byte, piece))
 	}
 	for range 2 {
-		go func() { // ends with the process
+		go func() { // until the process ends
 			var last [64]*[256]byte
 			for n := 0; ; n++ {
 				last[n%len(last)] = new([256]byte)
 			}
 		}()
 	}
-	before := collections()
-	f, text, err := c.ordinary().run(ctx, c)
+	before := procstat.Collections()
+	f, text, err := c.baseline().run(ctx, c)
 	if err != nil {
 		return nil, "", err
 	}
-	f[cycles] = float64(collections() - before)
+	f[cycles] = float64(procstat.Collections() - before)
 	runtime.KeepAlive(kept)
 	return f, text, nil
 }

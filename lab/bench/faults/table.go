@@ -10,11 +10,11 @@ import (
 	"strings"
 )
 
-// Cell is a result in a few words, for a cell of a Markdown table. What breaks
-// something that a server counts on is bold.
+// Cell formats a result for a cell of a Markdown table. What breaks something
+// that a server relies on is bold.
 func Cell(r Result) string {
 	switch {
-	case r.Not != "":
+	case r.Skipped != "":
 		return "—"
 	case r.Error != "":
 		return "not measured: " + escape(r.Error)
@@ -39,7 +39,7 @@ func Cell(r Result) string {
 	return strings.Join(phrases, "; ")
 }
 
-// escape keeps text within its cell, and short.
+// escape makes text fit into a cell.
 func escape(text string) string {
 	text = strings.Join(strings.Fields(strings.ReplaceAll(text, "|", `\|`)), " ")
 	if len(text) > 200 {
@@ -48,7 +48,7 @@ func escape(text string) string {
 	return text
 }
 
-// Header is one line that says where the figures are from.
+// Header returns one line with the Go version and the processors.
 func Header() string {
 	return fmt.Sprintf("%s %s/%s, %d processors", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.GOMAXPROCS(0))
 }
@@ -57,7 +57,7 @@ func Header() string {
 func Table(w io.Writer, results []Result) error {
 	var columns []string
 	for _, m := range Impls() {
-		if slices.ContainsFunc(results, func(r Result) bool { return r.Impl == m.Name && r.Not == "" }) {
+		if slices.ContainsFunc(results, func(r Result) bool { return r.Impl == m.Name && r.Skipped == "" }) {
 			columns = append(columns, m.Name)
 		}
 	}
@@ -79,14 +79,14 @@ func Table(w io.Writer, results []Result) error {
 	return err
 }
 
-// document is the JSON file.
+// document is the content of the JSON file.
 type document struct {
 	On       string   `json:"on"`
 	Complete bool     `json:"complete"` // the run was not interrupted
 	Results  []Result `json:"results"`
 }
 
-// WriteJSON writes all that was measured to a file.
+// WriteJSON writes all results to a file.
 func WriteJSON(path string, results []Result, complete bool) error {
 	text, err := json.MarshalIndent(document{Header(), complete, results}, "", "  ")
 	if err != nil {

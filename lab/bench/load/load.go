@@ -1,6 +1,5 @@
-// Package load is the client side of the echo benchmarks: connections that send
-// frames and wait for each to come back, and such that sit idle. It costs the
-// same for every server.
+// Package load is the client of the echo workloads. It opens connections that
+// stay idle, and connections that send frames and wait for each echo.
 package load
 
 import (
@@ -16,14 +15,14 @@ import (
 	"github.com/sessionwheel/sessionwheel/tcp"
 )
 
-// patience is how long a dial, or an echo of an idle connection, may take.
-const patience = 10 * time.Second
+// ioTimeout bounds a dial and an echo.
+const ioTimeout = 10 * time.Second
 
-// Frame is a frame with a body of n bytes.
+// Frame returns a frame with a body of n bytes.
 func Frame(n int) []byte {
 	frame, err := tcp.AppendFrame(nil, bytes.Repeat([]byte("x"), n))
 	if err != nil {
-		panic(err) // the benchmarks' bodies are small
+		panic(err) // n is beyond the largest frame
 	}
 	return frame
 }
@@ -31,10 +30,10 @@ func Frame(n int) []byte {
 // Conns are connections to one server.
 type Conns []net.Conn
 
-// Dial opens n connections and has each echo frame once, so that the server
-// has set up whatever it sets up.
+// Dial opens n connections and waits until each has echoed frame, so that the
+// server has allocated what it needs for them.
 func Dial(ctx context.Context, addr string, n int, frame []byte) (Conns, error) {
-	d := net.Dialer{Timeout: patience}
+	d := net.Dialer{Timeout: ioTimeout}
 	conns := make(Conns, 0, n)
 	buf := make([]byte, len(frame))
 	for range n {
@@ -44,17 +43,17 @@ func Dial(ctx context.Context, addr string, n int, frame []byte) (Conns, error) 
 			return nil, fmt.Errorf("load: connection %d of %d (is ulimit -n high enough?): %w", len(conns)+1, n, err)
 		}
 		conns = append(conns, c)
-		_ = c.SetDeadline(time.Now().Add(patience)) // the echo would tell
+		_ = c.SetDeadline(time.Now().Add(ioTimeout)) // the echo would fail too
 		if err := roundTrip(c, frame, buf); err != nil {
 			conns.Close()
-			return nil, fmt.Errorf("load: connection %d of %d: %w", len(conns), n, err)
+			return nil, fmt.Errorf("%w (connection %d of %d)", err, len(conns), n)
 		}
-		_ = c.SetDeadline(time.Time{}) // the next echo would tell
+		_ = c.SetDeadline(time.Time{}) // the next echo would fail too
 	}
 	return conns, nil
 }
 
-// Close closes the connections with a reset, so that no port lingers.
+// Close resets the connections, so that no port stays in TIME_WAIT.
 func (cs Conns) Close() {
 	for _, c := range cs {
 		if t, ok := c.(*net.TCPConn); ok {
@@ -64,7 +63,7 @@ func (cs Conns) Close() {
 	}
 }
 
-// roundTrip sends frame and waits for it to come back.
+// roundTrip sends frame and waits for the echo.
 func roundTrip(c net.Conn, frame, buf []byte) error {
 	if _, err := c.Write(frame); err != nil {
 		return fmt.Errorf("load: %w", err)
@@ -75,14 +74,14 @@ func roundTrip(c net.Conn, frame, buf []byte) error {
 	return nil
 }
 
-// Report is what a time of load gave.
+// Report is the result of Run.
 type Report struct {
 	Frames int
 	Took   time.Duration
-	Trips  []time.Duration // sorted
+	Trips  []time.Duration // the round trips, sorted
 }
 
-// Quantile is the round trip that a share q of them did not exceed.
+// Quantile returns the round trip that a share q of them did not exceed.
 func (r Report) Quantile(q float64) time.Duration {
 	if len(r.Trips) == 0 {
 		return 0
@@ -90,7 +89,8 @@ func (r Report) Quantile(q float64) time.Duration {
 	return r.Trips[min(len(r.Trips)-1, int(q*float64(len(r.Trips))))]
 }
 
-// Run has each connection send frame, again whenever it has come back, for d.
+// Run sends frame on each connection, and again after each echo, until d has
+// passed.
 func (cs Conns) Run(ctx context.Context, frame []byte, d time.Duration) (Report, error) {
 	var (
 		all sync.WaitGroup
@@ -118,7 +118,7 @@ func (cs Conns) Run(ctx context.Context, frame []byte, d time.Duration) (Report,
 }
 
 func run(ctx context.Context, c net.Conn, frame []byte, until time.Time) ([]time.Duration, error) {
-	_ = c.SetDeadline(until.Add(patience)) // the echo would tell
+	_ = c.SetDeadline(until.Add(ioTimeout)) // the echo would fail too
 	buf := make([]byte, len(frame))
 	trips := make([]time.Duration, 0, 1<<14)
 	from := time.Now()

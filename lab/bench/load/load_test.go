@@ -7,19 +7,19 @@ import (
 	"time"
 )
 
-func TestLoadCountsWhatComesBack(t *testing.T) {
+func TestRun_CountsEchoes(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	go func() { // ends with l
+	go func() { // until l is closed
 		for {
 			c, err := l.Accept()
 			if err != nil {
 				return
 			}
-			go func() { _, _ = io.Copy(c, c) }() // ends with c
+			go func() { _, _ = io.Copy(c, c) }() // until c is closed
 		}
 	}()
 	frame := Frame(10)
@@ -40,13 +40,13 @@ func TestLoadCountsWhatComesBack(t *testing.T) {
 	}
 }
 
-func TestAServerThatIsGoneIsAnError(t *testing.T) {
+func TestDial_FailsWithoutAServer(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	_ = l.Close()
 	if _, err := Dial(t.Context(), l.Addr().String(), 1, Frame(1)); err == nil {
-		t.Error("Dial found a server")
+		t.Error("Dial returned no error")
 	}
 }

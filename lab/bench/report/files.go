@@ -3,6 +3,7 @@ package report
 import (
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -12,32 +13,32 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/sessionwheel/sessionwheel/lab/bench/works"
+	"github.com/sessionwheel/sessionwheel/lab/bench/measure"
 )
 
-// Document is the JSON file.
+// Document is the content of results.json.
 type Document struct {
-	Go       string    `json:"go"`
-	OS       string    `json:"os"`
-	Arch     string    `json:"arch"`
-	Cores    int       `json:"cores"`
-	Time     time.Time `json:"time"`
-	Quick    bool      `json:"quick"`
-	Complete bool      `json:"complete"` // the run was not interrupted
-	Goals    []Verdict `json:"goals"`
-	Results  Results   `json:"results"`
+	Go       string       `json:"go"`
+	OS       string       `json:"os"`
+	Arch     string       `json:"arch"`
+	Cores    int          `json:"cores"`
+	Time     time.Time    `json:"time"`
+	Quick    bool         `json:"quick"`
+	Complete bool         `json:"complete"` // the run was not interrupted
+	Goals    []GoalResult `json:"goals"`
+	Results  Results      `json:"results"`
 }
 
-// NewDocument describes a run that has just ended.
-func NewDocument(rs Results, verdicts []Verdict, quick, complete bool) Document {
+// NewDocument returns the document of a run that has just ended.
+func NewDocument(rs Results, goals []GoalResult, quick, complete bool) Document {
 	return Document{
 		Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH, Cores: runtime.GOMAXPROCS(0),
 		Time: time.Now().UTC().Truncate(time.Second), Quick: quick, Complete: complete,
-		Goals: verdicts, Results: rs,
+		Goals: goals, Results: rs,
 	}
 }
 
-// Write writes results.json and results.csv into the directory, which it makes.
+// Write writes results.json and results.csv into dir, and creates dir if needed.
 func (d Document) Write(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("report: %w", err)
@@ -53,9 +54,8 @@ func (d Document) Write(dir string) error {
 	if err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
-	defer f.Close()
-	if err := CSV(f, d.Results); err != nil {
-		return fmt.Errorf("report: %w", err)
+	if err := errors.Join(CSV(f, d.Results), f.Close()); err != nil {
+		return fmt.Errorf("report: results.csv: %w", err)
 	}
 	return nil
 }
@@ -75,7 +75,7 @@ func Read(path string) (d Document, err error) {
 // CSV writes a line for each figure of each measurement.
 func CSV(w io.Writer, rs Results) error {
 	c := csv.NewWriter(w)
-	if err := c.Write([]string{"work", "size", "round", "implementation", "metric", "value", "note"}); err != nil {
+	if err := c.Write([]string{"workload", "size", "round", "implementation", "metric", "value", "note"}); err != nil {
 		return err
 	}
 	for _, r := range rs {
@@ -89,10 +89,10 @@ func CSV(w io.Writer, rs Results) error {
 	return c.Error()
 }
 
-func csvOf(r works.Result) (lines [][]string) {
-	head := []string{r.Work, strconv.Itoa(r.Size), strconv.Itoa(r.Round + 1), r.Impl}
+func csvOf(r measure.Result) (lines [][]string) {
+	head := []string{r.Workload, strconv.Itoa(r.Size), strconv.Itoa(r.Round + 1), r.Impl}
 	if len(r.Metrics) == 0 {
-		return [][]string{append(head, "", "", r.NA+r.Error)}
+		return [][]string{append(head, "", "", r.Skipped+r.Error)}
 	}
 	for name, v := range r.Metrics {
 		lines = append(lines, append(slices.Clone(head), name, strconv.FormatFloat(v, 'g', -1, 64), r.Error))

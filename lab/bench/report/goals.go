@@ -4,87 +4,88 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/sessionwheel/sessionwheel/lab/bench/works"
+	"github.com/sessionwheel/sessionwheel/lab/bench/measure"
 )
 
-// Goal is a bound on a figure of this project, or on its ratio to a rival's.
+// Goal is a bound on a metric of this project, or on its ratio to a metric of
+// another implementation.
 type Goal struct {
-	Work   string
-	Size   int // 0 means the largest that was measured; -1 all of them
-	Metric string
+	Workload string
+	Size     int // 0 means the largest measured size, -1 each measured size
+	Metric   string
 
-	// Over names the rival, and OverMetric its figure if it is another one. ""
-	// means that the bound is on the figure itself.
+	// Over names the other implementation. If it is "", the bound is on the
+	// metric itself. OverMetric names the other metric; "" means Metric.
 	Over, OverMetric string
 
 	Bound   float64
-	AtLeast bool // the figure must reach the bound, as against not exceed it
+	AtLeast bool // the bound is a minimum, not a maximum
 }
 
 const (
 	million = 1_000_000
 
-	// maxGoroutines is wheel.Config's MaxCallbacks, and some.
+	// maxGoroutines is the default of wheel.Config.MaxCallbacks, and some for the
+	// rest of the process.
 	maxGoroutines = 256 + 64
 )
 
-// Goals are what the project means to reach.
+// Goals lists the project's goals.
 func Goals() []Goal {
 	goals := []Goal{
-		{Work: "touch", Size: million, Metric: "ns/op", Over: "clock+store", Bound: 1.15},
-		{Work: "touch", Size: million, Metric: "ns/op", Over: "plain", Bound: 0.13},
-		{Work: "touch", Size: million, Metric: "ns/op", Over: "time.Timer", Bound: 0.65},
-		{Work: "touch", Size: million, Metric: "allocs/op", Bound: 0},
-		{Work: "touch-hot", Metric: "ns/op", Over: "clock+CAS", Bound: 1.3},
-		{Work: "touch", Size: -1, Metric: "ns/op", Over: "clock+store", Bound: 1.3},
-		{Work: "arm-stop", Size: million, Metric: "ns/op", Over: "plain", Bound: 0.4},
-		{Work: "arm-stop", Size: million, Metric: "ns/op", Over: "time.Timer", Bound: 0.6},
-		{Work: "arm-stop", Size: million, Metric: "allocs/op", Bound: 0},
-		{Work: "register-close", Size: million, Metric: "ns/op", Over: "plain", Bound: 1},
-		{Work: "register-close", Size: million, Metric: "allocs/op", Bound: 2},
-		{Work: "memory", Size: million, Metric: "bytes/session", Bound: 220},
+		{Workload: "touch", Size: million, Metric: "ns/op", Over: "clock+store", Bound: 1.15},
+		{Workload: "touch", Size: million, Metric: "ns/op", Over: "plain", Bound: 0.13},
+		{Workload: "touch", Size: million, Metric: "ns/op", Over: "time.Timer", Bound: 0.65},
+		{Workload: "touch", Size: million, Metric: "allocs/op", Bound: 0},
+		{Workload: "touch-hot", Metric: "ns/op", Over: "clock+CAS", Bound: 1.3},
+		{Workload: "touch", Size: -1, Metric: "ns/op", Over: "clock+store", Bound: 1.3},
+		{Workload: "arm-stop", Size: million, Metric: "ns/op", Over: "plain", Bound: 0.4},
+		{Workload: "arm-stop", Size: million, Metric: "ns/op", Over: "time.Timer", Bound: 0.6},
+		{Workload: "arm-stop", Size: million, Metric: "allocs/op", Bound: 0},
+		{Workload: "register-close", Size: million, Metric: "ns/op", Over: "plain", Bound: 1},
+		{Workload: "register-close", Size: million, Metric: "allocs/op", Bound: 2},
+		{Workload: "memory", Size: million, Metric: "bytes/session", Bound: 220},
 	}
-	for _, rival := range []string{"plain", "time.Timer", "antlabs/timer", "ouqiang/timewheel", "go-timewheel", "go-zero"} {
-		goals = append(goals, Goal{Work: "memory", Size: million, Metric: "bytes/session", Over: rival, Bound: 1})
+	for _, other := range []string{"plain", "time.Timer", "antlabs/timer", "ouqiang/timewheel", "go-timewheel", "go-zero"} {
+		goals = append(goals, Goal{Workload: "memory", Size: million, Metric: "bytes/session", Over: other, Bound: 1})
 	}
 	return append(goals,
-		Goal{Work: "expire", Size: million, Metric: "last ms late", Over: "plain", Bound: 0.5},
-		Goal{Work: "expire", Size: million, Metric: "peak goroutines", Bound: maxGoroutines},
-		Goal{Work: "expire", Size: million, Metric: "peak/resting memory", Bound: 1.1},
-		Goal{Work: "steady", Size: million, Metric: "CPU ms/s", Over: "sweep", Bound: 0.35},
-		Goal{Work: "stall", Size: million, Metric: "p99.9 µs", Over: "sweep", OverMetric: "longest µs", Bound: 0.01},
-		Goal{Work: "echo", Size: -1, Metric: "frames/s", Over: "net+deadline", Bound: 1, AtLeast: true},
-		Goal{Work: "echo", Size: -1, Metric: "server CPU µs/frame", Over: "net+deadline", Bound: 1},
-		Goal{Work: "echo", Size: -1, Metric: "frames/s", Over: "zinx", Bound: 1, AtLeast: true},
-		Goal{Work: "echo", Size: -1, Metric: "frames/s", Over: "getty", Bound: 1, AtLeast: true},
-		Goal{Work: "idle-connections", Metric: "bytes/connection", Over: "net", Bound: 0.5},
+		Goal{Workload: "expire", Size: million, Metric: "last ms late", Over: "plain", Bound: 0.5},
+		Goal{Workload: "expire", Size: million, Metric: "peak goroutines", Bound: maxGoroutines},
+		Goal{Workload: "expire", Size: million, Metric: "peak/resting memory", Bound: 1.1},
+		Goal{Workload: "steady", Size: million, Metric: "CPU ms/s", Over: "sweep", Bound: 0.35},
+		Goal{Workload: "stall", Size: million, Metric: "p99.9 µs", Over: "sweep", OverMetric: "longest µs", Bound: 0.01},
+		Goal{Workload: "echo", Size: -1, Metric: "frames/s", Over: "net+deadline", Bound: 1, AtLeast: true},
+		Goal{Workload: "echo", Size: -1, Metric: "server CPU µs/frame", Over: "net+deadline", Bound: 1},
+		Goal{Workload: "echo", Size: -1, Metric: "frames/s", Over: "zinx", Bound: 1, AtLeast: true},
+		Goal{Workload: "echo", Size: -1, Metric: "frames/s", Over: "getty", Bound: 1, AtLeast: true},
+		Goal{Workload: "idle-connections", Metric: "bytes/connection", Over: "net", Bound: 0.5},
 	)
 }
 
-// Verdict is what came of a goal.
-type Verdict struct {
+// GoalResult compares a run with a goal.
+type GoalResult struct {
 	Goal     Goal   `json:"-"`
 	Text     string `json:"goal"`
 	Measured bool   `json:"measured"`
 	Reached  bool   `json:"reached"` // by the median
-	Figure   Figure `json:"figure"`  // of the size that does worst
+	Figure   Figure `json:"figure"`  // at the size that does worst
 	Size     int    `json:"size"`
 
-	// Unclear says that some rounds reached the goal and some did not, so that
-	// the median decides little.
+	// Unclear reports whether some rounds reached the goal and others did not.
 	Unclear bool `json:"unclear"`
 
-	// Elsewhere says that the goal is for another size, which was not measured.
-	Elsewhere bool `json:"elsewhere"`
+	// OtherSize reports whether Size was measured in place of the goal's size.
+	OtherSize bool `json:"otherSize"`
 }
 
-// String names the goal.
+// String describes the goal.
 func (g Goal) String() string {
 	cmp := "at most"
 	if g.AtLeast {
 		cmp = "at least"
 	}
-	text := fmt.Sprintf("%s: %s %s %v", g.Work, g.Metric, cmp, g.Bound)
+	text := fmt.Sprintf("%s: %s %s %v", g.Workload, g.Metric, cmp, g.Bound)
 	if g.Over != "" {
 		text += " of " + g.Over
 		if g.OverMetric != "" {
@@ -97,18 +98,18 @@ func (g Goal) String() string {
 	return text
 }
 
-// Judge compares the results with the goals. The size of a goal that was not
-// measured gives way to the largest that was.
-func Judge(rs Results, goals []Goal) []Verdict {
-	verdicts := make([]Verdict, 0, len(goals))
+// Evaluate compares the results with the goals. If the size of a goal was not
+// measured, the largest measured size takes its place.
+func Evaluate(rs Results, goals []Goal) []GoalResult {
+	results := make([]GoalResult, 0, len(goals))
 	for _, g := range goals {
-		verdicts = append(verdicts, g.judge(rs))
+		results = append(results, g.evaluate(rs))
 	}
-	return verdicts
+	return results
 }
 
-func (g Goal) judge(rs Results) Verdict {
-	v := Verdict{Goal: g, Text: g.String()}
+func (g Goal) evaluate(rs Results) GoalResult {
+	v := GoalResult{Goal: g, Text: g.String()}
 	worst := math.Inf(-1)
 	for _, size := range g.sizes(rs) {
 		f, ok := g.figure(rs, size)
@@ -124,15 +125,16 @@ func (g Goal) judge(rs Results) Verdict {
 			v.Measured, v.Figure, v.Size = true, f, size
 		}
 	}
-	v.Elsewhere = v.Measured && g.Size > 0 && v.Size != g.Size
-	v.Reached = v.Measured && worst <= slack(g)
-	bound := g.Bound + slack(g)
+	v.OtherSize = v.Measured && g.Size > 0 && v.Size != g.Size
+	v.Reached = v.Measured && worst <= tolerance(g)
+	bound := g.Bound + tolerance(g)
 	v.Unclear = v.Measured && v.Figure.Min <= bound && v.Figure.Max > bound
 	return v
 }
 
-// slack forgives the few allocations of the measurement itself.
-func slack(g Goal) float64 {
+// tolerance returns the excess over a bound that still reaches the goal: the
+// measurement itself allocates a little.
+func tolerance(g Goal) float64 {
 	if g.Metric == "allocs/op" {
 		return 0.005
 	}
@@ -140,17 +142,17 @@ func slack(g Goal) float64 {
 }
 
 func (g Goal) sizes(rs Results) []int {
-	impls := []string{works.Ours}
+	impls := []string{measure.Ours}
 	if g.Over != "" {
 		impls = append(impls, g.Over)
 	}
 	if g.Size < 0 {
-		return rs.Sizes(g.Work)
+		return rs.Sizes(g.Workload)
 	}
 	if _, ok := g.figure(rs, g.Size); g.Size > 0 && ok {
 		return []int{g.Size}
 	}
-	if size, ok := rs.Largest(g.Work, impls...); ok {
+	if size, ok := rs.Largest(g.Workload, impls...); ok {
 		return []int{size}
 	}
 	return nil
@@ -158,11 +160,11 @@ func (g Goal) sizes(rs Results) []int {
 
 func (g Goal) figure(rs Results, size int) (Figure, bool) {
 	if g.Over == "" {
-		return rs.Of(g.Work, works.Ours, size, g.Metric)
+		return rs.Of(g.Workload, measure.Ours, size, g.Metric)
 	}
 	over := g.OverMetric
 	if over == "" {
 		over = g.Metric
 	}
-	return rs.Ratio(g.Work, size, works.Ours, g.Metric, g.Over, over)
+	return rs.Ratio(g.Workload, size, measure.Ours, g.Metric, g.Over, over)
 }

@@ -1,15 +1,15 @@
 // Package report turns measurements into figures: medians with their spread,
-// ratios taken pair by pair within a round, goals, tables and files.
+// ratios within each round, goals, tables and files.
 package report
 
 import (
 	"cmp"
 	"slices"
 
-	"github.com/sessionwheel/sessionwheel/lab/bench/works"
+	"github.com/sessionwheel/sessionwheel/lab/bench/measure"
 )
 
-// Figure is the median of several measurements, and their spread.
+// Figure is the median of several measurements, with their spread.
 type Figure struct {
 	Median float64 `json:"median"`
 	Min    float64 `json:"min"`
@@ -17,7 +17,7 @@ type Figure struct {
 	N      int     `json:"n"`
 }
 
-// figure reports false if there are no values.
+// figure returns the figure of values. It reports false if there are none.
 func figure(values []float64) (Figure, bool) {
 	if len(values) == 0 {
 		return Figure{}, false
@@ -32,32 +32,32 @@ func figure(values []float64) (Figure, bool) {
 }
 
 // Results are the measurements of a run.
-type Results []works.Result
+type Results []measure.Result
 
-// Of returns a metric of an implementation, round by round.
-func (rs Results) Of(work, impl string, size int, metric string) (Figure, bool) {
+// Of returns a metric of an implementation over all rounds.
+func (rs Results) Of(workload, impl string, size int, metric string) (Figure, bool) {
 	var values []float64
 	for _, r := range rs {
-		if v, ok := r.Metrics[metric]; ok && r.Work == work && r.Impl == impl && r.Size == size {
+		if v, ok := r.Metrics[metric]; ok && r.Workload == workload && r.Impl == impl && r.Size == size {
 			values = append(values, v)
 		}
 	}
 	return figure(values)
 }
 
-// Ratio is metric a of one implementation over metric b of another, taken
-// within each round that measured both.
-func (rs Results) Ratio(work string, size int, implA, a, implB, b string) (Figure, bool) {
+// Ratio returns metric a of one implementation over metric b of another. It takes
+// the ratio within each round that measured both.
+func (rs Results) Ratio(workload string, size int, implA, a, implB, b string) (Figure, bool) {
 	over := make(map[int]float64)
 	for _, r := range rs {
-		if v, ok := r.Metrics[b]; ok && r.Work == work && r.Size == size && r.Impl == implB && v != 0 {
+		if v, ok := r.Metrics[b]; ok && r.Workload == workload && r.Size == size && r.Impl == implB && v != 0 {
 			over[r.Round] = v
 		}
 	}
 	var ratios []float64
 	for _, r := range rs {
 		v, ok := r.Metrics[a]
-		if !ok || r.Work != work || r.Size != size || r.Impl != implA {
+		if !ok || r.Workload != workload || r.Size != size || r.Impl != implA {
 			continue
 		}
 		if by, ok := over[r.Round]; ok {
@@ -67,10 +67,10 @@ func (rs Results) Ratio(work string, size int, implA, a, implB, b string) (Figur
 	return figure(ratios)
 }
 
-// Sizes lists the sizes that a work was measured at.
-func (rs Results) Sizes(work string) (sizes []int) {
+// Sizes lists the sizes at which a workload was measured.
+func (rs Results) Sizes(workload string) (sizes []int) {
 	for _, r := range rs {
-		if r.Work == work && !slices.Contains(sizes, r.Size) {
+		if r.Workload == workload && !slices.Contains(sizes, r.Size) {
 			sizes = append(sizes, r.Size)
 		}
 	}
@@ -78,56 +78,50 @@ func (rs Results) Sizes(work string) (sizes []int) {
 	return sizes
 }
 
-// Impls lists the implementations that a work was measured with, in the order
-// of the run.
-func (rs Results) Impls(work string) (impls []string) {
+// Impls lists the implementations that were measured with a workload, in the
+// order of the run.
+func (rs Results) Impls(workload string) (impls []string) {
 	for _, r := range rs {
-		if r.Work == work && !slices.Contains(impls, r.Impl) {
+		if r.Workload == workload && !slices.Contains(impls, r.Impl) {
 			impls = append(impls, r.Impl)
 		}
 	}
 	return impls
 }
 
-// Largest is the largest size at which all the given implementations have
+// Largest returns the largest size at which all the given implementations have
 // figures.
-func (rs Results) Largest(work string, impls ...string) (int, bool) {
-	sizes := rs.Sizes(work)
+func (rs Results) Largest(workload string, impls ...string) (int, bool) {
+	sizes := rs.Sizes(workload)
 	slices.SortFunc(sizes, func(a, b int) int { return cmp.Compare(b, a) })
 	for _, size := range sizes {
-		if !slices.ContainsFunc(impls, func(impl string) bool { return !rs.has(work, impl, size) }) {
+		if !slices.ContainsFunc(impls, func(impl string) bool { return !rs.has(workload, impl, size) }) {
 			return size, true
 		}
 	}
 	return 0, false
 }
 
-func (rs Results) has(work, impl string, size int) bool {
-	return slices.ContainsFunc(rs, func(r works.Result) bool {
-		return r.Work == work && r.Impl == impl && r.Size == size && len(r.Metrics) > 0
+func (rs Results) has(workload, impl string, size int) bool {
+	return slices.ContainsFunc(rs, func(r measure.Result) bool {
+		return r.Workload == workload && r.Impl == impl && r.Size == size && len(r.Metrics) > 0
 	})
 }
 
-// why is what an implementation has instead of figures.
-func (rs Results) why(work, impl string, size int) string {
+// failure returns the error of a round that gave no figures, or "".
+func (rs Results) failure(workload, impl string, size int) string {
 	for _, r := range rs {
-		if r.Work != work || r.Impl != impl || r.Size != size {
-			continue
-		}
-		if r.NA != "" {
-			return "n/a: " + r.NA
-		}
-		if r.Error != "" {
-			return "failed: " + r.Error
+		if r.Workload == workload && r.Impl == impl && r.Size == size && r.Error != "" {
+			return r.Error
 		}
 	}
 	return ""
 }
 
-// failures counts the rounds that gave nothing.
-func (rs Results) failures(work, impl string, size int) (n int) {
+// failures counts the rounds that gave no figures.
+func (rs Results) failures(workload, impl string, size int) (n int) {
 	for _, r := range rs {
-		if r.Work == work && r.Impl == impl && r.Size == size && r.Error != "" {
+		if r.Workload == workload && r.Impl == impl && r.Size == size && r.Error != "" {
 			n++
 		}
 	}

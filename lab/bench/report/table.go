@@ -8,10 +8,10 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"github.com/sessionwheel/sessionwheel/lab/bench/works"
+	"github.com/sessionwheel/sessionwheel/lab/bench/measure"
 )
 
-// Header is one line that says where the figures are from.
+// Header returns one line with the Go version, the cores and the sizes.
 func Header(rs Results) string {
 	var sizes []int
 	for _, r := range rs {
@@ -28,7 +28,7 @@ func Header(rs Results) string {
 		runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.GOMAXPROCS(0), strings.Join(text, " "))
 }
 
-// count writes a number with its thousands short.
+// count formats a number, as 10k or 1M if it is round.
 func count(n int) string {
 	switch {
 	case n >= 1_000_000 && n%1_000_000 == 0:
@@ -40,16 +40,17 @@ func count(n int) string {
 	}
 }
 
-// Table writes a table for each work and size: for each implementation the
-// median of each figure, the spread of the first, and how this project's first
-// figure compares.
+// Table writes a table for each workload and size. A row has the median of each
+// metric of an implementation, the spread of the first metric, and this
+// project's first metric over the implementation's. Cases that were left out have
+// no row.
 func Table(w io.Writer, rs Results) error {
 	if _, err := fmt.Fprintln(w, Header(rs)); err != nil {
 		return err
 	}
-	for _, work := range works.All() {
-		for _, size := range rs.Sizes(work.Name) {
-			if err := tableOf(w, rs, work, size); err != nil {
+	for _, workload := range measure.Workloads() {
+		for _, size := range rs.Sizes(workload.Name) {
+			if err := writeTable(w, rs, workload, size); err != nil {
 				return err
 			}
 		}
@@ -57,67 +58,38 @@ func Table(w io.Writer, rs Results) error {
 	return nil
 }
 
-func tableOf(w io.Writer, rs Results, work works.Work, size int) error {
-	fmt.Fprintf(w, "\n%s, %s %s: %s\n", work.Name, count(size), work.SizeOf, work.About)
+func writeTable(w io.Writer, rs Results, workload measure.Workload, size int) error {
+	fmt.Fprintf(w, "\n%s, %s %s: %s\n", workload.Name, count(size), workload.SizeUnit, workload.About)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	head := []string{"  implementation"}
-	for i, m := range work.Metrics {
+	for i, m := range workload.Metrics {
 		head = append(head, m.Name)
 		if i == 0 {
-			head = append(head, "min..max", "ours / its")
+			head = append(head, "min..max", "ours/theirs")
 		}
 	}
 	fmt.Fprintln(t, strings.Join(head, "\t"))
-	var notes notes
-	for _, impl := range rs.Impls(work.Name) {
-		row, ok := rowOf(rs, work, size, impl)
-		if !ok {
-			if why := rs.why(work.Name, impl, size); why != "" {
-				notes.add(impl, why)
-			}
-			continue
+	var failed groups
+	for _, impl := range rs.Impls(workload.Name) {
+		if row, ok := tableRow(rs, workload, size, impl); ok {
+			fmt.Fprintln(t, row)
+		} else if text := rs.failure(workload.Name, impl, size); text != "" {
+			failed.add("failed: "+text, impl)
 		}
-		fmt.Fprintln(t, row)
 	}
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	return notes.write(w)
+	return failed.write(w)
 }
 
-// notes says of implementations without figures why they have none; those that
-// share a reason share a line.
-type notes struct {
-	whys  []string
-	impls map[string][]string
-}
-
-func (n *notes) add(impl, why string) {
-	if n.impls == nil {
-		n.impls = make(map[string][]string)
-	}
-	if n.impls[why] == nil {
-		n.whys = append(n.whys, why)
-	}
-	n.impls[why] = append(n.impls[why], impl)
-}
-
-func (n *notes) write(w io.Writer) error {
-	for _, why := range n.whys {
-		if _, err := fmt.Fprintf(w, "  %s (%s)\n", why, strings.Join(n.impls[why], ", ")); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func rowOf(rs Results, work works.Work, size int, impl string) (string, bool) {
+func tableRow(rs Results, workload measure.Workload, size int, impl string) (string, bool) {
 	cells := []string{"  " + impl}
-	if n := rs.failures(work.Name, impl, size); n > 0 {
+	if n := rs.failures(workload.Name, impl, size); n > 0 {
 		cells[0] += fmt.Sprintf(" (%d failed)", n)
 	}
-	for i, m := range work.Metrics {
-		f, ok := rs.Of(work.Name, impl, size, m.Name)
+	for i, m := range workload.Metrics {
+		f, ok := rs.Of(workload.Name, impl, size, m.Name)
 		if !ok && i == 0 {
 			return "", false
 		}
@@ -126,19 +98,19 @@ func rowOf(rs Results, work works.Work, size int, impl string) (string, bool) {
 			continue
 		}
 		cells = append(cells, fmt.Sprintf("%.*f..%.*f", m.Digits, f.Min, m.Digits, f.Max))
-		cells = append(cells, ratioOf(rs, work, size, impl, m))
+		cells = append(cells, ratioCell(rs, workload, size, impl, m))
 	}
 	return strings.Join(cells, "\t"), true
 }
 
-// ratioOf is this project's figure over the implementation's, with the spread.
-func ratioOf(rs Results, work works.Work, size int, impl string, m works.Metric) string {
-	if impl == works.Ours {
+// ratioCell formats this project's metric over the implementation's.
+func ratioCell(rs Results, workload measure.Workload, size int, impl string, m measure.Metric) string {
+	if impl == measure.Ours {
 		return "1"
 	}
-	f, ok := rs.Ratio(work.Name, size, works.Ours, m.Name, impl, m.Name)
+	f, ok := rs.Ratio(workload.Name, size, measure.Ours, m.Name, impl, m.Name)
 	switch {
-	case !ok, f.Min <= 0: // a ratio to what is early says nothing
+	case !ok, f.Min <= 0: // a ratio to a lateness below zero means nothing
 		return "-"
 	case f.N == 1:
 		return ratio(f.Median)
@@ -147,7 +119,7 @@ func ratioOf(rs Results, work works.Work, size int, impl string, m works.Metric)
 	}
 }
 
-// ratio writes two digits that matter.
+// ratio formats a ratio with two significant digits or two decimals.
 func ratio(v float64) string {
 	if v < 0.01 && v > -0.01 {
 		return fmt.Sprintf("%.2g", v)
@@ -155,29 +127,28 @@ func ratio(v float64) string {
 	return fmt.Sprintf("%.2f", v)
 }
 
-// GoalTable writes what came of each goal: reached or not by every round, or
-// unclear when the rounds disagree.
-func GoalTable(w io.Writer, verdicts []Verdict) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "\ngoals\tmeasured\tmin..max\tat")
-	for _, v := range verdicts {
-		if !v.Measured {
-			fmt.Fprintf(t, "  not measured  %s\t-\t-\t-\n", v.Text)
-			continue
-		}
-		mark := "NOT REACHED "
-		switch {
-		case v.Unclear:
-			mark = "unclear     "
-		case v.Reached:
-			mark = "reached     "
-		}
-		at := count(v.Size)
-		if v.Elsewhere {
-			at += ", and the goal is for " + count(v.Goal.Size)
-		}
-		fmt.Fprintf(t, "  %s  %s\t%s\t%s..%s\t%s\n", mark, v.Text,
-			ratio(v.Figure.Median), ratio(v.Figure.Min), ratio(v.Figure.Max), at)
+// groups collects names under a common text, in the order in which they came.
+type groups struct {
+	texts []string
+	names map[string][]string
+}
+
+func (g *groups) add(text, name string) {
+	if g.names == nil {
+		g.names = make(map[string][]string)
 	}
-	return t.Flush()
+	if g.names[text] == nil {
+		g.texts = append(g.texts, text)
+	}
+	g.names[text] = append(g.names[text], name)
+}
+
+// write writes a line for each text.
+func (g *groups) write(w io.Writer) error {
+	for _, text := range g.texts {
+		if _, err := fmt.Fprintf(w, "  %s (%s)\n", text, strings.Join(g.names[text], ", ")); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -5,29 +5,30 @@ import (
 
 	"github.com/vbauerster/mpb/v8"
 
-	"github.com/sessionwheel/sessionwheel/lab/bench/works"
+	"github.com/sessionwheel/sessionwheel/lab/bench/measure"
 )
 
-// bar shows the measurement that goes on.
+// bar is a Progress that draws a bar and names the measurement under way.
 type bar struct {
 	bar *mpb.Bar
 
 	mu sync.Mutex
 	// Guarded by mu.
-	step string
+	label string
 }
 
 func (b *bar) Begin(s Step) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.step = label(s)
+	b.label = label(s)
 }
 
-func (b *bar) End(Step, works.Result) { b.bar.Increment() }
+func (b *bar) End(Step, measure.Result) { b.bar.Increment() }
 
-// now is called by the bar's own goroutine.
-func (b *bar) now() string {
+// current returns the label of the measurement under way. The bar's goroutine
+// calls it.
+func (b *bar) current() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.step
+	return b.label
 }

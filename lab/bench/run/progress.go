@@ -10,23 +10,20 @@ import (
 	"github.com/vbauerster/mpb/v8/decor"
 	"golang.org/x/term"
 
-	"github.com/sessionwheel/sessionwheel/lab/bench/works"
+	"github.com/sessionwheel/sessionwheel/lab/bench/measure"
 )
 
-// label names a measurement.
+// label returns the name of a measurement.
 func label(s Step) string {
-	return fmt.Sprintf("%s %d, round %d, %s", s.Work, s.Size, s.Round+1, s.Impl)
+	return fmt.Sprintf("%s %d, round %d, %s", s.Workload, s.Size, s.Round+1, s.Impl)
 }
 
-// outcome is a measurement in a few words.
-func outcome(r works.Result) string {
-	switch {
-	case r.NA != "":
-		return "n/a: " + r.NA
-	case r.Error != "":
+// outcome returns the main figure of a result, or why there is none.
+func outcome(r measure.Result) string {
+	if r.Error != "" {
 		return "failed: " + r.Error
 	}
-	w, err := works.ByName(r.Work)
+	w, err := measure.WorkloadByName(r.Workload)
 	if err != nil {
 		return err.Error()
 	}
@@ -34,31 +31,38 @@ func outcome(r works.Result) string {
 	return fmt.Sprintf("%.*f %s", m.Digits, r.Metrics[m.Name], m.Name)
 }
 
-// NewProgress shows how far a run is: a bar on a terminal, a line for each
-// measurement anywhere else. The returned func ends the bar.
-func NewProgress(w io.Writer, steps int) (Progress, func()) {
+// NewProgress returns a Progress that shows steps to w: a bar on a terminal,
+// elsewhere a line for each measurement. The caller calls stop when Run has
+// returned.
+func NewProgress(w io.Writer, steps []Step) (p Progress, stop func()) {
+	n := 0
+	for _, s := range steps {
+		if s.Skip == "" {
+			n++
+		}
+	}
 	f, ok := w.(*os.File)
 	if !ok || !term.IsTerminal(int(f.Fd())) || os.Getenv("TERM") == "dumb" {
-		return &lines{w: w, steps: steps}, func() {}
+		return &lines{w: w, steps: n}, func() {}
 	}
-	p := mpb.New(mpb.WithOutput(w), mpb.WithWidth(40), mpb.WithRefreshRate(200*time.Millisecond))
+	container := mpb.New(mpb.WithOutput(w), mpb.WithWidth(40), mpb.WithRefreshRate(200*time.Millisecond))
 	b := &bar{}
-	b.bar = p.AddBar(int64(steps),
+	b.bar = container.AddBar(int64(n),
 		mpb.PrependDecorators(decor.CountersNoUnit("%d/%d ")),
 		mpb.AppendDecorators(
 			decor.Elapsed(decor.ET_STYLE_MMSS),
-			decor.Any(func(decor.Statistics) string { return "  " + b.now() }),
+			decor.Any(func(decor.Statistics) string { return "  " + b.current() }),
 		),
 	)
 	return b, func() {
 		if !b.bar.Completed() {
 			b.bar.Abort(false)
 		}
-		p.Wait()
+		container.Wait()
 	}
 }
 
-// lines prints a line for each measurement.
+// lines is a Progress that prints a line for each measurement.
 type lines struct {
 	w     io.Writer
 	steps int
@@ -67,7 +71,7 @@ type lines struct {
 
 func (l *lines) Begin(Step) {}
 
-func (l *lines) End(s Step, r works.Result) {
+func (l *lines) End(s Step, r measure.Result) {
 	l.done++
 	fmt.Fprintf(l.w, "%d/%d %s: %s\n", l.done, l.steps, label(s), outcome(r))
 }

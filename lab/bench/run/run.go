@@ -9,29 +9,33 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sessionwheel/sessionwheel/lab/bench/works"
+	"github.com/sessionwheel/sessionwheel/lab/bench/measure"
+	"github.com/sessionwheel/sessionwheel/lab/bench/procstat"
 )
 
 // CaseCommand is the hidden command that makes one measurement, with the
-// arguments of caseArgs, and prints its result.
+// arguments of caseArgs, and prints the result.
 const CaseCommand = "run-case"
 
-// MaxMemory bounds each process.
+// MaxMemory is the memory limit of each process, in bytes.
 const MaxMemory = 10 << 30
 
-const memoryEvery = 200 * time.Millisecond
-
-// Progress is told of each step, on the goroutine of Run.
+// Progress observes a run. Run calls it on its own goroutine, for each
+// measurement and for no case that is left out.
 type Progress interface {
 	Begin(Step)
-	End(Step, works.Result)
+	End(Step, measure.Result)
 }
 
-// Run makes the measurements. When ctx ends it returns what there is by then,
-// with ctx's error.
-func Run(ctx context.Context, steps []Step, p Progress) ([]works.Result, error) {
-	results := make([]works.Result, 0, len(steps))
+// Run makes the measurements. If ctx ends first, it returns the results so far
+// and the error of ctx.
+func Run(ctx context.Context, steps []Step, p Progress) ([]measure.Result, error) {
+	results := make([]measure.Result, 0, len(steps))
 	for _, s := range steps {
+		if s.Skip != "" {
+			results = append(results, s.describe(measure.Result{Skipped: s.Skip}))
+			continue
+		}
 		p.Begin(s)
 		r := s.run(ctx)
 		if ctx.Err() != nil {
@@ -43,22 +47,20 @@ func Run(ctx context.Context, steps []Step, p Progress) ([]works.Result, error) 
 	return results, nil
 }
 
-func (s Step) run(ctx context.Context) works.Result {
-	if s.Skip != "" {
-		return s.result(works.Result{NA: s.Skip})
-	}
+func (s Step) run(ctx context.Context) measure.Result {
 	start := time.Now()
-	r, err := s.child(ctx)
+	r, err := s.runChild(ctx)
 	r.Took = time.Since(start)
 	if err != nil {
 		r.Error = err.Error()
 	}
-	return s.result(r)
+	return s.describe(r)
 }
 
-func (s Step) result(r works.Result) works.Result {
+// describe fills in what the step knows of a result.
+func (s Step) describe(r measure.Result) measure.Result {
 	r.Case, r.Round = s.Case, s.Round
-	if w, err := works.ByName(s.Work); err == nil && r.How == "" {
+	if w, err := measure.WorkloadByName(s.Workload); err == nil && r.How == "" {
 		for _, impl := range w.Impls() {
 			if impl.Name == s.Impl {
 				r.How, r.Module = impl.How, impl.Module
@@ -68,13 +70,13 @@ func (s Step) result(r works.Result) works.Result {
 	return r
 }
 
-// caseArgs are the arguments that make one measurement.
-func caseArgs(c works.Case) []string {
-	return []string{CaseCommand, c.Work, c.Impl, strconv.Itoa(c.Size), "--span", c.Span.String()}
+// caseArgs returns the arguments that make one measurement.
+func caseArgs(c measure.Case) []string {
+	return []string{CaseCommand, c.Workload, c.Impl, strconv.Itoa(c.Size), "--span", c.Span.String()}
 }
 
-// child makes the measurement in a process of its own.
-func (s Step) child(ctx context.Context) (r works.Result, err error) {
+// runChild makes the measurement in a process of its own.
+func (s Step) runChild(ctx context.Context) (r measure.Result, err error) {
 	exe, err := os.Executable()
 	if err != nil {
 		return r, fmt.Errorf("run: %w", err)
@@ -88,51 +90,26 @@ func (s Step) child(ctx context.Context) (r works.Result, err error) {
 	if err := cmd.Start(); err != nil {
 		return r, fmt.Errorf("run: %w", err)
 	}
-	tooLarge := boundMemory(limited, cancel, cmd.Process.Pid)
+	tooLarge := procstat.LimitMemory(limited, cancel, cmd.Process.Pid, MaxMemory)
 	err = cmd.Wait()
 	timedOut := limited.Err() == context.DeadlineExceeded
 	cancel()
-	switch r, ok := works.Told(out.String()); {
+	switch r, ok := measure.FindResult(out.String()); {
 	case <-tooLarge:
-		return r, fmt.Errorf("run: it took more than %d MiB of memory", MaxMemory>>20)
+		return r, fmt.Errorf("run: the process took more than %d MiB of memory", MaxMemory>>20)
 	case timedOut:
-		return r, fmt.Errorf("run: it was not through after %v", s.Limit)
+		return r, fmt.Errorf("run: the process was killed after %v", s.Limit)
 	case err != nil:
-		return r, fmt.Errorf("run: %w: %s", err, lastLine(errs.String()))
+		return r, fmt.Errorf("run: %w: %s", err, failureLine(errs.String()))
 	case !ok:
-		return r, fmt.Errorf("run: the process gave no result: %s", lastLine(errs.String()))
+		return r, fmt.Errorf("run: the process printed no result: %s", failureLine(errs.String()))
 	default:
 		return r, nil
 	}
 }
 
-// boundMemory kills the process, by way of cancel, if it becomes too large, and
-// sends whether it did when ctx ends.
-func boundMemory(ctx context.Context, cancel func(), pid int) <-chan bool {
-	tooLarge := make(chan bool, 1)
-	go func() {
-		tick := time.NewTicker(memoryEvery)
-		defer tick.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				tooLarge <- false
-				return
-			case <-tick.C:
-				if works.ResidentSet(pid) > MaxMemory {
-					cancel()
-					tooLarge <- true
-					return
-				}
-			}
-		}
-	}()
-	return tooLarge
-}
-
-// lastLine is what a process that failed had to say, or the first line of a
-// panic.
-func lastLine(text string) string {
+// failureLine returns the first line of a panic in text, or else the last line.
+func failureLine(text string) string {
 	lines := strings.Split(strings.TrimSpace(text), "\n")
 	for _, l := range lines {
 		if strings.HasPrefix(l, "panic:") || strings.HasPrefix(l, "fatal error:") {

@@ -12,10 +12,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sessionwheel/sessionwheel/lab/bench/works"
+	"github.com/sessionwheel/sessionwheel/lab/bench/measure"
 )
 
-// TestMain lets Run start this binary again to make a measurement.
+// TestMain lets Run start this binary to make a measurement.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 4 && os.Args[1] == CaseCommand {
 		if os.Args[2] == "stuck" {
@@ -26,8 +26,8 @@ func TestMain(m *testing.M) {
 			fmt.Fprintln(os.Stderr, "panic: no size")
 			os.Exit(2)
 		}
-		c := works.Case{Work: os.Args[2], Impl: os.Args[3], Size: size, Span: time.Millisecond}
-		if err := works.Tell(os.Stdout, works.Run(context.Background(), c)); err != nil {
+		c := measure.Case{Workload: os.Args[2], Impl: os.Args[3], Size: size, Span: time.Millisecond}
+		if err := measure.WriteResult(os.Stdout, measure.Run(context.Background(), c)); err != nil {
 			os.Exit(1)
 		}
 		os.Exit(0)
@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func TestAPlanAlternatesTheImplementations(t *testing.T) {
+func TestPlan_AlternatesTheImplementations(t *testing.T) {
 	steps, err := Plan(Config{Quick: true, Only: regexp.MustCompile("^touch-hot$"), Rounds: 2, Impl: regexp.MustCompile("plain")})
 	if err != nil {
 		t.Fatal(err)
@@ -49,12 +49,12 @@ func TestAPlanAlternatesTheImplementations(t *testing.T) {
 	}
 }
 
-func TestAPlanSaysOnceWhatIsLeftOut(t *testing.T) {
+func TestPlan_ListsEachSkippedCaseOnce(t *testing.T) {
 	steps, err := Plan(Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	skipped := make(map[works.Case]int)
+	skipped := make(map[measure.Case]int)
 	for _, s := range steps {
 		if s.Limit <= 0 {
 			t.Errorf("%+v has no limit", s)
@@ -64,7 +64,7 @@ func TestAPlanSaysOnceWhatIsLeftOut(t *testing.T) {
 		}
 	}
 	if len(skipped) == 0 {
-		t.Error("nothing is skipped")
+		t.Error("no case is skipped")
 	}
 	for c, n := range skipped {
 		if n != 1 {
@@ -73,71 +73,77 @@ func TestAPlanSaysOnceWhatIsLeftOut(t *testing.T) {
 	}
 }
 
-func TestAPlanOfNothingIsAnError(t *testing.T) {
+func TestPlan_OfNothingIsAnError(t *testing.T) {
 	if _, err := Plan(Config{Only: regexp.MustCompile("nothing")}); err == nil {
-		t.Error("Plan found something")
+		t.Error("Plan returned no error")
 	}
 }
 
-// told collects what Run tells.
-type told struct{ results []works.Result }
+// recorder is a Progress that records its calls.
+type recorder struct {
+	begun   []Step
+	results []measure.Result
+}
 
-func (*told) Begin(Step)                   {}
-func (p *told) End(_ Step, r works.Result) { p.results = append(p.results, r) }
+func (r *recorder) Begin(s Step)                   { r.begun = append(r.begun, s) }
+func (r *recorder) End(_ Step, res measure.Result) { r.results = append(r.results, res) }
 
-func TestEachStepRunsInAProcessOfItsOwn(t *testing.T) {
-	touch := works.Case{Work: "touch-hot", Impl: works.Ours, Size: 1}
+func TestRun_MakesEachMeasurementInAProcessOfItsOwn(t *testing.T) {
+	touch := measure.Case{Workload: "touch-hot", Impl: measure.Ours, Size: 1}
 	steps := []Step{
 		{Case: touch, Limit: time.Minute},
 		{Case: touch, Limit: time.Minute, Skip: "no time"},
-		{Case: works.Case{Work: "touch-hot", Impl: works.Ours, Size: -1}, Limit: time.Minute},
-		{Case: works.Case{Work: "stuck", Impl: works.Ours, Size: 1}, Limit: 50 * time.Millisecond},
+		{Case: measure.Case{Workload: "touch-hot", Impl: measure.Ours, Size: -1}, Limit: time.Minute},
+		{Case: measure.Case{Workload: "stuck", Impl: measure.Ours, Size: 1}, Limit: 50 * time.Millisecond},
 	}
-	p := new(told)
+	p := new(recorder)
 	results, err := Run(t.Context(), steps, p)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(results) != 4 || len(p.results) != 4 {
-		t.Fatalf("%d results, %d told", len(results), len(p.results))
+	if len(results) != 4 {
+		t.Fatalf("%d results", len(results))
+	}
+	if len(p.begun) != 3 || len(p.results) != 3 {
+		t.Errorf("progress saw %d begin and %d end, with a skipped case among 4", len(p.begun), len(p.results))
 	}
 	if r := results[0]; r.Metrics["ns/op"] <= 0 || r.How == "" || r.Error != "" {
 		t.Errorf("a measurement gave %+v", r)
 	}
-	if r := results[1]; r.NA != "no time" || r.How == "" {
-		t.Errorf("a skipped one gave %+v", r)
+	if r := results[1]; r.Skipped != "no time" || r.How == "" {
+		t.Errorf("a skipped case gave %+v", r)
 	}
 	if r := results[2]; !strings.Contains(r.Error, "panic: no size") {
-		t.Errorf("a failed one gave %+v", r)
+		t.Errorf("a process that failed gave %+v", r)
 	}
-	if r := results[3]; !strings.Contains(r.Error, "not through after 50ms") {
-		t.Errorf("a stuck one gave %+v", r)
+	if r := results[3]; !strings.Contains(r.Error, "killed after 50ms") {
+		t.Errorf("a process that hung gave %+v", r)
 	}
 	if _, err := json.Marshal(results); err != nil {
 		t.Error(err)
 	}
 }
 
-func TestAnInterruptedRunKeepsWhatThereIs(t *testing.T) {
+func TestRun_ReturnsTheResultsSoFarWhenItIsInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	touch := works.Case{Work: "touch-hot", Impl: works.Ours, Size: 1}
-	steps := []Step{{Case: touch, Skip: "no time"}, {Case: works.Case{Work: "stuck", Impl: works.Ours, Size: 1}, Limit: time.Minute}}
+	touch := measure.Case{Workload: "touch-hot", Impl: measure.Ours, Size: 1}
+	steps := []Step{{Case: touch, Skip: "no time"}, {Case: measure.Case{Workload: "stuck", Impl: measure.Ours, Size: 1}, Limit: time.Minute}}
 	time.AfterFunc(100*time.Millisecond, cancel)
-	results, err := Run(ctx, steps, new(told))
+	results, err := Run(ctx, steps, new(recorder))
 	if !errors.Is(err, context.Canceled) || len(results) != 1 {
 		t.Errorf("%d results, %v", len(results), err)
 	}
 }
 
-func TestProgressOffATerminalIsALineForEach(t *testing.T) {
+func TestNewProgress_PrintsALineForEachMeasurementOffATerminal(t *testing.T) {
 	var out strings.Builder
-	p, end := NewProgress(&out, 2)
-	s := Step{Case: works.Case{Work: "touch", Impl: works.Ours, Size: 7}}
+	s := Step{Case: measure.Case{Workload: "touch", Impl: measure.Ours, Size: 7}}
+	p, stop := NewProgress(&out, []Step{s, {Skip: "no time"}, s})
 	p.Begin(s)
-	p.End(s, works.Result{Case: s.Case, Metrics: map[string]float64{"ns/op": 12.34}})
-	p.End(s, works.Result{Case: s.Case, NA: "it cannot"})
-	end()
-	want := "1/2 touch 7, round 1, sessionwheel: 12.3 ns/op\n2/2 touch 7, round 1, sessionwheel: n/a: it cannot\n"
+	p.End(s, measure.Result{Case: s.Case, Metrics: map[string]float64{"ns/op": 12.34}})
+	p.End(s, measure.Result{Case: s.Case, Error: "it broke"})
+	stop()
+	want := "1/2 touch 7, round 1, sessionwheel: 12.3 ns/op\n2/2 touch 7, round 1, sessionwheel: failed: it broke\n"
 	if out.String() != want {
 		t.Errorf("got %q", out.String())
 	}

@@ -9,8 +9,8 @@ import (
 	"github.com/sessionwheel/sessionwheel/tcp"
 )
 
-// BenchmarkEcho sends a frame of 64 bytes over one connection and waits for it
-// to come back. The client shares the process with the server.
+// BenchmarkEcho sends a frame of 64 bytes over one connection and waits for the
+// echo. The client and the server share a process.
 func BenchmarkEcho(b *testing.B) {
 	frame, err := tcp.AppendFrame(nil, bytes.Repeat([]byte("x"), 64))
 	if err != nil {

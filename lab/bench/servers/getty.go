@@ -12,7 +12,7 @@ func gettyImpl() Impl {
 	return Impl{
 		Name:    "getty",
 		Module:  "github.com/apache/dubbo-getty v1.4.9",
-		How:     "no task pool, as its own benchmark by default; read timeout 5m, so that idle connections do not wake each second; WriteBytes of the frame from OnMessage; logging off",
+		How:     "no task pool, as in its own benchmark; read timeout 5m, so that idle connections do not wake each second; OnMessage calls WriteBytes with the frame; logging off",
 		Timeout: "OnCron, each minute, closes what UpdateActive has not marked",
 		Start:   startGetty,
 	}
@@ -50,7 +50,7 @@ func (gettyEcho) OnCron(s getty.Session) {
 }
 
 func (gettyEcho) OnMessage(s getty.Session, pkg any) {
-	_, _ = s.WriteBytes(pkg.([]byte)) // the reader notices a broken connection
+	_, _ = s.WriteBytes(pkg.([]byte)) // the next read reports a broken connection
 }
 
 func startGetty() (string, func(), error) {
@@ -58,10 +58,9 @@ func startGetty() (string, func(), error) {
 	if err != nil {
 		return "", nil, err
 	}
-	getty.SetLogger(quiet{})
+	getty.SetLogger(discardLogger{})
 	srv := getty.NewTCPServer(getty.WithLocalAddress(fmt.Sprintf("127.0.0.1:%d", port)))
-	// It returns when the server is closed.
-	go srv.RunEventLoop(func(s getty.Session) error {
+	go srv.RunEventLoop(func(s getty.Session) error { // until stop
 		s.SetMaxMsgLen(maxFrame)
 		s.SetReadTimeout(idleTimeout)
 		s.SetWriteTimeout(30 * time.Second)
@@ -71,6 +70,6 @@ func startGetty() (string, func(), error) {
 		s.SetEventListener(gettyEcho{})
 		return nil
 	})
-	addr, err := untilServes(port)
+	addr, err := waitForServer(port)
 	return addr, srv.Close, err
 }

@@ -14,15 +14,15 @@ func gnetImpl() Impl {
 	return Impl{
 		Name:    "gnet",
 		Module:  "github.com/panjf2000/gnet/v2 v2.9.7",
-		How:     "WithMulticore(true); Peek, one Write of the whole frames and Discard in OnTraffic",
-		Timeout: "none: it has no idle timeout, and leaves a sweep in OnTick to its user",
+		How:     "WithMulticore(true); OnTraffic calls Peek, one Write of the complete frames, and Discard",
+		Timeout: "none: it has no idle timeout; its users sweep in OnTick",
 		Start:   startGnet,
 	}
 }
 
 type gnetEcho struct {
 	gnet.BuiltinEventEngine
-	booted chan gnet.Engine // holds one
+	booted chan gnet.Engine // has a buffer of one
 }
 
 func (e *gnetEcho) OnBoot(eng gnet.Engine) gnet.Action {
@@ -31,8 +31,8 @@ func (e *gnetEcho) OnBoot(eng gnet.Engine) gnet.Action {
 }
 
 func (e *gnetEcho) OnTraffic(c gnet.Conn) gnet.Action {
-	data, _ := c.Peek(-1) // all there is cannot be short
-	n, ok := whole(data)
+	data, _ := c.Peek(-1) // everything received: it cannot fail
+	n, ok := wholeFrames(data)
 	if !ok {
 		return gnet.Close
 	}
@@ -53,13 +53,13 @@ func startGnet() (string, func(), error) {
 	}
 	e := &gnetEcho{booted: make(chan gnet.Engine, 1)}
 	failed := make(chan error, 1)
-	go func() { // ends when the engine is stopped
+	go func() { // until the engine is stopped
 		failed <- gnet.Run(e, fmt.Sprintf("tcp://127.0.0.1:%d", port),
 			gnet.WithMulticore(true), gnet.WithLogLevel(logging.FatalLevel))
 	}()
 	select {
 	case eng := <-e.booted:
-		addr, err := untilServes(port)
+		addr, err := waitForServer(port)
 		return addr, func() {
 			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 			defer cancel()
@@ -68,6 +68,6 @@ func startGnet() (string, func(), error) {
 	case err := <-failed:
 		return "", nil, fmt.Errorf("servers: gnet: %w", err)
 	case <-time.After(10 * time.Second):
-		return "", nil, errors.New("servers: gnet does not boot")
+		return "", nil, errors.New("servers: gnet did not start within 10 s")
 	}
 }

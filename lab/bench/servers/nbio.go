@@ -12,7 +12,7 @@ func nbioImpl() Impl {
 	return Impl{
 		Name:    "nbio",
 		Module:  "github.com/lesismal/nbio v1.6.8",
-		How:     "level-triggered epoll (its default), a poller for each processor, SetReadDeadline at each read; one Write of the whole frames in OnData; the rest of a frame is kept with the connection",
+		How:     "level-triggered epoll (its default), a poller per processor, SetReadDeadline at each read; OnData writes the complete frames at once and keeps the rest with the connection",
 		Timeout: "its SetReadDeadline",
 		Start:   startNbio,
 	}
@@ -41,13 +41,13 @@ func nbioEcho(c *nbio.Conn, data []byte) {
 	if rest, ok := c.Session().([]byte); ok && len(rest) > 0 {
 		data = append(rest, data...)
 	}
-	n, ok := whole(data)
+	n, ok := wholeFrames(data)
 	if !ok {
 		_ = c.Close()
 		return
 	}
 	if n > 0 {
-		_, _ = c.Write(data[:n]) // a connection that fails is closed by the engine
+		_, _ = c.Write(data[:n]) // the engine closes a connection that fails
 	}
 	switch {
 	case n < len(data):

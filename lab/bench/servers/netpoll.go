@@ -13,7 +13,7 @@ func netpollImpl() Impl {
 	return Impl{
 		Name:    "netpoll",
 		Module:  "github.com/cloudwego/netpoll v0.7.2",
-		How:     "OnRequest echoes the frames that have come with Next and WriteBinary and one Flush; its default pollers",
+		How:     "OnRequest echoes the received frames with Next, WriteBinary and one Flush; its default pollers",
 		Timeout: "WithIdleTimeout, which only sets TCP keep-alive",
 		Start:   startNetpoll,
 	}
@@ -30,11 +30,11 @@ func startNetpoll() (string, func(), error) {
 	if err != nil {
 		return "", nil, fmt.Errorf("servers: netpoll: %w", err)
 	}
-	go func() { _ = el.Serve(l) }() // ends with Shutdown
+	go func() { _ = el.Serve(l) }() // until Shutdown
 	return l.Addr().String(), func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
-		_ = el.Shutdown(ctx) // connections that linger end with the process
+		_ = el.Shutdown(ctx) // the process ends soon, and with it what is still open
 	}, nil
 }
 
@@ -50,7 +50,7 @@ func netpollEcho(_ context.Context, c netpoll.Connection) error {
 			_ = c.Close()
 			return errNetpollMarker
 		}
-		frame, err := r.Next(n) // waits for the rest, as its documentation has it
+		frame, err := r.Next(n) // waits for the rest of the frame
 		if err != nil {
 			return err
 		}

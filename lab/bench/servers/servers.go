@@ -1,9 +1,9 @@
-// Package servers holds the echo servers that the benchmarks put side by side:
-// this project's and what one would otherwise write or pick. Each echoes the
-// frames of tcp.ScanFrames, a '$', the body's length as a big-endian uint16, a
-// '#' and the body, and closes idle connections where it has a way to. Each
-// lies in a file of its own and is used as its documentation says, at the
-// setting that serves it best here; How says which.
+// Package servers has one interface to many echo servers: this project's, and
+// what one would write or choose in its place. They echo the frames of
+// tcp.ScanFrames: a '$', the body's length as a big-endian uint16, a '#' and the
+// body. They close idle connections if they have a way to. Each server has a
+// file of its own. It is used as its documentation says, at the setting that
+// suits the benchmarks best; Impl.How states that setting.
 package servers
 
 import (
@@ -15,11 +15,11 @@ import (
 )
 
 const (
-	// idleTimeout is what each server that has one is given. No benchmark waits
-	// for it.
+	// idleTimeout is the idle timeout of each server that has one. No benchmark
+	// waits for it.
 	idleTimeout = 5 * time.Minute
 
-	// header is the '$', two bytes of length and the '#'.
+	// header is the length of a frame's header: '$', two bytes of length, '#'.
 	header = 4
 
 	// maxFrame is the largest frame on the wire.
@@ -31,39 +31,39 @@ type Impl struct {
 	Name    string
 	Module  string // with its version; "" for the standard library
 	How     string // how it is used, and at which setting
-	Timeout string // what closes idle connections; "none" and why if nothing does
+	Timeout string // what closes idle connections; "none" and the reason if nothing does
 
-	// Start serves on a free port of the loopback until stop is called.
+	// Start serves on a free port of the loopback interface until stop is called.
 	Start func() (addr string, stop func(), err error)
 }
 
 // All lists the servers, this project first.
 func All() []Impl {
 	return []Impl{
-		tcpImpl(), deadlineImpl(), scannerImpl(), zinxImpl(), gettyImpl(), gnetImpl(), nbioImpl(), netpollImpl(),
+		sessionwheelImpl(), deadlineImpl(), scannerImpl(), zinxImpl(), gettyImpl(), gnetImpl(), nbioImpl(), netpollImpl(),
 	}
 }
 
-// ByName finds a server.
+// ByName returns the server with the given name.
 func ByName(name string) (Impl, error) {
 	all := All()
 	i := slices.IndexFunc(all, func(m Impl) bool { return m.Name == name })
 	if i < 0 {
-		return Impl{}, fmt.Errorf("servers: there is no server called %q", name)
+		return Impl{}, fmt.Errorf("servers: unknown server %q", name)
 	}
 	return all[i], nil
 }
 
-// frameLen is the length on the wire of the frame that head begins. It reports
-// false for a wrong marker.
+// frameLen returns the length of the frame that head begins, header included.
+// It reports false for a wrong marker.
 func frameLen(head []byte) (int, bool) {
 	return header + int(binary.BigEndian.Uint16(head[1:3])), head[0] == '$' && head[3] == '#'
 }
 
-// whole cuts whole frames off data and returns how many bytes they have. It
-// reports false for a wrong marker. Where an event loop hands over what has
-// come, all of it is echoed in one write.
-func whole(data []byte) (n int, ok bool) {
+// wholeFrames returns the length of the complete frames at the beginning of
+// data. It reports false for a wrong marker. The event loops use it to echo all
+// that they have received in one write.
+func wholeFrames(data []byte) (n int, ok bool) {
 	for len(data)-n >= header {
 		f, ok := frameLen(data[n:])
 		if !ok {
@@ -77,7 +77,7 @@ func whole(data []byte) (n int, ok bool) {
 	return n, true
 }
 
-// listen listens on a free port of the loopback.
+// listen listens on a free port of the loopback interface.
 func listen() (net.Listener, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -86,7 +86,7 @@ func listen() (net.Listener, error) {
 	return l, nil
 }
 
-// freePort finds a port for servers that listen on their own.
+// freePort returns a free port, for servers that listen themselves.
 func freePort() (int, error) {
 	l, err := listen()
 	if err != nil {
@@ -96,8 +96,9 @@ func freePort() (int, error) {
 	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
-// untilServes waits until something accepts connections on the port.
-func untilServes(port int) (addr string, err error) {
+// waitForServer waits until a server accepts connections on the port, for two
+// seconds at most.
+func waitForServer(port int) (addr string, err error) {
 	addr = fmt.Sprintf("127.0.0.1:%d", port)
 	for range 200 {
 		var c net.Conn
@@ -106,5 +107,5 @@ func untilServes(port int) (addr string, err error) {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	return "", fmt.Errorf("servers: nothing serves: %w", err)
+	return "", fmt.Errorf("servers: no server on port %d: %w", port, err)
 }

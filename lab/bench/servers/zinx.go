@@ -14,16 +14,15 @@ func zinxImpl() Impl {
 	return Impl{
 		Name:    "zinx",
 		Module:  "github.com/aceld/zinx v1.2.6",
-		How:     "a length field decoder, 10 workers (its default), slices of handlers, pooled requests, reads of 4 KiB, logging off; Send of the frame from the handler",
-		Timeout: "its heartbeat checker, each minute, sending nothing",
+		How:     "a length field decoder, 10 workers (its default), slices of handlers, pooled requests, reads of 4 KiB, logging off; the handler calls Send with the frame",
+		Timeout: "its heartbeat checker, each minute, without messages",
 		Start:   startZinx,
 	}
 }
 
 const zinxMsgID = 1
 
-// zinxFrames tells zinx where the length of a frame is. All frames go to one
-// handler.
+// zinxFrames describes the frames to zinx, and sends all to one handler.
 type zinxFrames struct{}
 
 func (zinxFrames) GetLengthField() *ziface.LengthField {
@@ -49,7 +48,7 @@ func startZinx() (string, func(), error) {
 	if err != nil {
 		return "", nil, err
 	}
-	zlog.SetLogger(quiet{})
+	zlog.SetLogger(discardLogger{})
 	s := znet.NewUserConfServer(&zconf.Config{
 		Host: "127.0.0.1", TCPPort: port, Mode: zconf.ServerModeTcp,
 		MaxConn: 1 << 20, MaxPacketSize: maxFrame, IOReadBuffSize: 4096,
@@ -58,11 +57,11 @@ func startZinx() (string, func(), error) {
 	})
 	s.SetDecoder(zinxFrames{})
 	s.AddRouterSlices(zinxMsgID, func(r ziface.IRequest) {
-		_ = r.GetConnection().Send(r.GetData()) // the reader notices a broken connection
+		_ = r.GetConnection().Send(r.GetData()) // the next read reports a broken connection
 	})
 	s.StartHeartBeatWithOption(time.Minute, &ziface.HeartBeatOption{})
 	s.GetHeartBeat().SetHeartbeatFunc(func(ziface.IConnection) error { return nil })
 	s.Start()
-	addr, err := untilServes(port)
+	addr, err := waitForServer(port)
 	return addr, s.Stop, err
 }

@@ -10,7 +10,7 @@ import (
 type antlabsSession struct {
 	id     int64
 	conn   *Conn
-	expire func() // made once, so that Touch need not
+	expire func() // allocated once, and not by each Touch
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -28,13 +28,13 @@ func antlabsImpl() Impl {
 	return Impl{
 		Name:   "antlabs/timer",
 		Module: "github.com/antlabs/timer v0.1.4",
-		How:    "its time wheel (the default; tick 10ms); Stop and AfterFunc at activity, since its Reset is marked unstable and deadlocks within a slot; one map under a mutex",
+		How:    "its time wheel, which is its default, with a tick of 10ms; on activity Stop and AfterFunc, because its Reset is marked unstable and deadlocks within a slot; one map under a mutex",
 		New: func(c Config) (Sessions, error) {
 			s := &antlabsSessions{
 				c: c, tm: antlabs.NewTimer(antlabs.WithTimeWheel()),
 				t: newTable[antlabsSession](), h: newHandles[antlabsSession](c),
 			}
-			go s.tm.Run() // ends with Stop
+			go s.tm.Run() // until Stop
 			return s, nil
 		},
 	}
@@ -45,7 +45,7 @@ func (s *antlabsSessions) Register(id int64, idle time.Duration) {
 }
 
 func (s *antlabsSessions) register(id int64, idle time.Duration) *antlabsSession {
-	as := &antlabsSession{id: id, conn: theConn}
+	as := &antlabsSession{id: id, conn: sharedConn}
 	as.expire = func() {
 		if s.t.remove(as.id, as) {
 			_ = as.conn.Close()
@@ -78,7 +78,7 @@ func (s *antlabsSessions) RegisterClose(id int64) {
 
 func (s *antlabsSessions) NewArm() func() {
 	f := func() {}
-	return func() { s.tm.AfterFunc(armFor, f).Stop() }
+	return func() { s.tm.AfterFunc(armDuration, f).Stop() }
 }
 
 func (s *antlabsSessions) Stop() { s.tm.Stop() }

@@ -8,24 +8,24 @@ import (
 	"time"
 )
 
-// idle is the timeout of the sessions that must not time out.
-const idle = 5 * time.Minute
+// idleTimeout is the timeout of sessions that must not time out.
+const idleTimeout = 5 * time.Minute
 
-// benchmark runs f for each implementation that can do the work, with n
-// sessions in its table.
-func benchmark(b *testing.B, work string, n int, f func(*testing.B, Sessions)) {
+// benchmark runs f with n registered sessions of each implementation that
+// supports op.
+func benchmark(b *testing.B, op string, n int, f func(*testing.B, Sessions)) {
 	for _, impl := range All() {
-		if _, not := impl.Not[work]; not {
+		if _, unsupported := impl.Unsupported[op]; unsupported {
 			continue
 		}
 		b.Run(fmt.Sprintf("impl=%s/sessions=%d", impl.Name, n), func(b *testing.B) {
-			s, err := impl.New(Config{N: n, Idle: idle, Keep: true})
+			s, err := impl.New(Config{N: n, Idle: idleTimeout, Keep: true})
 			if err != nil {
 				b.Fatal(err)
 			}
 			defer s.Stop()
 			for id := range int64(n) {
-				s.Register(id, idle)
+				s.Register(id, idleTimeout)
 			}
 			runtime.GC()
 			b.ReportAllocs()

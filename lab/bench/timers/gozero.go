@@ -22,7 +22,7 @@ func gozeroImpl() Impl {
 	return Impl{
 		Name:   "go-zero",
 		Module: "github.com/zeromicro/go-zero v1.10.3",
-		How:    "collection.TimingWheel, interval 10ms, and as many slots as hold the idle timeout in one turn; MoveTimer by ID at activity; one map under a mutex",
+		How:    "collection.TimingWheel, interval 10ms, with enough slots to hold the idle timeout in one turn; on activity MoveTimer by ID; one map under a mutex",
 		New: func(c Config) (Sessions, error) {
 			s := &gozeroSessions{c: c, t: newTable[gozeroSession]()}
 			var err error
@@ -43,13 +43,13 @@ func gozeroImpl() Impl {
 func (s *gozeroSessions) Register(id int64, idle time.Duration) { s.register(id, idle) }
 
 func (s *gozeroSessions) register(id int64, idle time.Duration) *gozeroSession {
-	gs := &gozeroSession{id: id, conn: theConn}
+	gs := &gozeroSession{id: id, conn: sharedConn}
 	s.t.add(id, gs)
 	s.must(s.tw.SetTimer(id, gs, idle))
 	return gs
 }
 
-// must is for errors that tell of a stopped wheel or a wrong argument.
+// must panics on an error: the wheel was stopped, or an argument is wrong.
 func (s *gozeroSessions) must(err error) {
 	if err != nil {
 		panic(err)
@@ -66,9 +66,9 @@ func (s *gozeroSessions) RegisterClose(id int64) {
 }
 
 func (s *gozeroSessions) NewArm() func() {
-	key := new(byte) // unlike every other
+	key := new(byte) // a unique key
 	return func() {
-		s.must(s.tw.SetTimer(key, nil, min(armFor, s.c.Idle)))
+		s.must(s.tw.SetTimer(key, nil, min(armDuration, s.c.Idle)))
 		s.must(s.tw.RemoveTimer(key))
 	}
 }

@@ -14,10 +14,10 @@ type otterSessions struct {
 
 func otterImpl() Impl {
 	return Impl{
-		Name:   "otter",
-		Module: "github.com/maypok86/otter/v2 v2.4.0",
-		How:    "a cache of connections with ExpiryAccessing; GetIfPresent by ID at activity; OnDeletion tells of the expiry",
-		Not:    map[string]string{ArmStop: "a cache has no timers of its own to use"},
+		Name:        "otter",
+		Module:      "github.com/maypok86/otter/v2 v2.4.0",
+		How:         "a cache of connections with ExpiryAccessing; on activity GetIfPresent by ID; OnDeletion reports the expiry",
+		Unsupported: map[string]string{ArmStop: "a cache has no timers to arm"},
 		New: func(c Config) (Sessions, error) {
 			cache, err := otter.New(&otter.Options[int64, *Conn]{
 				ExpiryCalculator: otter.ExpiryAccessing[int64, *Conn](c.Idle),
@@ -37,7 +37,7 @@ func otterImpl() Impl {
 }
 
 func (s *otterSessions) Register(id int64, idle time.Duration) {
-	s.cache.Set(id, theConn)
+	s.cache.Set(id, sharedConn)
 	if idle != s.c.Idle {
 		s.cache.SetExpiresAfter(id, idle)
 	}
@@ -46,7 +46,7 @@ func (s *otterSessions) Register(id int64, idle time.Duration) {
 func (s *otterSessions) Touch(id int64) { s.cache.GetIfPresent(id) }
 
 func (s *otterSessions) RegisterClose(id int64) {
-	s.cache.Set(id, theConn)
+	s.cache.Set(id, sharedConn)
 	s.cache.Invalidate(id)
 }
 

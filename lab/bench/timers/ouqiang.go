@@ -21,7 +21,7 @@ func ouqiangImpl() Impl {
 	return Impl{
 		Name:   "ouqiang/timewheel",
 		Module: "github.com/ouqiang/timewheel v1.0.1",
-		How:    "tick 1s, as it counts in whole seconds, and 3600 slots, as its documentation has it; RemoveTimer and AddTimer by ID at activity, where RemoveTimer walks the slot's list; one map under a mutex",
+		How:    "tick 1s, since it counts whole seconds, and 3600 slots, as in its documentation; on activity RemoveTimer and AddTimer by ID, where RemoveTimer walks the slot's list; one map under a mutex",
 		New: func(c Config) (Sessions, error) {
 			s := &ouqiangSessions{c: c, t: newTable[ouqiangSession]()}
 			s.tw = ouqiang.New(time.Second, 3600, func(data any) {
@@ -40,7 +40,7 @@ func ouqiangImpl() Impl {
 func (s *ouqiangSessions) Register(id int64, idle time.Duration) { s.register(id, idle) }
 
 func (s *ouqiangSessions) register(id int64, idle time.Duration) *ouqiangSession {
-	os := &ouqiangSession{id: id, conn: theConn}
+	os := &ouqiangSession{id: id, conn: sharedConn}
 	s.t.add(id, os)
 	s.tw.AddTimer(idle, id, os)
 	return os
@@ -62,9 +62,9 @@ func (s *ouqiangSessions) RegisterClose(id int64) {
 }
 
 func (s *ouqiangSessions) NewArm() func() {
-	key := new(byte) // unlike every other
+	key := new(byte) // a unique key
 	return func() {
-		s.tw.AddTimer(armFor, key, nil)
+		s.tw.AddTimer(armDuration, key, nil)
 		s.tw.RemoveTimer(key)
 	}
 }

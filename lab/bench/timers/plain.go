@@ -7,13 +7,13 @@ import (
 	"github.com/RussellLuo/timingwheel"
 )
 
-// plainWheelSize is the number of slots of each level.
+// plainWheelSize is the number of slots per level.
 const plainWheelSize = 512
 
 type plainSession struct {
 	id     int64
 	conn   *Conn
-	expire func() // made once, so that Touch need not
+	expire func() // allocated once, and not by each Touch
 	timer  atomic.Pointer[timingwheel.Timer]
 }
 
@@ -28,7 +28,7 @@ func plainImpl() Impl {
 	return Impl{
 		Name:   "plain",
 		Module: "github.com/RussellLuo/timingwheel v0.0.0-20220218152713-54845bda3108",
-		How:    "one library timer a session; AfterFunc and Stop of the old one at activity; tick 10ms, 512 slots a level; one map under a mutex",
+		How:    "one timer per session; on activity AfterFunc, and Stop of the old timer; tick 10ms, 512 slots per level; one map under a mutex",
 		New: func(c Config) (Sessions, error) {
 			s := &plainSessions{
 				c: c, tw: timingwheel.NewTimingWheel(Tick, plainWheelSize),
@@ -45,7 +45,7 @@ func (s *plainSessions) Register(id int64, idle time.Duration) {
 }
 
 func (s *plainSessions) register(id int64, idle time.Duration) *plainSession {
-	ps := &plainSession{id: id, conn: theConn}
+	ps := &plainSession{id: id, conn: sharedConn}
 	ps.expire = func() {
 		if s.t.remove(ps.id, ps) {
 			_ = ps.conn.Close()
@@ -71,7 +71,7 @@ func (s *plainSessions) RegisterClose(id int64) {
 
 func (s *plainSessions) NewArm() func() {
 	f := func() {}
-	return func() { s.tw.AfterFunc(armFor, f).Stop() }
+	return func() { s.tw.AfterFunc(armDuration, f).Stop() }
 }
 
 func (s *plainSessions) Stop() { s.tw.Stop() }

@@ -11,7 +11,7 @@ import (
 type rfyiamcoolSession struct {
 	id     int64
 	conn   *Conn
-	expire func() // made once, so that Touch need not
+	expire func() // allocated once, and not by each Touch
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -29,7 +29,7 @@ func rfyiamcoolImpl() Impl {
 	return Impl{
 		Name:   "go-timewheel",
 		Module: "github.com/rfyiamcool/go-timewheel v1.1.0",
-		How:    "tick 10ms, and as many buckets as hold the idle timeout in one turn; Remove and Add at activity, lighter than its Timer.Reset; one map under a mutex",
+		How:    "tick 10ms, with enough buckets to hold the idle timeout in one turn; on activity Remove and Add, which are cheaper than its Timer.Reset; one map under a mutex",
 		New: func(c Config) (Sessions, error) {
 			tw, err := rfyiamcool.NewTimeWheel(Tick, slotsFor(c.Idle))
 			if err != nil {
@@ -46,7 +46,7 @@ func (s *rfyiamcoolSessions) Register(id int64, idle time.Duration) {
 }
 
 func (s *rfyiamcoolSessions) register(id int64, idle time.Duration) *rfyiamcoolSession {
-	rs := &rfyiamcoolSession{id: id, conn: theConn}
+	rs := &rfyiamcoolSession{id: id, conn: sharedConn}
 	rs.expire = func() {
 		if s.t.remove(rs.id, rs) {
 			_ = rs.conn.Close()
@@ -79,7 +79,7 @@ func (s *rfyiamcoolSessions) RegisterClose(id int64) {
 
 func (s *rfyiamcoolSessions) NewArm() func() {
 	f := func() {}
-	return func() { _ = s.tw.Remove(s.tw.Add(armFor, f)) }
+	return func() { _ = s.tw.Remove(s.tw.Add(armDuration, f)) }
 }
 
 func (s *rfyiamcoolSessions) Stop() { s.tw.Stop() }

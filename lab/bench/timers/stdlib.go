@@ -17,7 +17,7 @@ type stdlibSessions struct {
 func stdlibImpl() Impl {
 	return Impl{
 		Name: "time.Timer",
-		How:  "one time.AfterFunc a session; Reset at activity; one map under a mutex; arm-stop is time.AfterFunc and Stop",
+		How:  "one time.AfterFunc per session; on activity Reset; one map under a mutex; arm-stop is time.AfterFunc and Stop",
 		New: func(c Config) (Sessions, error) {
 			return &stdlibSessions{c: c, t: newTable[stdlibSession](), h: newHandles[stdlibSession](c)}, nil
 		},
@@ -29,7 +29,7 @@ func (s *stdlibSessions) Register(id int64, idle time.Duration) {
 }
 
 func (s *stdlibSessions) register(id int64, idle time.Duration) *stdlibSession {
-	ss := &stdlibSession{id: id, conn: theConn}
+	ss := &stdlibSession{id: id, conn: sharedConn}
 	s.t.add(id, ss)
 	ss.timer = time.AfterFunc(idle, func() {
 		if s.t.remove(ss.id, ss) {
@@ -51,8 +51,8 @@ func (s *stdlibSessions) RegisterClose(id int64) {
 
 func (s *stdlibSessions) NewArm() func() {
 	f := func() {}
-	return func() { time.AfterFunc(armFor, f).Stop() }
+	return func() { time.AfterFunc(armDuration, f).Stop() }
 }
 
-// Stop has nothing to stop: the runtime keeps the timers.
+// Stop does nothing: the timers are the runtime's.
 func (s *stdlibSessions) Stop() {}

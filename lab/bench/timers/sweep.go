@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-// sweepEvery is how often the sweep walks.
-const sweepEvery = time.Second
+// sweepInterval is the time between two sweeps.
+const sweepInterval = time.Second
 
 type sweepSession struct {
 	id     int64
 	conn   *Conn
-	active atomic.Int64 // since sweepSessions.start
+	active atomic.Int64 // the last activity, since sweepSessions.start
 }
 
 type sweepSessions struct {
@@ -27,9 +27,9 @@ type sweepSessions struct {
 
 func sweepImpl() Impl {
 	return Impl{
-		Name: "sweep",
-		How:  "a timestamp stored at activity; each second a walk over the map under its mutex, the idle ones closed after it is released",
-		Not:  map[string]string{ArmStop: "a sweep has no timers"},
+		Name:        "sweep",
+		How:         "on activity a timestamp; each second a walk over the map under its mutex, and the idle sessions are closed after the walk",
+		Unsupported: map[string]string{ArmStop: "a sweep has no timers"},
 		New: func(c Config) (Sessions, error) {
 			s := &sweepSessions{
 				c: c, start: time.Now(), t: newTable[sweepSession](), h: newHandles[sweepSession](c),
@@ -41,14 +41,14 @@ func sweepImpl() Impl {
 	}
 }
 
-// sweep is the goroutine that walks. It ends with Stop, which waits for it.
+// sweep closes idle sessions until Stop, which waits for it.
 func (s *sweepSessions) sweep() {
-	tick := time.NewTicker(sweepEvery)
+	tick := time.NewTicker(sweepInterval)
 	defer tick.Stop()
 	for {
 		select {
 		case <-tick.C:
-			for _, ss := range s.idle() {
+			for _, ss := range s.removeIdle() {
 				_ = ss.conn.Close()
 				s.c.expired(ss.id)
 			}
@@ -58,8 +58,9 @@ func (s *sweepSessions) sweep() {
 	}
 }
 
-// idle removes the sessions that were idle for too long.
-func (s *sweepSessions) idle() (idle []*sweepSession) {
+// removeIdle removes the sessions that have been idle for too long, and returns
+// them.
+func (s *sweepSessions) removeIdle() (idle []*sweepSession) {
 	before := int64(time.Since(s.start) - s.c.Idle)
 	s.t.mu.Lock()
 	defer s.t.mu.Unlock()
@@ -76,10 +77,9 @@ func (s *sweepSessions) Register(id int64, idle time.Duration) {
 	s.h.keep(id, s.register(id, idle))
 }
 
-// register dates the activity so that the session is idle for too long when
-// idle has passed.
+// register sets the last activity so that the session times out after idle.
 func (s *sweepSessions) register(id int64, idle time.Duration) *sweepSession {
-	ss := &sweepSession{id: id, conn: theConn}
+	ss := &sweepSession{id: id, conn: sharedConn}
 	ss.active.Store(int64(time.Since(s.start) + idle - s.c.Idle))
 	s.t.add(id, ss)
 	return ss

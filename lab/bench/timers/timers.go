@@ -1,8 +1,7 @@
-// Package timers holds the session keepers that the benchmarks put side by
-// side: this project's pool and what a server would otherwise keep its
-// sessions and their idle timeouts with. Each lies in a file of its own and is
-// used as its documentation says, at the setting that serves it best here; How
-// says which.
+// Package timers has one interface to many ways of closing idle sessions: this
+// project's pool, and what a server would use in its place. Each implementation
+// has a file of its own. It is used as its documentation says, at the setting
+// that suits the benchmarks best; Impl.How states that setting.
 package timers
 
 import (
@@ -12,7 +11,7 @@ import (
 	"time"
 )
 
-// What an implementation can be asked to do. Impl.Not says what one cannot.
+// The operations of an implementation, as keys of Impl.Unsupported.
 const (
 	Touch    = "touch"    // re-arm the idle timeout
 	ArmStop  = "arm-stop" // arm one timer and stop it
@@ -20,27 +19,27 @@ const (
 	Expire   = "expire"   // time a session out
 )
 
-// Tick is the resolution that each implementation with a choice is given, and
-// that of this project by default.
+// Tick is the resolution of each implementation that has a choice. It is this
+// project's default.
 const Tick = 10 * time.Millisecond
 
-// Conn stands for the connection of a session. All share one, so that none
-// weighs on the memory that is measured.
+// Conn stands for the connection of a session. All sessions share one, so that
+// connections do not count in the memory that is measured.
 type Conn struct{ _ byte }
 
 // Close does nothing.
 func (*Conn) Close() error { return nil }
 
-var theConn = new(Conn)
+var sharedConn = new(Conn)
 
-// Config is what a benchmark wants of an implementation.
+// Config configures an implementation.
 type Config struct {
-	N    int           // sessions have the IDs 0 to N-1, and more that are never touched
+	N    int           // sessions that may be touched; their IDs are 0 to N-1
 	Idle time.Duration // the idle timeout that Touch re-arms
-	Keep bool          // handles are kept for Touch, where there are any
+	Keep bool          // keep handles of the sessions, so that Touch may be called
 
-	// Expired is called for each session that timed out, when it has left the
-	// table, on any goroutine. Nil means that nobody wants to know.
+	// Expired is called for each session that timed out, on any goroutine, after
+	// the session has left the table. May be nil.
 	Expired func(id int64)
 }
 
@@ -50,33 +49,32 @@ func (c Config) expired(id int64) {
 	}
 }
 
-// Sessions is what an implementation offers. All methods but Stop may be called
-// from any goroutine.
+// Sessions is a table of sessions with idle timeouts. All methods but Stop may be
+// called from any goroutine.
 type Sessions interface {
-	// Register adds a session and arms its timeout, at first for idle, and
-	// for Config.Idle from the first Touch on.
+	// Register adds a session. Its timeout is idle until the first Touch, and
+	// Config.Idle from then on.
 	Register(id int64, idle time.Duration)
 
-	// Touch re-arms the timeout of the session with the given ID. Config.Keep
-	// was set.
+	// Touch re-arms the timeout of a session. It requires Config.Keep.
 	Touch(id int64)
 
-	// RegisterClose adds a session and removes it again.
+	// RegisterClose adds a session and closes it.
 	RegisterClose(id int64)
 
 	// Stop ends the implementation's goroutines.
 	Stop()
 }
 
-// Armer is a Sessions whose timers can be used on their own. NewArm returns a
-// function that arms one timer for a minute and stops it; only one goroutine at
-// a time calls it.
+// Armer is implemented by Sessions whose timers work without sessions. NewArm
+// returns a function that arms one timer for a minute and stops it. The function
+// must not be called by two goroutines at once.
 type Armer interface {
 	NewArm() (armStop func())
 }
 
-// armFor is how long an Armer's timer is armed for.
-const armFor = time.Minute
+// armDuration is the duration of an Armer's timers.
+const armDuration = time.Minute
 
 // Impl describes one implementation.
 type Impl struct {
@@ -85,42 +83,43 @@ type Impl struct {
 	How    string // how it is used, and at which setting
 	New    func(Config) (Sessions, error)
 
-	// Not says for each kind of work that the implementation cannot do why not.
-	Not map[string]string
+	// Unsupported says of each operation that the implementation lacks why it
+	// lacks it.
+	Unsupported map[string]string
 }
 
 // All lists the implementations, this project first.
 func All() []Impl {
 	return []Impl{
-		wheelImpl(), plainImpl(), stdlibImpl(), sweepImpl(), antlabsImpl(), ouqiangImpl(), rfyiamcoolImpl(),
-		gozeroImpl(), otterImpl(), ttlcacheImpl(), bareStoreImpl(), bareCASImpl(),
+		sessionwheelImpl(), plainImpl(), stdlibImpl(), sweepImpl(), antlabsImpl(), ouqiangImpl(), rfyiamcoolImpl(),
+		gozeroImpl(), otterImpl(), ttlcacheImpl(), baselineStoreImpl(), baselineCASImpl(),
 	}
 }
 
-// ByName finds an implementation.
+// ByName returns the implementation with the given name.
 func ByName(name string) (Impl, error) {
 	all := All()
 	i := slices.IndexFunc(all, func(m Impl) bool { return m.Name == name })
 	if i < 0 {
-		return Impl{}, fmt.Errorf("timers: there is no implementation called %q", name)
+		return Impl{}, fmt.Errorf("timers: unknown implementation %q", name)
 	}
 	return all[i], nil
 }
 
-// onlyTouch is the Impl.Not of an implementation that can do nothing else.
+// onlyTouch returns the Impl.Unsupported of an implementation that has no
+// operation but Touch.
 func onlyTouch(why string) map[string]string {
 	return map[string]string{ArmStop: why, Register: why, Expire: why}
 }
 
-// slotsFor is how many slots of one Tick a wheel of a single level needs so that
-// one turn holds the idle timeout, which serves such a wheel best: nothing
+// slotsFor returns the number of slots with which one turn of a single-level
+// wheel holds the idle timeout. That suits such a wheel best, since no timer
 // waits for several turns.
 func slotsFor(idle time.Duration) int {
 	return min(int(idle/Tick)+2, 1<<16)
 }
 
-// table is the map that most servers keep their sessions in: one, under one
-// mutex.
+// table is a map under a mutex, as most servers have for their sessions.
 type table[S any] struct {
 	mu sync.Mutex
 	// Guarded by mu.
@@ -137,7 +136,7 @@ func (t *table[S]) add(id int64, s *S) {
 	t.mu.Unlock()
 }
 
-// remove reports false if s is not in the table any more.
+// remove removes s and reports whether s was in the table.
 func (t *table[S]) remove(id int64, s *S) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -148,7 +147,7 @@ func (t *table[S]) remove(id int64, s *S) bool {
 	return true
 }
 
-// handles holds the sessions for Touch, by ID.
+// handles holds the sessions that Touch looks up by ID.
 type handles[S any] []*S
 
 func newHandles[S any](c Config) handles[S] {

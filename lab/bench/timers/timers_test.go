@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-func TestEveryImplementationDoesWhatItSays(t *testing.T) {
+func TestImpl_SupportsWhatItSays(t *testing.T) {
 	for _, impl := range All() {
 		t.Run("impl="+impl.Name, func(t *testing.T) {
 			t.Parallel()
 			if impl.How == "" || impl.Name == "" {
-				t.Error("it does not say how it is used")
+				t.Error("Name or How is empty")
 			}
 			const n = 100
 			var expired atomic.Int64
@@ -27,27 +27,27 @@ func TestEveryImplementationDoesWhatItSays(t *testing.T) {
 			for id := range int64(n) {
 				s.Touch(id)
 			}
-			if _, not := impl.Not[Register]; !not {
+			if _, unsupported := impl.Unsupported[Register]; !unsupported {
 				s.RegisterClose(n)
 			}
-			_, not := impl.Not[ArmStop]
-			armer, can := s.(Armer)
-			if can == not {
-				t.Errorf("Not[%q] is set: %v, and it is an Armer: %v", ArmStop, not, can)
+			_, unsupported := impl.Unsupported[ArmStop]
+			armer, ok := s.(Armer)
+			if ok == unsupported {
+				t.Errorf("Unsupported[%q] is set: %v; it is an Armer: %v", ArmStop, unsupported, ok)
 			}
-			if can {
+			if ok {
 				armer.NewArm()()
 			}
 			if got := expired.Load(); got != 0 {
-				t.Errorf("%d sessions timed out that had a minute", got)
+				t.Errorf("%d sessions timed out; their timeout is a minute", got)
 			}
 		})
 	}
 }
 
-func TestEveryImplementationTimesSessionsOut(t *testing.T) {
+func TestImpl_TimesSessionsOut(t *testing.T) {
 	for _, impl := range All() {
-		if _, not := impl.Not[Expire]; not {
+		if _, unsupported := impl.Unsupported[Expire]; unsupported {
 			continue
 		}
 		t.Run("impl="+impl.Name, func(t *testing.T) {
@@ -73,25 +73,25 @@ func TestEveryImplementationTimesSessionsOut(t *testing.T) {
 			}
 			slices.Sort(got)
 			if got = slices.Compact(got); len(got) != n {
-				t.Errorf("sessions timed out twice: %d different ones of %d", len(got), n)
+				t.Errorf("%d of %d sessions timed out, and some of them twice", len(got), n)
 			}
 		})
 	}
 }
 
-func TestTheFloorTouchesNoFreshMemory(t *testing.T) {
-	s := newBare(Config{N: 10, Keep: true})
-	time.Sleep(time.Millisecond) // so that the time since its start is not 0
+func TestBaseline_TouchesNoFreshMemory(t *testing.T) {
+	s := newBaseline(Config{N: 10, Keep: true})
+	time.Sleep(time.Millisecond) // the time since the start is not 0
 	for id := range int64(10) {
 		s.Register(id, time.Minute)
 		if s.h[id].active.Load() == 0 {
-			t.Fatal("Register wrote nothing: the first Touch would be a page fault")
+			t.Fatal("Register wrote nothing, so the first Touch is a page fault")
 		}
 	}
 }
 
-func TestAnUnknownNameIsAnError(t *testing.T) {
-	if _, err := ByName("nobody"); err == nil {
-		t.Error("ByName found nobody")
+func TestByName_ReportsAnUnknownImplementation(t *testing.T) {
+	if _, err := ByName("unknown"); err == nil {
+		t.Error("ByName returned no error")
 	}
 }

@@ -14,10 +14,10 @@ type ttlcacheSessions struct {
 
 func ttlcacheImpl() Impl {
 	return Impl{
-		Name:   "ttlcache",
-		Module: "github.com/jellydator/ttlcache/v3 v3.4.1",
-		How:    "a cache of connections WithTTL; Touch by ID at activity; OnEviction tells of the expiry",
-		Not:    map[string]string{ArmStop: "a cache has no timers of its own to use"},
+		Name:        "ttlcache",
+		Module:      "github.com/jellydator/ttlcache/v3 v3.4.1",
+		How:         "a cache of connections WithTTL; on activity Touch by ID; OnEviction reports the expiry",
+		Unsupported: map[string]string{ArmStop: "a cache has no timers to arm"},
 		New: func(c Config) (Sessions, error) {
 			s := &ttlcacheSessions{
 				cache: ttlcache.New(ttlcache.WithTTL[int64, *Conn](c.Idle)),
@@ -29,7 +29,7 @@ func ttlcacheImpl() Impl {
 					c.expired(item.Key())
 				}
 			})
-			go func() { // ends with Stop, which waits for it
+			go func() { // until Stop, which waits for it
 				defer close(s.done)
 				s.cache.Start()
 			}()
@@ -38,17 +38,17 @@ func ttlcacheImpl() Impl {
 	}
 }
 
-func (s *ttlcacheSessions) Register(id int64, idle time.Duration) { s.cache.Set(id, theConn, idle) }
+func (s *ttlcacheSessions) Register(id int64, idle time.Duration) { s.cache.Set(id, sharedConn, idle) }
 
 func (s *ttlcacheSessions) Touch(id int64) { s.cache.Touch(id) }
 
 func (s *ttlcacheSessions) RegisterClose(id int64) {
-	s.cache.Set(id, theConn, ttlcache.DefaultTTL)
+	s.cache.Set(id, sharedConn, ttlcache.DefaultTTL)
 	s.cache.Delete(id)
 }
 
-// Stop asks again and again, since the cache ignores a Stop that comes before
-// its Start has begun.
+// Stop calls the cache's Stop until its Start has returned, because the cache
+// ignores a Stop that comes before Start.
 func (s *ttlcacheSessions) Stop() {
 	for {
 		s.cache.Stop()

@@ -7,10 +7,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sessionwheel/sessionwheel/lab/bench/cli"
 	"github.com/sessionwheel/sessionwheel/lab/bench/faults"
 )
 
-// TestMain lets the program start this binary again, as it starts itself.
+// TestMain lets the program start this binary as it starts itself.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == faults.ChildCommand {
 		main()
@@ -20,11 +21,11 @@ func TestMain(m *testing.M) {
 
 func call(args ...string) (status int, out, errs string) {
 	var o, e strings.Builder
-	status = execute(args, stdio{&o, &e})
+	status = execute(args, cli.Stdio{Out: &o, Err: &e})
 	return status, o.String(), e.String()
 }
 
-func TestARunIsShownAndWritten(t *testing.T) {
+func TestRun_ShowsAndWritesTheResults(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "faults.json")
 	status, out, errs := call("--only", "^(stop-twice|centuries)$", "--impl", "^plain library$", "--short", "--json", file)
 	if status != 0 {
@@ -55,7 +56,7 @@ func TestARunIsShownAndWritten(t *testing.T) {
 	}
 }
 
-func TestTheListNamesEveryFaultAndSaysHowEachIsUsed(t *testing.T) {
+func TestList_DescribesEachFaultAndImplementation(t *testing.T) {
 	status, out, _ := call("--list")
 	for _, f := range faults.All() {
 		if !strings.Contains(out, f.Name+": "+f.About+"\n") {
@@ -72,22 +73,28 @@ func TestTheListNamesEveryFaultAndSaysHowEachIsUsed(t *testing.T) {
 	}
 }
 
-func TestWrongFlagsAreNamed(t *testing.T) {
+func TestRun_RefusesAWrongCommandLineBeforeItMeasures(t *testing.T) {
 	for want, args := range map[string][]string{
-		"--only":    {"--only", "("},
-		"--impl":    {"--impl", "("},
-		"no fault":  {"--only", "xyz"},
-		"--nothing": {"--nothing"},
+		"--only is no regular expression":             {"--only", "("},
+		"--impl is no regular expression":             {"--impl", "("},
+		`--only "xyz" matches no fault`:               {"--only", "xyz"},
+		`--impl "xyz" matches no implementation`:      {"--impl", "xyz"},
+		"--nothing":                                   {"--nothing"},
+		"x.json: no such file or directory: use a fi": {"--json", filepath.Join(t.TempDir(), "none", "x.json")},
 	} {
-		if status, _, errs := call(args...); status != exitUsage || !strings.Contains(errs, want) {
-			t.Errorf("%v: status %d, %q", args, status, errs)
+		status, out, errs := call(args...)
+		if status != cli.ExitUsage || !strings.Contains(errs, want) || strings.Count(errs, "\n") != 1 || out != "" {
+			t.Errorf("%v: status %d, %q%q; there is no %q", args, status, out, errs, want)
 		}
 	}
 }
 
-func TestAFileThatCannotBeWrittenIsAnError(t *testing.T) {
-	status, out, errs := call("--only", "^stop-twice$", "--impl", "nobody", "--json", filepath.Join(t.TempDir(), "none", "x.json"))
-	if status != exitRuntime || !strings.Contains(errs, "x.json") || !strings.Contains(out, "nothing happens") {
+func TestRun_ShowsTheTableWhenTheFileCannotBeWritten(t *testing.T) {
+	if _, err := os.Stat("/dev/full"); err != nil {
+		t.Skip("there is no /dev/full")
+	}
+	status, out, errs := call("--only", "^stop-twice$", "--impl", "^sessionwheel$", "--json", "/dev/full")
+	if status != cli.ExitRuntime || !strings.Contains(errs, "/dev/full") || !strings.Contains(out, "nothing happens") {
 		t.Errorf("status %d: %s%s", status, out, errs)
 	}
 }

@@ -8,17 +8,17 @@ import (
 	"github.com/sessionwheel/sessionwheel/wheel"
 )
 
-// wheelSession is a session of this project.
-type wheelSession = pool.Session[int64, *Conn]
+// poolSession is a session of this project's pool.
+type poolSession = pool.Session[int64, *Conn]
 
-type wheelSessions struct {
+type poolSessions struct {
 	c    Config
 	pool *pool.Pool[int64, *Conn]
 	w    *wheel.Wheel
-	h    handles[wheelSession]
+	h    handles[poolSession]
 }
 
-func wheelImpl() Impl {
+func sessionwheelImpl() Impl {
 	return Impl{
 		Name:   "sessionwheel",
 		Module: "github.com/sessionwheel/sessionwheel",
@@ -28,10 +28,10 @@ func wheelImpl() Impl {
 			if err != nil {
 				return nil, err
 			}
-			s := &wheelSessions{c: c, w: w, h: newHandles[wheelSession](c)}
+			s := &poolSessions{c: c, w: w, h: newHandles[poolSession](c)}
 			cfg := pool.Config[int64, *Conn]{IdleTimeout: c.Idle, Wheel: w}
 			if c.Expired != nil {
-				cfg.OnSessionClosed = func(ps *wheelSession, r pool.Reason) {
+				cfg.OnSessionClosed = func(ps *poolSession, r pool.Reason) {
 					if r == pool.Timeout {
 						c.Expired(ps.ID())
 					}
@@ -43,10 +43,10 @@ func wheelImpl() Impl {
 	}
 }
 
-func (s *wheelSessions) Register(id int64, idle time.Duration) {
-	ps, err := s.pool.Register(id, theConn)
+func (s *poolSessions) Register(id int64, idle time.Duration) {
+	ps, err := s.pool.Register(id, sharedConn)
 	if err != nil {
-		panic(err) // the benchmark used an ID twice
+		panic(err) // the caller used an ID twice
 	}
 	if idle != s.c.Idle {
 		ps.SetIdleTimeout(idle)
@@ -54,31 +54,31 @@ func (s *wheelSessions) Register(id int64, idle time.Duration) {
 	s.h.keep(id, ps)
 }
 
-func (s *wheelSessions) Touch(id int64) { s.h[id].Touch() }
+func (s *poolSessions) Touch(id int64) { s.h[id].Touch() }
 
-func (s *wheelSessions) RegisterClose(id int64) {
-	ps, err := s.pool.Register(id, theConn)
+func (s *poolSessions) RegisterClose(id int64) {
+	ps, err := s.pool.Register(id, sharedConn)
 	if err != nil {
-		panic(err) // the benchmark used an ID twice
+		panic(err) // the caller used an ID twice
 	}
 	ps.Close("done")
 }
 
-// NewArm uses a timer that is embedded in what it belongs to, as the pool does.
-func (s *wheelSessions) NewArm() func() {
+// NewArm uses an embedded timer, as the pool does.
+func (s *poolSessions) NewArm() func() {
 	t := new(wheel.Timer)
 	t.Init(s.w, func() {})
 	return func() {
-		t.Reset(armFor)
+		t.Reset(armDuration)
 		t.Stop()
 	}
 }
 
-// Stop stops the wheel first, so that ending a million sessions is not waited
-// for.
-func (s *wheelSessions) Stop() {
+// Stop closes the wheel first. Shutdown then does not wait until a million
+// sessions have ended.
+func (s *poolSessions) Stop() {
 	s.w.Close()
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	_ = s.pool.Shutdown(ctx) // it is cancelled already
+	_ = s.pool.Shutdown(ctx) // context.Canceled
 }

@@ -1,4 +1,4 @@
-package works
+package measure
 
 import (
 	"context"
@@ -6,15 +6,16 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sessionwheel/sessionwheel/lab/bench/procstat"
 	"github.com/sessionwheel/sessionwheel/lab/bench/timers"
 )
 
-// beat is how often the sessions that are due for activity are touched.
-const beat = 5 * time.Millisecond
+// touchInterval is the time between two batches of touches.
+const touchInterval = 5 * time.Millisecond
 
-// steady has an idle timeout of c.Span, touches each session twice in that
-// time, and measures one such time after half a one, so that every timer comes
-// up and moves on about once.
+// steady gives each session an idle timeout of c.Span and touches each twice in
+// that time. It warms up for half of c.Span and measures the next c.Span, during
+// which every timer comes up and moves on about once.
 func steady(ctx context.Context, c Case) (map[string]float64, map[string][]float64, error) {
 	var expired atomic.Int64
 	s, err := newSessions(c, timers.Config{Idle: c.Span, Keep: true, Expired: func(int64) { expired.Add(1) }})
@@ -26,12 +27,12 @@ func steady(ctx context.Context, c Case) (map[string]float64, map[string][]float
 		s.Register(id, c.Span)
 	}
 	runtime.GC()
-	t := &toucher{s: s, n: c.Size, perSecond: float64(c.Size) / (c.Span / 2).Seconds(), stride: coprime(c.Size)}
-	t.during(ctx, c.Span/2)
-	cpu, touched, start := cpuTime(), t.touched, time.Now()
-	t.during(ctx, c.Span)
+	t := &toucher{s: s, n: c.Size, perSecond: float64(c.Size) / (c.Span / 2).Seconds(), stride: coprimeStride(c.Size)}
+	t.run(ctx, c.Span/2)
+	cpu, touched, start := procstat.CPUTime(), t.touched, time.Now()
+	t.run(ctx, c.Span)
 	took := time.Since(start).Seconds()
-	cpu, touched = cpuTime()-cpu, t.touched-touched
+	cpu, touched = procstat.CPUTime()-cpu, t.touched-touched
 	return map[string]float64{
 		"CPU ms/s":  float64(cpu) / 1e6 / took,
 		"kept up":   float64(touched) / (t.perSecond * c.Span.Seconds()),
@@ -39,7 +40,7 @@ func steady(ctx context.Context, c Case) (map[string]float64, map[string][]float
 	}, nil, ctx.Err()
 }
 
-// toucher touches sessions at an even pace, each once before any twice.
+// toucher touches sessions at an even rate, each once before any twice.
 type toucher struct {
 	s         timers.Sessions
 	n         int
@@ -49,16 +50,16 @@ type toucher struct {
 	touched   int
 }
 
-// during touches for a while. What it is behind with when that has passed it
-// leaves undone.
-func (t *toucher) during(ctx context.Context, d time.Duration) {
-	tick := time.NewTicker(beat)
+// run touches sessions for d. Touches that are still due at the end of d are
+// left out.
+func (t *toucher) run(ctx context.Context, d time.Duration) {
+	tick := time.NewTicker(touchInterval)
 	defer tick.Stop()
 	start, done := time.Now(), 0
 	for ctx.Err() == nil {
 		past := min(time.Since(start), d)
 		due := int(t.perSecond * past.Seconds())
-		for ; done < due && time.Since(start) < d+beat; done++ {
+		for ; done < due && time.Since(start) < d+touchInterval; done++ {
 			t.s.Touch(int64(t.at))
 			if t.at += t.stride; t.at >= t.n {
 				t.at -= t.n
@@ -72,8 +73,9 @@ func (t *toucher) during(ctx context.Context, d time.Duration) {
 	}
 }
 
-// coprime is a stride that visits all of n in a scattered order.
-func coprime(n int) int {
+// coprimeStride returns a stride that visits each of n items once, in a
+// scattered order.
+func coprimeStride(n int) int {
 	s := max(1, int(float64(n)*0.6180339887))
 	for gcd(s, n) != 1 {
 		s++

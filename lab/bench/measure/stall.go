@@ -1,4 +1,4 @@
-package works
+package measure
 
 import (
 	"context"
@@ -10,21 +10,20 @@ import (
 )
 
 const (
-	// registerEvery is how far apart the registrations are, at least.
-	registerEvery = 50 * time.Microsecond
+	// registerInterval is the shortest time between two registrations.
+	registerInterval = 50 * time.Microsecond
 
 	// StallBucket is the resolution of the series "longest µs".
 	StallBucket = 10 * time.Millisecond
 )
 
-// stall registers one session after the other for c.Span beside c.Size that
-// sit idle. The one that registers never sleeps, so that what it waits for is
-// the implementation and not its own waking up.
+// stall registers one session after another for c.Span, beside c.Size idle ones.
+// The goroutine never sleeps, so that its own wake-ups are not measured.
 func stall(ctx context.Context, c Case) (map[string]float64, map[string][]float64, error) {
 	var took []time.Duration
 	longest := make([]float64, c.Span/StallBucket+1)
 	_, _, err := withSessions(ctx, c, false, func(s timers.Sessions) map[string]float64 {
-		took = make([]time.Duration, 0, c.Span/registerEvery+1)
+		took = make([]time.Duration, 0, c.Span/registerInterval+1)
 		id, start := int64(c.Size), time.Now()
 		for next := time.Duration(0); next < c.Span && ctx.Err() == nil; {
 			from := time.Since(start)
@@ -32,11 +31,11 @@ func stall(ctx context.Context, c Case) (map[string]float64, map[string][]float6
 				runtime.Gosched()
 				continue
 			}
-			s.Register(id, idle)
+			s.Register(id, idleTimeout)
 			d := time.Since(start) - from
 			id++
 			took = append(took, d)
-			next = max(next+registerEvery, from+d)
+			next = max(next+registerInterval, from+d)
 			for i := from / StallBucket; i <= (from+d)/StallBucket && int(i) < len(longest); i++ {
 				longest[i] = max(longest[i], micros(d))
 			}
@@ -56,7 +55,7 @@ func stall(ctx context.Context, c Case) (map[string]float64, map[string][]float6
 
 func micros(d time.Duration) float64 { return float64(d) / 1e3 }
 
-// quantile is the value that a share q of the sorted ones do not exceed.
+// quantile returns the value that a share q of the sorted values do not exceed.
 func quantile(sorted []time.Duration, q float64) time.Duration {
 	return sorted[min(len(sorted)-1, int(q*float64(len(sorted))))]
 }

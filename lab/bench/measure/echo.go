@@ -1,4 +1,4 @@
-package works
+package measure
 
 import (
 	"context"
@@ -11,8 +11,8 @@ const (
 	bodySize  = 64
 )
 
-// withServer starts the server and c.Size connections that sit idle.
-func withServer(ctx context.Context, c Case, n int, f func(p *process, frame []byte) error) error {
+// withServer starts the server of c with n idle connections and calls f.
+func withServer(ctx context.Context, c Case, n int, f func(p *serverProcess, frame []byte) error) error {
 	p, err := startServer(ctx, c.Impl)
 	if err != nil {
 		return err
@@ -28,16 +28,16 @@ func withServer(ctx context.Context, c Case, n int, f func(p *process, frame []b
 }
 
 func echo(ctx context.Context, c Case) (m map[string]float64, _ map[string][]float64, err error) {
-	err = withServer(ctx, c, c.Size, func(p *process, frame []byte) error {
+	err = withServer(ctx, c, c.Size, func(p *serverProcess, frame []byte) error {
 		busy, err := load.Dial(ctx, p.addr, busyConns, frame)
 		if err != nil {
 			return err
 		}
 		defer busy.Close()
-		if _, err := busy.Run(ctx, frame, c.Span/4); err != nil {
+		if _, err := busy.Run(ctx, frame, c.Span/4); err != nil { // warms up
 			return err
 		}
-		before, err := p.ask(askUsage)
+		before, err := p.request(requestUsage)
 		if err != nil {
 			return err
 		}
@@ -45,7 +45,7 @@ func echo(ctx context.Context, c Case) (m map[string]float64, _ map[string][]flo
 		if err != nil {
 			return err
 		}
-		after, err := p.ask(askUsage)
+		after, err := p.request(requestUsage)
 		if err != nil {
 			return err
 		}
@@ -61,26 +61,26 @@ func echo(ctx context.Context, c Case) (m map[string]float64, _ map[string][]flo
 	return m, nil, err
 }
 
-// idleConnections compares the server with one connection to the same with
-// c.Size more.
+// idleConnections compares a server that has one connection with the same server
+// that has c.Size more.
 func idleConnections(ctx context.Context, c Case) (m map[string]float64, _ map[string][]float64, err error) {
-	err = withServer(ctx, c, 1, func(p *process, frame []byte) error {
-		before, err := p.ask(askHeld)
+	err = withServer(ctx, c, 1, func(p *serverProcess, frame []byte) error {
+		before, err := p.request(requestInUse)
 		if err != nil {
 			return err
 		}
-		quiet, err := load.Dial(ctx, p.addr, c.Size, frame)
+		idle, err := load.Dial(ctx, p.addr, c.Size, frame)
 		if err != nil {
 			return err
 		}
-		defer quiet.Close()
-		after, err := p.ask(askHeld)
+		defer idle.Close()
+		after, err := p.request(requestInUse)
 		if err != nil {
 			return err
 		}
 		n := float64(c.Size)
 		m = map[string]float64{
-			"bytes/connection":     float64(int64(after.Held-before.Held)) / n,
+			"bytes/connection":     float64(int64(after.InUse-before.InUse)) / n,
 			"RSS bytes/connection": float64(int64(after.RSS-before.RSS)) / n,
 		}
 		return nil

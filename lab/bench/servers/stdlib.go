@@ -10,7 +10,7 @@ import (
 func deadlineImpl() Impl {
 	return Impl{
 		Name:    "net+deadline",
-		How:     "a goroutine for each connection, bufio.Scanner with tcp.ScanFrames; SetReadDeadline before each read",
+		How:     "a goroutine per connection, bufio.Scanner with tcp.ScanFrames; SetReadDeadline before each read",
 		Timeout: "the read deadline",
 		Start:   func() (string, func(), error) { return startNet(true) },
 	}
@@ -19,13 +19,13 @@ func deadlineImpl() Impl {
 func scannerImpl() Impl {
 	return Impl{
 		Name:    "net",
-		How:     "a goroutine for each connection, bufio.Scanner with tcp.ScanFrames: the floor of what takes no care",
+		How:     "a goroutine per connection, bufio.Scanner with tcp.ScanFrames; the least that a server can do",
 		Timeout: "none: it never sets a deadline",
 		Start:   func() (string, func(), error) { return startNet(false) },
 	}
 }
 
-// deadlineReader sets a deadline before each read.
+// deadlineReader sets the read deadline before each read.
 type deadlineReader struct{ net.Conn }
 
 func (c deadlineReader) Read(p []byte) (int, error) {
@@ -41,7 +41,7 @@ func startNet(deadline bool) (string, func(), error) {
 		return "", nil, err
 	}
 	var all sync.WaitGroup
-	var conns sync.Map // to close them at stop
+	var conns sync.Map // for stop to close
 	all.Go(func() {
 		for {
 			c, err := l.Accept()
@@ -71,7 +71,7 @@ func echo(c net.Conn, deadline bool) {
 	if deadline {
 		sc = bufio.NewScanner(deadlineReader{c})
 	}
-	sc.Split(scanWhole)
+	sc.Split(scanRawFrames)
 	sc.Buffer(nil, maxFrame+1)
 	for sc.Scan() {
 		if _, err := c.Write(sc.Bytes()); err != nil {

@@ -4,30 +4,30 @@ import (
 	"github.com/sessionwheel/sessionwheel/tcp"
 )
 
-func tcpImpl() Impl {
+func sessionwheelImpl() Impl {
 	return Impl{
 		Name:    "sessionwheel",
 		Module:  "github.com/sessionwheel/sessionwheel",
-		How:     "tcp.Server with Split: tcp.ScanFrames; Session.Send of the frame, header included, from OnMessage; its other timeouts at their defaults",
+		How:     "tcp.Server with tcp.ScanFrames; OnMessage calls Session.Send with the frame, header included; its other timeouts at their defaults",
 		Timeout: "IdleTimeout, re-armed by each frame and each Send",
-		Start:   startTCP,
+		Start:   startSessionwheel,
 	}
 }
 
-func startTCP() (string, func(), error) {
+func startSessionwheel() (string, func(), error) {
 	l, err := listen()
 	if err != nil {
 		return "", nil, err
 	}
 	srv := &tcp.Server{
-		Split:       scanWhole,
+		Split:       scanRawFrames,
 		IdleTimeout: idleTimeout,
 		OnMessage: func(s *tcp.Session, frame []byte) {
-			_ = s.Send(frame) // a session that fails is closed by the server
+			_ = s.Send(frame) // the server closes a session that fails
 		},
 	}
 	done := make(chan struct{})
-	go func() { // ends with Close; waited for by stop
+	go func() { // until stop, which waits for it
 		defer close(done)
 		_ = srv.Serve(l) // ErrServerClosed
 	}()
@@ -37,9 +37,9 @@ func startTCP() (string, func(), error) {
 	}, nil
 }
 
-// scanWhole is tcp.ScanFrames with the header in the token, so that a frame is
-// echoed without being put together again.
-func scanWhole(data []byte, atEOF bool) (int, []byte, error) {
+// scanRawFrames is tcp.ScanFrames with the header in the token, so that a frame
+// can be echoed without a copy.
+func scanRawFrames(data []byte, atEOF bool) (int, []byte, error) {
 	advance, body, err := tcp.ScanFrames(data, atEOF)
 	if body == nil {
 		return advance, nil, err

@@ -1,4 +1,4 @@
-package works
+package measure
 
 import (
 	"slices"
@@ -12,8 +12,8 @@ const (
 	million  = 1_000_000
 )
 
-// The implementations that a work is limited to where all of them would take
-// too long.
+// A workload measures only these implementations at the sizes where all of them
+// would take too long.
 var (
 	goalsOnly = []string{Ours, "plain", "time.Timer", "sweep", "clock+store"}
 	heavyOnly = []string{Ours, "plain", "time.Timer", "sweep"}
@@ -22,22 +22,22 @@ var (
 	noOuqiang = []string{Ours, "plain", "time.Timer", "sweep", "antlabs/timer", "go-timewheel", "go-zero", "otter", "ttlcache"}
 )
 
-// perOp are the figures of the works that repeat one thing.
+// perOp lists the metrics of the workloads that repeat one operation.
 var perOp = []Metric{{Name: "ns/op", Digits: 1}, {Name: "CPU ns/op", Digits: 1}, {Name: "allocs/op", Digits: 2}}
 
-// All lists the works.
-func All() []Work {
-	return []Work{
+// Workloads lists the workloads in the order in which a run measures them.
+func Workloads() []Workload {
+	return []Workload{
 		{
-			Name: "touch-hot", kind: timers.Touch, run: touchHot, SizeOf: "sessions",
-			About:   "re-arm the idle timeout of one session, again and again, on one goroutine",
+			Name: "touch-hot", kind: timers.Touch, run: touchHot, SizeUnit: "sessions", MinSize: 1,
+			About:   "re-arm the idle timeout of one session on one goroutine",
 			Metrics: perOp,
 			Full:    Scale{Sizes: []int{1}, Rounds: 5, Span: 400 * time.Millisecond},
 			Quick:   Scale{Sizes: []int{1}, Rounds: 3, Span: 100 * time.Millisecond},
 		},
 		{
-			Name: "touch", kind: timers.Touch, run: touchRandom, SizeOf: "sessions",
-			About:   "re-arm the idle timeout of sessions at random, on every processor",
+			Name: "touch", kind: timers.Touch, run: touchRandom, SizeUnit: "sessions", MinSize: 1,
+			About:   "re-arm the idle timeout of random sessions on every processor",
 			Metrics: perOp,
 			Full: Scale{
 				Sizes: []int{thousand, 100 * thousand, million, 10 * million}, Rounds: 3, Span: 500 * time.Millisecond,
@@ -52,22 +52,22 @@ func All() []Work {
 			},
 		},
 		{
-			Name: "arm-stop", kind: timers.ArmStop, run: armStop, SizeOf: "sessions beside it",
-			About:   "arm a timer for a minute and stop it, on every processor, while other sessions are pending",
+			Name: "arm-stop", kind: timers.ArmStop, run: armStop, SizeUnit: "sessions beside it", MinSize: 1,
+			About:   "arm a timer for a minute and stop it, on every processor, beside pending sessions",
 			Metrics: perOp,
 			Full:    Scale{Sizes: []int{million}, Rounds: 3, Span: 500 * time.Millisecond},
 			Quick:   Scale{Sizes: []int{100 * thousand}, Rounds: 2, Span: 100 * time.Millisecond},
 		},
 		{
-			Name: "register-close", kind: timers.Register, run: registerClose, SizeOf: "sessions beside it",
-			About:   "register a session and close it, on every processor, while other sessions are in the table",
+			Name: "register-close", kind: timers.Register, run: registerClose, SizeUnit: "sessions beside it", MinSize: 1,
+			About:   "register a session and close it, on every processor, beside other sessions",
 			Metrics: perOp,
 			Full:    Scale{Sizes: []int{million}, Rounds: 3, Span: 500 * time.Millisecond, Only: map[int][]string{million: noOuqiang}},
 			Quick:   Scale{Sizes: []int{100 * thousand}, Rounds: 2, Span: 100 * time.Millisecond, Only: map[int][]string{100 * thousand: someOnly}},
 		},
 		{
-			Name: "memory", kind: timers.Register, run: memory, SizeOf: "sessions",
-			About:   "heap and stacks that an idle session holds, table and timer included",
+			Name: "memory", kind: timers.Register, run: memory, SizeUnit: "sessions", MinSize: 1,
+			About:   "heap and stacks of an idle session, table and timer included",
 			Metrics: []Metric{{Name: "bytes/session", Digits: 0}},
 			Full: Scale{
 				Sizes: []int{million, 10 * million}, Rounds: 1, Limit: 2 * time.Minute,
@@ -76,7 +76,7 @@ func All() []Work {
 			Quick: Scale{Sizes: []int{200 * thousand}, Rounds: 1},
 		},
 		{
-			Name: "expire", kind: timers.Expire, run: expire, SizeOf: "sessions",
+			Name: "expire", kind: timers.Expire, run: expire, SizeUnit: "sessions", MinSize: 1,
 			About: "all sessions time out at one instant",
 			Metrics: []Metric{
 				{Name: "last ms late", Digits: 0},
@@ -92,8 +92,8 @@ func All() []Work {
 			Quick: Scale{Sizes: []int{200 * thousand}, Rounds: 1, Only: map[int][]string{200 * thousand: someOnly}},
 		},
 		{
-			Name: "steady", kind: timers.Touch, run: steady, SizeOf: "sessions",
-			About: "every session active twice in its idle timeout: what the whole process spends, the one that touches included",
+			Name: "steady", kind: timers.Touch, run: steady, SizeUnit: "sessions", MinSize: 1,
+			About: "each session is active twice in its idle timeout; the processor time of the whole process, the touching included",
 			Metrics: []Metric{
 				{Name: "CPU ms/s", Digits: 1},
 				{Name: "kept up", Digits: 2, Higher: true},
@@ -109,8 +109,8 @@ func All() []Work {
 			},
 		},
 		{
-			Name: "stall", kind: timers.Register, run: stall, SizeOf: "idle sessions",
-			About: "how long a Register takes while other sessions sit idle",
+			Name: "stall", kind: timers.Register, run: stall, SizeUnit: "idle sessions", MinSize: 1,
+			About: "how long Register takes beside idle sessions",
 			Metrics: []Metric{
 				{Name: "longest µs", Digits: 1},
 				{Name: "p99.9 µs", Digits: 1},
@@ -120,8 +120,8 @@ func All() []Work {
 			Quick: Scale{Sizes: []int{million}, Rounds: 1, Span: 2500 * time.Millisecond, Only: map[int][]string{million: {Ours, "sweep"}}},
 		},
 		{
-			Name: "lateness", kind: timers.Expire, run: lateness, SizeOf: "sessions",
-			About: "how late sessions time out whose deadlines are spread; below zero is early",
+			Name: "lateness", kind: timers.Expire, run: lateness, SizeUnit: "sessions", MinSize: 1,
+			About: "how late sessions time out whose deadlines are spread over some seconds; below zero is early",
 			Metrics: []Metric{
 				{Name: "p99 ms", Digits: 2},
 				{Name: "p50 ms", Digits: 2},
@@ -135,8 +135,8 @@ func All() []Work {
 			},
 		},
 		{
-			Name: "echo", run: echo, SizeOf: "idle connections beside 50 busy ones",
-			About: "frames of 64 bytes, each connection sending the next when the last has come back",
+			Name: "echo", run: echo, SizeUnit: "idle connections beside 50 busy ones",
+			About: "frames of 64 bytes; each connection sends the next one when the last has come back",
 			Metrics: []Metric{
 				{Name: "frames/s", Digits: 0, Higher: true},
 				{Name: "server CPU µs/frame", Digits: 2},
@@ -148,8 +148,8 @@ func All() []Work {
 			Quick: Scale{Sizes: []int{500}, Rounds: 2, Span: 300 * time.Millisecond},
 		},
 		{
-			Name: "idle-connections", run: idleConnections, SizeOf: "connections",
-			About: "heap and stacks that the server holds for a connection that echoed one frame and went quiet; gnet and nbio are event loops, which keep no goroutine for it",
+			Name: "idle-connections", run: idleConnections, SizeUnit: "connections", MinSize: 1,
+			About: "heap and stacks of the server for a connection that echoed one frame and is idle; gnet and nbio are event loops, which have no goroutine for it",
 			Metrics: []Metric{
 				{Name: "bytes/connection", Digits: 0},
 				{Name: "RSS bytes/connection", Digits: 0},

@@ -11,19 +11,18 @@ import (
 	"strings"
 )
 
-// command is the package that buildStepped builds.
-const command = "github.com/sessionwheel/sessionwheel/lab/bench/cmd/faults"
+// commandPackage is the package that buildStepped builds.
+const commandPackage = "github.com/sessionwheel/sessionwheel/lab/bench/cmd/faults"
 
-// reading is the line of package time that reads the clocks.
-const reading = "sec, nsec, mono := runtimeNow()\n"
+// clockLine is the line of package time that reads the clocks.
+const clockLine = "sec, nsec, mono := runtimeNow()\n"
 
-// errReading says that this Go reads its clocks otherwise than buildStepped
-// knows.
-var errReading = errors.New("faults: package time does not read its clock with the line that the stepped copy replaces")
+// errClockLine is returned if package time has no clockLine.
+var errClockLine = errors.New("faults: this version of Go reads the clock in another way than buildStepped expects")
 
 // buildStepped builds the command with a copy of package time that adds an
-// offset to the wall reading, and leaves the monotonic one alone, as a kernel
-// does when its clock is set. Nobody's clock is touched. Its files go to dir.
+// offset to the wall clock and not to the monotonic clock, as a kernel does when
+// its clock is set. The machine's clock is not touched. The files go to dir.
 func buildStepped(ctx context.Context, dir string) (exe string, err error) {
 	goroot, err := exec.CommandContext(ctx, "go", "env", "GOROOT").Output()
 	if err != nil {
@@ -34,12 +33,12 @@ func buildStepped(ctx context.Context, dir string) (exe string, err error) {
 	if err != nil {
 		return "", fmt.Errorf("faults: %w", err)
 	}
-	if strings.Count(string(source), reading) != 1 {
-		return "", errReading
+	if strings.Count(string(source), clockLine) != 1 {
+		return "", errClockLine
 	}
 	replace := make(map[string]string)
 	for path, text := range map[string]string{
-		timeGo: strings.Replace(string(source), reading, reading+"\tsec += WallOffset.Load()\n", 1),
+		timeGo: strings.Replace(string(source), clockLine, clockLine+"\tsec += WallOffset.Load()\n", 1),
 		filepath.Join(filepath.Dir(timeGo), "walloffset.go"): "package time\n\nimport \"sync/atomic\"\n\n" +
 			"// WallOffset is added to the wall clock, in seconds.\nvar WallOffset atomic.Int64\n",
 	} {
@@ -57,9 +56,9 @@ func buildStepped(ctx context.Context, dir string) (exe string, err error) {
 		return "", fmt.Errorf("faults: %w", err)
 	}
 	exe = filepath.Join(dir, "faults-stepped")
-	out, err := exec.CommandContext(ctx, "go", "build", "-overlay", overlayPath, "-tags", "steppedclock", "-o", exe, command).CombinedOutput()
+	out, err := exec.CommandContext(ctx, "go", "build", "-overlay", overlayPath, "-tags", "steppedclock", "-o", exe, commandPackage).CombinedOutput()
 	if err != nil {
-		return "", fmt.Errorf("faults: building a binary whose wall clock can be set (run this in the repository): %w: %s", err, out)
+		return "", fmt.Errorf("faults: cannot build a binary whose wall clock can be set (run this in a checkout of sessionwheel): %w: %s", err, out)
 	}
 	return exe, nil
 }

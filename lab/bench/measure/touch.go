@@ -1,4 +1,4 @@
-package works
+package measure
 
 import (
 	"context"
@@ -10,18 +10,18 @@ import (
 	"github.com/sessionwheel/sessionwheel/lab/bench/timers"
 )
 
-// idle is the timeout of the sessions that must not time out.
-const idle = 5 * time.Minute
+// idleTimeout is the timeout of sessions that must not time out.
+const idleTimeout = 5 * time.Minute
 
-// withSessions makes c.Size sessions, hands them to f and stops them.
+// withSessions registers c.Size sessions, calls f with them and stops them.
 func withSessions(ctx context.Context, c Case, keep bool, f func(timers.Sessions) map[string]float64) (map[string]float64, map[string][]float64, error) {
-	s, err := newSessions(c, timers.Config{Idle: idle, Keep: keep})
+	s, err := newSessions(c, timers.Config{Idle: idleTimeout, Keep: keep})
 	if err != nil {
 		return nil, nil, err
 	}
 	defer s.Stop()
 	for id := range int64(c.Size) {
-		s.Register(id, idle)
+		s.Register(id, idleTimeout)
 	}
 	runtime.GC()
 	if err := ctx.Err(); err != nil {
@@ -32,15 +32,15 @@ func withSessions(ctx context.Context, c Case, keep bool, f func(timers.Sessions
 
 func touchHot(ctx context.Context, c Case) (map[string]float64, map[string][]float64, error) {
 	return withSessions(ctx, c, true, func(s timers.Sessions) map[string]float64 {
-		return repeat(1, c.Span, func(int) func() { return func() { s.Touch(0) } })
+		return measureOps(1, c.Span, func(int) func() { return func() { s.Touch(0) } })
 	})
 }
 
 func touchRandom(ctx context.Context, c Case) (map[string]float64, map[string][]float64, error) {
 	return withSessions(ctx, c, true, func(s timers.Sessions) map[string]float64 {
-		return repeat(runtime.GOMAXPROCS(0), c.Span, func(worker int) func() {
-			w := newWalk(c.Size, uint64(worker))
-			return func() { s.Touch(w.next()) }
+		return measureOps(runtime.GOMAXPROCS(0), c.Span, func(worker int) func() {
+			ids := newRandomIDs(c.Size, uint64(worker))
+			return func() { s.Touch(ids.next()) }
 		})
 	})
 }
@@ -51,10 +51,10 @@ func armStop(ctx context.Context, c Case) (map[string]float64, map[string][]floa
 		if !ok {
 			return nil
 		}
-		return repeat(runtime.GOMAXPROCS(0), c.Span, func(int) func() { return a.NewArm() })
+		return measureOps(runtime.GOMAXPROCS(0), c.Span, func(int) func() { return a.NewArm() })
 	})
 	if err == nil && m == nil {
-		err = errors.New("works: it has no timers of its own")
+		err = errors.New("measure: the implementation has no timers to arm")
 	}
 	return m, nil, err
 }
@@ -63,7 +63,7 @@ func registerClose(ctx context.Context, c Case) (map[string]float64, map[string]
 	var ids atomic.Int64 // the workers' IDs are far apart
 	ids.Store(int64(c.Size))
 	return withSessions(ctx, c, false, func(s timers.Sessions) map[string]float64 {
-		return repeat(runtime.GOMAXPROCS(0), c.Span, func(int) func() {
+		return measureOps(runtime.GOMAXPROCS(0), c.Span, func(int) func() {
 			id := ids.Add(1 << 32)
 			return func() {
 				id++

@@ -1,4 +1,4 @@
-package works
+package measure
 
 import (
 	"context"
@@ -11,18 +11,20 @@ import (
 	"github.com/sessionwheel/sessionwheel/lab/bench/timers"
 )
 
-// latenessAhead is when the first session is due: longer than the second that
-// the coarsest implementations count in.
-const latenessAhead = 1100 * time.Millisecond
+const (
+	// latenessAhead is the time until the first session is due. It is longer than
+	// one second, the resolution of the coarsest implementations.
+	latenessAhead = 1100 * time.Millisecond
 
-// latenessWait is how long after the last deadline sessions are waited for: some
-// times what the coarsest implementations need.
-const latenessWait = 5 * time.Second
+	// latenessWait bounds the wait after the last deadline. It is several times
+	// what the coarsest implementations need.
+	latenessWait = 5 * time.Second
 
-// latenessPoints is how many quantiles the series "ms late" has.
-const latenessPoints = 401
+	// latenessPoints is the number of quantiles in the series "ms late".
+	latenessPoints = 401
+)
 
-// lateness has the sessions due at random within c.Span.
+// lateness registers sessions whose deadlines are spread at random over c.Span.
 func lateness(ctx context.Context, c Case) (map[string]float64, map[string][]float64, error) {
 	var (
 		start = time.Now()
@@ -32,7 +34,7 @@ func lateness(ctx context.Context, c Case) (map[string]float64, map[string][]flo
 		done  = make(chan struct{})
 	)
 	left.Store(int64(c.Size))
-	s, err := newSessions(c, timers.Config{Idle: idle, Expired: func(id int64) {
+	s, err := newSessions(c, timers.Config{Idle: idleTimeout, Expired: func(id int64) {
 		late[id] = time.Since(start) - due[id]
 		if left.Add(-1) == 0 {
 			close(done)
@@ -51,7 +53,7 @@ func lateness(ctx context.Context, c Case) (map[string]float64, map[string][]flo
 	select {
 	case <-done:
 	case <-time.After(latenessAhead + c.Span + latenessWait):
-		return nil, nil, fmt.Errorf("works: %d of %d sessions had not timed out %v after the last was due", left.Load(), c.Size, latenessWait)
+		return nil, nil, fmt.Errorf("measure: %d of %d sessions had not timed out %v after the last deadline", left.Load(), c.Size, latenessWait)
 	case <-ctx.Done():
 		return nil, nil, ctx.Err()
 	}
