@@ -1,4 +1,5 @@
-// Package charts draws the results of a run, each chart as SVG and as PNG.
+// Package charts draws the results of a run, each chart as SVG and as PNG. An
+// SVG follows the reader's color scheme; a PNG is light.
 package charts
 
 import (

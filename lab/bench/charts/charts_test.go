@@ -2,9 +2,15 @@ package charts
 
 import (
 	"bytes"
+	"encoding/xml"
+	"errors"
+	"fmt"
 	"image/png"
+	"io"
+	"math"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"testing"
@@ -31,6 +37,46 @@ func fixed() report.Results {
 	return rs
 }
 
+// colorInStyle matches the colors of drawn elements, and not the rules of a style
+// element.
+var colorInStyle = regexp.MustCompile(`style="[^"]*(?:fill|stroke):#([0-9A-F]{6})`)
+
+// checkSVG fails the test unless the file is well-formed and gives each of its
+// colors a dark counterpart.
+func checkSVG(t *testing.T, file string) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	d := xml.NewDecoder(bytes.NewReader(text))
+	for {
+		if _, err := d.Token(); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Errorf("%s: %v", file, err)
+			return
+		}
+	}
+	if n := bytes.Count(text, []byte(darkStyle())); n != 1 {
+		t.Errorf("%s has the dark style %d times", file, n)
+	}
+	colors := colorInStyle.FindAllSubmatch(text, -1)
+	if len(colors) == 0 {
+		t.Errorf("%s has no colors", file)
+	}
+	known := make(map[string]bool)
+	for _, c := range allShades() {
+		known[fmt.Sprintf("%06X", c.light)] = true
+	}
+	for _, c := range colors {
+		if !known[string(c[1])] {
+			t.Errorf("%s: #%s has no dark counterpart", file, c[1])
+		}
+	}
+}
+
 func TestWrite_DrawsEachChartAsSVGAndPNG(t *testing.T) {
 	dir := t.TempDir()
 	files, err := Write(dir, fixed())
@@ -41,10 +87,7 @@ func TestWrite_DrawsEachChartAsSVGAndPNG(t *testing.T) {
 		t.Errorf("%d files of %d charts", len(files), len(charts))
 	}
 	for _, c := range charts {
-		text, err := os.ReadFile(filepath.Join(dir, c.name+".svg"))
-		if err != nil || !bytes.Contains(text, []byte("<svg")) {
-			t.Errorf("%s.svg: %v", c.name, err)
-		}
+		checkSVG(t, filepath.Join(dir, c.name+".svg"))
 		picture, err := os.ReadFile(filepath.Join(dir, c.name+".png"))
 		if err != nil {
 			t.Error(err)
@@ -62,6 +105,44 @@ func TestWrite_LeavesOutChartsWithoutFigures(t *testing.T) {
 	if err != nil || len(files) != 2 {
 		t.Errorf("%v, %v", files, err)
 	}
+}
+
+// The README shows these charts of a full run.
+func TestDarkStyle_IsInTheChartsOfTheDocs(t *testing.T) {
+	for _, name := range []string{"touch.svg", "stall.svg"} {
+		checkSVG(t, filepath.Join("..", "..", "..", "docs", "bench", name))
+	}
+}
+
+func TestDarkStyle_HasContrast(t *testing.T) {
+	for _, c := range allShades() {
+		if c == backgroundColor {
+			continue
+		}
+		if ratio := contrast(c.dark, backgroundColor.dark); ratio < 4.5 {
+			t.Errorf("#%06x on a dark page has a contrast of %.1f", c.dark, ratio)
+		}
+	}
+}
+
+// contrast returns the contrast ratio of WCAG 2, for a lighter and a darker
+// color.
+func contrast(lighter, darker uint32) float64 {
+	return (luminance(lighter) + 0.05) / (luminance(darker) + 0.05)
+}
+
+func luminance(v uint32) float64 {
+	sum := 0.0
+	for i, weight := range []float64{0.2126, 0.7152, 0.0722} {
+		c := float64(v>>(16-8*i)&0xff) / 255
+		if c <= 0.04045 {
+			c /= 12.92
+		} else {
+			c = math.Pow((c+0.055)/1.055, 2.4)
+		}
+		sum += weight * c
+	}
+	return sum
 }
 
 func TestTicks_HaveShortLabels(t *testing.T) {

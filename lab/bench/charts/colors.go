@@ -1,7 +1,12 @@
 package charts
 
 import (
+	"bytes"
+	"errors"
+	"fmt"
 	"image/color"
+	"slices"
+	"strings"
 
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
@@ -61,4 +66,48 @@ func lineOf(impl string) draw.LineStyle {
 		l.Dashes = []vg.Length{vg.Points(4), vg.Points(3)}
 	}
 	return l
+}
+
+// allShades returns the colors of the charts in a fixed order.
+func allShades() []shades {
+	all := []shades{otherColor, backgroundColor, inkColor, gridColor}
+	for _, c := range implColors {
+		all = append(all, c)
+	}
+	slices.SortFunc(all, func(a, b shades) int { return int(a.light) - int(b.light) })
+	return slices.Compact(all)
+}
+
+// darkStyle returns a style element that replaces the light colors by the dark
+// ones if the reader prefers a dark color scheme. Text has no color of its own in
+// the files that gonum writes.
+func darkStyle() string {
+	var css strings.Builder
+	fmt.Fprintf(&css, "<style>@media (prefers-color-scheme: dark) {\ntext{fill:#%06X}\n", inkColor.dark)
+	for _, c := range allShades() {
+		if c.light == c.dark {
+			continue
+		}
+		for _, property := range []string{"fill", "stroke"} {
+			fmt.Fprintf(&css, "[style*=\"%s:#%06X\"]{%[1]s:#%06[3]X!important}\n", property, c.light, c.dark)
+		}
+	}
+	css.WriteString("}</style>\n")
+	return css.String()
+}
+
+var errNoSVG = errors.New("the drawing has no svg element")
+
+// withDarkStyle inserts darkStyle into an SVG file, as the first element.
+func withDarkStyle(svg []byte) ([]byte, error) {
+	start := bytes.Index(svg, []byte("<svg"))
+	if start < 0 {
+		return nil, errNoSVG
+	}
+	length := bytes.IndexByte(svg[start:], '>')
+	if length < 0 {
+		return nil, errNoSVG
+	}
+	head, rest := svg[:start+length+1], svg[start+length+1:]
+	return slices.Concat(head, []byte("\n"+strings.TrimSuffix(darkStyle(), "\n")), rest), nil
 }

@@ -81,5 +81,11 @@ func (p *picture) save(file string) error {
 	if _, err := canvas.WriteTo(&drawing); err != nil {
 		return err
 	}
-	return os.WriteFile(file, drawing.Bytes(), 0o644)
+	content := drawing.Bytes()
+	if format == "svg" {
+		if content, err = withDarkStyle(content); err != nil {
+			return err
+		}
+	}
+	return os.WriteFile(file, content, 0o644)
 }
