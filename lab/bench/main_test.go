@@ -258,7 +258,7 @@ func TestCompare_ShowsAndWritesTheResultsSoFarWhenItIsInterrupted(t *testing.T) 
 		t.Errorf("status %d: %s", got, text.String())
 	}
 	contains(t, text.String(), "bench: interrupted: ")
-	contains(t, out.String(), "touch-hot, 1 sessions", "are in "+dir)
+	contains(t, out.String(), "touch-hot, 1 session\n", "are in "+dir)
 	if d, err := report.Read(filepath.Join(dir, "results.json")); err != nil || d.Complete || len(d.Results) == 0 {
 		t.Errorf("%+v, %v", d, err)
 	}

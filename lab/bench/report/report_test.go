@@ -75,7 +75,7 @@ func TestTable_HasARowForEachImplementationThatWasMeasured(t *testing.T) {
 	text := strings.Join(strings.Fields(out.String()), " ")
 	contains(t, text,
 		"cores, sizes 1k",
-		"touch, 1k sessions:",
+		"touch, 1k sessions re-arm",
 		"sessionwheel 60.0 40.0..80.0 1",
 		"plain 700.0 400.0..1000.0 0.09 (0.08..0.10)",
 		"failed: it broke (go-zero)",

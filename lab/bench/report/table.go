@@ -59,7 +59,7 @@ func Table(w io.Writer, rs Results) error {
 }
 
 func writeTable(w io.Writer, rs Results, workload measure.Workload, size int) error {
-	fmt.Fprintf(w, "\n%s, %s %s: %s\n", workload.Name, count(size), workload.SizeUnit, workload.About)
+	fmt.Fprintf(w, "\n%s, %s\n  %s\n", workload.Name, sizeOf(workload, size), workload.About)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	head := []string{"  implementation"}
 	for i, m := range workload.Metrics {
@@ -81,6 +81,15 @@ func writeTable(w io.Writer, rs Results, workload measure.Workload, size int) er
 		return err
 	}
 	return failed.write(w)
+}
+
+// sizeOf formats a size with its unit, as "1 session" or "10k connections".
+func sizeOf(workload measure.Workload, size int) string {
+	unit := workload.SizeUnit
+	if size == 1 {
+		unit = strings.NewReplacer("sessions", "session", "connections", "connection").Replace(unit)
+	}
+	return count(size) + " " + unit
 }
 
 func tableRow(rs Results, workload measure.Workload, size int, impl string) (string, bool) {
