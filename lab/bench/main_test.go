@@ -182,7 +182,7 @@ func (w *failingWriter) Write(p []byte) (int, error) {
 
 func TestOutput_ThatCannotBeWrittenIsAnError(t *testing.T) {
 	dir := t.TempDir()
-	compare := []string{"--quick", "--only", "^touch-hot$", "--impl", "clock", "--rounds", "1", "--out", dir}
+	compare := []string{"--quick", "--only", "^touch-hot$", "--impl", "^sessionwheel$", "--rounds", "1", "--out", dir}
 	for _, tt := range []struct {
 		name string
 		ok   int // writes that succeed
