@@ -7,61 +7,70 @@ import (
 )
 
 const (
-	// nearby is how close a slot must be for the driver to sleep until it on its
-	// own: the library could not wake it with lead to spare.
-	nearby = lead + shortest
-
-	// overdue is how long after a slot came up the watchdog wakes the driver,
-	// if the library has not.
-	overdue = 250 * time.Millisecond
-
-	// patience is how many rescues in a row make the driver do without the
-	// library.
-	patience = 3
-
-	// stallAfter is how much longer than it meant to the driver must have slept
-	// for the wheel to call it a stall.
+	// stallAfter is how late the driver must run for the wheel to call it a stall.
 	stallAfter = 100 * time.Millisecond
 
-	// look is how often a driver that waits for callbacks to end notes that it
-	// runs.
-	look = time.Second
+	// checkBefore is how long before a slot comes up the driver looks at the clock.
+	// A process that thawed unnoticed has then run for checkBefore-stallAfter at
+	// least before anything fires.
+	checkBefore = 200 * time.Millisecond
+
+	// libraryTime is what the library has to wake the driver in before that.
+	libraryTime = 250 * time.Millisecond
+
+	// lead is how long before a slot comes up the library is asked to wake the
+	// driver. What is nearer is slept on a timer of the runtime's.
+	lead = checkBefore + libraryTime
+
+	// maxRescues is how many times in a row the library may fail until the driver
+	// does without it.
+	maxRescues = 3
+
+	// heldUpInterval is how often a driver that waits for callbacks to end looks
+	// at the clock.
+	heldUpInterval = time.Second
 
 	// mergeWithin is long enough for everything that came due in a stall to be
 	// looked at before another one hides it.
 	mergeWithin = time.Second
 
-	// farewell is how long Close waits for the library.
-	farewell = time.Second
+	// closeTimeout is how long Close waits for the library.
+	closeTimeout = time.Second
 
-	// takeAtMost bounds how many timers the driver looks at under a lock.
+	// takeAtMost bounds how many entries the driver looks at under a lock.
 	takeAtMost = 256
 )
 
-// driver is the goroutine that finds what is due. It sleeps until the next slot
-// comes up, paced by the library with a watchdog behind it.
+// driver is the goroutine that finds what is due. It goes through the shards
+// while something is due, and then sleeps until the next slot comes up. On the
+// way to a slot that is far ahead it wakes three times:
+//
+//  1. when the library fires, lead before the slot comes up;
+//  2. checkBefore it does, on a timer of the runtime's, to see that the library
+//     has fired and that the process has not stood still;
+//  3. when it comes up.
+//
+// Something earlier that is armed wakes it at any time.
 type driver struct {
 	w *Wheel
 
 	reporter reporter
 	feeder   *feeder
 	woken    chan struct{} // holds one: something earlier was armed
-	wokeAt   atomic.Int64  // the wheel's time at which it began to hold one; 0 while it holds none
 	paced    chan struct{} // holds one: the library fired
 	quit     chan struct{} // closed by stop
 	done     chan struct{} // closed when the goroutine has ended
 
 	// The goroutine's own.
-	timer   *time.Timer // the remainder, or the watchdog
-	due     []firing
-	seen    time.Duration // when the goroutine last noted that it runs
-	early   int64         // the tick that the library has fired for, early
-	rescues int           // in a row
-	alone   bool          // the library was given up
+	timer    *time.Timer
+	due      []firing
+	seen     time.Duration // when the goroutine last noted that it runs
+	rescues  int           // in a row
+	disabled bool          // the library is not asked any more
 
 	lastFired atomic.Int64 // the latest time that the library has fired for
 	rescued   atomic.Uint64
-	gaveUp    atomic.Bool // what alone says, for others
+	gaveUp    atomic.Bool // what disabled says, for others
 	stall     atomic.Pointer[stall]
 }
 
@@ -89,11 +98,8 @@ func startDriver(w *Wheel, newPacer func() pacer, log *slog.Logger) *driver {
 	return d
 }
 
-// wake has the driver look again. It never blocks.
+// wake makes the driver look at the shards again. It never blocks.
 func (d *driver) wake() {
-	if d.wokeAt.Load() == 0 {
-		d.wokeAt.CompareAndSwap(0, int64(d.w.Elapsed()))
-	}
 	select {
 	case d.woken <- struct{}{}:
 	default:
@@ -117,8 +123,8 @@ func (d *driver) drive() {
 	defer close(d.done)
 	defer d.timer.Stop()
 	for {
-		// From here on whoever arms wakes the driver, which may have passed that
-		// shard already.
+		// From here on everyone who arms wakes the driver, which may have passed
+		// that shard already.
 		d.w.sleepTick.Store(none)
 		next := d.takeDue()
 		d.w.sleepTick.Store(next)
@@ -128,20 +134,18 @@ func (d *driver) drive() {
 	}
 }
 
-// takeDue hands on all callbacks that are due now, and reports when the next
-// slot comes up.
-func (d *driver) takeDue() int64 {
-	now := d.runs(d.seen)
-	next := none
-	for i := range d.w.shards {
-		for more := true; more; {
-			var due []firing
-			var up int64
-			due, up, more = d.w.shards[i].take(now, d.due)
-			d.w.callbacks.submit(due...)
+// takeDue submits the callbacks of everything that is due now, and reports when
+// the next slot comes up. It takes one batch of each shard in turn, so that a
+// coarse slot that comes up in one shard does not delay what is due in another.
+func (d *driver) takeDue() (next int64) {
+	for more := true; more; {
+		next, more = none, false
+		for i := range d.w.shards {
+			due, up, rest := d.w.shards[i].take(d.due)
+			d.w.callbacks.submit(due)
 			clear(due)
-			next = min(next, up)
-			d.runs(d.seen)
+			next, more = min(next, up), more || rest
+			d.noteGap()
 			if !d.roomForMore() {
 				return next // the wheel closes
 			}
@@ -154,8 +158,8 @@ func (d *driver) takeDue() int64 {
 // the wheel closes. That wait is no stall, however long; one that lies in it is.
 func (d *driver) roomForMore() bool {
 	for d.w.callbacks.full() {
-		by := d.seen + look
-		d.timer.Reset(look)
+		by := d.seen + heldUpInterval
+		d.timer.Reset(heldUpInterval)
 		select {
 		case <-d.w.callbacks.room:
 		case <-d.timer.C:
@@ -164,65 +168,108 @@ func (d *driver) roomForMore() bool {
 		case <-d.quit:
 			return false
 		}
-		d.runs(by)
+		d.noteWake(by)
 	}
 	return true
 }
 
-// sleep returns when a slot may have come up, at the latest at next, or when
-// something earlier was armed. It reports false when the wheel closes.
+// sleep returns when the slot of tick next may have come up, or when something
+// earlier was armed. It reports false when the wheel closes.
 func (d *driver) sleep(next int64) bool {
-	if next == none {
-		select {
-		case <-d.woken:
-			d.runs(d.wokenBy(never))
-		case <-d.paced:
-			d.runs(never)
-		case <-d.quit:
-			return false
-		}
-		return true
+	at := Never
+	if next != none {
+		at = time.Duration(next) * d.w.tick
 	}
-	at := time.Duration(next) * d.w.tick
-	left := at - d.runs(d.seen)
-	if left <= 0 {
-		select {
-		case <-d.quit:
-			return false
-		default:
-			return true
-		}
-	}
-	// The library fires once for a tick. When it was early, the runtime's timer
-	// does the rest: asked again it might fire early again, and again.
-	guarding := !d.alone && left > nearby && d.early != next
-	if guarding {
-		d.feeder.ask(at - lead)
-		left = min(left, longest) + overdue
-	}
-	d.timer.Reset(left)
-	by := at
 	select {
-	case <-d.woken:
-		by = d.wokenBy(at)
-	case <-d.paced:
-		if time.Duration(d.lastFired.Load()) >= at-lead {
-			d.early, d.rescues = next, 0
-		}
-	case <-d.timer.C:
-		if guarding && d.w.Elapsed() >= at {
-			d.rescue()
-		}
 	case <-d.quit:
 		return false
+	case <-d.woken: // while it worked, so that what is overdue tells of no stall
+		return true
+	default:
 	}
-	d.runs(by)
-	return true
+	for {
+		now := d.noteGap()
+		if now >= at {
+			return true
+		}
+		until, asked := d.nextStop(now, at)
+		if until == Never {
+			d.timer.Stop()
+		} else {
+			d.timer.Reset(until - now)
+		}
+		select {
+		case <-d.quit:
+			return false
+		case <-d.woken:
+			d.noteWake(min(until, d.overdue()))
+			return true
+		case <-d.paced:
+			d.judgeLibrary(at-lead, false)
+		case <-d.timer.C:
+			d.judgeLibrary(at-lead, asked)
+		}
+		d.noteWake(until)
+	}
 }
 
-// runs notes that the driver runs, and a stall if it should have by a time long
-// past. It is called often enough for a long gap to be no work of its own.
-func (d *driver) runs(by time.Duration) (now time.Duration) {
+// nextStop is the next time at which a driver that sleeps until at wakes on its
+// own, and whether the library is to wake it before.
+func (d *driver) nextStop(now, at time.Duration) (until time.Duration, asked bool) {
+	switch left := at - now; {
+	case at == Never:
+		return Never, false
+	case left > lead && !d.disabled:
+		d.feeder.ask(at - lead)
+		return at - checkBefore, true
+	case left > checkBefore:
+		return at - checkBefore, false
+	default:
+		return at, false
+	}
+}
+
+// judgeLibrary looks whether the library has fired for the time that it was asked
+// for, and if it is late, gives it up when that happens again and again.
+func (d *driver) judgeLibrary(askedFor time.Duration, late bool) {
+	if time.Duration(d.lastFired.Load()) >= askedFor {
+		d.rescues = 0
+		return
+	}
+	if !late {
+		return
+	}
+	n, now := d.rescued.Add(1), d.w.Elapsed()
+	d.reporter.tell(now, rescued, slog.Uint64("rescued", n))
+	d.rescues++
+	if d.rescues == maxRescues {
+		d.disabled = true
+		d.gaveUp.Store(true)
+		d.reporter.tell(now, gaveUp, slog.Uint64("rescued", n))
+		d.feeder.stop()
+	}
+}
+
+// overdue is when the first slot came up that has come up by now; Never if none
+// has.
+func (d *driver) overdue() time.Duration {
+	first := Never
+	now := d.w.Elapsed()
+	for i := range d.w.shards {
+		if up, ok := d.w.shards[i].overdue(now); ok {
+			first = min(first, up)
+		}
+	}
+	return first
+}
+
+// noteGap notes that the driver runs, and a stall if it has stood still while it
+// worked. It is called often enough for a long gap to be no work of its own.
+func (d *driver) noteGap() (now time.Duration) { return d.noteWake(d.seen) }
+
+// noteWake notes that the driver runs, and a stall if it should have by a time
+// long past.
+func (d *driver) noteWake(by time.Duration) (now time.Duration) {
 	now = d.w.Elapsed()
 	if now-by > stallAfter {
 		s := &stall{d.seen, now}
@@ -236,35 +283,12 @@ func (d *driver) runs(by time.Duration) (now time.Duration) {
 	return now
 }
 
-// wokenBy is when a driver that was woken should have run: by then it was to run
-// anyway, and maybe it was woken before.
-func (d *driver) wokenBy(then time.Duration) time.Duration {
-	if at := time.Duration(d.wokeAt.Swap(0)); at != 0 {
-		return min(then, at)
-	}
-	return then
-}
-
-// rescue counts what the watchdog saved, and gives the library up when that
-// happens again and again.
-func (d *driver) rescue() {
-	n, now := d.rescued.Add(1), d.w.Elapsed()
-	d.reporter.tell(now, rescued, slog.Uint64("rescued", n))
-	d.rescues++
-	if d.rescues == patience {
-		d.alone = true
-		d.gaveUp.Store(true)
-		d.reporter.tell(now, gaveUp, slog.Uint64("rescued", n))
-		d.feeder.stop()
-	}
-}
-
 // stop ends the driver and the feeder and waits for both.
 func (d *driver) stop() {
 	close(d.quit)
 	<-d.done
-	if !d.alone {
+	if !d.disabled {
 		d.feeder.stop()
 	}
-	d.feeder.ended(farewell)
+	d.feeder.ended(closeTimeout)
 }

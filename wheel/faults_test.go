@@ -79,7 +79,7 @@ func fickle(d time.Duration) (time.Duration, int) {
 	case 1:
 		return rand.N(d), 3
 	case 2:
-		return d + rand.N(2*overdue), 1
+		return d + rand.N(2*libraryTime), 1
 	case 3:
 		return -1, 0
 	default:
@@ -95,14 +95,14 @@ func TestLatenessStaysBoundedAndCloseEndsWhateverThePacerComesTo(t *testing.T) {
 		most  time.Duration // beyond a Tick
 		ends  int
 	}{
-		{"it jumps", faultyPacer{fault: jumps()}, overdue, either},
-		{"it is fickle", faultyPacer{fault: fickle}, overdue, either},
+		{"it jumps", faultyPacer{fault: jumps()}, libraryTime, either},
+		{"it is fickle", faultyPacer{fault: fickle}, libraryTime, either},
 		{"each firing five times", faultyPacer{fault: func(d time.Duration) (time.Duration, int) { return d, 5 }}, 0, alive},
 		{"at once, five times", faultyPacer{fault: func(time.Duration) (time.Duration, int) { return 0, 5 }}, 0, alive},
-		{"the first ask blocks", faultyPacer{blocks: 1}, overdue, dead},
-		{"a later ask blocks", faultyPacer{blocks: 50}, overdue, dead},
+		{"the first ask blocks", faultyPacer{blocks: 1}, libraryTime, dead},
+		{"a later ask blocks", faultyPacer{blocks: 50}, libraryTime, dead},
 		{"Stop hangs", faultyPacer{hangs: true}, 0, alive},
-		{"dead, and Stop hangs", faultyPacer{fault: func(time.Duration) (time.Duration, int) { return -1, 0 }, hangs: true}, overdue, dead},
+		{"dead, and Stop hangs", faultyPacer{fault: func(time.Duration) (time.Duration, int) { return -1, 0 }, hangs: true}, libraryTime, dead},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -116,14 +116,14 @@ func TestLatenessStaysBoundedAndCloseEndsWhateverThePacerComesTo(t *testing.T) {
 					t.Errorf("the latest timer was %v late; at most %v allowed", got, defaultTick+tt.most)
 				}
 				st := w.Stats()
-				if st.Alone && st.Rescued < patience || tt.ends == dead && !st.Alone ||
+				if st.Alone && st.Rescued < maxRescues || tt.ends == dead && !st.Alone ||
 					tt.ends == alive && (st.Alone || st.Rescued != 0) {
 					t.Errorf("given up: %v, after %d rescues", st.Alone, st.Rescued)
 				}
 				start := time.Now()
 				w.AfterFunc(time.Hour, func() { t.Error("a closed wheel fired") })
 				w.Close()
-				if took := time.Since(start); took > farewell {
+				if took := time.Since(start); took > closeTimeout {
 					t.Errorf("Close took %v", took)
 				}
 				close(p.release) // it fires all that it holds
@@ -142,12 +142,13 @@ func TestEachRescueIsCountedUntilTheLibraryIsGivenUp(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer w.Close()
+		withoutPhases(w)
 		for i := range 10 {
-			w.AfterFunc(40*time.Millisecond, func() {})
-			time.Sleep(time.Second)
+			w.AfterFunc(askedOnce, func() {})
+			time.Sleep(2 * block)
 			synctest.Wait()
-			want := min(i+1, patience)
-			if st := w.Stats(); st.Rescued != uint64(want) || st.Alone != (want == patience) {
+			want := min(i+1, maxRescues)
+			if st := w.Stats(); st.Rescued != uint64(want) || st.Alone != (want == maxRescues) {
 				t.Errorf("after %d timers: %d rescues, given up: %v", i+1, st.Rescued, st.Alone)
 			}
 		}
@@ -221,6 +222,13 @@ func overload(t *testing.T) {
 	case <-time.After(2 * time.Second):
 		stuck = true
 	}
+	for range 3 { // far apart, so that the wheel asks the library for them
+		d := 2 * time.Second
+		start := time.Now()
+		ours.armed.Add(1)
+		w.AfterFunc(d, func() { ours.note(time.Since(start) - d) })
+		time.Sleep(d + d/4)
+	}
 	for end := time.Now().Add(30 * time.Second); ours.fired.Load() < ours.armed.Load(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("%d of %d timers were lost", ours.armed.Load()-ours.fired.Load(), ours.armed.Load())
@@ -238,17 +246,14 @@ func overload(t *testing.T) {
 	delay, _ := probes.get()
 	t.Logf("the library is stuck: %v; of %d timers the latest was %v late, the runtime's latest %v; Close took %v; %+v",
 		stuck, ours.fired.Load(), late, delay, took, st)
-	if took > farewell+10*time.Second {
+	if took > closeTimeout+10*time.Second {
 		t.Errorf("Close took %v", took)
 	}
 	if early != 0 {
 		t.Errorf("%d timers were early", early)
 	}
-	if most := 8*delay + defaultTick + overdue; late > most {
+	if most := 8*delay + defaultTick + libraryTime; late > most {
 		t.Errorf("a timer was %v late; at most %v allowed", late, most)
-	}
-	if stuck && st.Rescued == 0 {
-		t.Error("the library is stuck, and nothing was rescued")
 	}
 }
 

@@ -23,10 +23,6 @@ const (
 	// levels do not turn over at round times, when users' timers are due too.
 	librarySlots = 61
 
-	// lead is how long before a slot comes up the library is asked to wake the
-	// driver, since it may be a millisecond off either way.
-	lead = libraryTick
-
 	// shortest is the least that the library is asked for: it deadlocks when
 	// timers of few ticks are added while its clock advances.
 	shortest = 2 * libraryTick

@@ -52,7 +52,7 @@ func TestRescuesAreLoggedUntilTheLibraryIsGivenUp(t *testing.T) {
 	for _, tt := range []struct {
 		between time.Duration
 		lines   int
-	}{{time.Second, 1}, {reportEvery + time.Second, patience}} {
+	}{{2 * block, 1}, {18 * block, maxRescues}} {
 		synctest.Test(t, func(t *testing.T) {
 			h := newLogged()
 			w, err := newWheel(Config{Logger: slog.New(h)}, func() pacer { return deadPacer{} })
@@ -60,8 +60,9 @@ func TestRescuesAreLoggedUntilTheLibraryIsGivenUp(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer w.Close()
-			for range 2 * patience {
-				w.AfterFunc(40*time.Millisecond, func() {})
+			withoutPhases(w)
+			for range 2 * maxRescues {
+				w.AfterFunc(askedOnce, func() {})
 				time.Sleep(tt.between)
 			}
 			synctest.Wait()
@@ -69,7 +70,7 @@ func TestRescuesAreLoggedUntilTheLibraryIsGivenUp(t *testing.T) {
 			if n != tt.lines || attrs["rescued"].Uint64() != uint64(tt.lines) {
 				t.Errorf("every %v: %d lines, want %d; the last says %v", tt.between, n, tt.lines, attrs)
 			}
-			if n, attrs := h.of(gaveUp); n != 1 || attrs["rescued"].Uint64() != patience {
+			if n, attrs := h.of(gaveUp); n != 1 || attrs["rescued"].Uint64() != maxRescues {
 				t.Errorf("given up: %d lines, want 1; it says %v", n, attrs)
 			}
 		})
@@ -84,13 +85,14 @@ func TestALoggerThatBlocksHoldsUpNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		withoutPhases(w)
 		for range 100 {
 			var late time.Duration = -1
-			due := w.Elapsed() + 40*time.Millisecond
-			w.AfterFunc(40*time.Millisecond, func() { late = w.Elapsed() - due })
-			time.Sleep(15 * time.Second)
+			due := w.Elapsed() + askedOnce
+			w.AfterFunc(askedOnce, func() { late = w.Elapsed() - due })
+			time.Sleep(24 * block)
 			synctest.Wait()
-			if late < 0 || late > overdue+defaultTick {
+			if late < 0 || late > defaultTick {
 				t.Fatalf("a timer was %v late", late)
 			}
 		}
@@ -143,9 +145,9 @@ func TestAStallIsLogged(t *testing.T) {
 		defer w.Close()
 		d := &driver{w: w, reporter: reporter{log: slog.New(h)}}
 		time.Sleep(time.Second)
-		d.runs(never)
+		d.noteWake(Never)
 		time.Sleep(5 * time.Second)
-		d.runs(d.seen + time.Second)
+		d.noteWake(d.seen + time.Second)
 		synctest.Wait()
 		if n, attrs := h.of(stood); n != 1 || attrs["stalled"].Duration() != 5*time.Second {
 			t.Errorf("%d lines, want 1; it says %v", n, attrs)

@@ -5,10 +5,15 @@ import (
 	"time"
 )
 
-// shard is a part of the wheel with a lock of its own. A timer stays in the
+// shard is a part of the wheel with a lock of its own. An entry stays in the
 // shard that Init gave it.
 type shard struct {
+	// Immutable.
 	wheel *Wheel
+
+	// phase is how many ticks the shard's slots are ahead of the wheel's ticks, so
+	// that the coarse slots of two shards do not come up together.
+	phase int64
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -19,115 +24,116 @@ type shard struct {
 	moved   uint64
 }
 
-// arm makes t due at the given time, whatever its state, and reports whether it
-// was pending.
-func (s *shard) arm(t *Timer, now, due time.Duration) (was bool) {
-	tick := s.wheel.ceil(due)
-	s.mu.Lock()
-	if s.closed {
-		s.mu.Unlock()
-		return false
+// placeLocked has e looked at when due comes or earlier, and reports whether the
+// driver must be woken for it.
+func (s *shard) placeLocked(e *Entry, now, due time.Duration) (wake bool) {
+	tick := none
+	switch {
+	case due <= now:
+		tick = atOnce
+	default:
+		tick = s.ceil(due)
 	}
-	was = t.deadline.Swap(int64(due)) > 0
-	if !was {
-		s.pending++
+	if e.slot != 0 {
+		if tick >= s.slots.up(e) { // its slot comes up in time
+			return false
+		}
+		s.slots.remove(e)
+		s.pending--
 	}
-	up := none
-	// A timer whose slot comes up in time stays where it is.
-	if t.slot == 0 || tick < s.slots.up(t) {
-		s.slots.remove(t)
-		s.slots.settle(s.wheel.floor(now))
-		up = s.slots.insert(t, tick)
-	}
-	s.mu.Unlock()
-	s.wheel.wakeBefore(up)
-	return was
+	s.slots.settle(s.floor(now))
+	up := s.slots.insert(e, tick)
+	s.pending++
+	return s.wheel.sleepsBeyond(s.wheelTick(up))
 }
 
-// fire ends t's arming and calls it at once, for a time that is past.
-func (s *shard) fire(t *Timer, now, due time.Duration) (was bool) {
-	s.mu.Lock()
-	if s.closed {
-		s.mu.Unlock()
+// removeLocked takes e out, if it is in.
+func (s *shard) removeLocked(e *Entry) bool {
+	if e.slot == 0 {
 		return false
 	}
-	was = s.disarmLocked(t)
-	t.deadline.Store(min(-1, -int64(due)))
-	s.fired++
-	s.mu.Unlock()
-	s.wheel.callbacks.submit(firing{t.handler, now})
-	return was
-}
-
-func (s *shard) stop(t *Timer) bool {
-	s.mu.Lock()
-	was := s.disarmLocked(t)
-	s.mu.Unlock()
-	return was
-}
-
-func (s *shard) disarmLocked(t *Timer) (was bool) {
-	if t.deadline.Swap(0) <= 0 {
-		return false
-	}
-	s.slots.remove(t)
+	s.slots.remove(e)
 	s.pending--
 	return true
 }
 
-// take appends to due the callbacks of timers that are due, and moves on the
-// timers that were extended. It looks at no more timers than due has room for,
-// so that nobody waits long for the lock. It reports whether there is more, and
-// if not, at which tick the next slot comes up.
-func (s *shard) take(now time.Duration, due []firing) (_ []firing, up int64, more bool) {
-	tick := s.wheel.floor(now)
+// take appends to due what is due, and moves on the entries whose owners name a
+// later time. It looks at no more entries than due has room for, to bound the
+// time the lock is held. It reports whether there is more, and if not, at which of
+// the wheel's ticks the next slot comes up.
+func (s *shard) take(due []firing) (_ []firing, up int64, more bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	now := s.wheel.Elapsed() // after the lock: nothing here was armed later
+	tick := s.floor(now)
 	for range cap(due) {
-		t := s.slots.take(tick)
-		if t == nil {
-			return due, s.slots.next(), false
+		once := s.slots.heads[onceSlot] != nil
+		e := s.slots.take(tick)
+		if e == nil {
+			return due, s.wheelTick(s.slots.next()), false
 		}
-		if at, fires := s.expireLocked(t, now); fires {
-			due = append(due, firing{t.handler, at})
+		s.pending--
+		if at := e.owner.Expire(now); at > now {
+			s.slots.insert(e, s.ceil(at))
+			s.pending++
+			s.moved++
+		} else {
+			s.fired++
+			if once { // it was due when it was armed, so it is not late yet
+				at = now
+			}
+			due = append(due, firing{e.owner, at})
 		}
 	}
 	return due, none, true
 }
 
-// expireLocked decides whether t, just taken from its slot, fires, and tells when
-// it was due. A timer that somebody extended, up to this very moment, goes to a
-// later slot instead.
-func (s *shard) expireLocked(t *Timer, now time.Duration) (due time.Duration, fires bool) {
-	for {
-		d := time.Duration(t.deadline.Load())
-		if d > now {
-			s.slots.insert(t, s.wheel.ceil(d))
-			s.moved++
-			return d, false
-		}
-		if t.deadline.CompareAndSwap(int64(d), -int64(d)) {
-			s.pending--
-			s.fired++
-			return d, true
-		}
+// overdue is when the first slot that has come up by now did so; ok is false if
+// none has.
+func (s *shard) overdue(now time.Duration) (up time.Duration, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	next := s.wheelTick(s.slots.next())
+	if next == none || next > int64(now/s.wheel.tick) {
+		return 0, false
 	}
+	return time.Duration(next) * s.wheel.tick, true
 }
 
-// close ends every arming. It holds the lock for a while; nobody needs it any
-// more.
+// close ends every arming.
 func (s *shard) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
-	for _, t := range s.slots.heads {
-		for t != nil {
-			next := t.next
-			t.deadline.Store(0)
-			t.next, t.prev, t.slot = nil, nil, 0
-			t = next
+	for _, e := range s.slots.heads {
+		for e != nil {
+			next := e.next
+			e.next, e.prev, e.slot = nil, nil, 0
+			if t, ok := e.owner.(*expiry); ok {
+				t.deadline.Store(stopped)
+			}
+			e = next
 		}
 	}
 	s.slots = slots{}
 	s.pending = 0
+}
+
+// floor is the shard's last tick at or before a time; ceil the first at or after
+// it.
+func (s *shard) floor(at time.Duration) int64 { return int64(at/s.wheel.tick) + s.phase }
+
+func (s *shard) ceil(at time.Duration) int64 {
+	if at > Never-s.wheel.tick { // a tick that is no time.Duration any more
+		return none
+	}
+	return int64((at-1)/s.wheel.tick) + 1 + s.phase
+}
+
+// wheelTick converts a tick of the shard's to one of the wheel's.
+func (s *shard) wheelTick(tick int64) int64 {
+	if tick == none {
+		return none
+	}
+	return max(0, tick-s.phase)
 }

@@ -11,93 +11,106 @@ const (
 	levels     = 8 // 2^48 ticks of a millisecond are more than the 292 years of a time.Duration
 )
 
-// neverSlot is the place of timers that are pending and have no time.
-const neverSlot = levels * levelSlots
+// Beside the slots of the levels there are two lists.
+const (
+	neverSlot = levels * levelSlots // of entries that never come up
+	onceSlot  = neverSlot + 1       // of entries that come up at once
+	allSlots  = onceSlot + 1
+)
 
-// slots is the hierarchy: eight levels of 64 slots, each slot a list of timers.
-// A slot of level l spans 64^l ticks. A timer lies at the lowest level whose
+// slots is the hierarchy: eight levels of 64 slots, each slot a list of entries.
+// A slot of level l spans 64^l ticks. An entry lies at the lowest level whose
 // span, aligned, holds both now and its tick; so within a level the slots in
 // use all lie ahead of now, and a lower level always comes up before a higher
-// one. A slot above level 0 comes up at its first tick, and its timers are
+// one. A slot above level 0 comes up at its first tick, and its entries are
 // then placed again.
 //
 // It is plain data: it knows no clock, no lock and no goroutine. Its zero value
 // is empty, at tick 0.
 type slots struct {
 	now      int64 // every slot that comes up at or before it has been opened
-	open     int   // the slot that came up last; at first 0, which no timer ever lies in
+	open     int   // the slot that came up last; at first 0, which no entry ever lies in
 	occupied [levels]uint64
-	heads    [levels*levelSlots + 1]*Timer // a head's prev is the list's last; the last one's next is nil
-	timers   [levels*levelSlots + 1]int    // how long each list is
+	heads    [allSlots]*Entry // a head's prev is the list's last; the last one's next is nil
+	entries  [allSlots]int    // how long each list is
 }
 
-// none is what next reports when no slot is in use.
-const none = int64(math.MaxInt64)
+const (
+	none   = int64(math.MaxInt64) // what next reports when no slot is in use
+	atOnce = int64(math.MinInt64) // the tick of an entry that is not to wait for the next one
+)
 
-// insert places t, which lies in no slot, to come up at or before tick, and
+// insert places e, which lies in no slot, to come up at or before tick, and
 // reports when its slot comes up. A tick that is not ahead of now becomes the
-// next one.
-func (s *slots) insert(t *Timer, tick int64) (up int64) {
-	if tick == none {
-		s.push(t, neverSlot)
+// next one, but for atOnce, which comes up now.
+func (s *slots) insert(e *Entry, tick int64) (up int64) {
+	switch tick {
+	case none:
+		s.push(e, neverSlot)
 		return none
+	case atOnce:
+		s.push(e, onceSlot)
+		return s.now
 	}
 	tick = max(tick, s.now+1)
 	level := (bits.Len64(uint64(s.now^tick)) - 1) / levelBits
 	shift := level * levelBits
 	i := int(tick>>shift) & (levelSlots - 1)
 	s.occupied[level] |= 1 << i
-	s.push(t, level*levelSlots+i)
+	s.push(e, level*levelSlots+i)
 	return tick >> shift << shift
 }
 
-func (s *slots) push(t *Timer, slot int) {
-	t.slot = int32(slot) + 1
-	s.timers[slot]++
+func (s *slots) push(e *Entry, slot int) {
+	e.slot = uint16(slot) + 1
+	s.entries[slot]++
 	head := s.heads[slot]
 	if head == nil {
-		s.heads[slot] = t
-		t.prev = t
+		s.heads[slot] = e
+		e.prev = e
 		return
 	}
-	t.prev = head.prev
-	head.prev.next = t
-	head.prev = t
+	e.prev = head.prev
+	head.prev.next = e
+	head.prev = e
 }
 
-// remove takes t out of its slot, if it lies in one.
-func (s *slots) remove(t *Timer) {
-	if t.slot == 0 {
+// remove takes e out of its slot, if it lies in one.
+func (s *slots) remove(e *Entry) {
+	if e.slot == 0 {
 		return
 	}
-	slot := int(t.slot) - 1
-	s.timers[slot]--
+	slot := int(e.slot) - 1
+	s.entries[slot]--
 	head := s.heads[slot]
 	switch {
-	case t != head:
-		t.prev.next = t.next
-		if t.next != nil {
-			t.next.prev = t.prev
+	case e != head:
+		e.prev.next = e.next
+		if e.next != nil {
+			e.next.prev = e.prev
 		} else {
-			head.prev = t.prev
+			head.prev = e.prev
 		}
-	case t.next != nil:
-		t.next.prev = t.prev
-		s.heads[slot] = t.next
+	case e.next != nil:
+		e.next.prev = e.prev
+		s.heads[slot] = e.next
 	default:
 		s.heads[slot] = nil
-		if slot != neverSlot {
+		if slot < neverSlot {
 			s.occupied[slot/levelSlots] &^= 1 << (slot % levelSlots)
 		}
 	}
-	t.next, t.prev, t.slot = nil, nil, 0
+	e.next, e.prev, e.slot = nil, nil, 0
 }
 
-// up reports when the slot of t, which lies in one, comes up.
-func (s *slots) up(t *Timer) int64 {
-	slot := int(t.slot) - 1
-	if slot == neverSlot {
+// up reports when the slot of e, which lies in one, comes up.
+func (s *slots) up(e *Entry) int64 {
+	slot := int(e.slot) - 1
+	switch slot {
+	case neverSlot:
 		return none
+	case onceSlot:
+		return atOnce
 	}
 	return s.start(slot/levelSlots, slot%levelSlots)
 }
@@ -110,17 +123,17 @@ func (s *slots) start(level, i int) int64 {
 	return above | int64(i)<<shift
 }
 
-// next reports the tick at which the next slot comes up; now, if the open slot
-// still holds timers; none, if no slot is in use.
+// next reports the tick at which the next slot comes up; now, if the open slot or
+// the one that comes up at once holds entries; none, if no slot is in use.
 func (s *slots) next() int64 {
-	if s.opened() {
+	if s.heads[onceSlot] != nil || s.opened() {
 		return s.now
 	}
 	tick, _ := s.upcoming()
 	return tick
 }
 
-// opened reports whether the slot that came up last still holds timers from
+// opened reports whether the slot that came up last still holds entries from
 // then. When now has moved on, its index may be in use again for a time ahead.
 func (s *slots) opened() bool {
 	return s.heads[s.open] != nil && s.start(s.open/levelSlots, s.open%levelSlots) <= s.now
@@ -137,21 +150,24 @@ func (s *slots) upcoming() (tick int64, slot int) {
 	return none, 0
 }
 
-// take removes and returns one timer whose slot comes up at or before tick, and
-// nil when there is no more; now has then reached tick. The caller looks at the
-// timer's deadline and lets it fire or inserts it again.
-func (s *slots) take(tick int64) *Timer {
-	if !s.opened() {
-		up, slot := s.upcoming()
-		if up > tick {
-			s.now = max(s.now, tick)
-			return nil
+// take removes and returns one entry whose slot comes up at or before tick, and
+// nil when there is no more; now has then reached tick. The caller asks for the
+// entry's deadline and lets it fire or inserts it again.
+func (s *slots) take(tick int64) *Entry {
+	e := s.heads[onceSlot]
+	if e == nil {
+		if !s.opened() {
+			up, slot := s.upcoming()
+			if up > tick {
+				s.now = max(s.now, tick)
+				return nil
+			}
+			s.now, s.open = up, slot
 		}
-		s.now, s.open = up, slot
+		e = s.heads[s.open]
 	}
-	t := s.heads[s.open]
-	s.remove(t)
-	return t
+	s.remove(e)
+	return e
 }
 
 // settle moves now on to tick if no slot comes up by then, so that what is
@@ -172,11 +188,11 @@ func (s *slots) used() int {
 }
 
 // each goes over the slots in use.
-func (s *slots) each(f func(level int, up int64, timers int)) {
+func (s *slots) each(f func(level int, up int64, entries int)) {
 	for level, o := range s.occupied {
 		for ; o != 0; o &= o - 1 {
 			i := bits.TrailingZeros64(o)
-			f(level, s.start(level, i), s.timers[level*levelSlots+i])
+			f(level, s.start(level, i), s.entries[level*levelSlots+i])
 		}
 	}
 }

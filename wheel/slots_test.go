@@ -11,16 +11,16 @@ import (
 type slotsModel struct {
 	t     *testing.T
 	slots slots
-	due   map[*Timer]int64
-	order []*Timer // those in due, to draw from
+	due   map[*Entry]int64
+	order []*Entry // those in due, to draw from
 }
 
 func newSlotsModel(t *testing.T) *slotsModel {
-	return &slotsModel{t: t, due: make(map[*Timer]int64)}
+	return &slotsModel{t: t, due: make(map[*Entry]int64)}
 }
 
-func (m *slotsModel) insert(tick int64) *Timer {
-	t := new(Timer)
+func (m *slotsModel) insert(tick int64) *Entry {
+	t := new(Entry)
 	up := m.slots.insert(t, tick)
 	if tick != none {
 		tick = max(tick, m.slots.now+1)
@@ -89,7 +89,7 @@ func (m *slotsModel) check() {
 		m.t.Fatalf("the next slot comes up at %d; now is %d, the earliest timer is due at %d", next, m.slots.now, earliest)
 	}
 	for slot, head := range m.slots.heads {
-		if slot != neverSlot {
+		if slot < neverSlot {
 			used := m.slots.occupied[slot/levelSlots]&(1<<(slot%levelSlots)) != 0
 			if used != (head != nil) {
 				m.t.Fatalf("slot %d: occupied is %v, and it holds a timer: %v", slot, used, head != nil)
@@ -104,8 +104,8 @@ func (m *slotsModel) check() {
 			}
 			last = t
 		}
-		if timers != m.slots.timers[slot] {
-			m.t.Fatalf("slot %d holds %d timers, and counts %d", slot, timers, m.slots.timers[slot])
+		if timers != m.slots.entries[slot] {
+			m.t.Fatalf("slot %d holds %d timers, and counts %d", slot, timers, m.slots.entries[slot])
 		}
 		if head != nil && head.prev != last {
 			m.t.Fatalf("slot %d: the head does not know the last", slot)
@@ -168,7 +168,7 @@ func TestATimerIsPlacedAtMostOncePerLevelOnItsWay(t *testing.T) {
 	for distance := int64(1); distance < 1<<43; distance = distance*3 + 1 {
 		for _, start := range []int64{0, 1, 63, 64, 4095, 4096, 1<<30 - 1} {
 			s := slots{now: start}
-			timer := new(Timer)
+			timer := new(Entry)
 			tick := start + distance
 			s.insert(timer, tick)
 			placed := 1
@@ -191,7 +191,7 @@ func TestATimerArmedWhileItsSlotIsOpenWaitsForTheNextTick(t *testing.T) {
 		t.Fatal("the slot of level 1 did not come up at 64")
 	}
 	// One of the two is in hand, the other in the open slot.
-	late := new(Timer)
+	late := new(Entry)
 	if up := m.slots.insert(late, 3); up != 65 {
 		t.Fatalf("a tick in the past comes up at %d, not at the next one", up)
 	}

@@ -37,14 +37,14 @@ func (w *Wheel) Stats() Stats {
 	return st
 }
 
-// Slot is a slot of the hierarchy that timers lie in: all that come up within
-// its span, unless they are moved later meanwhile. A level has 64 slots, and a
-// slot of level l spans 64^l ticks.
+// Slot is a slot of the hierarchy that timers lie in, over all shards. A level has
+// 64 slots, and a slot of level l spans 64^l ticks. The shards' slots come up at
+// different times within the span, so that they never do so all at once.
 type Slot struct {
 	Level  int           // from 0, the finest, to 7
 	Index  int           // its place in the level, from 0 to 63
-	Up     time.Duration // when it comes up, in terms of Wheel.Elapsed
-	Span   time.Duration // what it spans from then
+	Up     time.Duration // when the first shard's comes up, in terms of Wheel.Elapsed
+	Span   time.Duration // what a shard's spans from when it comes up
 	Timers int
 }
 
@@ -54,25 +54,31 @@ type Slot struct {
 func (w *Wheel) Slots() []Slot {
 	type place struct {
 		level int
-		up    int64
+		n     int64 // the slot's number, counted in spans from the wheel's beginning
 	}
-	found := make(map[place]int)
+	found := make(map[place]Slot)
 	for i := range w.shards {
 		s := &w.shards[i]
 		s.mu.Lock()
-		s.slots.each(func(level int, up int64, timers int) { found[place{level, up}] += timers })
+		s.slots.each(func(level int, up int64, entries int) {
+			up = s.wheelTick(up)
+			shift := level * levelBits
+			at := place{level, up >> shift}
+			slot, ok := found[at]
+			if first := time.Duration(up) * w.tick; !ok || first < slot.Up {
+				slot.Up = first
+			}
+			slot.Timers += entries
+			found[at] = slot
+		})
 		s.mu.Unlock()
 	}
 	all := make([]Slot, 0, len(found))
-	for p, timers := range found {
-		shift := p.level * levelBits
-		all = append(all, Slot{
-			Level:  p.level,
-			Index:  int(p.up>>shift) & (levelSlots - 1),
-			Up:     time.Duration(p.up) * w.tick,
-			Span:   w.tick << shift,
-			Timers: timers,
-		})
+	for p, slot := range found {
+		slot.Level = p.level
+		slot.Index = int(p.n) & (levelSlots - 1)
+		slot.Span = w.tick << (p.level * levelBits)
+		all = append(all, slot)
 	}
 	slices.SortFunc(all, func(a, b Slot) int {
 		return cmp.Or(cmp.Compare(a.Up, b.Up), cmp.Compare(a.Level, b.Level))

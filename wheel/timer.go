@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// never is the deadline of a timer that is pending and does not fire.
-const never = time.Duration(math.MaxInt64)
+// Never is a time, in terms of [Wheel.Elapsed], that does not come.
+const Never = time.Duration(math.MaxInt64)
 
 // Handler is what a timer calls when it fires, once for each arming that ends
 // so, on a goroutine of the wheel's and with no lock held.
@@ -25,19 +25,35 @@ func (f HandlerFunc) Fire() { f() }
 // made ready, and may be called from any goroutine, callbacks included; only
 // those two may not run beside another method.
 type Timer struct {
-	// deadline is the wheel's time at which f is due, while the timer is pending.
-	// Else it is 0, or, after it fired, minus the time at which it was due. The
-	// sign changes under the shard's mu; while it is positive anybody may move it
+	// deadline is the wheel's time at which f is due while the timer is pending,
+	// the complement of that after it fired, and otherwise stopped. The sign
+	// changes under the shard's mu; while it is not negative anyone may move it
 	// later by compare-and-swap.
 	deadline atomic.Int64
 
 	// Set by Init.
-	shard   *shard
+	wheel   *Wheel
 	handler Handler
 
-	// Guarded by shard.mu.
-	next, prev *Timer
-	slot       int32 // 1 + the index of the slot that it lies in; 0: in none
+	entry Entry // lies in a slot while the timer is pending
+}
+
+// stopped is deadline of a timer that was stopped or never armed.
+const stopped = math.MinInt64
+
+// pendingAt is deadline of a timer that is pending and due at the given time.
+func pendingAt(due time.Duration) int64 { return int64(max(0, due)) }
+
+// dueAt is when a timer with that deadline is due, or was due when it fired.
+func dueAt(deadline int64) time.Duration {
+	switch {
+	case deadline == stopped:
+		return 0
+	case deadline < 0:
+		return time.Duration(^deadline)
+	default:
+		return time.Duration(deadline)
+	}
 }
 
 // Init makes t ready to be armed on w by [Timer.Reset]; f is what it calls, on
@@ -56,19 +72,40 @@ func (t *Timer) InitHandler(w *Wheel, h Handler) {
 	if w == nil || h == nil {
 		panic("wheel: Timer.Init with a nil wheel or a nil Handler")
 	}
-	if t.deadline.Load() > 0 {
+	if t.wheel != nil && t.deadline.Load() >= 0 {
 		panic("wheel: Timer.Init of a pending timer")
 	}
-	t.shard, t.handler = w.anyShard(), h
+	t.deadline.Store(stopped)
+	t.wheel, t.handler, t.entry = w, h, Entry{}
+	w.Init(&t.entry, (*expiry)(t))
 }
 
 // ready returns t's shard.
 func (t *Timer) ready() *shard {
-	if t.shard == nil {
+	if t.wheel == nil {
 		panic("wheel: use of a Timer that was made neither by Wheel.AfterFunc nor ready by Timer.Init")
 	}
-	return t.shard
+	return t.wheel.shardOf(&t.entry)
 }
+
+// expiry is a timer as the owner of its own entry, which keeps Expire and Fire out
+// of the timer's methods.
+type expiry Timer
+
+// Expire decides whether the timer fires. It is called under the shard's mu. A
+// timer that is extended up to this very moment moves on instead.
+func (t *expiry) Expire(now time.Duration) time.Duration {
+	for {
+		deadline := t.deadline.Load()
+		due := dueAt(deadline)
+		if due > now || t.deadline.CompareAndSwap(deadline, ^deadline) {
+			return due
+		}
+	}
+}
+
+// Fire calls the handler.
+func (t *expiry) Fire() { t.handler.Fire() }
 
 // Reset arms t, whatever its state, to fire d from now: later or earlier than
 // before. It reports whether t was pending; if so, the callback will not run
@@ -78,28 +115,38 @@ func (t *Timer) ready() *shard {
 // pending, and Reset reports false.
 //
 // Moving a pending timer to a later time takes no lock, and no arming of an
-// embedded Timer allocates, unless it fires at once.
+// embedded Timer allocates.
 func (t *Timer) Reset(d time.Duration) bool {
-	now := t.ready().wheel.Elapsed()
-	return t.reset(now, after(now, d))
+	t.ready()
+	now := t.wheel.Elapsed()
+	return t.ResetTo(now, after(now, d))
 }
 
 // ResetTo is [Timer.Reset] to an absolute time, in terms of [Wheel.Elapsed], for
 // a caller that has read the clock already: now is what it read. A time that is
 // past fires at once.
 func (t *Timer) ResetTo(now, due time.Duration) bool {
-	t.ready()
-	return t.reset(now, due)
-}
-
-func (t *Timer) reset(now, due time.Duration) bool {
-	if due <= now {
-		return t.shard.fire(t, now, due)
-	}
-	if old := t.deadline.Load(); old > 0 && int64(due) >= old && t.deadline.CompareAndSwap(old, int64(due)) {
+	s := t.ready()
+	deadline := pendingAt(due)
+	if old := t.deadline.Load(); old >= 0 && deadline >= old && t.deadline.CompareAndSwap(old, deadline) {
 		return true
 	}
-	return t.shard.arm(t, now, due)
+	was, wake := s.arm(t, now, deadline)
+	if wake {
+		t.wheel.Wake()
+	}
+	return was
+}
+
+// arm gives t a deadline, whatever its state.
+func (s *shard) arm(t *Timer, now time.Duration, deadline int64) (was, wake bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false, false
+	}
+	was = t.deadline.Swap(deadline) >= 0
+	return was, s.placeLocked(&t.entry, now, dueAt(deadline))
 }
 
 // Extend postpones a pending timer: its deadline becomes d from now, unless it
@@ -110,25 +157,26 @@ func (t *Timer) reset(now, due time.Duration) bool {
 // callback does not start before the new deadline, unless Reset makes it
 // earlier.
 func (t *Timer) Extend(d time.Duration) bool {
-	s := t.ready()
+	t.ready()
 	if d <= 0 {
 		return t.ExtendTo(0)
 	}
-	return t.ExtendTo(after(s.wheel.Elapsed(), d))
+	return t.ExtendTo(after(t.wheel.Elapsed(), d))
 }
 
 // ExtendTo is [Timer.Extend] to an absolute time, in terms of [Wheel.Elapsed],
 // for a caller that has read the clock already.
 func (t *Timer) ExtendTo(due time.Duration) bool {
+	t.ready()
+	deadline := pendingAt(due)
 	for {
 		old := t.deadline.Load()
 		switch {
-		case old <= 0: // stopped or fired
-			t.ready()
+		case old < 0: // stopped or fired
 			return false
-		case int64(due) <= old: // somebody extended it further
+		case deadline <= old: // extended further already
 			return true
-		case t.deadline.CompareAndSwap(old, int64(due)):
+		case t.deadline.CompareAndSwap(old, deadline):
 			return true
 		}
 	}
@@ -140,10 +188,17 @@ func (t *Timer) ExtendTo(due time.Duration) bool {
 // wait for a callback that is running.
 func (t *Timer) Stop() bool {
 	s := t.ready()
-	if t.deadline.Load() <= 0 {
+	if t.deadline.Load() < 0 {
 		return false
 	}
-	return s.stop(t)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if t.deadline.Load() < 0 {
+		return false
+	}
+	t.deadline.Store(stopped)
+	s.removeLocked(&t.entry)
+	return true
 }
 
 // Deadline reports when t is due, and whether it is pending. The time carries a
@@ -155,7 +210,7 @@ func (t *Timer) Deadline() (time.Time, bool) {
 	if !pending {
 		return time.Time{}, false
 	}
-	return t.shard.wheel.Time(due), true
+	return t.wheel.Time(due), true
 }
 
 // Due reports whether t is pending, and when it is due in terms of
@@ -163,15 +218,15 @@ func (t *Timer) Deadline() (time.Time, bool) {
 // 0 if it was stopped or never armed.
 func (t *Timer) Due() (due time.Duration, pending bool) {
 	t.ready()
-	d := t.deadline.Load()
-	return time.Duration(max(d, -d)), d > 0
+	deadline := t.deadline.Load()
+	return dueAt(deadline), deadline >= 0
 }
 
-// after is now + d, or never if that cannot be counted.
+// after is now + d, or Never if that cannot be counted.
 func after(now, d time.Duration) time.Duration {
 	due := now + d
 	if d > 0 && due < now {
-		return never
+		return Never
 	}
 	return due
 }

@@ -1,7 +1,6 @@
 package wheel
 
 import (
-	"math/rand/v2"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -46,6 +45,7 @@ func newWheel(c Config, newPacer func() pacer) (*Wheel, error) {
 	w.callbacks = newCallbacks(c, w.Elapsed)
 	for i := range w.shards {
 		w.shards[i].wheel = w
+		w.shards[i].phase = phase(i, len(w.shards))
 	}
 	w.driver = startDriver(w, newPacer, c.Logger)
 	return w, nil
@@ -84,8 +84,8 @@ func (w *Wheel) Time(elapsed time.Duration) time.Time {
 	return w.start.Add(elapsed)
 }
 
-// Len is the number of pending timers. It is exact when nobody arms or stops
-// one meanwhile.
+// Len is the number of pending timers and entries. It is exact while none is armed
+// or stopped.
 func (w *Wheel) Len() int {
 	n := 0
 	for i := range w.shards {
@@ -114,26 +114,12 @@ func (w *Wheel) Close() {
 	})
 }
 
-// anyShard spreads the timers evenly.
-func (w *Wheel) anyShard() *shard {
-	return &w.shards[rand.Uint32()&uint32(len(w.shards)-1)]
+// phase is how far shard i of n is ahead, so that neither the slots of level 1 nor
+// those of level 2 or above come up at the same tick in two shards.
+func phase(i, n int) int64 {
+	const level1, level2 = levelSlots, levelSlots * levelSlots
+	return int64(i*level2/n + i*level1/n)
 }
 
-// wakeBefore wakes the driver if it sleeps beyond tick.
-func (w *Wheel) wakeBefore(tick int64) {
-	if tick < w.sleepTick.Load() {
-		w.driver.wake()
-	}
-}
-
-// floor is the last tick at or before a time; ceil the first at or after it.
-func (w *Wheel) floor(at time.Duration) int64 {
-	return int64(at / w.tick)
-}
-
-func (w *Wheel) ceil(at time.Duration) int64 {
-	if at > never-w.tick { // a tick that is no time.Duration any more
-		return none
-	}
-	return int64((at-1)/w.tick) + 1
-}
+// sleepsBeyond reports whether the driver sleeps beyond a tick.
+func (w *Wheel) sleepsBeyond(tick int64) bool { return tick < w.sleepTick.Load() }

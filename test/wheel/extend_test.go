@@ -39,29 +39,32 @@ func TestATimerMovesOnlyWhenItsSlotComesUpAheadOfItsDeadline(t *testing.T) {
 	const tick = 10 * time.Millisecond
 	onFakeTime(t, wheel.Config{Tick: tick}, func(t *testing.T, w *wheel.Wheel) {
 		var f firing
-		moved := func(n int) {
+		var before uint64
+		moved := func(atMost uint64) {
 			t.Helper()
-			sleep(64 * tick)
+			sleep(128 * tick)
 			require.Zero(t, w.Len())
-			require.EqualValues(t, n, w.Stats().Moved)
+			n := w.Stats().Moved
+			require.LessOrEqual(t, n-before, atMost)
+			before = n
 		}
 		sleep(64 * 1000 * tick) // idle; its level 0 starts anew here
 		for i := range 63 {
 			w.AfterFunc(time.Duration(i)*tick+tick/3, f.on(w))
 		}
-		moved(0)
+		moved(63) // each at most once, where a slot of level 1 begins on its way
 
 		timer := w.AfterFunc(5*tick, f.on(w))
 		for i := range 200 {
 			require.True(t, timer.Extend(5*tick+time.Duration(i)*tick/7))
 		}
-		moved(1)
+		moved(2)
 
 		timer = w.AfterFunc(40*tick, f.on(w))
 		for i := range 300 {
 			require.True(t, timer.Reset(time.Duration(400-i)*tick/10), "later than its slot, or in the same, or earlier")
 		}
-		moved(1)
+		moved(2)
 		require.EqualValues(t, 65, f.runs.Load())
 	})
 }

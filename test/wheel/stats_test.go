@@ -145,7 +145,6 @@ func checkSlots(t *testing.T, w *wheel.Wheel, timers []*wheel.Timer) {
 	for _, s := range slots {
 		all += s.Timers
 		require.Equal(t, w.Tick()<<(6*s.Level), s.Span)
-		require.Zero(t, s.Up%s.Span)
 		require.EqualValues(t, s.Index, s.Up/s.Span%64)
 		require.Greater(t, s.Up, w.Elapsed())
 	}
@@ -161,7 +160,7 @@ func checkSlots(t *testing.T, w *wheel.Wheel, timers []*wheel.Timer) {
 			if s.Up <= at {
 				up += s.Timers
 			}
-			if s.Up+s.Span <= at+w.Tick() {
+			if s.Up+2*s.Span <= at+w.Tick() { // a shard's comes up within a Span of the first
 				through += s.Timers
 			}
 		}
