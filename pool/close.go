@@ -1,108 +1,123 @@
 package pool
 
-import (
-	"io"
-	"runtime/debug"
-	"time"
-)
+import "runtime/debug"
 
-// grace is how long after a stall nothing times out that came due meanwhile.
-const grace = 250 * time.Millisecond
-
-// Close closes the session for the given reason, which may be any text. It
-// reports true for the one call that closed it; every other call reports false
-// and changes nothing. It returns when the connection is closed and
-// OnSessionClosed has returned, with the one exception that OnSessionClosed
-// waits for OnNewSessionRegister.
+// Close closes the session for the given reason, which may be any text; "" stands
+// for Closed. It reports true for the one call that closed it; every other call
+// reports false and changes nothing. It returns when the connection is closed and
+// OnSessionClosed has returned, with the one exception that OnSessionClosed waits
+// for OnNewSessionRegister. So it must not be called under a lock that the
+// connection's Close or OnSessionClosed takes.
 func (s *Session[K, C]) Close(r Reason) bool {
-	won := s.win(r)
+	won := s.tryClose(r)
 	if won {
-		s.finish(r)
+		s.finish()
 	}
 	return won
 }
 
-// win decides who closes the session. The winner calls finish.
-func (s *Session[K, C]) win(r Reason) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.winLocked(r)
+// tryClose decides who closes the session. The winner calls finish.
+func (s *Session[K, C]) tryClose(r Reason) bool {
+	s.shard.mu.Lock()
+	defer s.shard.mu.Unlock()
+	return s.closeLocked(r.orClosed())
 }
 
-func (s *Session[K, C]) winLocked(r Reason) bool {
-	if !s.open() {
+// closeLocked closes the session, whatever its last activity, unless it is closed
+// already.
+func (s *Session[K, C]) closeLocked(r Reason) bool {
+	for {
+		active := s.active.Load()
+		if active < 0 {
+			return false
+		}
+		if s.tryCloseLocked(active, r) {
+			return true
+		}
+	}
+}
+
+// tryCloseLocked closes an open session, if that was its last activity. The
+// session is then out of the wheel and the pool; what may block is left to
+// finish.
+func (s *Session[K, C]) tryCloseLocked(active int64, r Reason) bool {
+	if !s.active.CompareAndSwap(active, ^active) {
 		return false
 	}
-	switch common, ok := endings[r]; {
-	case s.end != nil: // for Done
-		s.end.reason = r
-	case ok:
-		s.end = common
-	default:
-		s.end = &ending{reason: r}
+	shared := s.shard.countLocked(r)
+	if s.detail.Load() == nil {
+		s.detail.Store(shared)
+	} else {
+		s.changeLocked(func(d *detail) { d.reason = r })
 	}
-	s.flags.Or(closed)
-	s.settleLocked()
-	s.timer.Stop()
+	s.shard.pool.wheel.Disarm(&s.entry)
+	s.shard.removeLocked(s)
 	return true
 }
 
-// finish ends a session for the one who won it.
-func (s *Session[K, C]) finish(r Reason) {
-	s.pool.remove(s, r)
+// finish ends a session that is closed, for the one who closed it.
+func (s *Session[K, C]) finish() {
+	s.cancelContext()
 	s.closeConn()
 }
 
-// closeConn does what may block.
+// closeConn closes the connection and calls OnSessionClosed. Both may block.
 func (s *Session[K, C]) closeConn() {
-	defer s.closeAnnounced() // also when the connection's Close panics
-	defer s.pool.guard()
+	defer s.notifyUnlessRegistering() // also when the connection's Close panics
+	defer s.shard.pool.guard()
 	_ = s.conn.Close() // it is gone either way, and its owner may report this better
 }
 
-// closeAnnounced calls OnSessionClosed, or leaves that to Register while
+// notifyUnlessRegistering calls OnSessionClosed, or leaves that to Register while
 // OnNewSessionRegister runs.
-func (s *Session[K, C]) closeAnnounced() {
-	if s.flags.Or(owing)&telling == 0 {
-		s.tellClosed()
+func (s *Session[K, C]) notifyUnlessRegistering() {
+	if s.state.Or(closePending)&registering == 0 {
+		s.notifyClosed()
 	}
 }
 
-// tellRegistered calls OnNewSessionRegister, and then OnSessionClosed if the
+// notifyRegistered calls OnNewSessionRegister, and then OnSessionClosed if the
 // session was closed meanwhile.
-func (s *Session[K, C]) tellRegistered() {
-	f := s.pool.c.OnNewSessionRegister
-	if f == nil {
-		return
+func (s *Session[K, C]) notifyRegistered() {
+	defer s.registerReturned()
+	if f := s.shard.pool.c.OnNewSessionRegister; f != nil {
+		defer func() {
+			defer s.shard.pool.guard()
+			f(s)
+		}()
 	}
-	defer func() {
-		if s.flags.And(^telling)&owing != 0 {
-			s.tellClosed()
-		}
-	}()
-	defer s.pool.guard()
-	f(s)
+	defer s.shard.pool.guard()
+	s.logRegistered()
 }
 
-// tellClosed calls OnSessionClosed and closes Done.
-func (s *Session[K, C]) tellClosed() {
-	defer s.tellDone()
-	defer s.pool.guard()
+// registerReturned calls OnSessionClosed if the session was closed before
+// OnNewSessionRegister had returned.
+func (s *Session[K, C]) registerReturned() {
+	if s.state.And(^registering)&closePending != 0 {
+		s.notifyClosed()
+	}
+}
+
+// notifyClosed logs, calls OnSessionClosed and closes Done, whatever panics on the
+// way.
+func (s *Session[K, C]) notifyClosed() {
+	defer s.notifyDone()
 	r := s.Reason()
-	s.logClosed(r)
-	if f := s.pool.c.OnSessionClosed; f != nil {
-		f(s, r)
+	if f := s.shard.pool.c.OnSessionClosed; f != nil {
+		defer func() {
+			defer s.shard.pool.guard()
+			f(s, r)
+		}()
 	}
+	defer s.shard.pool.guard()
+	s.logClosed(r)
 }
 
-func (s *Session[K, C]) tellDone() {
-	if s.flags.Or(ended)&awaited != 0 {
-		s.mu.Lock()
-		done := s.end.done
-		s.mu.Unlock()
-		close(done)
+func (s *Session[K, C]) notifyDone() {
+	if s.state.Or(ended)&doneRequested != 0 {
+		close(s.detail.Load().done)
 	}
-	s.pool.ended(s)
+	s.shard.pool.sessionEnded(s)
 }
 
 // guard, deferred, hands a panic to OnPanic, if there is one.
@@ -113,58 +128,4 @@ func (p *Pool[K, C]) guard() {
 	if v := recover(); v != nil {
 		p.c.OnPanic(v, debug.Stack())
 	}
-}
-
-// expiry is a session as the handler of its own timer, which keeps Fire out of
-// the session's methods.
-type expiry[K comparable, C io.Closer] Session[K, C]
-
-// Fire is called by the wheel.
-func (e *expiry[K, C]) Fire() { (*Session[K, C])(e).expire() }
-
-// expire decides whether a session whose timer has fired is over.
-func (s *Session[K, C]) expire() {
-	now := s.pool.wheel.Elapsed()
-	s.mu.Lock()
-	r, warn := s.verdictLocked(now)
-	won := r != "" && s.winLocked(r)
-	s.mu.Unlock()
-	switch {
-	case won:
-		s.finish(r)
-	case warn:
-		s.tellIdle()
-	}
-}
-
-func (s *Session[K, C]) tellIdle() {
-	defer s.pool.guard()
-	s.pool.c.OnIdle(s)
-}
-
-// verdictLocked is the reason to close a session whose timer has fired; "" if it
-// lives on. It also says whether OnIdle is to be told.
-func (s *Session[K, C]) verdictLocked(now time.Duration) (r Reason, warn bool) {
-	due, pending := s.timer.Due()
-	if !s.open() || pending { // closed, or touched, after the timer fired
-		return "", false
-	}
-	if s.pool.c.MaxLifetime != 0 && due >= s.lifeEnd() {
-		return Lifetime, false
-	}
-	if s.pins.Load()&^lapsed != 0 {
-		s.pins.Or(lapsed)
-		s.armLocked(now, now+s.quietLocked())
-		return "", false
-	}
-	if s.pool.c.OnIdle != nil && s.flags.Or(warned)&warned == 0 {
-		s.armLocked(now, now+s.pool.c.warning(s.quietLocked()))
-		return "", true
-	}
-	// The grace is given once for one stretch of idleness.
-	if from, to := s.pool.wheel.LastStall(); to != 0 && due >= from && now < to+grace && s.flags.Or(spared)&spared == 0 {
-		s.armLocked(now, to+grace)
-		return "", false
-	}
-	return Timeout, false
 }

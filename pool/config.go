@@ -20,7 +20,16 @@ const (
 	Lifetime Reason = "Lifetime" // Config.MaxLifetime passed
 	Replaced Reason = "Replaced" // another session took its ID
 	Shutdown Reason = "Shutdown" // the pool was closed
+	Closed   Reason = "Closed"   // what "" becomes, wherever it is given
 )
+
+// orClosed is what a caller's reason stands for.
+func (r Reason) orClosed() Reason {
+	if r == "" {
+		return Closed
+	}
+	return r
+}
 
 // Errors of Register. Each is matched with errors.Is.
 var (
@@ -46,21 +55,25 @@ const (
 	// time.Duration counts, so that adding it to the wheel's time does not
 	// overflow.
 	never = time.Duration(1 << 62)
+
+	// maxReplacing bounds the sessions that were replaced and whose end is not
+	// over, since each has a goroutine.
+	maxReplacing = 65_536
 )
 
 // Config says how a [Pool] works. The zero value is a good one.
 type Config[K comparable, C io.Closer] struct {
 	// IdleTimeout is how long a session may go without activity. 0 means 5
-	// minutes; negative means for ever. Pool.SetIdleTimeout changes it.
+	// minutes; negative means no limit. Pool.SetIdleTimeout changes it.
 	IdleTimeout time.Duration
 
-	// MaxLifetime is how long a session may last, however active. 0 means
-	// without limit; negative is an error.
+	// MaxLifetime is how long a session may last, however active. 0 is the
+	// default, and negative: no limit.
 	MaxLifetime time.Duration
 
-	// MaxSessions is how many sessions there may be at once. 0 means without
-	// limit; negative is an error. A session counts until it leaves the pool,
-	// which it does before its connection is closed.
+	// MaxSessions is how many sessions there may be at once. 0 is the default, and
+	// negative: no limit. A session counts until it leaves the pool, which it does
+	// before its connection is closed.
 	MaxSessions int
 
 	// OnDuplicate says what happens to a second session with the same ID.
@@ -94,7 +107,8 @@ type Config[K comparable, C io.Closer] struct {
 	OnIdle func(*Session[K, C])
 
 	// IdleWarning is how long before the idle timeout OnIdle is called. 0 means
-	// half of the idle timeout, which is also the most; negative is an error.
+	// half of the idle timeout, which is also the most; negative means that OnIdle
+	// is not called.
 	IdleWarning time.Duration
 
 	// OnPanic is called when OnNewSessionRegister, OnSessionClosed, OnIdle or a
@@ -113,37 +127,24 @@ type Config[K comparable, C io.Closer] struct {
 
 // withDefaults fills in what is zero, and names the first field that is wrong.
 func (c Config[K, C]) withDefaults() (Config[K, C], error) {
-	c.IdleTimeout = idleTimeout(c.IdleTimeout)
-	if c.MaxLifetime < 0 {
-		return c, fmt.Errorf("pool: Config.MaxLifetime is %v: use a positive duration, or 0 for no limit", c.MaxLifetime)
-	}
+	c.IdleTimeout = orDefault(c.IdleTimeout, defaultIdleTimeout)
 	c.MaxLifetime = min(c.MaxLifetime, never)
-	if c.IdleWarning < 0 {
-		return c, fmt.Errorf("pool: Config.IdleWarning is %v: use a positive duration, or 0 for half of the idle timeout", c.IdleWarning)
-	}
-	if c.MaxSessions < 0 {
-		return c, fmt.Errorf("pool: Config.MaxSessions is %d: use a positive number, or 0 for no limit", c.MaxSessions)
-	}
 	if c.OnDuplicate > Replace {
 		return c, fmt.Errorf("pool: Config.OnDuplicate is %d: use pool.Reject or pool.Replace", c.OnDuplicate)
 	}
 	return c, nil
 }
 
-// quiet is how long a session with the given idle timeout may be without
-// activity before OnIdle is called; without an OnIdle, before it times out.
-func (c *Config[K, C]) quiet(idle time.Duration) time.Duration {
-	if c.OnIdle == nil {
-		return idle
+// warning is how long a session with the given idle timeout has left when OnIdle is
+// called: IdleWarning, but at most half of the idle timeout. It is 0 if OnIdle is
+// not to be called.
+func (c *Config[K, C]) warning(idle time.Duration) time.Duration {
+	switch {
+	case c.OnIdle == nil || c.IdleWarning < 0:
+		return 0
+	case c.IdleWarning == 0:
+		return idle / 2
+	default:
+		return min(c.IdleWarning, idle/2)
 	}
-	return idle - c.warning(idle/2)
-}
-
-// warning is how long a session has left when OnIdle is called: IdleWarning,
-// but at most half of the idle timeout. That is also quiet if it is less.
-func (c *Config[K, C]) warning(half time.Duration) time.Duration {
-	if c.IdleWarning == 0 {
-		return half
-	}
-	return min(c.IdleWarning, half)
 }

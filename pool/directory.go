@@ -50,8 +50,7 @@ func (p *Pool[K, C]) RegisterContext(ctx context.Context, id K, conn C, meta []b
 		p.logRefused(id, conn, err)
 		return nil, err
 	}
-	s.logRegistered()
-	s.tellRegistered()
+	s.notifyRegistered()
 	return s, nil
 }
 
@@ -64,49 +63,57 @@ func (p *Pool[K, C]) register(ctx context.Context, id K, conn C, meta []byte) (*
 }
 
 // claim registers a session when the Directory has given it its ID. The place of
-// a pool that may become full is taken before, so that nobody else loses the ID
-// for nothing.
+// a pool that may become full is reserved before, so that no other session loses
+// the ID for nothing.
 func (p *Pool[K, C]) claim(ctx context.Context, id K, conn C, meta []byte) (s *Session[K, C], err error) {
 	if p.closing.Load() {
 		p.late.Add(1)
 		return nil, ErrPoolClosed
 	}
-	placed := p.takePlace()
-	if _, here := p.Get(id); !placed && !here { // one that is here makes room
+	reserved := p.tryReserve()
+	if !reserved && p.find(id) == nil { // one that is here makes room
 		p.full.Add(1)
 		return nil, ErrFull
 	}
+	returned := false
+	defer func() {
+		switch {
+		case s == nil && reserved: // also when the Directory panics
+			p.unreserve()
+		case s != nil && !returned: // it panicked after activate: the session goes on
+			s.registerReturned()
+		}
+	}()
+	var born *Session[K, C]
 	var token uint64
 	var refused error
 	err = p.c.Directory.Claim(ctx, id, meta, func(t uint64) {
-		if s != nil {
+		if born != nil {
 			panic("pool: Directory.Claim has called activate twice")
 		}
-		s, token = p.newSession(id, conn), t
-		refused = p.begin(s, claim[K, C]{t, s}, placed)
+		born, token = p.newSession(id, conn), t
+		if refused = p.begin(born, claim[K, C]{t, born}, reserved); refused == nil {
+			s = born
+		}
 	})
+	returned = true
 	switch {
-	case s != nil && refused == nil:
-		return s, nil
 	case s != nil:
+		return s, nil
+	case born != nil:
 		p.c.Directory.Release(id, token)
-		err = refused
+		return nil, refused
 	case err == nil:
 		err = errNotActivated
-		fallthrough
-	default:
-		p.unclaimed.Add(1)
 	}
-	if placed {
-		p.leavePlace()
-	}
+	p.unclaimed.Add(1)
 	return nil, err
 }
 
 // Token is what the Directory has named this session's ownership of its ID; 0
 // without a Directory, and when OnSessionClosed has returned.
 func (s *Session[K, C]) Token() uint64 {
-	sh := s.pool.shard(s.id)
+	sh := s.shard
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	for _, c := range sh.claims[s.id] {
@@ -135,7 +142,7 @@ func (p *Pool[K, C]) CloseToken(id K, token uint64, reason Reason) bool {
 // claimed finds the session of a token, also when it is closed already but has
 // not ended.
 func (p *Pool[K, C]) claimed(id K, token uint64) *Session[K, C] {
-	sh := p.shard(id)
+	sh, _ := p.shardOf(id)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	for _, c := range sh.claims[id] {
@@ -148,7 +155,7 @@ func (p *Pool[K, C]) claimed(id K, token uint64) *Session[K, C] {
 
 // release gives up the ID of a session that has ended.
 func (p *Pool[K, C]) release(s *Session[K, C]) {
-	if token, ok := p.shard(s.id).forget(s); ok {
+	if token, ok := s.shard.forget(s); ok {
 		p.c.Directory.Release(s.id, token)
 	}
 }

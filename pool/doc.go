@@ -4,16 +4,19 @@
 // A session is a connection with an ID. The server registers it and calls
 // [Session.Touch] whenever something happens on it. When nothing has happened for
 // the idle timeout, the pool removes the session, closes its connection and calls
-// OnSessionClosed with the reason "Timeout". Each session has a timer in a
-// [github.com/sessionwheel/sessionwheel/wheel.Wheel], and Touch is one
-// compare-and-swap. No sweep over all sessions ever runs.
+// OnSessionClosed with the reason "Timeout". Touch notes the time with one
+// compare-and-swap, and when the session ends is computed from that time alone:
+// about once in an idle timeout, a
+// [github.com/sessionwheel/sessionwheel/wheel.Wheel] asks for it. No sweep over
+// all sessions ever runs.
 //
 // # How a session ends
 //
 // A session is closed exactly once. The first call that closes it sets the
-// reason. Then these things happen in order: the timer stops; the session leaves
-// the pool, without disturbing another session that has taken its ID; the
-// connection is closed; OnSessionClosed is called; Done is closed.
+// reason. Then these things happen in order: the session leaves the wheel; it
+// leaves the pool, without disturbing another session that has taken its ID; its
+// context is cancelled; its connection is closed; OnSessionClosed is called; Done
+// is closed.
 //
 // All of this runs on the goroutine of the call that closed the session, with
 // four exceptions:
@@ -49,6 +52,8 @@
 // pool, its sessions and the wheel may be called from there, except
 // [Pool.Shutdown], which waits for the callbacks.
 //
-// Lock order: a shard's lock and a session's lock are never held at the same
-// time. A wheel's lock may be taken while a session's lock is held.
+// Lock order: the lock of a shard of the pool, which is also that of each session
+// in it, then the lock of a shard of the wheel. Two shards of the same kind are
+// never locked at the same time. The wheel asks a session when it is due while it
+// holds a lock of its own, so the answer only reads atomics.
 package pool

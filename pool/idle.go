@@ -3,71 +3,67 @@ package pool
 import "time"
 
 // SetIdleTimeout changes the idle timeout of the pool: for sessions to come, and
-// for those that there are and have none of their own, counted from now. 0 means
-// 5 minutes; negative means for ever. It goes over all sessions, as All does; a
-// session that is registered meanwhile has the new one when Register returns.
+// for those that there are and have none of their own. It counts from each
+// session's last activity: one that has been idle for longer times out at once. 0
+// means the default of 5 minutes; negative means no limit. It goes over all
+// sessions, as All does; a session that is registered meanwhile has the new one
+// when Register returns.
 func (p *Pool[K, C]) SetIdleTimeout(d time.Duration) {
-	p.idle.Store(int64(idleTimeout(d)))
+	p.idle.Store(int64(orDefault(d, defaultIdleTimeout)))
 	for _, s := range p.All() {
-		s.follow()
+		s.rearm(nil)
 	}
 }
 
-// idleTimeout fills in what is zero or for ever.
-func idleTimeout(d time.Duration) time.Duration {
+// SetIdleTimeout gives the session an idle timeout of its own, counted from its
+// last activity: if it has been idle for longer, it times out at once. 0 means the
+// default, which is the pool's idle timeout, whatever that is set to; negative
+// means no limit. OnIdle is called first if it was not yet. On a session that is closing it does nothing.
+func (s *Session[K, C]) SetIdleTimeout(d time.Duration) {
+	own := orDefault(d, 0)
+	s.rearm(func(detail *detail) { detail.idle = own })
+}
+
+// rearm has the wheel ask for the session when a changed idle timeout is over, if
+// it is open.
+func (s *Session[K, C]) rearm(change func(*detail)) {
+	if s.rearmLocking(change) {
+		s.shard.pool.wheel.Wake()
+	}
+}
+
+func (s *Session[K, C]) rearmLocking(change func(*detail)) (wake bool) {
+	s.shard.mu.Lock()
+	defer s.shard.mu.Unlock()
+	if !s.open() {
+		return false
+	}
+	if change != nil {
+		s.changeLocked(change)
+	}
+	now := s.shard.pool.wheel.Elapsed()
+	s.warnAgainLocked(now)
+	return s.armLocked(now)
+}
+
+// warnAgainLocked has OnIdle called once more for a session that was warned, if
+// its new idle timeout puts that off.
+func (s *Session[K, C]) warnAgainLocked(now time.Duration) {
+	active, idle := time.Duration(s.active.Load()), s.idleTimeout()
+	_, warned, _ := s.detail.Load().since(active)
+	if warned && active+idle-s.shard.pool.c.warning(idle) > now {
+		s.changeLocked(func(d *detail) { d.warned, d.notBefore = false, 0 })
+	}
+}
+
+// orDefault fills in what is zero or has no limit.
+func orDefault(d, fallback time.Duration) time.Duration {
 	switch {
 	case d == 0:
-		return defaultIdleTimeout
+		return fallback
 	case d < 0 || d > never:
 		return never
 	default:
 		return d
-	}
-}
-
-// quiet is c.quiet of the pool's idle timeout.
-func (p *Pool[K, C]) quiet() time.Duration {
-	return p.c.quiet(time.Duration(p.idle.Load()))
-}
-
-// SetIdleTimeout gives the session an idle timeout of its own, counted from
-// now. 0 means the pool's, from then on; negative means for ever. On a session
-// that is closing it does nothing.
-func (s *Session[K, C]) SetIdleTimeout(d time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.open() {
-		return
-	}
-	if d == 0 {
-		s.flags.And(^own)
-		s.setQuietLocked(s.pool.quiet())
-	} else {
-		s.flags.Or(own)
-		s.setQuietLocked(s.pool.c.quiet(idleTimeout(d)))
-	}
-}
-
-// setQuietLocked sets when an open session is idle, counted from now.
-func (s *Session[K, C]) setQuietLocked(quiet time.Duration) {
-	now := s.pool.wheel.Elapsed()
-	s.flags.And(^(warned | spared))
-	s.settleLocked()
-	s.quiet.Store(-int64(quiet))
-	s.armLocked(now, now+quiet)
-}
-
-// follow takes over the pool's idle timeout if that has changed.
-func (s *Session[K, C]) follow() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.open() {
-		s.followLocked()
-	}
-}
-
-func (s *Session[K, C]) followLocked() {
-	if quiet := s.pool.quiet(); s.flags.Load()&own == 0 && quiet != s.quietLocked() {
-		s.setQuietLocked(quiet)
 	}
 }

@@ -2,6 +2,7 @@ package pool
 
 import (
 	"context"
+	"errors"
 	"hash/maphash"
 	"io"
 	"iter"
@@ -9,13 +10,9 @@ import (
 	"reflect"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/sessionwheel/sessionwheel/wheel"
 )
-
-// shardCount is a power of two, large enough that two processors rarely meet.
-const shardCount = 64
 
 // Pool keeps sessions by their ID. It is made by [New] and ends with
 // [Pool.Shutdown]. All its methods may be called from any goroutine, and all but
@@ -30,32 +27,20 @@ type Pool[K comparable, C io.Closer] struct {
 	seed     maphash.Seed
 	drained  chan struct{} // closed when the last session has ended after Shutdown
 
-	shards [shardCount]shard[K, C]
+	shards  *[shardCount]shard[K, C]
+	reasons *reasons
 
-	closing atomic.Bool  // no session is born in a shard that is locked after it is set
-	passed  atomic.Bool  // Shutdown has been through all shards since
-	drain   sync.Once    // closes drained
-	places  atomic.Int64 // taken of MaxSessions, if there is a limit
-	idle    atomic.Int64 // the idle timeout
+	closing atomic.Bool // no session is born in a shard that is locked after it is set
+	passed  atomic.Bool // Shutdown has been through all shards since
+	sweep   sync.Once   // starts closeAll
+	drain   sync.Once   // closes drained
 
-	reasons reasons
+	reserved  atomic.Int64 // places of MaxSessions, if that is a limit
+	sessions  atomic.Int64 // in the pool, if MaxSessions is a limit
+	replacing atomic.Int64 // sessions that Register has closed and that have not ended
+	idle      atomic.Int64 // the idle timeout
 
 	duplicates, full, late, unclaimed atomic.Uint64
-}
-
-// shard is a part of the pool with a lock of its own. What Register and Close
-// count is counted here, so that two processors rarely meet.
-type shard[K comparable, C io.Closer] struct {
-	mu sync.Mutex
-	// Guarded by mu.
-	m          map[K]*Session[K, C]
-	registered uint64
-	closed     map[Reason]uint64
-	claims     map[K][]claim[K, C] // with a Directory: the sessions that have not ended
-
-	live atomic.Int64 // sessions not ended, OnSessionClosed included; grows under mu
-
-	_ [16]byte // up to a whole cache line
 }
 
 // New makes a pool. The error names the field of the Config that is wrong.
@@ -70,12 +55,16 @@ func New[K comparable, C io.Closer](c Config[K, C]) (*Pool[K, C], error) {
 		log:     LimitLog(c.Logger),
 		seed:    maphash.MakeSeed(),
 		drained: make(chan struct{}),
-		reasons: reasons{known: make(map[Reason]struct{})},
+		shards:  new([shardCount]shard[K, C]),
+		reasons: newReasons(),
 	}
 	p.idle.Store(int64(c.IdleTimeout))
 	switch reflect.TypeFor[C]().Kind() {
 	case reflect.Interface, reflect.Pointer, reflect.Map, reflect.Func, reflect.Chan, reflect.Slice:
 		p.nilable = true
+	}
+	if p.wheel != nil && p.wheel.Closed() {
+		return nil, errors.New("pool: Config.Wheel is closed: no session would time out")
 	}
 	if p.wheel == nil {
 		if p.wheel, err = wheel.New(wheel.Config{}); err != nil {
@@ -84,8 +73,8 @@ func New[K comparable, C io.Closer](c Config[K, C]) (*Pool[K, C], error) {
 		p.ownWheel = true
 	}
 	for i := range p.shards {
-		p.shards[i].m = make(map[K]*Session[K, C])
-		p.shards[i].closed = make(map[Reason]uint64)
+		p.shards[i].pool = p
+		p.shards[i].closed = make(map[Reason]*closedCount)
 		if c.Directory != nil {
 			p.shards[i].claims = make(map[K][]claim[K, C])
 		}
@@ -93,9 +82,7 @@ func New[K comparable, C io.Closer](c Config[K, C]) (*Pool[K, C], error) {
 	return p, nil
 }
 
-func (p *Pool[K, C]) shard(id K) *shard[K, C] {
-	return &p.shards[maphash.Comparable(p.seed, id)%shardCount]
-}
+func (p *Pool[K, C]) hash(id K) uint64 { return maphash.Comparable(p.seed, id) }
 
 // Register puts a session with the given ID and connection into the pool and
 // calls OnNewSessionRegister before it returns. The session's idle timeout and
@@ -123,46 +110,28 @@ func (p *Pool[K, C]) check(id K, conn C) error {
 }
 
 func (p *Pool[K, C]) newSession(id K, conn C) *Session[K, C] {
-	now := p.wheel.Elapsed()
-	s := &Session[K, C]{
-		pool: p, id: id, conn: conn, registered: now, active: now,
-	}
-	if p.c.OnNewSessionRegister != nil {
-		s.flags.Store(telling)
-	}
-	s.quiet.Store(int64(p.quiet()))
-	s.timer.InitHandler(p.wheel, (*expiry[K, C])(s))
+	sh, hash := p.shardOf(id)
+	s := &Session[K, C]{shard: sh, hash: hash, registered: p.wheel.Elapsed(), id: id, conn: conn}
+	s.active.Store(int64(s.registered))
+	s.state.Store(registering)
+	p.wheel.Init(&s.entry, (*expiry[K, C])(s))
 	return s
 }
 
-// begin puts s into the pool and lets its time begin, all of it without
-// blocking. cl is what it was claimed under, if it was; placed says that its
-// place is taken already.
-func (p *Pool[K, C]) begin(s *Session[K, C], cl claim[K, C], placed bool) error {
-	old, err := p.insert(s, cl, placed)
-	if err != nil {
-		return err
-	}
+// begin puts s into the pool, and its time begins, all of it without blocking. cl
+// is what it was claimed under, if it was; reserved says that its place is taken
+// already. The connection of a session that it replaces may block in its Close, so
+// it is closed on a goroutine of its own, which Shutdown waits for as for every
+// session that has not ended.
+func (p *Pool[K, C]) begin(s *Session[K, C], cl claim[K, C], reserved bool) error {
+	old, err := p.insert(s, cl, reserved)
 	if old != nil {
-		p.replace(old)
+		go func() {
+			defer p.replacing.Add(-1)
+			old.finish()
+		}()
 	}
-	s.start(s.registered)
-	return nil
-}
-
-// start arms the timer, unless somebody who found s in the pool has closed it, or
-// armed it already. SetIdleTimeout may have been through the pool before s was in
-// it.
-func (s *Session[K, C]) start(now time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.open() {
-		return
-	}
-	if due, _ := s.timer.Due(); due == 0 {
-		s.touchLocked(now)
-	}
-	s.followLocked()
+	return err
 }
 
 // isNil is called for kinds of C that can be nil, which reflect looks at without
@@ -180,116 +149,40 @@ func isNil[C any](conn C) bool {
 	}
 }
 
-// insert puts s into the map, if there is room, and returns the session that it
-// took the ID of. All is decided under one lock, so that no session is born
-// after Shutdown has passed this shard.
-func (p *Pool[K, C]) insert(s *Session[K, C], cl claim[K, C], placed bool) (old *Session[K, C], err error) {
-	sh := p.shard(s.id)
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	if p.closing.Load() {
-		p.late.Add(1)
-		return nil, ErrPoolClosed
-	}
-	old = sh.m[s.id]
-	switch {
-	case old != nil && cl.s == nil && p.c.OnDuplicate == Reject:
-		p.duplicates.Add(1)
-		return nil, ErrDuplicateID
-	case old != nil && placed: // it leaves its own place
-		p.leavePlace()
-	case old == nil && !placed && !p.takePlace():
-		p.full.Add(1)
-		return nil, ErrFull
-	}
-	sh.m[s.id] = s
-	if cl.s != nil {
-		sh.claims[s.id] = append(sh.claims[s.id], cl)
-	}
-	sh.registered++
-	sh.live.Add(1)
-	return old, nil
-}
-
-// takePlace reports whether there may be one more session.
-func (p *Pool[K, C]) takePlace() bool {
-	limit := int64(p.c.MaxSessions)
-	if limit == 0 {
-		return true
-	}
-	for {
-		n := p.places.Load()
-		if n >= limit {
-			return false
-		}
-		if p.places.CompareAndSwap(n, n+1) {
-			return true
-		}
-	}
-}
-
-func (p *Pool[K, C]) leavePlace() {
-	if p.c.MaxSessions != 0 {
-		p.places.Add(-1)
-	}
-}
-
-// replace closes a session that is out of the map already. Its connection may
-// block, so it is closed on a goroutine of its own, which Shutdown waits for as
-// for every session that has not ended.
-func (p *Pool[K, C]) replace(old *Session[K, C]) {
-	if old.win(Replaced) {
-		go old.finish(Replaced)
-	}
-}
-
-// remove takes s out of the map, unless another session has its ID, and counts
-// why.
-func (p *Pool[K, C]) remove(s *Session[K, C], r Reason) {
-	sh := p.shard(s.id)
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	if sh.m[s.id] == s {
-		delete(sh.m, s.id)
-		p.leavePlace()
-	}
-	sh.countLocked(r, &p.reasons)
-}
-
-// ended counts a session whose OnSessionClosed has returned.
-func (p *Pool[K, C]) ended(s *Session[K, C]) {
+// sessionEnded counts a session whose OnSessionClosed has returned.
+func (p *Pool[K, C]) sessionEnded(s *Session[K, C]) {
 	if p.c.Directory != nil {
 		p.release(s)
 	}
-	if p.shard(s.id).live.Add(-1) == 0 && p.passed.Load() {
+	if s.shard.live.Add(-1) == 0 && p.passed.Load() {
 		p.checkDrained()
 	}
 }
 
-// Get finds the session with the given ID.
+// Get finds the session with the given ID. It may be closed when Get returns.
 func (p *Pool[K, C]) Get(id K) (*Session[K, C], bool) {
-	sh := p.shard(id)
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	s, ok := sh.m[id]
-	return s, ok
+	s := p.find(id)
+	return s, s != nil
 }
 
 // Len is the number of sessions in the pool; it never exceeds MaxSessions.
 // Without a limit it is the sum of 64 shards, looked at one after the other, and
 // exact when no session comes or goes meanwhile.
 func (p *Pool[K, C]) Len() int {
-	if p.c.MaxSessions != 0 {
-		return int(p.places.Load())
+	if p.limited() {
+		return int(p.sessions.Load())
 	}
 	n := 0
 	for i := range p.shards {
-		sh := &p.shards[i]
-		sh.mu.Lock()
-		n += len(sh.m)
-		sh.mu.Unlock()
+		n += p.shards[i].len()
 	}
 	return n
+}
+
+func (sh *shard[K, C]) len() int {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	return sh.sessions.n
 }
 
 // All goes over the sessions in no order. It is weakly consistent: a session
@@ -314,10 +207,7 @@ func (p *Pool[K, C]) All() iter.Seq2[K, *Session[K, C]] {
 func (sh *shard[K, C]) appendTo(some []*Session[K, C]) []*Session[K, C] {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	for _, s := range sh.m {
-		some = append(some, s)
-	}
-	return some
+	return sh.sessions.appendTo(some, sh.sessions.n)
 }
 
 // CloseSession closes the session with the given ID, as [Session.Close] does.

@@ -3,30 +3,30 @@ package pool
 import (
 	"context"
 	"fmt"
-	"sync/atomic"
+	"io"
+	"sync"
 )
 
-// closeAtOnce bounds the goroutines that Shutdown closes connections on.
-const closeAtOnce = 256
+const (
+	// closeAtOnce bounds the goroutines that Shutdown closes connections on.
+	closeAtOnce = 256
+
+	// sweepAtOnce bounds how many sessions Shutdown closes under a lock.
+	sweepAtOnce = 256
+)
 
 // Shutdown closes the pool: every Register from now on fails with
 // ErrPoolClosed, and all sessions are closed with the reason Shutdown, 256 at
-// once. It returns nil when every OnSessionClosed has returned. If ctx ends
-// first it returns an error that wraps the context's; the rest still end in
-// the background. The pool's own wheel is closed; one that came with the Config
-// is not.
+// once. It returns nil when every OnSessionClosed and every OnIdle has returned.
+// If ctx ends first, which is looked at all the while, it returns an error that
+// wraps the context's cause; the rest still ends in the background. The pool's own
+// wheel is closed; one that came with the Config is not.
 //
 // A further call waits as the first does. Shutdown must not be called from a
 // callback, which it would wait for.
 func (p *Pool[K, C]) Shutdown(ctx context.Context) error {
 	p.closing.Store(true)
-	won := p.winAll()
-	if p.ownWheel {
-		p.wheel.Close()
-	}
-	p.closeConns(won)
-	p.passed.Store(true)
-	p.checkDrained()
+	p.sweep.Do(func() { go p.closeAll() })
 	select {
 	case <-p.drained:
 		return nil
@@ -36,16 +36,115 @@ func (p *Pool[K, C]) Shutdown(ctx context.Context) error {
 	case <-p.drained:
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("pool: Shutdown: %d sessions have not ended: %w", p.live(), ctx.Err())
+		return fmt.Errorf("pool: Shutdown: %d sessions have not ended: %w", p.live(), context.Cause(ctx))
 	}
 }
 
-// checkDrained closes drained if no session is left. It is called when no session
-// can be born any more, so each shard's count only falls.
-func (p *Pool[K, C]) checkDrained() {
-	if p.live() == 0 {
-		p.drain.Do(func() { close(p.drained) })
+// closeAll closes every session that is open. It has a goroutine of its own, which
+// drained waits for.
+func (p *Pool[K, C]) closeAll() {
+	c := closer[K, C]{}
+	for i := range p.shards {
+		for more := true; more; {
+			var first, last *Session[K, C]
+			first, last, more = p.shards[i].closeSome(Shutdown)
+			for s := first; s != nil; s = s.next {
+				s.cancelContext()
+			}
+			c.add(first, last)
+		}
 	}
+	if p.ownWheel {
+		p.wheel.Close()
+	}
+	p.passed.Store(true)
+	p.checkDrained()
+}
+
+// closeSome closes some of the shard's sessions, which it returns chained, and
+// reports whether there may be more.
+func (sh *shard[K, C]) closeSome(r Reason) (first, last *Session[K, C], more bool) {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	var some [sweepAtOnce]*Session[K, C]
+	for _, s := range sh.sessions.appendTo(some[:0], sweepAtOnce) {
+		s.closeLocked(r) // it is open, or it would not be in the pool
+		if s.next = first; first == nil {
+			last = s
+		}
+		first = s
+	}
+	return first, last, sh.sessions.n > 0
+}
+
+// closer closes the connections of closed sessions on at most closeAtOnce
+// goroutines. Each takes one session after the other, so that one whose Close
+// blocks delays no other, and those that have ended are kept no longer. The
+// goroutines end when nothing is left; drained tells when all sessions have ended.
+type closer[K comparable, C io.Closer] struct {
+	mu sync.Mutex
+	// Guarded by mu.
+	first, last *Session[K, C]
+	workers     int
+}
+
+func (c *closer[K, C]) add(first, last *Session[K, C]) {
+	n := 0
+	for s := first; s != nil && n < closeAtOnce; s = s.next {
+		n++
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.first == nil {
+		c.first = first
+	} else if first != nil {
+		c.last.next = first
+	}
+	if last != nil {
+		c.last = last
+	}
+	for ; n > 0 && c.workers < closeAtOnce; n-- {
+		c.workers++
+		go c.work()
+	}
+}
+
+func (c *closer[K, C]) work() {
+	done := false
+	defer func() {
+		if !done { // a callback called runtime.Goexit: another goroutine goes on
+			go c.work()
+		}
+	}()
+	for s := c.next(); s != nil; s = c.next() {
+		s.closeConn()
+	}
+	done = true
+}
+
+// next takes the next session off. If there is none, the worker ends, and is no
+// longer counted.
+func (c *closer[K, C]) next() *Session[K, C] {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.first
+	if s == nil {
+		c.workers--
+		return nil
+	}
+	c.first, s.next = s.next, nil
+	return s
+}
+
+// checkDrained closes drained if no session is left and no OnIdle runs. It is
+// called when no session can be born any more, so each shard's counts only fall.
+func (p *Pool[K, C]) checkDrained() {
+	for i := range p.shards {
+		if p.shards[i].live.Load() != 0 || p.shards[i].idling.Load() != 0 {
+			return
+		}
+	}
+	p.drain.Do(func() { close(p.drained) })
 }
 
 // live is the number of sessions that have not ended.
@@ -55,30 +154,4 @@ func (p *Pool[K, C]) live() int64 {
 		n += p.shards[i].live.Load()
 	}
 	return n
-}
-
-// winAll takes every session that nobody else is closing out of the pool.
-func (p *Pool[K, C]) winAll() []*Session[K, C] {
-	var won []*Session[K, C]
-	for _, s := range p.All() {
-		if s.win(Shutdown) {
-			p.remove(s, Shutdown)
-			won = append(won, s)
-		}
-	}
-	return won
-}
-
-// closeConns starts goroutines that close the sessions' connections. Each
-// claims one session after the other, so that one whose Close blocks holds up
-// itself alone. They end when all is closed, which drained tells.
-func (p *Pool[K, C]) closeConns(won []*Session[K, C]) {
-	var claimed atomic.Int64
-	for range min(len(won), closeAtOnce) {
-		go func() {
-			for i := claimed.Add(1) - 1; i < int64(len(won)); i = claimed.Add(1) - 1 {
-				won[i].closeConn()
-			}
-		}()
-	}
 }

@@ -5,6 +5,7 @@ import "sync"
 // Stats is what a pool has done and holds.
 type Stats struct {
 	Sessions   int    // in the pool now
+	Closing    int    // out of the pool, but their OnSessionClosed has not returned
 	Registered uint64 // ever
 	Closed     uint64 // ever; those whose close has begun
 
@@ -28,7 +29,6 @@ const maxReasons = 64
 // exceeds Registered.
 func (p *Pool[K, C]) Stats() Stats {
 	st := Stats{
-		Sessions:         p.Len(),
 		RefusedDuplicate: p.duplicates.Load(),
 		RefusedFull:      p.full.Load(),
 		RefusedClosed:    p.late.Load(),
@@ -44,11 +44,41 @@ func (p *Pool[K, C]) Stats() Stats {
 func (sh *shard[K, C]) addTo(st *Stats) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
+	st.Sessions += sh.sessions.n
+	st.Closing += int(sh.live.Load()) - sh.sessions.n
 	st.Registered += sh.registered
-	for r, n := range sh.closed {
-		st.ByReason[r] += n
-		st.Closed += n
+	for r, c := range sh.closed {
+		st.ByReason[r] += c.n
+		st.Closed += c.n
 	}
+}
+
+// closedCount is how many sessions of a shard were closed for a reason.
+type closedCount struct {
+	n      uint64
+	shared *detail // of those that have none of their own; nil: the reason is not counted apart
+}
+
+// countLocked counts a close, and returns the detail of a session that was closed
+// for r and has none of its own.
+func (sh *shard[K, C]) countLocked(r Reason) *detail {
+	c := sh.closed[r]
+	if c == nil {
+		c = &closedCount{shared: sh.pool.reasons.lookup(r)}
+		switch other := sh.closed[OtherReasons]; {
+		case c.shared != nil:
+			sh.closed[r] = c
+		case other != nil:
+			c = other
+		default:
+			sh.closed[OtherReasons] = c
+		}
+	}
+	c.n++
+	if c.shared == nil || c.shared.reason != r {
+		return &detail{reason: r}
+	}
+	return c.shared
 }
 
 // reasons are those that a pool counts apart. They are the callers' own texts, so
@@ -56,29 +86,28 @@ func (sh *shard[K, C]) addTo(st *Stats) {
 type reasons struct {
 	mu sync.Mutex
 	// Guarded by mu.
-	known map[Reason]struct{}
+	known map[Reason]*detail // what their sessions share
+	own   int                // how many of them are the pool's own
 }
 
-// counted is what r counts as.
-func (rs *reasons) counted(r Reason) Reason {
-	if _, own := endings[r]; own {
-		return r
+func newReasons() *reasons {
+	rs := &reasons{known: make(map[Reason]*detail)}
+	for _, r := range []Reason{Timeout, Lifetime, Replaced, Shutdown, Closed} {
+		rs.known[r] = &detail{reason: r}
 	}
+	rs.own = len(rs.known)
+	return rs
+}
+
+// lookup returns what the sessions share that were closed for r, and nil if that
+// is one reason too many.
+func (rs *reasons) lookup(r Reason) *detail {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
-	if _, ok := rs.known[r]; !ok {
-		if len(rs.known) >= maxReasons {
-			return OtherReasons
-		}
-		rs.known[r] = struct{}{}
+	d := rs.known[r]
+	if d == nil && len(rs.known)-rs.own < maxReasons {
+		d = &detail{reason: r}
+		rs.known[r] = d
 	}
-	return r
-}
-
-// countLocked counts a close.
-func (sh *shard[K, C]) countLocked(r Reason, rs *reasons) {
-	if _, ok := sh.closed[r]; !ok {
-		r = rs.counted(r)
-	}
-	sh.closed[r]++
+	return d
 }

@@ -275,8 +275,8 @@ func (srv *Server) Sessions() iter.Seq[*Session] {
 }
 
 // SetIdleTimeout changes the idle timeout: for sessions to come, and for those
-// that there are and have none of their own, counted from now. 0 and negative are
-// as in IdleTimeout, and before the server serves it sets that field.
+// that there are and have none of their own, counted from the last activity. 0 and
+// negative are as in IdleTimeout, and before the server serves it sets that field.
 func (srv *Server) SetIdleTimeout(d time.Duration) {
 	srv.mu.Lock()
 	p := srv.sessions.Load()

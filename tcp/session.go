@@ -117,8 +117,8 @@ func (s *Session) Finish(r pool.Reason) {
 // activity, whatever Server.Activity says; calling it again does nothing.
 func (s *Session) Hold() (release func()) { return s.ps.Hold() }
 
-// SetIdleTimeout gives the session an idle timeout of its own, counted from
-// now. 0 means the server's, from then on; negative means for ever.
+// SetIdleTimeout gives the session an idle timeout of its own, counted from its
+// last activity. 0 means the server's; negative means no limit.
 func (s *Session) SetIdleTimeout(d time.Duration) { s.ps.SetIdleTimeout(d) }
 
 // serve is the session's goroutine.

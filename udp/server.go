@@ -240,8 +240,8 @@ func or[T int | time.Duration](v, standard T) T {
 }
 
 // SetIdleTimeout changes the idle timeout: for sessions to come, and for those
-// that there are and have none of their own, counted from now. 0 and negative are
-// as in IdleTimeout, and before the server serves it sets that field.
+// that there are and have none of their own, counted from the last activity. 0 and
+// negative are as in IdleTimeout, and before the server serves it sets that field.
 func (srv *Server) SetIdleTimeout(d time.Duration) {
 	srv.mu.Lock()
 	p := srv.sessions.Load()

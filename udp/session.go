@@ -82,8 +82,8 @@ func (s *Session) Close(r pool.Reason) bool { return s.ps.Load().Close(r) }
 // activity, whatever Server.Activity says; calling it again does nothing.
 func (s *Session) Hold() (release func()) { return s.ps.Load().Hold() }
 
-// SetIdleTimeout gives the session an idle timeout of its own, counted from
-// now. 0 means the server's, from then on; negative means for ever.
+// SetIdleTimeout gives the session an idle timeout of its own, counted from its
+// last activity. 0 means the server's; negative means no limit.
 func (s *Session) SetIdleTimeout(d time.Duration) { s.ps.Load().SetIdleTimeout(d) }
 
 // Send sends p to the peer as one datagram, which may be empty. It returns when

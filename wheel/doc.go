@@ -12,13 +12,20 @@
 // The wheel is split into shards, each with its own lock and slots. One
 // goroutine, the driver, sleeps until the earliest slot comes up, collects the
 // timers that are due, and hands their callbacks to a bounded set of goroutines.
+// The coarse slots of two shards never come up at the same tick, and the driver
+// takes one batch from each shard in turn, so that a slot with many timers delays
+// only what is due in its own shard.
 //
-// The library github.com/RussellLuo/timingwheel paces the driver: the driver
-// tells it the time of the next slot and is woken shortly before. The library
-// counts whole milliseconds of the wall clock, so the driver sleeps the last two
-// milliseconds on a runtime timer. The driver never trusts the library: it checks
-// every deadline against the monotonic clock, and a watchdog wakes it a quarter
-// of a second after a slot for which the library failed to wake it.
+// An [Entry] is the general form of a timer. It has no deadline: the wheel asks its
+// [Owner] for it when the slot comes up. A [Timer] is an Entry whose deadline the
+// wheel keeps.
+//
+// The library github.com/RussellLuo/timingwheel paces the driver through longer
+// waits: it wakes the driver 450 ms before the next slot. The library counts
+// milliseconds of the wall clock and can stall, so it is never trusted. The driver
+// checks every deadline against the monotonic clock, and 200 ms before the slot a
+// runtime timer wakes it in any case; if the library has failed three times in a
+// row, the driver does without it. Nothing is late because of it.
 //
 // # Guarantees
 //

@@ -123,3 +123,11 @@ func phase(i, n int) int64 {
 
 // sleepsBeyond reports whether the driver sleeps beyond a tick.
 func (w *Wheel) sleepsBeyond(tick int64) bool { return tick < w.sleepTick.Load() }
+
+// Closed reports whether Close was called.
+func (w *Wheel) Closed() bool {
+	s := &w.shards[0]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
+}

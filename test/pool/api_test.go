@@ -19,9 +19,11 @@ import (
 )
 
 func TestAnErrorOfAPoolsConfigNamesTheField(t *testing.T) {
+	closed, err := wheel.New(wheel.Config{})
+	require.NoError(t, err)
+	closed.Close()
 	for field, c := range map[string]testConfig{
-		"Config.MaxLifetime": {MaxLifetime: -1},
-		"Config.MaxSessions": {MaxSessions: -1},
+		"Config.Wheel":       {Wheel: closed},
 		"Config.OnDuplicate": {OnDuplicate: pool.Replace + 1},
 	} {
 		p, err := pool.New(c)

@@ -26,7 +26,7 @@ func TestASessionEndsAtItsDeadline(t *testing.T) {
 		{name: "touched", c: testConfig{IdleTimeout: time.Minute}, steps: []timedStep{{10 * time.Second, touchStep}}, at: 20 * time.Second, want: 70 * time.Second},
 		{
 			name: "an idle timeout of its own", c: testConfig{IdleTimeout: time.Minute},
-			steps: []timedStep{{time.Second, touchStep}, {3 * time.Second, setIdleStep(time.Hour)}}, at: 5 * time.Second, want: time.Hour + 3*time.Second,
+			steps: []timedStep{{time.Second, touchStep}, {3 * time.Second, setIdleStep(time.Hour)}}, at: 5 * time.Second, want: time.Hour + time.Second,
 		},
 		{name: "no idle timeout", c: testConfig{IdleTimeout: -1}, at: time.Hour, want: never},
 		{name: "a lifetime alone", c: testConfig{IdleTimeout: -1, MaxLifetime: 2 * time.Hour}, at: time.Hour, want: 2 * time.Hour},

@@ -19,7 +19,6 @@ import (
 
 	"github.com/sessionwheel/sessionwheel/pool"
 	"github.com/sessionwheel/sessionwheel/test/internal/harness"
-	"github.com/sessionwheel/sessionwheel/wheel"
 )
 
 const (
@@ -49,8 +48,8 @@ type freezeSession struct {
 
 // A server process is stopped for longer than its idle timeout. Three kinds of
 // peers are connected: those that send all the while; silent ones; and late
-// ones, whose idle timeout began anew without activity, and which begin to send
-// when the server has stopped, and so in time.
+// ones, which the server touched halfway through their first idle timeout, and
+// which begin to send when the server has stopped, and so in time.
 func TestAFreezeIsForgiven(t *testing.T) {
 	if os.Getenv(harness.HelperEnv) != "" {
 		freezeServe(t)
@@ -98,7 +97,7 @@ func TestAFreezeIsForgiven(t *testing.T) {
 		late = append(late, dial("late"))
 	}
 	for _, conn := range late {
-		freezeAck(t, conn) // their idle timeout begins anew, halfway through the first
+		freezeAck(t, conn) // they were touched, halfway through their idle timeout
 	}
 	time.Sleep(freezeIdle * 6 / 10) // the first would be over now
 	for range freezeSilent {
@@ -166,12 +165,8 @@ func freezeServe(t *testing.T) {
 	start := time.Now()
 	var mu sync.Mutex
 	var sessions []*freezeSession
-	w := harness.NewWheel(t, wheel.Config{})
-	var busy func()
-	busy = func() { w.AfterFunc(20*time.Millisecond, busy) } // something is always due soon
-	busy()
 	p, err := pool.New(pool.Config[int, net.Conn]{
-		IdleTimeout: freezeIdle, Wheel: w,
+		IdleTimeout: freezeIdle,
 		OnSessionClosed: func(s *pool.Session[int, net.Conn], r pool.Reason) {
 			mu.Lock()
 			defer mu.Unlock()
@@ -205,7 +200,7 @@ func freezeServe(t *testing.T) {
 				mu.Lock()
 				f.Reset = time.Since(start)
 				mu.Unlock()
-				s.SetIdleTimeout(freezeIdle)
+				s.Touch()
 				conn.Write([]byte("s")) //nolint:errcheck // the peer will miss it
 			})
 		}

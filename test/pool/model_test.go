@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -181,6 +182,7 @@ func runOnPool(t *testing.T, setup modelSetup, ops []operation) (tr modelTrace) 
 				pins[s]--
 				s.Unpin()
 			}
+			synctest.Wait() // a changed idle timeout may be over already
 			tr.note(p.Len(), result)
 		}
 		require.NoError(t, p.Shutdown(context.Background()))
@@ -196,7 +198,7 @@ func runOnPool(t *testing.T, setup modelSetup, ops []operation) (tr modelTrace) 
 type modelSession struct {
 	id          int
 	idle        time.Duration // negative: never
-	due, life   time.Duration // negative: never
+	life        time.Duration // negative: never
 	holds, pins int
 	lapsed, own bool
 	active      time.Duration
@@ -251,11 +253,23 @@ func (m *listModel) close(s *modelSession, r pool.Reason) bool {
 	return true
 }
 
-// arm gives an open session another idle timeout.
-func (m *listModel) arm(s *modelSession) {
-	s.due = -1
-	if s.idle >= 0 {
-		s.due = m.now + s.idle
+// due is when a session times out unless it is touched or kept; negative: never.
+func (s *modelSession) due() time.Duration {
+	if s.idle < 0 {
+		return -1
+	}
+	return s.active + s.idle
+}
+
+// setIdle gives an open session another idle timeout, which may be over already.
+func (m *listModel) setIdle(s *modelSession, idle time.Duration) {
+	s.idle = idle
+	switch due := s.due(); {
+	case due < 0 || due > m.now:
+	case s.holds+s.pins > 0:
+		s.lapsed = true
+	default:
+		s.end = sessionEnd{pool.Timeout, m.now}
 	}
 }
 
@@ -264,7 +278,6 @@ func (m *listModel) touch(s *modelSession) bool {
 		return false
 	}
 	s.active = m.now
-	m.arm(s)
 	return true
 }
 
@@ -272,21 +285,18 @@ func (m *listModel) touch(s *modelSession) bool {
 func (m *listModel) advance(d time.Duration) {
 	until := m.now + d
 	for _, s := range m.all {
-		for s.end.Reason == "" {
-			switch {
-			case s.life >= 0 && s.life < until && (s.due < 0 || s.life < s.due):
-				s.end = sessionEnd{pool.Lifetime, s.life}
-				continue
-			case s.due < 0 || s.due >= until:
-			case s.holds+s.pins > 0:
-				s.lapsed = true
-				s.due += s.idle
-				continue
-			default:
-				s.end = sessionEnd{pool.Timeout, s.due}
-				continue
-			}
-			break
+		if s.end.Reason != "" {
+			continue
+		}
+		due, kept := s.due(), s.holds+s.pins > 0
+		switch {
+		case s.life >= 0 && s.life < until && (due < 0 || kept || s.life < due):
+			s.end = sessionEnd{pool.Lifetime, s.life}
+		case due < 0 || due >= until:
+		case kept:
+			s.lapsed = true
+		default:
+			s.end = sessionEnd{pool.Timeout, due}
 		}
 	}
 	m.now = until
@@ -306,7 +316,6 @@ func (m *listModel) register(id int) error {
 	if m.setup.Life > 0 {
 		s.life = m.now + m.setup.Life
 	}
-	m.arm(s)
 	m.all = append(m.all, s)
 	return nil
 }
@@ -335,9 +344,8 @@ func (m *listModel) do(op operation) (result any) {
 	case op.Do == "idle of all":
 		m.setup.Idle = modelIdle(op.N)
 		for _, s := range m.all {
-			if s.end.Reason == "" && !s.own && s.idle != m.setup.Idle {
-				s.idle = m.setup.Idle
-				m.arm(s)
+			if s.end.Reason == "" && !s.own {
+				m.setIdle(s, m.setup.Idle)
 			}
 		}
 	case s == nil:
@@ -346,11 +354,12 @@ func (m *listModel) do(op operation) (result any) {
 	case op.Do == "close":
 		result = m.close(s, "Bye")
 	case op.Do == "idle" && s.end.Reason == "":
-		s.idle, s.own = modelIdle(op.N), op.N != 0
-		if op.N == 0 {
-			s.idle = m.setup.Idle
+		s.own = op.N != 0
+		if s.own {
+			m.setIdle(s, modelIdle(op.N))
+		} else {
+			m.setIdle(s, m.setup.Idle)
 		}
-		m.arm(s)
 	case op.Do == "hold":
 		s.holds++
 	case op.Do == "pin":

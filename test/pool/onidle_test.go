@@ -41,16 +41,25 @@ func TestOnIdleIsCalledBeforeTheTimeout(t *testing.T) {
 		},
 		{
 			name: "an idle timeout of its own", idle: time.Hour, warning: 20 * time.Second,
-			steps: []timedStep{{10 * time.Second, setIdleStep(60 * time.Second)}}, told: seconds(50), end: 70 * time.Second, reason: pool.Timeout,
+			steps: []timedStep{{10 * time.Second, setIdleStep(60 * time.Second)}}, told: seconds(40), end: 60 * time.Second, reason: pool.Timeout,
 		},
 		{
 			name: "a short one of its own", idle: time.Hour, warning: 20 * time.Second,
-			steps: []timedStep{{10 * time.Second, setIdleStep(30 * time.Second)}}, told: seconds(25), end: 40 * time.Second, reason: pool.Timeout,
+			steps: []timedStep{{10 * time.Second, setIdleStep(30 * time.Second)}}, told: seconds(15), end: 30 * time.Second, reason: pool.Timeout,
 		},
 		{
-			name: "an idle timeout after it", idle: 60 * time.Second, warning: 20 * time.Second,
-			steps: []timedStep{{50 * time.Second, setIdleStep(60 * time.Second)}}, told: seconds(40, 90), end: 110 * time.Second, reason: pool.Timeout,
+			name: "the same idle timeout after it", idle: 60 * time.Second, warning: 20 * time.Second,
+			steps: []timedStep{{50 * time.Second, setIdleStep(60 * time.Second)}}, told: seconds(40), end: 60 * time.Second, reason: pool.Timeout,
 		},
+		{
+			name: "a longer idle timeout after it", idle: 60 * time.Second, warning: 20 * time.Second,
+			steps: []timedStep{{50 * time.Second, setIdleStep(90 * time.Second)}}, told: seconds(40, 70), end: 90 * time.Second, reason: pool.Timeout,
+		},
+		{
+			name: "an idle timeout that is over already", idle: time.Hour, warning: 20 * time.Second,
+			steps: []timedStep{{100 * time.Second, setIdleStep(60 * time.Second)}}, told: seconds(100), end: 120 * time.Second, reason: pool.Timeout,
+		},
+		{name: "no warning", idle: 60 * time.Second, warning: -1, end: 60 * time.Second, reason: pool.Timeout},
 		{name: "never idle", idle: -1, warning: 20 * time.Second},
 		{
 			name: "held", idle: 60 * time.Second, warning: 20 * time.Second,
@@ -136,9 +145,4 @@ func TestAnOnIdleThatBlocksOrPanicsHoldsUpNoTimeout(t *testing.T) {
 		synctest.Wait()
 		require.Equal(t, int64(2), panics.Load())
 	})
-}
-
-func TestANegativeIdleWarningIsNamed(t *testing.T) {
-	_, err := pool.New(testConfig{IdleWarning: -time.Second})
-	require.ErrorContains(t, err, "Config.IdleWarning is -1s")
 }

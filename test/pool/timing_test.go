@@ -135,13 +135,13 @@ func TestALifetimeEndsHoweverActiveTheSession(t *testing.T) {
 		},
 		{
 			name: "an idle timeout that reaches beyond it", c: c,
-			steps: []timedStep{{8 * time.Second, setIdleStep(20 * time.Second)}},
+			steps: []timedStep{{8 * time.Second, touchStep}, {9 * time.Second, setIdleStep(20 * time.Second)}},
 			want:  25 * time.Second, reason: pool.Lifetime,
 		},
 		{
-			name: "an idle timeout that begins anew and reaches beyond it", c: c,
-			steps: []timedStep{{8 * time.Second, touchStep}, {16 * time.Second, setIdleStep(10 * time.Second)}},
-			want:  25 * time.Second, reason: pool.Lifetime,
+			name: "an idle timeout that does not reach it", c: c,
+			steps: []timedStep{{8 * time.Second, touchStep}, {16 * time.Second, setIdleStep(12 * time.Second)}},
+			want:  20 * time.Second, reason: pool.Timeout,
 		},
 		{
 			name: "an idle timeout switched off", c: c,
@@ -174,37 +174,47 @@ func TestALifetimeEndsWhileTheSessionIsHeldBeyondItsIdleTimeout(t *testing.T) {
 	require.GreaterOrEqual(t, time.Since(s.RegisteredAt()), 650*time.Millisecond)
 }
 
-func TestSetIdleTimeoutCountsFromNow(t *testing.T) {
+func TestSetIdleTimeoutCountsFromTheLastActivity(t *testing.T) {
 	c := testConfig{IdleTimeout: 10 * time.Second}
 	runTimingCases(t, []timingCase{
 		{
 			name: "shorter", c: c,
-			steps: []timedStep{{4 * time.Second, setIdleStep(2 * time.Second)}},
+			steps: []timedStep{{4 * time.Second, setIdleStep(6 * time.Second)}},
 			want:  6 * time.Second, reason: pool.Timeout,
 		},
 		{
+			name: "shorter than it has been idle", c: c,
+			steps: []timedStep{{4 * time.Second, setIdleStep(2 * time.Second)}},
+			want:  4 * time.Second, reason: pool.Timeout,
+		},
+		{
+			name: "the same", c: c,
+			steps: []timedStep{{4 * time.Second, setIdleStep(10 * time.Second)}},
+			want:  10 * time.Second, reason: pool.Timeout,
+		},
+		{
 			name: "shorter and touched", c: c,
-			steps: []timedStep{{4 * time.Second, setIdleStep(2 * time.Second)}, {5 * time.Second, touchStep}},
-			want:  7 * time.Second, reason: pool.Timeout,
+			steps: []timedStep{{4 * time.Second, setIdleStep(6 * time.Second)}, {5 * time.Second, touchStep}},
+			want:  11 * time.Second, reason: pool.Timeout,
 		},
 		{
 			name: "longer", c: c,
 			steps: []timedStep{{4 * time.Second, setIdleStep(time.Minute)}},
-			want:  64 * time.Second, reason: pool.Timeout,
+			want:  60 * time.Second, reason: pool.Timeout,
 		},
 		{
 			name: "longer and touched", c: c,
-			steps: []timedStep{{4 * time.Second, setIdleStep(time.Minute)}, {time.Minute, touchStep}},
-			want:  2 * time.Minute, reason: pool.Timeout,
+			steps: []timedStep{{4 * time.Second, setIdleStep(time.Minute)}, {50 * time.Second, touchStep}},
+			want:  110 * time.Second, reason: pool.Timeout,
 		},
 		{
 			name: "0 is the pool's", c: c,
-			steps: []timedStep{{4 * time.Second, setIdleStep(time.Minute)}, {34 * time.Second, setIdleStep(0)}},
-			want:  44 * time.Second, reason: pool.Timeout,
+			steps: []timedStep{{4 * time.Second, setIdleStep(time.Minute)}, {9 * time.Second, setIdleStep(0)}},
+			want:  10 * time.Second, reason: pool.Timeout,
 		},
 		{
-			name: "0 is the pool's default", steps: []timedStep{{time.Second, setIdleStep(time.Second)}, {1500 * time.Millisecond, setIdleStep(0)}},
-			want: 5*time.Minute + 1500*time.Millisecond, reason: pool.Timeout,
+			name: "0 is the pool's default", steps: []timedStep{{time.Second, setIdleStep(2 * time.Second)}, {1500 * time.Millisecond, setIdleStep(0)}},
+			want: 5 * time.Minute, reason: pool.Timeout,
 		},
 		{
 			name: "0 is the pool's never", c: testConfig{IdleTimeout: -1},
@@ -216,7 +226,7 @@ func TestSetIdleTimeoutCountsFromNow(t *testing.T) {
 		},
 		{
 			name: "never and back", c: c,
-			steps: []timedStep{{4 * time.Second, setIdleStep(-1)}, {time.Hour, setIdleStep(time.Second)}},
+			steps: []timedStep{{4 * time.Second, setIdleStep(-1)}, {time.Hour, setIdleStep(time.Hour + time.Second)}},
 			want:  time.Hour + time.Second, reason: pool.Timeout,
 		},
 		{
@@ -322,8 +332,8 @@ func TestAPinnedSessionDoesNotTimeOut(t *testing.T) {
 			want:  25 * time.Second, reason: pool.Timeout,
 		},
 		{
-			name: "unpinned before an idle timeout that began anew", c: c,
-			steps: []timedStep{{8 * time.Second, setIdleStep(10 * time.Second)}, {9 * time.Second, pinStep}, {12 * time.Second, unpinStep}},
+			name: "unpinned before a longer idle timeout is over", c: c,
+			steps: []timedStep{{8 * time.Second, setIdleStep(18 * time.Second)}, {9 * time.Second, pinStep}, {12 * time.Second, unpinStep}},
 			want:  18 * time.Second, reason: pool.Timeout,
 		},
 		{

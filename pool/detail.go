@@ -1,0 +1,115 @@
+package pool
+
+import (
+	"context"
+	"time"
+)
+
+// detail is what few open sessions have, and all closed ones. It is immutable: a
+// change, which is made under the shard's mu, makes a new one.
+type detail struct {
+	idle time.Duration // the session's own idle timeout; 0: the pool's
+
+	// What happened to the session since its last activity, if that was at the
+	// time activity; after a later one it counts no more.
+	activity  time.Duration
+	notBefore time.Duration // the session does not time out before
+	warned    bool          // OnIdle was called
+	graceUsed bool          // it was spared once after a stall
+
+	done   chan struct{}           // nil until Done asks for it
+	ctx    context.Context         // nil until Context asks for it
+	cancel context.CancelCauseFunc // of ctx
+	reason Reason                  // once the session is closed
+}
+
+// since returns what happened to the session since its activity at that time.
+func (d *detail) since(active time.Duration) (notBefore time.Duration, warned, graceUsed bool) {
+	if d == nil || d.activity != active {
+		return 0, false, false
+	}
+	return d.notBefore, d.warned, d.graceUsed
+}
+
+// changeLocked changes the session's detail.
+func (s *Session[K, C]) changeLocked(change func(*detail)) {
+	var d detail
+	if old := s.detail.Load(); old != nil {
+		d = *old
+	}
+	change(&d)
+	s.detail.Store(&d)
+}
+
+// postponeLocked has a session that was active at that time not time out before
+// notBefore. It notes why: it was warned, or spared after a stall.
+func (s *Session[K, C]) postponeLocked(active, notBefore time.Duration, warned, graceUsed bool) {
+	s.changeLocked(func(d *detail) {
+		_, wasWarned, graceWasUsed := d.since(active)
+		d.activity, d.notBefore = active, notBefore
+		d.warned, d.graceUsed = wasWarned || warned, graceWasUsed || graceUsed
+	})
+}
+
+// Reason is why the session was closed, and "" while it is open.
+func (s *Session[K, C]) Reason() Reason {
+	if s.open() {
+		return ""
+	}
+	s.shard.mu.Lock()
+	defer s.shard.mu.Unlock()
+	return s.detail.Load().reason
+}
+
+// Done returns a channel that is closed once the session is closed and
+// OnSessionClosed has returned.
+func (s *Session[K, C]) Done() <-chan struct{} {
+	s.shard.mu.Lock()
+	defer s.shard.mu.Unlock()
+	if d := s.detail.Load(); d != nil && d.done != nil {
+		return d.done
+	}
+	done := make(chan struct{})
+	s.changeLocked(func(d *detail) { d.done = done })
+	if s.state.Or(doneRequested)&ended != 0 {
+		close(done)
+	}
+	return done
+}
+
+// ClosedError is the cause of a session's context.
+type ClosedError struct{ Reason Reason }
+
+// Error says why the session was closed.
+func (e *ClosedError) Error() string { return "pool: session closed: " + string(e.Reason) }
+
+// Context returns a context that is cancelled when the session begins to close:
+// when it has left the pool, and before its connection is closed. Its cause is a
+// [*ClosedError]. So it tells work that is done for the session when to stop;
+// Done tells when the session has ended. The context is made by the first call.
+func (s *Session[K, C]) Context() context.Context {
+	ctx, closed := s.context()
+	if closed {
+		s.cancelContext()
+	}
+	return ctx
+}
+
+func (s *Session[K, C]) context() (ctx context.Context, closed bool) {
+	s.shard.mu.Lock()
+	defer s.shard.mu.Unlock()
+	d := s.detail.Load()
+	if d == nil || d.ctx == nil {
+		ctx, cancel := context.WithCancelCause(context.Background())
+		s.changeLocked(func(d *detail) { d.ctx, d.cancel = ctx, cancel })
+		d = s.detail.Load()
+	}
+	return d.ctx, !s.open()
+}
+
+// cancelContext cancels the context of a closed session, if it has one.
+func (s *Session[K, C]) cancelContext() {
+	if d := s.detail.Load(); d.cancel != nil {
+		d.cancel(&ClosedError{d.reason})
+	}
+}
