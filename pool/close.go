@@ -1,6 +1,10 @@
 package pool
 
-import "runtime/debug"
+import (
+	"runtime/debug"
+
+	"github.com/sessionwheel/sessionwheel/internal/preempt"
+)
 
 // Close closes the session for the given reason, which may be any text; "" stands
 // for Closed. It reports true for the one call that closed it; every other call
@@ -31,6 +35,7 @@ func (s *Session[K, C]) closeLocked(r Reason) bool {
 		if active < 0 {
 			return false
 		}
+		preempt.At("close: the last activity is read")
 		if s.tryCloseLocked(active, r) {
 			return true
 		}
@@ -44,6 +49,7 @@ func (s *Session[K, C]) tryCloseLocked(active int64, r Reason) bool {
 	if !s.active.CompareAndSwap(active, ^active) {
 		return false
 	}
+	preempt.At("close: the session is closed")
 	shared := s.shard.countLocked(r)
 	if s.detail.Load() == nil {
 		s.detail.Store(shared)

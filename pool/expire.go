@@ -4,6 +4,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/sessionwheel/sessionwheel/internal/preempt"
 	"github.com/sessionwheel/sessionwheel/wheel"
 )
 
@@ -25,6 +26,7 @@ func (s *Session[K, C]) idleAt(active time.Duration) time.Duration {
 	if idle >= never {
 		return wheel.Never
 	}
+	preempt.At("due: the idle timeout is read")
 	notBefore, warned, _ := s.detail.Load().since(active)
 	if !warned {
 		idle -= s.shard.pool.c.warning(idle)
@@ -134,7 +136,9 @@ func (s *Session[K, C]) expire() (o outcome, wake bool) {
 			return goesOn, false
 		}
 		now := s.shard.pool.wheel.Elapsed()
+		preempt.At("expire: the last activity is read")
 		o, reason, next := s.judgeLocked(time.Duration(active), now)
+		preempt.At("expire: the session is judged")
 		if o != closed {
 			return o, s.shard.pool.wheel.Arm(&s.entry, now, min(next, s.lifeEnd()))
 		}

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sessionwheel/sessionwheel/internal/preempt"
 	"github.com/sessionwheel/sessionwheel/wheel"
 )
 
@@ -86,8 +87,10 @@ func (s *Session[K, C]) LastActive() time.Time {
 // Touch is one compare-and-swap. It takes no lock and allocates nothing.
 func (s *Session[K, C]) Touch() bool {
 	now := int64(s.shard.pool.wheel.Elapsed())
+	preempt.At("touch: the clock is read")
 	for {
 		active := s.active.Load()
+		preempt.At("touch: the last activity is read")
 		switch {
 		case active < 0: // closed
 			return false
@@ -124,8 +127,10 @@ func (s *Session[K, C]) Unpin() {
 	if due, open := s.idleDue(); open && due <= s.shard.pool.wheel.Elapsed() {
 		s.Touch() // before the pin is gone, so that expire sees one or the other
 	}
+	preempt.At("unpin: the idle timeout is looked at")
 	for {
 		old := s.state.Load()
+		preempt.At("unpin: the pins are read")
 		left := old - onePin
 		switch old / onePin {
 		case 0:
@@ -150,6 +155,7 @@ func (s *Session[K, C]) pinned() bool {
 		if old < onePin {
 			return false
 		}
+		preempt.At("pinned: the pins are read")
 		if s.state.CompareAndSwap(old, old|expiredPinned) {
 			return true
 		}

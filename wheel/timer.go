@@ -4,6 +4,8 @@ import (
 	"math"
 	"sync/atomic"
 	"time"
+
+	"github.com/sessionwheel/sessionwheel/internal/preempt"
 )
 
 // Never is a time, in terms of [Wheel.Elapsed], that does not come.
@@ -98,6 +100,7 @@ func (t *expiry) Expire(now time.Duration) time.Duration {
 	for {
 		deadline := t.deadline.Load()
 		due := dueAt(deadline)
+		preempt.At("expire: the deadline is read")
 		if due > now || t.deadline.CompareAndSwap(deadline, ^deadline) {
 			return due
 		}
@@ -128,7 +131,9 @@ func (t *Timer) Reset(d time.Duration) bool {
 func (t *Timer) ResetTo(now, due time.Duration) bool {
 	s := t.ready()
 	deadline := pendingAt(due)
-	if old := t.deadline.Load(); old >= 0 && deadline >= old && t.deadline.CompareAndSwap(old, deadline) {
+	old := t.deadline.Load()
+	preempt.At("reset: the deadline is read")
+	if old >= 0 && deadline >= old && t.deadline.CompareAndSwap(old, deadline) {
 		return true
 	}
 	was, wake := s.arm(t, now, deadline)
@@ -171,6 +176,7 @@ func (t *Timer) ExtendTo(due time.Duration) bool {
 	deadline := pendingAt(due)
 	for {
 		old := t.deadline.Load()
+		preempt.At("extend: the deadline is read")
 		switch {
 		case old < 0: // stopped or fired
 			return false
@@ -191,6 +197,7 @@ func (t *Timer) Stop() bool {
 	if t.deadline.Load() < 0 {
 		return false
 	}
+	preempt.At("stop: the deadline is read")
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if t.deadline.Load() < 0 {
