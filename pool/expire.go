@@ -19,6 +19,14 @@ func (s *Session[K, C]) idleTimeout() time.Duration {
 	return time.Duration(s.shard.pool.idle.Load())
 }
 
+// quiet is how long after its last activity a session is idle for long enough to
+// be warned of, or, if nothing is, to time out. A session that must not time out
+// yet is looked at again after that: whenever it is touched by then, it is in time.
+func (s *Session[K, C]) quiet() time.Duration {
+	idle := s.idleTimeout()
+	return idle - s.shard.pool.c.warning(idle)
+}
+
 // idleAt is when a session that was last active at that time has been idle for
 // long enough: to be warned of, if it was not, or else to time out.
 func (s *Session[K, C]) idleAt(active time.Duration) time.Duration {
@@ -29,7 +37,7 @@ func (s *Session[K, C]) idleAt(active time.Duration) time.Duration {
 	preempt.At("due: the idle timeout is read")
 	notBefore, warned, _ := s.detail.Load().since(active)
 	if !warned {
-		idle -= s.shard.pool.c.warning(idle)
+		idle = s.quiet()
 	}
 	return max(active+idle, notBefore)
 }
@@ -96,7 +104,7 @@ func (e *expiry[K, C]) Expire(now time.Duration) (due time.Duration) {
 	case !open: // it is about to be disarmed
 		return wheel.Never
 	case due <= now && s.pinned():
-		due = now + s.idleTimeout()
+		due = now + s.quiet()
 	}
 	return min(due, s.lifeEnd())
 }
@@ -159,7 +167,7 @@ func (s *Session[K, C]) judgeLocked(active, now time.Duration) (o outcome, r Rea
 	case due > now:
 		return goesOn, "", due
 	case s.pinned():
-		return goesOn, "", now + s.idleTimeout()
+		return goesOn, "", now + s.quiet()
 	}
 	_, wasWarned, graceUsed := s.detail.Load().since(active)
 	// The grace is given once for one stretch of idleness.
