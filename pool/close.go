@@ -51,8 +51,8 @@ func (s *Session[K, C]) tryCloseLocked(active int64, r Reason) bool {
 	}
 	preempt.At("close: the session is closed")
 	shared := s.shard.countLocked(r)
-	if s.detail.Load() == nil {
-		s.detail.Store(shared)
+	if d := s.detail.Load(); d == nil || d.done == nil && d.ctx == nil {
+		s.detail.Store(shared) // the rest is of no use to a closed session
 	} else {
 		s.changeLocked(func(d *detail) { d.reason = r })
 	}
