@@ -130,7 +130,7 @@ func (f closerFunc) Close() error {
 	return nil
 }
 
-func TestTheSweepClosesIdleSessionsOnceUpToAnIntervalLate(t *testing.T) {
+func TestSweep_ClosesIdleSessionsOnceAndUpToAnIntervalLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const interval = 5 * time.Second
 		w := startSweep(5*time.Second, interval)
@@ -168,7 +168,7 @@ func TestTheSweepClosesIdleSessionsOnceUpToAnIntervalLate(t *testing.T) {
 	})
 }
 
-func TestTheSweepSparesSessionsThatAreTouched(t *testing.T) {
+func TestSweep_SparesSessionsThatAreTouched(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := startSweep(5*time.Second, time.Second)
 		defer w.stop()
@@ -181,7 +181,7 @@ func TestTheSweepSparesSessionsThatAreTouched(t *testing.T) {
 	})
 }
 
-func TestTheSweepLeavesANewSessionUnderTheSameIDAlone(t *testing.T) {
+func TestSweep_LeavesANewSessionUnderTheSameIDAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := startSweep(5*time.Second, time.Second)
 		defer w.stop()

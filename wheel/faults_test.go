@@ -87,7 +87,7 @@ func fickle(d time.Duration) (time.Duration, int) {
 	}
 }
 
-func TestLatenessStaysBoundedAndCloseEndsWhateverThePacerComesTo(t *testing.T) {
+func TestPacer_WhateverBecomesOfItLatenessStaysBoundedAndCloseReturns(t *testing.T) {
 	const dead, alive, either = 1, 2, 3 // what the wheel takes it for in the end
 	for _, tt := range []struct {
 		name  string
@@ -135,7 +135,7 @@ func TestLatenessStaysBoundedAndCloseEndsWhateverThePacerComesTo(t *testing.T) {
 
 // Each time that the library lets a slot lie, the watchdog counts one rescue,
 // until the library is given up.
-func TestEachRescueIsCountedUntilTheLibraryIsGivenUp(t *testing.T) {
+func TestRescue_IsCountedUntilTheLibraryIsGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, err := newWheel(Config{}, func() pacer { return deadPacer{} })
 		if err != nil {
@@ -157,7 +157,7 @@ func TestEachRescueIsCountedUntilTheLibraryIsGivenUp(t *testing.T) {
 
 // Many goroutines add timers of few ticks to the very library that paces a
 // wheel. They hold it up, and at times deadlock it for good. The wheel goes on.
-func TestAWheelOutlivesTheLibraryThatOthersOverload(t *testing.T) {
+func TestPacer_AWheelOutlivesALibraryThatOthersOverload(t *testing.T) {
 	const role = "SESSIONWHEEL_HELPER"
 	if os.Getenv(role) != "" {
 		overload(t)

@@ -118,7 +118,7 @@ func lateness(t *testing.T, w *Wheel) (latest time.Duration) {
 	return latest
 }
 
-func TestLatenessStaysBoundedWhateverThePacerDoes(t *testing.T) {
+func TestPacer_WhateverItDoesLatenessStaysBounded(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		pacer func() pacer
@@ -151,7 +151,7 @@ func TestLatenessStaysBoundedWhateverThePacerDoes(t *testing.T) {
 	}
 }
 
-func TestAPacerThatBlocksForEverHoldsUpNeitherTimersNorClose(t *testing.T) {
+func TestPacer_ThatBlocksForEverDelaysNeitherTimersNorClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := blockedPacer{make(chan struct{})}
 		w, err := newWheel(Config{}, func() pacer { return p })
@@ -170,7 +170,7 @@ func TestAPacerThatBlocksForEverHoldsUpNeitherTimersNorClose(t *testing.T) {
 	})
 }
 
-func TestAPacerThatFiresAtOnceIsAskedOnceForATick(t *testing.T) {
+func TestPacer_ThatFiresAtOnceIsAskedOnceForATick(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := new(hastyPacer)
 		w, err := newWheel(Config{}, func() pacer { return p })
@@ -188,7 +188,7 @@ func TestAPacerThatFiresAtOnceIsAskedOnceForATick(t *testing.T) {
 	})
 }
 
-func TestAFewRescuesAreForgivenOnceThePacerWorksAgain(t *testing.T) {
+func TestRescue_IsForgivenOnceThePacerWorksAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &flakyPacer{library: newLibrary()}
 		w, err := newWheel(Config{}, func() pacer { return p })
@@ -249,7 +249,7 @@ func TestLibrary_ThatIsDeadMakesNothingLate(t *testing.T) {
 	})
 }
 
-func TestTheFeederAsksForNothingThatThePacerHoldsAlready(t *testing.T) {
+func TestFeeder_AsksForNothingThatThePacerHoldsAlready(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &countingPacer{}
 		w, err := newWheel(Config{}, func() pacer { return p })
@@ -280,7 +280,7 @@ func (p *countingPacer) Stop()                           {}
 
 // A process may be stopped while its driver is between two sleeps, and again
 // before what came due the first time was looked at.
-func TestAStallIsNoticedBesideASleepAndOneSoonAfterCountsWithIt(t *testing.T) {
+func TestStall_IsNoticedBesideASleepAndOneSoonAfterCountsWithIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, err := New(Config{})
 		if err != nil {

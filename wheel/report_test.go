@@ -48,7 +48,7 @@ func (h *logged) of(e event) (n int, attrs map[string]slog.Value) {
 	return n, attrs
 }
 
-func TestRescuesAreLoggedUntilTheLibraryIsGivenUp(t *testing.T) {
+func TestLogger_GetsRescuesUntilTheLibraryIsGivenUp(t *testing.T) {
 	for _, tt := range []struct {
 		between time.Duration
 		lines   int
@@ -77,7 +77,7 @@ func TestRescuesAreLoggedUntilTheLibraryIsGivenUp(t *testing.T) {
 	}
 }
 
-func TestALoggerThatBlocksHoldsUpNothing(t *testing.T) {
+func TestLogger_ThatBlocksDelaysNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newLogged()
 		h.block = make(chan struct{})
@@ -107,7 +107,7 @@ func TestALoggerThatBlocksHoldsUpNothing(t *testing.T) {
 	})
 }
 
-func TestCallbacksThatHoldUpTheWheelAreLogged(t *testing.T) {
+func TestLogger_GetsCallbacksThatDelayTheWheel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newLogged()
 		w, err := New(Config{MaxCallbacks: 2, Logger: slog.New(h)})
@@ -135,7 +135,7 @@ func TestCallbacksThatHoldUpTheWheelAreLogged(t *testing.T) {
 	})
 }
 
-func TestAStallIsLogged(t *testing.T) {
+func TestLogger_GetsAStall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newLogged()
 		w, err := New(Config{})

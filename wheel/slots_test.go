@@ -153,7 +153,7 @@ func FuzzSlots(f *testing.F) {
 	})
 }
 
-func TestSlotsAgreeWithAPlainMap(t *testing.T) {
+func TestSlots_AgreeWithAPlainMap(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for range 200 {
 		data := make([]byte, 9*200)
@@ -164,7 +164,7 @@ func TestSlotsAgreeWithAPlainMap(t *testing.T) {
 	}
 }
 
-func TestATimerIsPlacedAtMostOncePerLevelOnItsWay(t *testing.T) {
+func TestSlots_PlaceATimerAtMostOncePerLevel(t *testing.T) {
 	for distance := int64(1); distance < 1<<43; distance = distance*3 + 1 {
 		for _, start := range []int64{0, 1, 63, 64, 4095, 4096, 1<<30 - 1} {
 			s := slots{now: start}
@@ -183,7 +183,7 @@ func TestATimerIsPlacedAtMostOncePerLevelOnItsWay(t *testing.T) {
 	}
 }
 
-func TestATimerArmedWhileItsSlotIsOpenWaitsForTheNextTick(t *testing.T) {
+func TestSlots_ATimerArmedWhileItsSlotIsOpenWaitsForTheNextTick(t *testing.T) {
 	m := newSlotsModel(t)
 	m.insert(70)
 	m.insert(70)

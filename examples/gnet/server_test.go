@@ -217,7 +217,7 @@ func TestALateCloseDoesNotHitTheNextConnectionWithTheSameDescriptor(t *testing.T
 	sv.wants(t, map[pool.Reason]uint64{reasonEOF: 1})
 }
 
-func TestAPeerThatDoesNotReadIsClosedAsSlow(t *testing.T) {
+func TestSlow_IsAPeerThatDoesNotRead(t *testing.T) {
 	t.Parallel()
 	sv := launch(t, config{})
 	c, other := dial(t, sv.addr), dial(t, sv.addr)

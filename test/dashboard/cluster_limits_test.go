@@ -19,7 +19,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/test/internal/harness"
 )
 
-func TestASearchInTheClusterKeepsNoMoreThanItShows(t *testing.T) {
+func TestClusterSearch_KeepsNoMoreThanItShows(t *testing.T) {
 	const many = 1_000_000
 	meta := make([]byte, 64<<10)
 	c := &fakeCluster{list: func(_ context.Context, f func(dashboard.ClusterSession) bool) error {
@@ -41,7 +41,7 @@ func TestASearchInTheClusterKeepsNoMoreThanItShows(t *testing.T) {
 	}
 }
 
-func TestASearchInTheClusterIsOverInTenSeconds(t *testing.T) {
+func TestClusterSearch_IsOverInTenSeconds(t *testing.T) {
 	for name, tt := range map[string]struct {
 		cluster *fakeCluster
 		want    int // sessions; 0: an error
@@ -86,7 +86,7 @@ func TestASearchInTheClusterIsOverInTenSeconds(t *testing.T) {
 	}
 }
 
-func TestSearchesInTheClusterRunOneAtATimeAndHoldUpNothingElse(t *testing.T) {
+func TestClusterSearch_RunsOneAtATimeAndDelaysNothingElse(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		turn := make(chan struct{})
 		var inside, most atomic.Int32
@@ -121,7 +121,7 @@ func TestSearchesInTheClusterRunOneAtATimeAndHoldUpNothingElse(t *testing.T) {
 	})
 }
 
-func TestWhatIsAskedOfTheClusterEndsWhenNobodyWaitsForIt(t *testing.T) {
+func TestCluster_ARequestEndsWhenItsClientHasGone(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		block := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
 		c := &fakeCluster{
@@ -148,7 +148,7 @@ func TestWhatIsAskedOfTheClusterEndsWhenNobodyWaitsForIt(t *testing.T) {
 	})
 }
 
-func TestABrokerThatCannotBeReachedIsToldAndTheRestGoesOn(t *testing.T) {
+func TestCluster_ABrokerThatCannotBeReachedIsReportedAndTheRestGoesOn(t *testing.T) {
 	// It may have limits of its own.
 	gone := fmt.Errorf("the broker is on fire: %w", context.DeadlineExceeded)
 	fails := func(context.Context) error { return gone }

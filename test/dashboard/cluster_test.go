@@ -128,7 +128,7 @@ func handlerIn(t *testing.T, c dashboard.Cluster) *dashboard.Handler {
 
 const clusterSessions = "/api/cluster/sessions"
 
-func TestTheNodesOfAClusterAreShownAndCounted(t *testing.T) {
+func TestCluster_NodesAreShownAndCounted(t *testing.T) {
 	c := newFakeCluster()
 	h := handlerIn(t, c)
 	got := getJSON[clusterAnswer](t, h, "/api/cluster")
@@ -151,7 +151,7 @@ func TestTheNodesOfAClusterAreShownAndCounted(t *testing.T) {
 	require.Equal(t, []string{strings.Repeat("n", 256), strings.Repeat("é", 128)}, []string{got.Nodes[0].Name, got.Nodes[0].Incarnation})
 }
 
-func TestWithoutAClusterNothingOfOneIsShown(t *testing.T) {
+func TestCluster_WithoutOneNothingOfItIsShown(t *testing.T) {
 	for _, c := range []dashboard.Cluster{nil, newFakeCluster()} {
 		h := handlerIn(t, c)
 		require.Equal(t, c != nil, getJSON[map[string]any](t, h, "/api/stats")["cluster"])
@@ -169,7 +169,7 @@ func TestWithoutAClusterNothingOfOneIsShown(t *testing.T) {
 	}
 }
 
-func TestASessionOfTheClusterIsFoundByItsIDAndElseByAPart(t *testing.T) {
+func TestClusterSearch_FindsASessionByItsIDAndElseByAPart(t *testing.T) {
 	c := newFakeCluster()
 	h := handlerIn(t, c)
 	one := getJSON[clusterPageAnswer](t, h, clusterSessions+"?q=ann")
@@ -201,7 +201,7 @@ func TestASessionOfTheClusterIsFoundByItsIDAndElseByAPart(t *testing.T) {
 	require.EqualValues(t, lookups+5, c.lookups.Load(), "no ID is empty")
 }
 
-func TestWrongParametersOfASearchInTheClusterAreNamed(t *testing.T) {
+func TestClusterSearch_NamesWrongParameters(t *testing.T) {
 	c := newFakeCluster()
 	h := handlerIn(t, c)
 	for query, want := range map[string]string{
@@ -219,7 +219,7 @@ func TestWrongParametersOfASearchInTheClusterAreNamed(t *testing.T) {
 	require.Equal(t, d.Paths["/api/sessions/{id}"]["delete"].Parameters, d.Paths[clusterSessions+"/{id}"]["delete"].Parameters)
 }
 
-func TestWhatPeersHaveChosenReachesTheAnswerCutAndEscaped(t *testing.T) {
+func TestCluster_WhatPeersChoseIsCutAndEscaped(t *testing.T) {
 	const script = `"'><script>alert(1)</script>`
 	long := strings.Repeat("é", 40_000)
 	c := &fakeCluster{sessions: []dashboard.ClusterSession{
@@ -240,7 +240,7 @@ func TestWhatPeersHaveChosenReachesTheAnswerCutAndEscaped(t *testing.T) {
 	require.Equal(t, 80_001, page.Sessions[2].Bytes)
 }
 
-func TestASessionOfTheClusterIsKickedOnlyByWhoMay(t *testing.T) {
+func TestCluster_ASessionIsClosedOnlyByAnAuthorizedRequest(t *testing.T) {
 	const id = `a/b "c"?d%e#f`
 	for _, tt := range []struct {
 		name      string
@@ -273,7 +273,7 @@ func TestASessionOfTheClusterIsKickedOnlyByWhoMay(t *testing.T) {
 	}
 }
 
-func TestTheClusterIsGuardedAsTheRestOfTheAPI(t *testing.T) {
+func TestCluster_IsGuardedAsTheRestOfTheAPI(t *testing.T) {
 	plain, _ := oneSession(t, dashboard.Config{})
 	c := newFakeCluster()
 	h := handlerIn(t, c)
@@ -295,7 +295,7 @@ func TestTheClusterIsGuardedAsTheRestOfTheAPI(t *testing.T) {
 }
 
 // It says nothing of the pool's sessions, whose closes are their own.
-func TestTheSessionsOfAClusterAreNotThoseOfTheServer(t *testing.T) {
+func TestCluster_SessionsAreNotThoseOfTheServer(t *testing.T) {
 	p := newPool(t, pool.Config[string, addrConn]{})
 	s := register(t, p, "ann", "")
 	c := newFakeCluster()

@@ -22,7 +22,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/wheel"
 )
 
-func TestADashboardShowsWhatThePoolCounts(t *testing.T) {
+func TestStats_ShowWhatThePoolCounts(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		p := newPool(t, pool.Config[int, addrConn]{IdleTimeout: 10 * time.Second, MaxSessions: 3})
 		h := newHandler(t, dashboard.Config{Title: "a <title>", Source: dashboard.Pool(p, nil, nil), Interval: 2 * time.Second})
@@ -59,7 +59,7 @@ func TestADashboardShowsWhatThePoolCounts(t *testing.T) {
 	})
 }
 
-func TestADashboardDrawsTheWheelAsItIs(t *testing.T) {
+func TestStats_ShowTheWheelAsItIs(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		w := harness.NewWheel(t, wheel.Config{})
 		p := newPool(t, pool.Config[int, addrConn]{Wheel: w})
@@ -114,7 +114,7 @@ func TestADashboardDrawsTheWheelAsItIs(t *testing.T) {
 	})
 }
 
-func TestADashboardShowsATCPServerAndClosesItsSessions(t *testing.T) {
+func TestServer_ItsSessionsAreShownAndClosed(t *testing.T) {
 	w := harness.NewWheel(t, wheel.Config{})
 	closed := make(chan pool.Reason, 10)
 	srv := &tcp.Server{
@@ -164,7 +164,7 @@ func TestADashboardShowsATCPServerAndClosesItsSessions(t *testing.T) {
 	require.Equal(t, pool.Reason("Closed by operator"), harness.Next(t, closed))
 }
 
-func TestADashboardShowsAUDPServerAndClosesItsSessions(t *testing.T) {
+func TestUDP_ItsSessionsAreShownAndClosed(t *testing.T) {
 	closed := make(chan pool.Reason, 1)
 	srv := &udp.Server{
 		OnMessage:       func(s *udp.Session, p []byte) { _ = s.Send(p) },
@@ -201,7 +201,7 @@ func TestADashboardShowsAUDPServerAndClosesItsSessions(t *testing.T) {
 	require.ErrorIs(t, harness.Next(t, served), udp.ErrServerClosed)
 }
 
-func TestAnErrorOfADashboardsConfigNamesTheField(t *testing.T) {
+func TestConfig_ErrorsOfADashboardNameTheField(t *testing.T) {
 	source := dashboard.Server(new(tcp.Server))
 	for field, c := range map[string]dashboard.Config{
 		"Config.Source":       {},
@@ -222,7 +222,7 @@ func TestAnErrorOfADashboardsConfigNamesTheField(t *testing.T) {
 	}
 }
 
-func TestPollingCostsTenSnapshotsAnInterval(t *testing.T) {
+func TestStats_TakeTenSnapshotsAnIntervalHoweverManyPoll(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		h := newHandler(t, dashboard.Config{Source: dashboard.Server(new(tcp.Server))})
 		taken := make(map[string]bool)

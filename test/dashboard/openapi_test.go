@@ -70,7 +70,7 @@ func apiHold(t *testing.T, d *apiDescription, method, path string, status int, h
 	require.Empty(t, d.check(what, v, content.Schema))
 }
 
-func TestTheDescriptionOfTheAPIIsWhatIsServed(t *testing.T) {
+func TestOpenAPI_IsWhatIsServed(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		full := apiServer(t)
 		p := newPool(t, pool.Config[int, addrConn]{})
@@ -214,7 +214,7 @@ func apiStreams(t *testing.T, d *apiDescription, given map[string]bool) {
 	require.NoError(t, st.answer.Body.Close())
 }
 
-func TestTheParametersAreThoseOfTheDescription(t *testing.T) {
+func TestOpenAPI_HasTheParametersThatAreTaken(t *testing.T) {
 	h, s := oneSession(t, dashboard.Config{Authorize: allowAll})
 	d := apiParse(t, request(h, http.MethodGet, "/api/openapi.json").Body.Bytes())
 	list := d.Paths["/api/sessions"]["get"]
@@ -269,7 +269,7 @@ func TestTheParametersAreThoseOfTheDescription(t *testing.T) {
 	require.EqualValues(t, reason.Schema.Default, s.Reason())
 }
 
-func TestWhatIsNotThereIsAnErrorInJSON(t *testing.T) {
+func TestHandler_AnswersWhatIsNotThereWithJSON(t *testing.T) {
 	h, _ := oneSession(t, dashboard.Config{})
 	for _, path := range []string{"/nothing", "/api/", "/api", "/api/nothing", "/api/stats/", "/api/stats/x", "/assets/", "/../index.html", "/index.html/", "//"} {
 		for _, method := range []string{http.MethodGet, http.MethodPost} {
@@ -283,7 +283,7 @@ func TestWhatIsNotThereIsAnErrorInJSON(t *testing.T) {
 	}
 }
 
-func TestHEADGivesTheHeadersOfGET(t *testing.T) {
+func TestHandler_HEADGivesTheHeadersOfGET(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		site := serveSite(t, dashboard.Config{Source: idleSource(), MaxPages: 1})
 		for _, path := range []string{"/", "/api/stats", "/api/sessions", "/api/openapi.json", "/api/events", "/nothing", "/api/sessions?limit=0", "/api/sessions/a"} {
@@ -304,7 +304,7 @@ func TestHEADGivesTheHeadersOfGET(t *testing.T) {
 	})
 }
 
-func TestThePageConsistsOfWhatIsServed(t *testing.T) {
+func TestPage_ConsistsOfWhatIsServed(t *testing.T) {
 	h, _ := oneSession(t, dashboard.Config{})
 	index := request(h, http.MethodGet, "/")
 	require.Equal(t, "text/html; charset=utf-8", index.Header().Get("Content-Type"))
@@ -324,7 +324,7 @@ func TestThePageConsistsOfWhatIsServed(t *testing.T) {
 	require.NotZero(t, files)
 }
 
-func TestShutdownOfAServerIsNotHeldUpByStreamsOnceClosed(t *testing.T) {
+func TestStream_DelaysNoShutdownOnceClosed(t *testing.T) {
 	h := newHandler(t, dashboard.Config{Source: idleSource()})
 	srv := httptest.NewUnstartedServer(h)
 	srv.Config.RegisterOnShutdown(h.Close)

@@ -16,7 +16,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/wheel"
 )
 
-func TestADashboardIsUsedFromManyGoroutinesAtOnce(t *testing.T) {
+func TestHandler_IsUsedFromManyGoroutinesAtOnce(t *testing.T) {
 	w := harness.NewWheel(t, wheel.Config{})
 	p := newPool(t, pool.Config[int, addrConn]{Wheel: w})
 	h := newHandler(t, dashboard.Config{Source: dashboard.Pool(p, nil, nil), Wheel: w, Authorize: allowAll})

@@ -239,7 +239,7 @@ func (d *apiDescription) unseen() (names []string) {
 	return names
 }
 
-func TestTheCheckOfADescriptionFindsWhatIsWrong(t *testing.T) {
+func TestOpenAPI_ItsCheckFindsWhatIsWrong(t *testing.T) {
 	const schema = `{"openapi":"3.1.0","components":{"schemas":{
 		"Inner":{"type":"object","required":["n"],"properties":{"n":{"type":"integer","minimum":0,"maximum":3},"other":{"type":"string","enum":["a"],"maxLength":1}}},
 		"Outer":{"type":"object","required":["list"],"properties":{

@@ -32,7 +32,7 @@ func withoutHeader(name string) func(*http.Request) {
 	return func(r *http.Request) { r.Header.Del(name) }
 }
 
-func TestEveryAnswerHasTheHeadersThatGuardThePage(t *testing.T) {
+func TestSecurity_EveryAnswerHasTheHeadersThatGuardThePage(t *testing.T) {
 	h, _ := oneSession(t, dashboard.Config{})
 	for path, cache := range map[string]string{
 		"/": "no-cache", "/index.html": "no-cache", "/api/openapi.json": "no-cache", "/nothing": "",
@@ -59,7 +59,7 @@ func TestEveryAnswerHasTheHeadersThatGuardThePage(t *testing.T) {
 	}
 }
 
-func TestASessionIsClosedOnlyByWhoMay(t *testing.T) {
+func TestSecurity_ASessionIsClosedOnlyByAnAuthorizedRequest(t *testing.T) {
 	refuse := func(r *http.Request) error {
 		if user, password, ok := r.BasicAuth(); ok && user == "ann" && password == "secret" {
 			return nil
@@ -102,14 +102,14 @@ func TestASessionIsClosedOnlyByWhoMay(t *testing.T) {
 	}
 }
 
-func TestWhoMayNotCloseLearnsNothingOfTheSessions(t *testing.T) {
+func TestSecurity_AnUnauthorizedRequestLearnsNothingOfTheSessions(t *testing.T) {
 	h, _ := oneSession(t, dashboard.Config{Authorize: func(*http.Request) error { return errors.New("no") }})
 	there := request(h, http.MethodDelete, "/api/sessions/a")
 	require.Equal(t, there.Body.String(), request(h, http.MethodDelete, "/api/sessions/b").Body.String())
 	require.Equal(t, there.Body.String(), request(h, http.MethodDelete, "/api/sessions/a?reason=%07").Body.String())
 }
 
-func TestAReasonIsShortAndCanBePrinted(t *testing.T) {
+func TestSecurity_AReasonIsShortAndPrintable(t *testing.T) {
 	for reason, ok := range map[string]bool{
 		"Kicked: too loud, 3rd time": true, strings.Repeat("x", 64): true, strings.Repeat("é", 32): true, "踢出": true,
 		strings.Repeat("x", 65): false, strings.Repeat("é", 33): false,
@@ -135,7 +135,7 @@ func TestAReasonIsShortAndCanBePrinted(t *testing.T) {
 	require.Equal(t, pool.Reason("Closed by operator"), s.Reason())
 }
 
-func TestADashboardAnswersForNamesThatNobodyElseCanOwn(t *testing.T) {
+func TestHosts_AreNamesThatNoOtherSiteCanOwn(t *testing.T) {
 	h, _ := oneSession(t, dashboard.Config{Hosts: []string{"Ops.Example.com"}})
 	open, _ := oneSession(t, dashboard.Config{Hosts: []string{"*"}})
 	for host, ok := range map[string]bool{
@@ -158,7 +158,7 @@ func TestADashboardAnswersForNamesThatNobodyElseCanOwn(t *testing.T) {
 	}
 }
 
-func TestAnotherSiteCannotReadNorCostASearch(t *testing.T) {
+func TestSecurity_AnotherSiteCannotReadNorCostASearch(t *testing.T) {
 	h, _ := oneSession(t, dashboard.Config{})
 	for _, path := range []string{"/api/stats", "/api/sessions", "/api/events", "/api/openapi.json"} {
 		for _, method := range []string{http.MethodGet, http.MethodHead} {
@@ -172,7 +172,7 @@ func TestAnotherSiteCannotReadNorCostASearch(t *testing.T) {
 	require.Equal(t, http.StatusOK, link.Code, "a link to the page works")
 }
 
-func TestADashboardIsMountedAnywhere(t *testing.T) {
+func TestHandler_IsMountedAnywhere(t *testing.T) {
 	p := newPool(t, pool.Config[string, addrConn]{})
 	h := newHandler(t, dashboard.Config{Source: dashboard.Pool(p, nil, nil), Authorize: allowAll})
 	index := request(h, http.MethodGet, "/").Body.String()

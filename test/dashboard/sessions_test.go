@@ -108,7 +108,7 @@ func modelPage(all []*pool.Session[int64, addrConn], q string, idle time.Duratio
 	return page
 }
 
-func TestAPageOfSessionsIsWhatSortingAllOfThemGives(t *testing.T) {
+func TestSearch_GivesAPageOfWhatSortingAllWouldGive(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		p := newPool(t, pool.Config[int64, addrConn]{IdleTimeout: 24 * time.Hour})
 		h := newHandler(t, dashboard.Config{Source: dashboard.Pool(p, nil, nil)})
@@ -142,7 +142,7 @@ func TestAPageOfSessionsIsWhatSortingAllOfThemGives(t *testing.T) {
 	})
 }
 
-func TestWhatASessionHasLeftFallsUntilItEnds(t *testing.T) {
+func TestSearch_RemainingTimeFallsUntilTheSessionEnds(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		p := newPool(t, pool.Config[string, addrConn]{IdleTimeout: 10 * time.Second})
 		h := newHandler(t, dashboard.Config{Source: dashboard.Pool(p, nil, nil)})
@@ -161,7 +161,7 @@ func TestWhatASessionHasLeftFallsUntilItEnds(t *testing.T) {
 	})
 }
 
-func TestASessionOfAPoolHasOneName(t *testing.T) {
+func TestDelete_TakesOneNameForASession(t *testing.T) {
 	numbers := newPool(t, pool.Config[int, addrConn]{})
 	flags := newPool(t, pool.Config[bool, addrConn]{})
 	register(t, numbers, -7, "")
@@ -182,7 +182,7 @@ func TestASessionOfAPoolHasOneName(t *testing.T) {
 	}
 }
 
-func TestACloseThatComesTooLateIsNone(t *testing.T) {
+func TestDelete_ThatComesTooLateIsNotFound(t *testing.T) {
 	p := newPool(t, pool.Config[int, addrConn]{})
 	s := register(t, p, 1, "")
 	name := func(int) string { s.Close("Earlier"); return "a" } // between the look for it and the close
@@ -191,7 +191,7 @@ func TestACloseThatComesTooLateIsNone(t *testing.T) {
 	require.Equal(t, pool.Reason("Earlier"), s.Reason())
 }
 
-func TestAWrongParameterIsNamedAndSaysWhatToUse(t *testing.T) {
+func TestSearch_NamesAWrongParameterAndSaysWhatToUse(t *testing.T) {
 	h := newHandler(t, dashboard.Config{Source: idleSource()})
 	for query, want := range map[string][]string{
 		"limit=0":                         {"limit", "1 to 500"},
@@ -219,7 +219,7 @@ func TestAWrongParameterIsNamedAndSaysWhatToUse(t *testing.T) {
 	getJSON[pageAnswer](t, h, "/api/sessions?q="+strings.Repeat("x", 256))
 }
 
-func TestAPageKeepsNoMoreSessionsThanItShows(t *testing.T) {
+func TestSearch_KeepsNoMoreSessionsThanItShows(t *testing.T) {
 	p := newPool(t, pool.Config[int64, addrConn]{})
 	h := newHandler(t, dashboard.Config{Source: dashboard.Pool(p, nil, nil)})
 	const many = 20_000
@@ -246,7 +246,7 @@ func guardedHandler(t *testing.T, n int, address func(addrConn) string, c dashbo
 	return newHandler(t, c)
 }
 
-func TestSearchesRunOneAtATimeAndFewWait(t *testing.T) {
+func TestSearch_RunsOneAtATimeAndFewWait(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		var inside, most atomic.Int32
 		turn := make(chan struct{})
@@ -274,7 +274,7 @@ func TestSearchesRunOneAtATimeAndFewWait(t *testing.T) {
 	})
 }
 
-func TestASearchIsFollowedByAPauseOfItsOwnLength(t *testing.T) {
+func TestSearch_IsFollowedByAPauseOfItsOwnLength(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		h := guardedHandler(t, 100, func(addrConn) string { time.Sleep(time.Millisecond); return "" }, dashboard.Config{})
 		began := time.Now()
@@ -285,7 +285,7 @@ func TestASearchIsFollowedByAPauseOfItsOwnLength(t *testing.T) {
 	})
 }
 
-func TestASearchEndsWhenNobodyWaitsForIt(t *testing.T) {
+func TestSearch_EndsWhenItsClientHasGone(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		gone := func(r *http.Request) { *r = *r.WithContext(ctx) }
@@ -326,7 +326,7 @@ func (c *blockedConn) RemoteAddr() net.Addr {
 	return c.Conn.RemoteAddr()
 }
 
-func TestASessionIsClosedByItsIDWithoutAWalk(t *testing.T) {
+func TestDelete_FindsASessionByItsIDWithoutAWalk(t *testing.T) {
 	block := make(chan struct{})
 	slow := func(addrConn) string { <-block; return "" }
 	harness.Bubble(t, func(t *testing.T) {

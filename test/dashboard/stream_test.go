@@ -128,7 +128,7 @@ func goroutines(method string) int {
 
 func idleSource() dashboard.Source { return dashboard.Server(new(tcp.Server)) }
 
-func TestAllStreamsGetTheSameEventOnceAnInterval(t *testing.T) {
+func TestStream_AllGetTheSameEventOnceAnInterval(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		site := serveSite(t, dashboard.Config{Source: idleSource()})
 		var streams []*eventStream
@@ -158,7 +158,7 @@ func TestAllStreamsGetTheSameEventOnceAnInterval(t *testing.T) {
 	})
 }
 
-func TestAStreamShowsWhatHappens(t *testing.T) {
+func TestStream_ShowsWhatHappens(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		p := newPool(t, pool.Config[int, addrConn]{})
 		site := serveSite(t, dashboard.Config{Source: dashboard.Pool(p, nil, nil), Interval: 200 * time.Millisecond})
@@ -175,7 +175,7 @@ func TestAStreamShowsWhatHappens(t *testing.T) {
 	})
 }
 
-func TestNobodySamplesWhileNobodyLooks(t *testing.T) {
+func TestStream_NothingIsSampledWithoutOne(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		site := serveSite(t, dashboard.Config{Source: idleSource()})
 		require.Zero(t, goroutines("sample"))
@@ -196,7 +196,7 @@ func TestNobodySamplesWhileNobodyLooks(t *testing.T) {
 	})
 }
 
-func TestASlowPageHoldsUpNobodyAndIsEnded(t *testing.T) {
+func TestStream_OfASlowPageDelaysNoOtherAndIsEnded(t *testing.T) {
 	for taken := range 3 {
 		t.Run(fmt.Sprintf("after=%d", taken), func(t *testing.T) {
 			harness.Bubble(t, func(t *testing.T) {
@@ -227,7 +227,7 @@ func TestASlowPageHoldsUpNobodyAndIsEnded(t *testing.T) {
 	}
 }
 
-func TestASlowPageGetsTheNewestEvent(t *testing.T) {
+func TestStream_OfASlowPageGetsTheNewestEvent(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		site := serveSite(t, dashboard.Config{Source: idleSource()})
 		slow, _ := site.slow(t)
@@ -241,7 +241,7 @@ func TestASlowPageGetsTheNewestEvent(t *testing.T) {
 	})
 }
 
-func TestThereAreNoMoreStreamsThanMaxPages(t *testing.T) {
+func TestMaxPages_IsTheMostStreams(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		site := serveSite(t, dashboard.Config{Source: idleSource()})
 		var streams []*eventStream
@@ -260,7 +260,7 @@ func TestThereAreNoMoreStreamsThanMaxPages(t *testing.T) {
 	})
 }
 
-func TestCloseEndsTheStreamsAndWaits(t *testing.T) {
+func TestClose_EndsTheStreamsAndWaits(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		site := serveSite(t, dashboard.Config{Source: idleSource()})
 		var streams []*eventStream
@@ -297,7 +297,7 @@ func TestCloseEndsTheStreamsAndWaits(t *testing.T) {
 	})
 }
 
-func TestAStreamGetsNoEventTwice(t *testing.T) {
+func TestStream_GetsNoEventTwice(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		site := serveSite(t, dashboard.Config{Source: idleSource()})
 		early := site.stream(t)
@@ -316,7 +316,7 @@ func TestAStreamGetsNoEventTwice(t *testing.T) {
 
 // No limit ends a stream of which every event is taken, however long there is
 // none: not the server's, and not that of the event before.
-func TestAStreamLastsAsLongAsItsEventsAreTaken(t *testing.T) {
+func TestStream_LastsAsLongAsItsEventsAreRead(t *testing.T) {
 	for _, version := range []string{"HTTP/1.1", "HTTP/2.0"} {
 		t.Run(version, func(t *testing.T) {
 			harness.Bubble(t, func(t *testing.T) {
@@ -350,7 +350,7 @@ func TestAStreamLastsAsLongAsItsEventsAreTaken(t *testing.T) {
 	}
 }
 
-func TestAStreamWithoutDeadlinesIsRefused(t *testing.T) {
+func TestStream_WithoutDeadlinesIsRefused(t *testing.T) {
 	h := newHandler(t, dashboard.Config{Source: idleSource()})
 	require.Contains(t, errorText(t, request(h, http.MethodGet, "/api/events"), http.StatusInternalServerError), "Unwrap")
 }

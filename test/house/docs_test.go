@@ -16,18 +16,26 @@ var (
 	namedTest = regexp.MustCompile(`\b(?:Test|Fuzz|Benchmark)[A-Z]\w+`)
 )
 
-func TestTheTestsThatThePagesNameExist(t *testing.T) {
-	tests := make(map[string]bool)
+// testNames are the names of all tests of all modules, and of benchmarks and fuzz
+// targets.
+func testNames(t *testing.T) map[string]bool {
+	t.Helper()
+	names := make(map[string]bool)
 	require.NoError(t, filepath.WalkDir(".", func(path string, _ fs.DirEntry, err error) error {
 		if err != nil || !strings.HasSuffix(path, "_test.go") {
 			return err
 		}
 		code, err := os.ReadFile(path)
 		for _, match := range testFunc.FindAllStringSubmatch(string(code), -1) {
-			tests[match[1]] = true
+			names[match[1]] = true
 		}
 		return err
 	}))
+	return names
+}
+
+func TestPages_NameTestsThatExist(t *testing.T) {
+	tests := testNames(t)
 	pages, err := filepath.Glob("*.md")
 	require.NoError(t, err)
 	more, err := filepath.Glob("docs/*.md")

@@ -34,7 +34,7 @@ var allowedImports = map[string][]string{
 }
 
 // It reads the files themselves, so that no build tag hides an import.
-func TestTheCoreImportsTheLibraryAndNothingElse(t *testing.T) {
+func TestImports_OfTheCoreAreTheLibraryAndNothingElse(t *testing.T) {
 	core := corePackages(t)
 	for dir := range allowedImports {
 		require.Contains(t, core, dir)
@@ -105,7 +105,7 @@ func inStandardLibrary(path string) bool {
 
 // What the library itself imports counts too, which the files of the core do not
 // show.
-func TestTheCoreBringsNoPackageButTheLibrarys(t *testing.T) {
+func TestImports_OfTheCoreBringNoPackageButTheLibrarys(t *testing.T) {
 	list := []string{"list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}"}
 	for _, dir := range corePackages(t) {
 		list = append(list, "./"+dir+"/...")
@@ -115,7 +115,7 @@ func TestTheCoreBringsNoPackageButTheLibrarys(t *testing.T) {
 	}
 }
 
-func TestTheModuleRequiresTheLibraryAndThreeModulesForItsTests(t *testing.T) {
+func TestModule_RequiresTheLibraryAndThreeModulesForItsTests(t *testing.T) {
 	var mod struct {
 		Require []struct {
 			Path     string

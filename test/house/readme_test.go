@@ -27,7 +27,7 @@ func codeOf(t *testing.T, page string) [][]string {
 
 // It has all the blocks of the English page in the same order, and some of its
 // own between them.
-func TestTheChineseReadmeHasTheSameCommandsAndCode(t *testing.T) {
+func TestReadme_InChineseHasTheSameCommandsAndCode(t *testing.T) {
 	english, chinese := codeOf(t, "README.md"), codeOf(t, "README.zh-CN.md")
 	require.NotEmpty(t, english)
 	for _, b := range english {
@@ -37,7 +37,7 @@ func TestTheChineseReadmeHasTheSameCommandsAndCode(t *testing.T) {
 	}
 }
 
-func TestTheReadmeNamesTheTwoCommands(t *testing.T) {
+func TestReadme_NamesTheTwoCommands(t *testing.T) {
 	var commands []string
 	for _, b := range codeOf(t, "README.md") {
 		if b[0] == "sh" {
@@ -50,7 +50,7 @@ func TestTheReadmeNamesTheTwoCommands(t *testing.T) {
 
 // It builds the program in a module of its own, made by the README's commands,
 // as its reader would.
-func TestTheReadmesProgramCompilesInAModuleOfItsOwn(t *testing.T) {
+func TestReadme_ItsProgramCompilesInAModuleOfItsOwn(t *testing.T) {
 	here, err := os.Getwd()
 	require.NoError(t, err)
 	dir := t.TempDir()

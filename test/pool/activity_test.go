@@ -11,9 +11,9 @@ import (
 	"github.com/sessionwheel/sessionwheel/test/internal/harness"
 )
 
-// TestLastActiveIsTheLastTouchWhateverSetTheTimer goes through all that arms the
+// TestLastActive_IsTheLastTouchWhateverSetTheTimer goes through all that arms the
 // timer for another reason than activity.
-func TestLastActiveIsTheLastTouchWhateverSetTheTimer(t *testing.T) {
+func TestLastActive_IsTheLastTouchWhateverSetTheTimer(t *testing.T) {
 	hold, release := holdSteps()
 	closing := func(s *testSession) { s.Close("Bye") }
 	for _, tt := range []struct {
@@ -81,10 +81,10 @@ func TestLastActiveIsTheLastTouchWhateverSetTheTimer(t *testing.T) {
 	}
 }
 
-// TestATouchAndANewIdleTimeoutAtTheSameMomentAgree has the two meet again and
+// TestTouch_AndANewIdleTimeoutAtTheSameMomentAgree has the two meet again and
 // again. Whoever is quicker, the session lives for the idle timeout that was set
 // last, counted from the last of the two.
-func TestATouchAndANewIdleTimeoutAtTheSameMomentAgree(t *testing.T) {
+func TestTouch_AndANewIdleTimeoutAtTheSameMomentAgree(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		const sessions, long, short = 3000, time.Hour, time.Minute
 		p := newPool(t, testConfig{IdleTimeout: long})
@@ -127,9 +127,9 @@ func TestATouchAndANewIdleTimeoutAtTheSameMomentAgree(t *testing.T) {
 	})
 }
 
-// TestATouchAndACloseAtTheSameMomentAgreeOnLastActive: a Touch that reported
+// TestTouch_AndACloseAtTheSameMomentAgreeOnLastActive: a Touch that reported
 // true is the last activity also of a session that is closed in that moment.
-func TestATouchAndACloseAtTheSameMomentAgreeOnLastActive(t *testing.T) {
+func TestTouch_AndACloseAtTheSameMomentAgreeOnLastActive(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		const sessions = 3000
 		p := newPool(t, testConfig{IdleTimeout: time.Hour})
@@ -155,9 +155,9 @@ func TestATouchAndACloseAtTheSameMomentAgreeOnLastActive(t *testing.T) {
 	})
 }
 
-// TestATouchIsNotTakenBackByOneThatBeganEarlier has several touch a session whose
+// TestTouch_IsNotTakenBackByOneThatBeganEarlier has several touch a session whose
 // touches all take the lock, in any order: so little is left of its lifetime.
-func TestATouchIsNotTakenBackByOneThatBeganEarlier(t *testing.T) {
+func TestTouch_IsNotTakenBackByOneThatBeganEarlier(t *testing.T) {
 	p := newPool(t, testConfig{IdleTimeout: 2 * time.Hour, MaxLifetime: time.Hour})
 	s := mustRegister(t, p, 1)
 	var lost, refused atomic.Int64

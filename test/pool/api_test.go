@@ -18,7 +18,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/wheel"
 )
 
-func TestAnErrorOfAPoolsConfigNamesTheField(t *testing.T) {
+func TestConfig_ErrorsOfAPoolNameTheField(t *testing.T) {
 	closed, err := wheel.New(wheel.Config{})
 	require.NoError(t, err)
 	closed.Close()
@@ -32,7 +32,7 @@ func TestAnErrorOfAPoolsConfigNamesTheField(t *testing.T) {
 	}
 }
 
-func TestASessionIsFoundUnderItsID(t *testing.T) {
+func TestGet_FindsASessionUnderItsID(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		p := newPool(t, testConfig{})
 		conn := new(testConn)
@@ -51,7 +51,7 @@ func TestASessionIsFoundUnderItsID(t *testing.T) {
 	})
 }
 
-func TestCloseSessionReportsWhetherItClosedOne(t *testing.T) {
+func TestCloseSession_ReportsWhetherItClosedOne(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		p := newPool(t, testConfig{})
 		require.False(t, p.CloseSession(1, "Kicked"))
@@ -82,7 +82,7 @@ func registerAs[C io.Closer](t *testing.T, conn C) error {
 	return err
 }
 
-func TestANilConnectionIsRefused(t *testing.T) {
+func TestRegister_RefusesANilConnection(t *testing.T) {
 	var tcp *net.TCPConn
 	require.ErrorIs(t, registerAs[*net.TCPConn](t, nil), pool.ErrNilConn)
 	require.ErrorIs(t, registerAs[net.Conn](t, nil), pool.ErrNilConn)
@@ -94,7 +94,7 @@ func TestANilConnectionIsRefused(t *testing.T) {
 	require.NoError(t, registerAs[io.Closer](t, valueConn{}))
 }
 
-func TestAFullPoolHasRoomForTheOneThatReplaces(t *testing.T) {
+func TestReplace_HasRoomInAFullPool(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		p := newPool(t, testConfig{MaxSessions: 2, OnDuplicate: pool.Replace})
 		mustRegister(t, p, 1)
@@ -112,7 +112,7 @@ func TestAFullPoolHasRoomForTheOneThatReplaces(t *testing.T) {
 	})
 }
 
-func TestAllGoesOverTheSessionsOnce(t *testing.T) {
+func TestAll_GoesOverTheSessionsOnce(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		p := newPool(t, testConfig{})
 		want := make(map[int]*testSession)
@@ -156,7 +156,7 @@ func TestAllGoesOverTheSessionsOnce(t *testing.T) {
 	})
 }
 
-func TestStatsBalance(t *testing.T) {
+func TestStats_Balance(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		p := newPool(t, testConfig{IdleTimeout: time.Second, MaxSessions: 3})
 		for id := range 3 {
@@ -184,7 +184,7 @@ func TestStatsBalance(t *testing.T) {
 	})
 }
 
-func TestStatsCountABoundedNumberOfReasons(t *testing.T) {
+func TestStats_CountABoundedNumberOfReasons(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		p := newPool(t, testConfig{})
 		const many = 20_000
@@ -218,7 +218,7 @@ func TestStatsCountABoundedNumberOfReasons(t *testing.T) {
 	})
 }
 
-func TestPoolsMayShareAWheelWhichOutlivesThem(t *testing.T) {
+func TestSharedWheel_OutlivesItsPools(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		w := harness.NewWheel(t, wheel.Config{})
 		a := newPool(t, testConfig{Wheel: w, IdleTimeout: 10 * time.Second})
@@ -243,7 +243,7 @@ func TestPoolsMayShareAWheelWhichOutlivesThem(t *testing.T) {
 	})
 }
 
-func TestAPanicIsHandedOnAndTheBooksBalance(t *testing.T) {
+func TestPanic_IsHandedToOnPanicAndTheCountsBalance(t *testing.T) {
 	for _, place := range []string{"OnNewSessionRegister", "conn.Close", "OnSessionClosed"} {
 		for _, cause := range closeCauses {
 			t.Run(fmt.Sprintf("%s/%s", place, cause.reason), func(t *testing.T) {
@@ -295,7 +295,7 @@ func TestAPanicIsHandedOnAndTheBooksBalance(t *testing.T) {
 	}
 }
 
-func TestWithoutOnPanicAPanicGoesOnAndTheBooksBalance(t *testing.T) {
+func TestPanic_WithoutOnPanicGoesOnAndTheCountsBalance(t *testing.T) {
 	for _, place := range []string{"OnNewSessionRegister", "conn.Close", "OnSessionClosed"} {
 		t.Run(place, func(t *testing.T) {
 			harness.Bubble(t, func(t *testing.T) {
@@ -325,7 +325,7 @@ func TestWithoutOnPanicAPanicGoesOnAndTheBooksBalance(t *testing.T) {
 	}
 }
 
-func TestAnIDThatDoesNotEqualItselfIsRefused(t *testing.T) {
+func TestRegister_RefusesAnIDThatDoesNotEqualItself(t *testing.T) {
 	p, err := pool.New(pool.Config[float64, io.Closer]{})
 	require.NoError(t, err)
 	_, err = p.Register(math.NaN(), new(testConn))

@@ -14,7 +14,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/wheel"
 )
 
-func TestASessionWhoseTimeoutWaitsForAPlaceIsOpenMeanwhile(t *testing.T) {
+func TestTimeout_ThatWaitsForAPlaceLeavesItsSessionOpen(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		w, err := wheel.New(wheel.Config{MaxCallbacks: 2})
 		require.NoError(t, err)
@@ -58,7 +58,7 @@ func TestASessionWhoseTimeoutWaitsForAPlaceIsOpenMeanwhile(t *testing.T) {
 
 // More sessions than the pool's wheel has places time out and block. Shutdown
 // closes those that wait for a place itself.
-func TestShutdownClosesTheSessionsWhoseTimeoutsWaitForAPlace(t *testing.T) {
+func TestShutdown_ClosesTheSessionsWhoseTimeoutsWaitForAPlace(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		const sessions, places = 300, 256
 		gate := make(chan struct{})
@@ -91,7 +91,7 @@ func TestShutdownClosesTheSessionsWhoseTimeoutsWaitForAPlace(t *testing.T) {
 
 // A hundred sessions time out at once. The callback of each closes the wheel,
 // has the pool shut down, and panics.
-func TestAPoolIsShutDownAtTheWordOfACallback(t *testing.T) {
+func TestShutdown_AtTheWordOfACallback(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		const sessions = 100
 		w := harness.NewWheel(t, wheel.Config{})

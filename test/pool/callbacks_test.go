@@ -14,7 +14,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/wheel"
 )
 
-func TestASessionClosedInsideOnNewSessionRegisterIsToldOfAfterIt(t *testing.T) {
+func TestOnSessionClosed_OfASessionClosedInsideOnNewSessionRegisterFollowsIt(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		var calls callLog
 		p := newPool(t, testConfig{
@@ -33,7 +33,7 @@ func TestASessionClosedInsideOnNewSessionRegisterIsToldOfAfterIt(t *testing.T) {
 	})
 }
 
-func TestACloseDuringOnNewSessionRegisterIsToldOfAfterIt(t *testing.T) {
+func TestOnSessionClosed_OfASessionClosedDuringOnNewSessionRegisterFollowsIt(t *testing.T) {
 	for _, cause := range closeCauses {
 		t.Run(string(cause.reason), func(t *testing.T) {
 			harness.Bubble(t, func(t *testing.T) {
@@ -68,7 +68,7 @@ func TestACloseDuringOnNewSessionRegisterIsToldOfAfterIt(t *testing.T) {
 	}
 }
 
-func TestARefusedRegisterCallsNothing(t *testing.T) {
+func TestRegister_ThatIsRefusedCallsNothing(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		var calls callLog
 		p := newPool(t, testConfig{
@@ -123,7 +123,7 @@ func callEveryMethod(p *testPool, w *wheel.Wheel, s *testSession) {
 	w.Time(w.Elapsed())
 }
 
-func TestEveryMethodMayBeCalledFromACallback(t *testing.T) {
+func TestCallbacks_MayCallEveryMethod(t *testing.T) {
 	for _, place := range []string{"OnNewSessionRegister", "conn.Close", "OnSessionClosed", "OnPanic"} {
 		for _, cause := range closeCauses {
 			t.Run(fmt.Sprintf("%s/%s", place, cause.reason), func(t *testing.T) {
@@ -177,7 +177,7 @@ func TestEveryMethodMayBeCalledFromACallback(t *testing.T) {
 	}
 }
 
-func TestACloseThatBlocksDelaysNoOther(t *testing.T) {
+func TestClose_ThatBlocksDelaysNoOther(t *testing.T) {
 	const blocked, others = 50, 50
 	for _, place := range []string{"conn.Close", "OnSessionClosed"} {
 		for _, cause := range closeCauses {

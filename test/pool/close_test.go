@@ -13,7 +13,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/wheel"
 )
 
-func TestTheFirstCloseFixesTheReason(t *testing.T) {
+func TestClose_TheFirstOneFixesTheReason(t *testing.T) {
 	for _, cause := range closeCauses {
 		t.Run(string(cause.reason), func(t *testing.T) {
 			harness.Bubble(t, func(t *testing.T) {
@@ -44,7 +44,7 @@ func TestTheFirstCloseFixesTheReason(t *testing.T) {
 	}
 }
 
-func TestTheReadErrorThatACloseCausesDoesNotReplaceItsReason(t *testing.T) {
+func TestClose_KeepsItsReasonFromTheReadErrorThatItCauses(t *testing.T) {
 	for _, cause := range closeCauses {
 		t.Run(string(cause.reason), func(t *testing.T) {
 			harness.Bubble(t, func(t *testing.T) {
@@ -78,7 +78,7 @@ func TestTheReadErrorThatACloseCausesDoesNotReplaceItsReason(t *testing.T) {
 	}
 }
 
-func TestACloseGoesInOrder(t *testing.T) {
+func TestClose_GoesInOrderWhateverTheReason(t *testing.T) {
 	for _, cause := range closeCauses {
 		t.Run(string(cause.reason), func(t *testing.T) {
 			harness.Bubble(t, func(t *testing.T) {
@@ -115,7 +115,7 @@ func TestACloseGoesInOrder(t *testing.T) {
 	}
 }
 
-func TestALateCloseLeavesTheReplacementInThePool(t *testing.T) {
+func TestClose_ThatIsLateLeavesTheReplacementInThePool(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		p := newPool(t, testConfig{OnDuplicate: pool.Replace})
 		gate := make(chan struct{})
@@ -134,7 +134,7 @@ func TestALateCloseLeavesTheReplacementInThePool(t *testing.T) {
 	})
 }
 
-func TestAnIDIsFreeOnceItsConnectionIsBeingClosed(t *testing.T) {
+func TestClose_FreesTheIDBeforeTheConnectionIsClosed(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		p := newPool(t, testConfig{MaxSessions: 1})
 		var second *testSession

@@ -28,7 +28,7 @@ func (f closerFunc) Close() error {
 // The claim is a ratio to the plain library, whose timer is stopped and made
 // again for each activity. Under the race detector a ratio would be one of the
 // detector's costs, so only allocations are counted.
-func TestATouchAllocatesNothingAndCostsHalfTheLibrarysAtMost(t *testing.T) {
+func TestTouch_AllocatesNothingAndCostsHalfTheLibrarysAtMost(t *testing.T) {
 	const n = 1_000
 	p := newPool(t, testConfig{IdleTimeout: costIdle})
 	sessions := make([]*testSession, n)
@@ -71,7 +71,7 @@ func registerExpiring(t testing.TB, n int, at time.Time, expired func()) (stop f
 	return func() { require.NoError(t, p.Shutdown(context.Background())) }
 }
 
-func TestManySessionsThatExpireAtOnceTakeABoundedNumberOfGoroutinesAndNoneIsEarly(t *testing.T) {
+func TestExpiry_OfManySessionsAtOnceTakesFewGoroutinesAndNoneIsEarly(t *testing.T) {
 	// MaxCallbacks, and as many that have given up their place and not ended yet.
 	// On a machine that is busy elsewhere more may linger: the best of some rounds
 	// counts.

@@ -10,8 +10,8 @@ import (
 	"github.com/sessionwheel/sessionwheel/test/internal/harness"
 )
 
-// TestASessionEndsAtItsDeadline holds what Deadline says against what happens.
-func TestASessionEndsAtItsDeadline(t *testing.T) {
+// TestDeadline_IsWhenTheSessionEnds holds what Deadline says against what happens.
+func TestDeadline_IsWhenTheSessionEnds(t *testing.T) {
 	const never = time.Duration(0)
 	hold, release := holdSteps()
 	onIdle := func(*testSession) {}

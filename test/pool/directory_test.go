@@ -16,7 +16,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/test/internal/harness"
 )
 
-func TestASessionIsClaimedBeforeItIsRegisteredAndReleasedWhenItHasEnded(t *testing.T) {
+func TestDirectory_IsAskedBeforeASessionIsRegisteredAndToldWhenItHasEnded(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		d := harness.NewDirectory[int]()
 		closing := make(chan struct{})
@@ -43,7 +43,7 @@ func TestASessionIsClaimedBeforeItIsRegisteredAndReleasedWhenItHasEnded(t *testi
 	})
 }
 
-func TestWhatTheDirectoryRefusesIsNotRegistered(t *testing.T) {
+func TestDirectory_ARefusalRegistersNothing(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		d := harness.NewDirectory[int]()
 		d.Refuse = errors.New("isolated")
@@ -60,7 +60,7 @@ func TestWhatTheDirectoryRefusesIsNotRegistered(t *testing.T) {
 	})
 }
 
-func TestAPoolThatIsFullClaimsNothingOfOthers(t *testing.T) {
+func TestDirectory_IsNotAskedByAFullPool(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		d := harness.NewDirectory[int]()
 		p := newPool(t, testConfig{Directory: d, MaxSessions: 2})
@@ -86,7 +86,7 @@ func TestAPoolThatIsFullClaimsNothingOfOthers(t *testing.T) {
 }
 
 // A directory that evicts frees the place before the new session takes it.
-func TestAFullPoolReplacesWhatTheDirectoryEvicts(t *testing.T) {
+func TestDirectory_AFullPoolReplacesWhatItEvicts(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		d := harness.NewDirectory[int]()
 		p := newPool(t, testConfig{Directory: d, MaxSessions: 1})
@@ -101,7 +101,7 @@ func TestAFullPoolReplacesWhatTheDirectoryEvicts(t *testing.T) {
 	})
 }
 
-func TestAPoolThatShutsDownReleasesWhatItHasClaimed(t *testing.T) {
+func TestDirectory_GetsBackWhatAPoolHasClaimedWhenItShutsDown(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		d := harness.NewDirectory[int]()
 		p := newPool(t, testConfig{Directory: d, MaxSessions: 10, OnSessionClosed: func(*testSession, pool.Reason) { time.Sleep(time.Second) }})
@@ -130,7 +130,7 @@ func TestAPoolThatShutsDownReleasesWhatItHasClaimed(t *testing.T) {
 	})
 }
 
-func TestShutdownWaitsForTheReleases(t *testing.T) {
+func TestDirectory_ShutdownWaitsForTheReleases(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		d := harness.NewDirectory[int]()
 		p := newPool(t, testConfig{Directory: d})
@@ -143,7 +143,7 @@ func TestShutdownWaitsForTheReleases(t *testing.T) {
 	})
 }
 
-func TestCloseTokenWaitsUntilItsSessionHasEnded(t *testing.T) {
+func TestCloseToken_WaitsUntilItsSessionHasEnded(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		d := harness.NewDirectory[int]()
 		var ended atomic.Int32
@@ -170,7 +170,7 @@ func TestCloseTokenWaitsUntilItsSessionHasEnded(t *testing.T) {
 
 // With a directory that evicts nobody here, the pool itself sees to it that an ID
 // has one session.
-func TestALaterClaimReplacesWhateverOnDuplicateSays(t *testing.T) {
+func TestDirectory_ALaterClaimReplacesWhateverOnDuplicateSays(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		d := harness.NewDirectory[int]()
 		release := map[uint64]chan struct{}{1: make(chan struct{}), 2: make(chan struct{}), 3: make(chan struct{})}
@@ -210,7 +210,7 @@ func (d badDirectory) Claim(_ context.Context, _ int, _ []byte, activate func(ui
 
 func (badDirectory) Release(int, uint64) {}
 
-func TestADirectoryThatBreaksItsContractIsFoundOut(t *testing.T) {
+func TestDirectory_ThatBreaksItsContractIsFoundOut(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		_, err := newPool(t, testConfig{Directory: badDirectory{0}}).Register(1, new(testConn))
 		require.ErrorContains(t, err, "without calling activate")
@@ -218,7 +218,7 @@ func TestADirectoryThatBreaksItsContractIsFoundOut(t *testing.T) {
 	})
 }
 
-func TestWithoutADirectoryRegisterContextIsRegister(t *testing.T) {
+func TestRegisterContext_WithoutADirectoryIsRegister(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		p := newPool(t, testConfig{})
 		over, cancel := context.WithCancel(t.Context())
@@ -234,9 +234,9 @@ func TestWithoutADirectoryRegisterContextIsRegister(t *testing.T) {
 	})
 }
 
-// TestContendedClaimsLeaveOneSessionAtATime has many log in under few IDs while
+// TestDirectory_ContendedClaimsLeaveOneSessionAtATime has many log in under few IDs while
 // sessions end for every reason.
-func TestContendedClaimsLeaveOneSessionAtATime(t *testing.T) {
+func TestDirectory_ContendedClaimsLeaveOneSessionAtATime(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		const ids, logins, goroutines = 5, 200, 8
 		var live [ids]atomic.Int32

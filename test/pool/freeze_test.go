@@ -50,7 +50,7 @@ type freezeSession struct {
 // peers are connected: those that send all the while; silent ones; and late
 // ones, which the server touched halfway through their first idle timeout, and
 // which begin to send when the server has stopped, and so in time.
-func TestAFreezeIsForgiven(t *testing.T) {
+func TestFreeze_IsForgiven(t *testing.T) {
 	if os.Getenv(harness.HelperEnv) != "" {
 		freezeServe(t)
 		return

@@ -12,7 +12,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/test/internal/harness"
 )
 
-func TestThePoolsIdleTimeoutCanBeChanged(t *testing.T) {
+func TestPoolSetIdleTimeout_ChangesItForSessionsWithoutTheirOwn(t *testing.T) {
 	const at = 4 * time.Second // when it is changed
 	for _, tt := range []struct {
 		name   string
@@ -70,7 +70,7 @@ func TestThePoolsIdleTimeoutCanBeChanged(t *testing.T) {
 	}
 }
 
-func TestANewSessionHasTheIdleTimeoutThatThePoolHasThen(t *testing.T) {
+func TestPoolSetIdleTimeout_HoldsForNewSessions(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		p := newPool(t, testConfig{IdleTimeout: time.Hour})
 		p.SetIdleTimeout(3 * time.Second)
@@ -81,7 +81,7 @@ func TestANewSessionHasTheIdleTimeoutThatThePoolHasThen(t *testing.T) {
 	})
 }
 
-func TestOnIdleFollowsThePoolsIdleTimeout(t *testing.T) {
+func TestPoolSetIdleTimeout_MovesOnIdle(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		var told atomic.Int64 // when
 		begun := time.Now()
@@ -100,7 +100,7 @@ func TestOnIdleFollowsThePoolsIdleTimeout(t *testing.T) {
 
 // Between the making of a session and its being in the pool, a change may go over
 // the pool. Finding the place of a long ID takes long enough for that.
-func TestNoSessionMissesAChangeOfThePoolsIdleTimeout(t *testing.T) {
+func TestPoolSetIdleTimeout_IsMissedByNoSession(t *testing.T) {
 	long := strings.Repeat("x", 16<<20)
 	for range 10 {
 		p, err := pool.New(pool.Config[string, *testConn]{IdleTimeout: time.Hour})

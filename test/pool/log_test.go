@@ -16,7 +16,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/test/internal/harness"
 )
 
-func TestAPoolLogsEachSessionOnALineOfItsOwn(t *testing.T) {
+func TestLogger_GetsALineForEachSession(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		var log harness.LogBuffer
 		p := newPool(t, testConfig{IdleTimeout: time.Minute, MaxSessions: 2, Logger: harness.Logger(&log, slog.LevelDebug), OnSessionClosed: func(s *testSession, _ pool.Reason) {
@@ -44,7 +44,7 @@ func TestAPoolLogsEachSessionOnALineOfItsOwn(t *testing.T) {
 	})
 }
 
-func TestAPoolLogsTheAddressOfAConnectionThatHasOne(t *testing.T) {
+func TestLogger_GetsTheAddressOfAConnectionThatHasOne(t *testing.T) {
 	var log harness.LogBuffer
 	p, err := pool.New(pool.Config[string, net.Conn]{Logger: harness.Logger(&log, slog.LevelDebug)})
 	require.NoError(t, err)
@@ -57,14 +57,14 @@ func TestAPoolLogsTheAddressOfAConnectionThatHasOne(t *testing.T) {
 	require.Equal(t, 2, strings.Count(log.String(), "session=me remote=pipe"), log.String())
 }
 
-func TestAPoolLogsNothingBelowTheLoggersLevel(t *testing.T) {
+func TestLogger_GetsNothingBelowItsLevel(t *testing.T) {
 	var log harness.LogBuffer
 	p := newPool(t, testConfig{MaxSessions: 1, Logger: harness.Logger(&log, slog.LevelError)})
 	mustRegister(t, p, 1).Close("Bye")
 	require.Empty(t, log.String())
 }
 
-func TestALimitedLogPassesAHundredOfAKindInASecondAndSaysHowManyItSkipped(t *testing.T) {
+func TestLimitLog_PassesAHundredOfAKindInASecondAndSaysHowManyItSkipped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log harness.LogBuffer
 		plain := harness.Logger(&log, slog.LevelDebug)
@@ -95,7 +95,7 @@ func TestALimitedLogPassesAHundredOfAKindInASecondAndSaysHowManyItSkipped(t *tes
 	})
 }
 
-func TestALimitedLogIsSafeForManyGoroutines(t *testing.T) {
+func TestLimitLog_IsSafeForManyGoroutines(t *testing.T) {
 	var log harness.LogBuffer
 	l := pool.LimitLog(harness.Logger(&log, slog.LevelInfo))
 	var all sync.WaitGroup

@@ -14,7 +14,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/test/internal/harness"
 )
 
-func TestTouchAllocatesNothing(t *testing.T) {
+func TestMemory_TouchAllocatesNothing(t *testing.T) {
 	p := newPool(t, testConfig{IdleTimeout: time.Hour, MaxLifetime: 100 * time.Hour})
 	s := mustRegister(t, p, 1)
 	require.Zero(t, testing.AllocsPerRun(1000, func() { s.Touch() }))
@@ -26,7 +26,7 @@ func TestTouchAllocatesNothing(t *testing.T) {
 	}))
 }
 
-func TestRegisterAndCloseAllocateTwice(t *testing.T) {
+func TestMemory_RegisterAndCloseAllocateTwice(t *testing.T) {
 	for name, c := range map[string]testConfig{
 		"plain": {},
 		"with callbacks": {
@@ -50,7 +50,7 @@ func TestRegisterAndCloseAllocateTwice(t *testing.T) {
 
 // A session's cost is its struct, which holds its timer, and its place in the map;
 // the connection is its owner's.
-func TestASessionTakesLessThan300Bytes(t *testing.T) {
+func TestMemory_ASessionTakesLessThan300Bytes(t *testing.T) {
 	if harness.RaceDetector {
 		t.Skip("the race detector makes so many sessions slow, and does not change what they take")
 	}
@@ -73,7 +73,7 @@ func TestASessionTakesLessThan300Bytes(t *testing.T) {
 	require.EqualValues(t, sessions, conn.closes.Load())
 }
 
-func TestAClosedSessionIsCollectedWhileThePoolLives(t *testing.T) {
+func TestMemory_AClosedSessionIsCollectedWhileThePoolLives(t *testing.T) {
 	const each = 100
 	p := newPool(t, testConfig{
 		IdleTimeout: 50 * time.Millisecond, MaxLifetime: time.Minute, OnDuplicate: pool.Replace,

@@ -409,7 +409,7 @@ func compareTraces(got, want modelTrace) error {
 	return nil
 }
 
-func TestThePoolDoesWhatAPlainListOfSessionsDoes(t *testing.T) {
+func TestModel_APoolDoesWhatAPlainListOfSessionsDoes(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		setup := anySetup.Draw(rt, "config")
 		ops := rapid.SliceOfN(anyOperation, 1, 60).Draw(rt, "operations")

@@ -188,7 +188,7 @@ func (o *onceRun) judge(t *testing.T) {
 // Activity, takeovers, kicks, timeouts and a shutdown race on real time over as
 // many sessions as a server may have: a million, and fewer under the race
 // detector.
-func TestTheBooksBalanceHoweverManySessionsEndAtOnce(t *testing.T) {
+func TestSessions_OfAMillionEachEndsOnceAndTheCountsBalance(t *testing.T) {
 	o := &onceRun{start: time.Now(), accounts: make([]onceAccount, onceSessions())}
 	o.ids = len(o.accounts) * 4 / 5
 	o.idle = time.Second

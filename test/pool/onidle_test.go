@@ -13,7 +13,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/test/internal/harness"
 )
 
-func TestOnIdleIsCalledBeforeTheTimeout(t *testing.T) {
+func TestOnIdle_IsCalledOnceForEachStretchOfIdleness(t *testing.T) {
 	hold, release := holdSteps()
 	seconds := func(ns ...int) (ds []time.Duration) {
 		for _, n := range ns {
@@ -107,7 +107,7 @@ func TestOnIdleIsCalledBeforeTheTimeout(t *testing.T) {
 	}
 }
 
-func TestATouchFromOnIdleKeepsASessionOpen(t *testing.T) {
+func TestOnIdle_MayKeepASessionOpenByATouch(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		var told atomic.Int64
 		s := mustRegister(t, newPool(t, testConfig{
@@ -121,7 +121,7 @@ func TestATouchFromOnIdleKeepsASessionOpen(t *testing.T) {
 	})
 }
 
-func TestAnOnIdleThatBlocksOrPanicsHoldsUpNoTimeout(t *testing.T) {
+func TestOnIdle_ThatBlocksOrPanicsDelaysNoTimeout(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		var panics atomic.Int64
 		free := make(chan struct{})

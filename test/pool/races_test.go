@@ -18,7 +18,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/wheel"
 )
 
-func TestOfManyClosesOneWins(t *testing.T) {
+func TestClose_OfManyAtOnceOneWins(t *testing.T) {
 	c := ledgerConfig{}
 	const sessions = 10_000
 	l := newLedger(sessions, &c)
@@ -51,7 +51,7 @@ func TestOfManyClosesOneWins(t *testing.T) {
 
 // In a bubble all sessions come due and are touched at the very same instant,
 // while several processors run them.
-func TestATouchThatReportsTrueOutlivesTheOldDeadline(t *testing.T) {
+func TestTouch_ThatReportsTrueOutlivesTheOldDeadline(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		const sessions, rounds = 500, 20
 		const idle = 10 * harness.Tick
@@ -96,7 +96,7 @@ func TestATouchThatReportsTrueOutlivesTheOldDeadline(t *testing.T) {
 	})
 }
 
-func TestOnRealTimeATouchThatReportsTrueOutlivesTheOldDeadline(t *testing.T) {
+func TestTouch_ThatReportsTrueOutlivesTheOldDeadlineOnRealTime(t *testing.T) {
 	const sessions, idle = 200, 15 * time.Millisecond
 	type ending struct {
 		r  pool.Reason
@@ -141,7 +141,7 @@ func TestOnRealTimeATouchThatReportsTrueOutlivesTheOldDeadline(t *testing.T) {
 
 // The slot of a timer due at 1.001s comes up at 1.010s, just when all sessions
 // are unpinned: a whole idle timeout has passed by then.
-func TestASessionUnpinnedAsItsTimerFiresGetsAWholeIdleTimeout(t *testing.T) {
+func TestUnpin_AsTheTimerFiresGivesAWholeIdleTimeout(t *testing.T) {
 	for _, holds := range []bool{false, true} {
 		t.Run(fmt.Sprintf("hold=%v", holds), func(t *testing.T) {
 			harness.Bubble(t, func(t *testing.T) {
@@ -175,7 +175,7 @@ func TestASessionUnpinnedAsItsTimerFiresGetsAWholeIdleTimeout(t *testing.T) {
 	}
 }
 
-func TestASessionClosedAsItsTimerFiresLeavesNoTimer(t *testing.T) {
+func TestClose_AsTheTimerFiresLeavesNoTimer(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		const sessions, idle = 2000, 10 * harness.Tick
 		w := harness.NewWheel(t, wheel.Config{})
@@ -195,7 +195,7 @@ func TestASessionClosedAsItsTimerFiresLeavesNoTimer(t *testing.T) {
 	})
 }
 
-func TestMaxSessionsIsExact(t *testing.T) {
+func TestMaxSessions_IsExactHoweverManyRegisterAtOnce(t *testing.T) {
 	const limit, workers = 3, 6
 	p := newPool(t, testConfig{MaxSessions: limit})
 	var in, over, wrong, full atomic.Int64
@@ -236,7 +236,7 @@ func TestMaxSessionsIsExact(t *testing.T) {
 	require.ErrorIs(t, err, pool.ErrFull)
 }
 
-func TestStatsNeverShowMoreClosedThanRegistered(t *testing.T) {
+func TestStats_NeverShowMoreClosedThanRegistered(t *testing.T) {
 	p := newPool(t, testConfig{})
 	var wrong atomic.Int64
 	end := time.Now().Add(300 * time.Millisecond)
@@ -255,7 +255,7 @@ func TestStatsNeverShowMoreClosedThanRegistered(t *testing.T) {
 	require.Zero(t, wrong.Load())
 }
 
-func TestASetIdleTimeoutBesideATouchHolds(t *testing.T) {
+func TestSetIdleTimeout_BesideATouchHolds(t *testing.T) {
 	p := newPool(t, testConfig{IdleTimeout: time.Hour})
 	all := make([]*testSession, 10_000)
 	for i := range all {
@@ -271,7 +271,7 @@ func TestASetIdleTimeoutBesideATouchHolds(t *testing.T) {
 	require.Eventually(t, func() bool { return p.Len() == len(all)-done }, 30*time.Second, 10*time.Millisecond)
 }
 
-func TestNoSessionIsBornAfterShutdown(t *testing.T) {
+func TestShutdown_LetsNoSessionBeRegisteredAfterIt(t *testing.T) {
 	for range 80 {
 		c := ledgerConfig{OnDuplicate: pool.Replace}
 		const workers, each = 6, 100
@@ -307,7 +307,7 @@ func TestNoSessionIsBornAfterShutdown(t *testing.T) {
 	}
 }
 
-func TestATakeoverNeverRemovesTheOneThatTookOver(t *testing.T) {
+func TestReplace_NeverRemovesTheOneThatTookOver(t *testing.T) {
 	c := ledgerConfig{OnDuplicate: pool.Replace}
 	const rounds, workers = 1000, 4
 	l := newLedger(rounds*workers, &c)

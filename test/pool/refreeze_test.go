@@ -44,7 +44,7 @@ type refreezeRound struct {
 //
 // Whether the second stop comes in time, and what ends first, is the machine's
 // to say, so there are a few rounds and one must go as described.
-func TestTheMomentAfterAFreezeIsGivenOnce(t *testing.T) {
+func TestFreeze_GivesTheMomentAfterItOnce(t *testing.T) {
 	if os.Getenv(harness.HelperEnv) != "" {
 		refreezeServe(t)
 		return

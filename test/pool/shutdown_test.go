@@ -13,7 +13,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/test/internal/harness"
 )
 
-func TestShutdownWaitsForEveryOnSessionClosed(t *testing.T) {
+func TestShutdown_WaitsForEveryOnSessionClosed(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		const sessions = 2000
 		var told atomic.Int32
@@ -44,7 +44,7 @@ func TestShutdownWaitsForEveryOnSessionClosed(t *testing.T) {
 	})
 }
 
-func TestShutdownWaitsForATimeoutThatIsUnderWay(t *testing.T) {
+func TestShutdown_WaitsForATimeoutThatIsUnderWay(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		told := false
 		p := newPool(t, testConfig{IdleTimeout: time.Second, OnSessionClosed: func(*testSession, pool.Reason) {
@@ -59,7 +59,7 @@ func TestShutdownWaitsForATimeoutThatIsUnderWay(t *testing.T) {
 	})
 }
 
-func TestShutdownWaitsForOnNewSessionRegister(t *testing.T) {
+func TestShutdown_WaitsForOnNewSessionRegister(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		var calls callLog
 		p := newPool(t, testConfig{
@@ -73,7 +73,7 @@ func TestShutdownWaitsForOnNewSessionRegister(t *testing.T) {
 	})
 }
 
-func TestAShutdownWhoseContextEndsLeavesTheRestToTheBackground(t *testing.T) {
+func TestShutdown_WhoseContextEndsLeavesTheRestToTheBackground(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		gate := make(chan struct{})
 		p := newPool(t, testConfig{})
@@ -110,7 +110,7 @@ func TestAShutdownWhoseContextEndsLeavesTheRestToTheBackground(t *testing.T) {
 	})
 }
 
-func TestShutdownsAtOnceCloseEachSessionOnce(t *testing.T) {
+func TestShutdown_SeveralAtOnceCloseEachSessionOnce(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		var told atomic.Int32
 		p := newPool(t, testConfig{OnSessionClosed: func(*testSession, pool.Reason) { told.Add(1) }})
@@ -134,7 +134,7 @@ func TestShutdownsAtOnceCloseEachSessionOnce(t *testing.T) {
 	})
 }
 
-func TestAnEmptyPoolShutsDownAtOnce(t *testing.T) {
+func TestShutdown_OfAnEmptyPoolReturnsAtOnce(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		p := newPool(t, testConfig{})
 		start := time.Now()
@@ -146,7 +146,7 @@ func TestAnEmptyPoolShutsDownAtOnce(t *testing.T) {
 
 // A peer that cannot be reached may make its connection's Close block; with
 // more of them than Shutdown has goroutines, it goes by its context.
-func TestShutdownWithMoreBlockedClosesThanItRunsAtOnceGoesByItsContext(t *testing.T) {
+func TestShutdown_WithMoreBlockedClosesThanItRunsAtOnceGoesByItsContext(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		gate := make(chan struct{})
 		p := newPool(t, testConfig{})

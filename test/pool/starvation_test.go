@@ -42,7 +42,7 @@ var starvations = []struct {
 }
 
 // Each starves a process of its own.
-func TestStarvedOfProcessorsNothingIsLostOrEarlyAndLatenessFollowsTheScheduler(t *testing.T) {
+func TestStarvation_LosesNothingAndLatenessFollowsTheScheduler(t *testing.T) {
 	for _, s := range starvations {
 		t.Run(s.role, func(t *testing.T) {
 			if os.Getenv(harness.HelperEnv) != "" {

@@ -72,7 +72,7 @@ func runTimingCases(t *testing.T, cases []timingCase) {
 	}
 }
 
-func TestASessionTimesOutWhenItHasBeenIdle(t *testing.T) {
+func TestIdleTimeout_ClosesASessionThatHasBeenIdle(t *testing.T) {
 	runTimingCases(t, []timingCase{
 		{
 			name: "silent", c: testConfig{IdleTimeout: 10 * time.Second},
@@ -106,7 +106,7 @@ func TestASessionTimesOutWhenItHasBeenIdle(t *testing.T) {
 	})
 }
 
-func TestALifetimeEndsHoweverActiveTheSession(t *testing.T) {
+func TestLifetime_EndsHoweverActiveTheSession(t *testing.T) {
 	hold, release := holdSteps()
 	c := testConfig{IdleTimeout: 10 * time.Second, MaxLifetime: 25 * time.Second}
 	runTimingCases(t, []timingCase{
@@ -162,7 +162,7 @@ func TestALifetimeEndsHoweverActiveTheSession(t *testing.T) {
 }
 
 // On real time, since whoever re-arms a session whose life is over spins.
-func TestALifetimeEndsWhileTheSessionIsHeldBeyondItsIdleTimeout(t *testing.T) {
+func TestLifetime_EndsWhileTheSessionIsHeldBeyondItsIdleTimeout(t *testing.T) {
 	p := newPool(t, testConfig{IdleTimeout: 100 * time.Millisecond, MaxLifetime: 650 * time.Millisecond})
 	s := mustRegister(t, p, 1)
 	defer s.Hold()()
@@ -237,7 +237,7 @@ func TestSetIdleTimeoutCountsFromTheLastActivity(t *testing.T) {
 	})
 }
 
-func TestSetIdleTimeoutOnAClosingSessionDoesNothing(t *testing.T) {
+func TestSetIdleTimeout_OnAClosingSessionDoesNothing(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		w := harness.NewWheel(t, wheel.Config{})
 		p := newPool(t, testConfig{Wheel: w})
@@ -248,7 +248,7 @@ func TestSetIdleTimeoutOnAClosingSessionDoesNothing(t *testing.T) {
 	})
 }
 
-func TestAHeldSessionDoesNotTimeOut(t *testing.T) {
+func TestHold_KeepsTheSessionFromTimingOutUntilAllAreReleased(t *testing.T) {
 	hold, release := holdSteps()
 	hold2, release2 := holdSteps()
 	c := testConfig{IdleTimeout: 10 * time.Second}
@@ -302,7 +302,7 @@ func TestAHeldSessionDoesNotTimeOut(t *testing.T) {
 	})
 }
 
-func TestAPinnedSessionDoesNotTimeOut(t *testing.T) {
+func TestPin_KeepsTheSessionFromTimingOut(t *testing.T) {
 	c := testConfig{IdleTimeout: 10 * time.Second}
 	runTimingCases(t, []timingCase{
 		{name: "never unpinned", c: c, steps: []timedStep{{time.Second, pinStep}}},
@@ -345,7 +345,7 @@ func TestAPinnedSessionDoesNotTimeOut(t *testing.T) {
 	})
 }
 
-func TestUnpinWithoutAPinPanics(t *testing.T) {
+func TestUnpin_WithoutAPinPanics(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		s := mustRegister(t, newPool(t, testConfig{IdleTimeout: time.Second}), 1)
 		require.Panics(t, s.Unpin)
@@ -359,7 +359,7 @@ func TestUnpinWithoutAPinPanics(t *testing.T) {
 	})
 }
 
-func TestLastActiveIsTheLastTouch(t *testing.T) {
+func TestLastActive_IsTheLastTouch(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		p := newPool(t, testConfig{IdleTimeout: time.Minute})
 		time.Sleep(7 * time.Second)

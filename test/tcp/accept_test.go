@@ -31,7 +31,7 @@ func (l *failing) Accept() (net.Conn, error) {
 	return l.Pipes.Accept()
 }
 
-func TestPassingAcceptErrorsBackOff(t *testing.T) {
+func TestAccept_BacksOffAfterErrorsThatPass(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const fails = 10
 		l := &failing{Pipes: harness.NewPipes(), fails: fails, at: make(chan time.Time, 100)}
@@ -64,7 +64,7 @@ func TestPassingAcceptErrorsBackOff(t *testing.T) {
 	})
 }
 
-func TestServeReturnsAnErrorThatDoesNotPassAndSessionsGoOn(t *testing.T) {
+func TestServe_ReturnsAnErrorThatDoesNotPassAndSessionsGoOn(t *testing.T) {
 	srv := &tcp.Server{OnMessage: harness.EchoLine}
 	e := watch(srv)
 	first, err := net.Listen("tcp", "127.0.0.1:0")

@@ -14,7 +14,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/test/internal/harness"
 )
 
-func TestWhatCountsAsActivityIsTheServersChoice(t *testing.T) {
+func TestActivity_IsTheServersChoice(t *testing.T) {
 	const idle = 10 * time.Second
 	for _, tt := range []struct {
 		activity tcp.Activity
@@ -61,7 +61,7 @@ func TestWhatCountsAsActivityIsTheServersChoice(t *testing.T) {
 	}
 }
 
-func TestASessionDoesNotTimeOutWhileOnMessageRuns(t *testing.T) {
+func TestIdleTimeout_WaitsWhileOnMessageRuns(t *testing.T) {
 	for _, activity := range []tcp.Activity{tcp.ReceivedOrSent, tcp.Received, tcp.Sent} {
 		synctest.Test(t, func(t *testing.T) {
 			srv := &tcp.Server{
@@ -81,7 +81,7 @@ func TestASessionDoesNotTimeOutWhileOnMessageRuns(t *testing.T) {
 	}
 }
 
-func TestTheIdleTimeoutCountsFromTheEndOfOnNewSessionRegister(t *testing.T) {
+func TestIdleTimeout_CountsFromTheEndOfOnNewSessionRegister(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := &tcp.Server{
 			IdleTimeout:          10 * time.Second,
@@ -95,7 +95,7 @@ func TestTheIdleTimeoutCountsFromTheEndOfOnNewSessionRegister(t *testing.T) {
 	})
 }
 
-func TestHoldAndSetIdleTimeoutActOnOneSession(t *testing.T) {
+func TestHold_AndSetIdleTimeoutActOnOneSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := &tcp.Server{IdleTimeout: 10 * time.Second}
 		e := watch(srv)
@@ -114,7 +114,7 @@ func TestHoldAndSetIdleTimeoutActOnOneSession(t *testing.T) {
 	})
 }
 
-func TestLifetimeEndsAnActiveSession(t *testing.T) {
+func TestLifetime_EndsAnActiveSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := &tcp.Server{IdleTimeout: 10 * time.Second, MaxLifetime: 33 * time.Second, OnMessage: harness.EchoLine}
 		e := watch(srv)
@@ -129,7 +129,7 @@ func TestLifetimeEndsAnActiveSession(t *testing.T) {
 	})
 }
 
-func TestSilentSocketsTimeOutAndKeepTheirReason(t *testing.T) {
+func TestIdleTimeout_ClosesSilentSocketsAndKeepsItsReason(t *testing.T) {
 	srv := &tcp.Server{IdleTimeout: 50 * time.Millisecond}
 	e := watch(srv)
 	dial := harness.ListenTCP(t, srv)
@@ -144,7 +144,7 @@ func TestSilentSocketsTimeOutAndKeepTheirReason(t *testing.T) {
 	require.EqualValues(t, n, srv.Stats().ByReason[pool.Timeout])
 }
 
-func TestIdleTimeoutIsOnByDefaultAndOffWhenNegative(t *testing.T) {
+func TestIdleTimeout_OfAServerIsOnByDefaultAndOffWhenNegative(t *testing.T) {
 	for idle, want := range map[time.Duration]bool{0: true, -1: false} {
 		synctest.Test(t, func(t *testing.T) {
 			srv := &tcp.Server{IdleTimeout: idle}
@@ -161,7 +161,7 @@ func TestIdleTimeoutIsOnByDefaultAndOffWhenNegative(t *testing.T) {
 	}
 }
 
-func TestTheIdleTimeoutOfAServerCanBeChanged(t *testing.T) {
+func TestIdleTimeout_OfAServerCanBeChanged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := &tcp.Server{IdleTimeout: time.Hour}
 		srv.SetIdleTimeout(10 * time.Second)

@@ -19,7 +19,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/test/internal/harness"
 )
 
-func TestALoginTakesItsIDOver(t *testing.T) {
+func TestBind_TakesAnIDOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := &tcp.Server{}
 		events := watch(srv)
@@ -54,7 +54,7 @@ func TestALoginTakesItsIDOver(t *testing.T) {
 	})
 }
 
-func TestAnIDIsGivenUpAfterTheLastCallbackAndTakenOverNoEarlier(t *testing.T) {
+func TestBind_GivesAnIDUpAfterTheLastCallbackAndNoEarlier(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := harness.NewDirectory[string]()
 		var ended atomic.Int32
@@ -90,7 +90,7 @@ func TestAnIDIsGivenUpAfterTheLastCallbackAndTakenOverNoEarlier(t *testing.T) {
 	})
 }
 
-func TestASessionIsKickedByItsToken(t *testing.T) {
+func TestCloseToken_ClosesABoundSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := harness.NewDirectory[string]()
 		srv := &tcp.Server{Directory: d}
@@ -105,7 +105,7 @@ func TestASessionIsKickedByItsToken(t *testing.T) {
 }
 
 // A kick may come as soon as the ID is given, before Bind has returned.
-func TestASessionIsKickedWhileItIsBound(t *testing.T) {
+func TestCloseToken_ClosesASessionWhileItIsBound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := harness.NewDirectory[string]()
 		srv := &tcp.Server{Directory: d}
@@ -125,7 +125,7 @@ func TestASessionIsKickedWhileItIsBound(t *testing.T) {
 	})
 }
 
-func TestASessionThatIsClosedTakesNoIDFromAnybody(t *testing.T) {
+func TestBind_OfAClosedSessionTakesNoID(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := harness.NewDirectory[string]()
 		bound := make(chan error, 1)
@@ -141,7 +141,7 @@ func TestASessionThatIsClosedTakesNoIDFromAnybody(t *testing.T) {
 	})
 }
 
-func TestASessionThatTheDirectoryRefusesGoesOnAndMayTryAgain(t *testing.T) {
+func TestBind_ThatIsRefusedLeavesTheSessionOpenToTryAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := harness.NewDirectory[string]()
 		d.Refuse = errors.New("isolated")
@@ -157,7 +157,7 @@ func TestASessionThatTheDirectoryRefusesGoesOnAndMayTryAgain(t *testing.T) {
 	})
 }
 
-func TestASessionThatEndsWhileItIsBoundKeepsNoID(t *testing.T) {
+func TestBind_OfASessionThatEndsMeanwhileKeepsNoID(t *testing.T) {
 	for _, refuse := range []error{nil, errors.New("isolated")} {
 		synctest.Test(t, func(t *testing.T) {
 			d := harness.NewDirectory[string]()
@@ -188,7 +188,7 @@ func TestASessionThatEndsWhileItIsBoundKeepsNoID(t *testing.T) {
 	}
 }
 
-func TestShutdownGivesUpAllIDs(t *testing.T) {
+func TestBind_ShutdownGivesUpAllIDs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := harness.NewDirectory[string]()
 		srv := &tcp.Server{Directory: d}
@@ -204,7 +204,7 @@ func TestShutdownGivesUpAllIDs(t *testing.T) {
 	})
 }
 
-func TestNoIDIsGivenOnceTheServerIsClosing(t *testing.T) {
+func TestBind_GivesNoIDOnceTheServerIsClosing(t *testing.T) {
 	for _, before := range []bool{false, true} { // whether somebody was bound before
 		synctest.Test(t, func(t *testing.T) {
 			d := harness.NewDirectory[string]()
@@ -237,9 +237,9 @@ func TestNoIDIsGivenOnceTheServerIsClosing(t *testing.T) {
 	}
 }
 
-// TestContendedLoginsLeaveOneSessionForEachID has sessions of two servers that
+// TestBind_ContendedLoginsLeaveOneSessionForEachID has sessions of two servers that
 // share a directory log in under few IDs, from their callbacks.
-func TestContendedLoginsLeaveOneSessionForEachID(t *testing.T) {
+func TestBind_ContendedLoginsLeaveOneSessionForEachID(t *testing.T) {
 	const ids, clients, logins = 4, 6, 40
 	d := harness.NewDirectory[string]()
 	var mu sync.Mutex

@@ -16,7 +16,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/test/internal/harness"
 )
 
-func TestCallbacksOfOneSessionAreSerialAndInOrder(t *testing.T) {
+func TestCallbacks_OfOneSessionAreSerialAndInOrder(t *testing.T) {
 	overBoth(t, func(t *testing.T, listen func(testing.TB, *tcp.Server) func() net.Conn) {
 		const lines = 300
 		var (
@@ -54,7 +54,7 @@ func TestCallbacksOfOneSessionAreSerialAndInOrder(t *testing.T) {
 	})
 }
 
-func TestFramesBehindAClosingFrameAreDropped(t *testing.T) {
+func TestOnMessage_FramesBehindAClosingFrameAreDropped(t *testing.T) {
 	var got []string
 	end := make(chan struct{})
 	srv := &tcp.Server{
@@ -72,14 +72,14 @@ func TestFramesBehindAClosingFrameAreDropped(t *testing.T) {
 	require.Equal(t, []string{"a", "b", "bye"}, got)
 }
 
-func TestAppendingToAFrameDoesNotReachTheNextOne(t *testing.T) {
+func TestOnMessage_AppendingToAFrameDoesNotReachTheNextOne(t *testing.T) {
 	srv := &tcp.Server{OnMessage: func(s *tcp.Session, p []byte) { _ = s.Send(append(p, " and more\n"...)) }}
 	c := harness.ListenTCP(t, srv)()
 	harness.Write(t, c, "one\ntwo\nthree\n")
 	harness.Read(t, c, "one and more\ntwo and more\nthree and more\n")
 }
 
-func TestASessionClosedInOnNewSessionRegisterGetsNoMessage(t *testing.T) {
+func TestOnMessage_IsNotCalledWhenOnNewSessionRegisterHasClosedTheSession(t *testing.T) {
 	srv := &tcp.Server{OnNewSessionRegister: func(s *tcp.Session) { s.Close("not you") }}
 	e := watch(srv)
 	dial := harness.ListenTCP(t, srv)
@@ -105,7 +105,7 @@ func (c lateClose) Close() error {
 	return err
 }
 
-func TestOnSessionClosedWaitsForTheConnectionsClose(t *testing.T) {
+func TestOnSessionClosed_WaitsForTheConnectionsClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := &tcp.Server{}
 		e := watch(srv)

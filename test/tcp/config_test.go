@@ -9,7 +9,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/tcp"
 )
 
-func TestWrongFieldsAreNamedWithTheirFix(t *testing.T) {
+func TestServe_NamesAWrongFieldAndItsFix(t *testing.T) {
 	for want, srv := range map[string]*tcp.Server{
 		"Server.MaxFrame":         {MaxFrame: -1},
 		"Server.MaxSessions":      {MaxSessions: -1},

@@ -46,7 +46,7 @@ func (l *silentListener) Accept() (net.Conn, error) {
 
 func (l *silentListener) Close() error { close(l.closed); return nil }
 
-func TestAServerTakes65536SessionsByDefault(t *testing.T) {
+func TestMaxSessions_Is65536ByDefault(t *testing.T) {
 	if harness.RaceDetector {
 		t.Skip("the race detector knows 8,128 goroutines at most; .ci/run runs this without it")
 	}

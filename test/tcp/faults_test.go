@@ -12,7 +12,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/test/internal/harness"
 )
 
-func TestAPeerThatClosesIsNoError(t *testing.T) {
+func TestEOF_OfAPeerIsNoError(t *testing.T) {
 	overBoth(t, func(t *testing.T, listen func(testing.TB, *tcp.Server) func() net.Conn) {
 		srv := &tcp.Server{}
 		e := watch(srv)
@@ -26,7 +26,7 @@ func TestAPeerThatClosesIsNoError(t *testing.T) {
 	})
 }
 
-func TestAPeerThatClosesItsSideStillGetsTheReplies(t *testing.T) {
+func TestEOF_OfAPeerThatClosesItsSideStillGetsTheReplies(t *testing.T) {
 	srv := &tcp.Server{OnMessage: harness.EchoLine}
 	e := watch(srv)
 	c := harness.ListenTCP(t, srv)()
@@ -38,7 +38,7 @@ func TestAPeerThatClosesItsSideStillGetsTheReplies(t *testing.T) {
 	require.Equal(t, tcp.ReasonEOF, harness.Next(t, e.closed))
 }
 
-func TestAReadErrorIsToldOnce(t *testing.T) {
+func TestOnError_GetsAReadErrorOnce(t *testing.T) {
 	srv := &tcp.Server{}
 	e := watch(srv)
 	c := harness.ListenTCP(t, srv)()
@@ -52,7 +52,7 @@ func TestAReadErrorIsToldOnce(t *testing.T) {
 	require.Empty(t, e.errors)
 }
 
-func TestAWriteErrorClosesWithError(t *testing.T) {
+func TestSend_ThatFailsClosesWithError(t *testing.T) {
 	sent := make(chan error, 1)
 	gone := make(chan struct{})
 	srv := &tcp.Server{OnMessage: func(s *tcp.Session, _ []byte) {

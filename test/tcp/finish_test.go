@@ -24,7 +24,7 @@ func finishEcho(s *tcp.Session, line []byte) {
 	queueEcho(s, line)
 }
 
-func TestAFinishedSessionClosesBehindItsLastReply(t *testing.T) {
+func TestFinish_ClosesBehindTheLastReply(t *testing.T) {
 	queueOverAll(t, func(t *testing.T, listen func(testing.TB, *tcp.Server) func() net.Conn) {
 		srv := &tcp.Server{OnMessage: finishEcho}
 		e := watch(srv)
@@ -38,7 +38,7 @@ func TestAFinishedSessionClosesBehindItsLastReply(t *testing.T) {
 	})
 }
 
-func TestALastReplyIsSentToItsEnd(t *testing.T) {
+func TestFinish_SendsTheLastReplyToItsEnd(t *testing.T) {
 	reply := strings.Repeat("x", 8<<20) // more than sockets take
 	queueOverAll(t, func(t *testing.T, listen func(testing.TB, *tcp.Server) func() net.Conn) {
 		srv := &tcp.Server{OnMessage: func(s *tcp.Session, _ []byte) {
@@ -55,7 +55,7 @@ func TestALastReplyIsSentToItsEnd(t *testing.T) {
 	})
 }
 
-func TestASessionMayFinishWithItsGreeting(t *testing.T) {
+func TestFinish_MayFollowAGreeting(t *testing.T) {
 	queueOverAll(t, func(t *testing.T, listen func(testing.TB, *tcp.Server) func() net.Conn) {
 		srv := &tcp.Server{OnNewSessionRegister: func(s *tcp.Session) {
 			s.Finish("Busy")
@@ -69,7 +69,7 @@ func TestASessionMayFinishWithItsGreeting(t *testing.T) {
 	})
 }
 
-func TestAPeerThatDoesNotReadItsLastReplyIsSlow(t *testing.T) {
+func TestFinish_OfAPeerThatDoesNotReadItsLastReplyIsSlow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := &tcp.Server{WriteTimeout: 3 * time.Second, OnMessage: finishEcho}
 		e := watch(srv)
@@ -80,7 +80,7 @@ func TestAPeerThatDoesNotReadItsLastReplyIsSlow(t *testing.T) {
 }
 
 // The reason is the one that the session was finished for, and not Shutdown's.
-func TestASessionThatFinishesWhileItIsDrainedKeepsItsReason(t *testing.T) {
+func TestFinish_DuringAShutdownKeepsItsReason(t *testing.T) {
 	onMessage, entered, letGo := queueGate(finishEcho)
 	srv := &tcp.Server{OnMessage: onMessage}
 	e := watch(srv)
@@ -98,7 +98,7 @@ func TestASessionThatFinishesWhileItIsDrainedKeepsItsReason(t *testing.T) {
 	require.Equal(t, pool.Reason("Quit"), harness.Next(t, e.closed))
 }
 
-func TestAnEarlierCloseKeepsItsReasonFromFinish(t *testing.T) {
+func TestFinish_AfterACloseChangesNoReason(t *testing.T) {
 	srv := &tcp.Server{OnMessage: func(s *tcp.Session, _ []byte) {
 		s.Close("First")
 		s.Finish("Second")

@@ -25,7 +25,7 @@ func frameOf(t testing.TB, body string) string {
 	return string(frame)
 }
 
-func TestFramesOfEverySizeArrive(t *testing.T) {
+func TestFrames_OfEverySizeArrive(t *testing.T) {
 	overBoth(t, func(t *testing.T, listen func(testing.TB, *tcp.Server) func() net.Conn) {
 		srv := &tcp.Server{Split: tcp.ScanFrames}
 		e := watch(srv)
@@ -39,7 +39,7 @@ func TestFramesOfEverySizeArrive(t *testing.T) {
 	})
 }
 
-func TestFramesCutAtEveryByteAreTheSame(t *testing.T) {
+func TestFrames_CutAtEveryByteAreTheSame(t *testing.T) {
 	bodies := []string{"", "first", "$", "", "the last one"}
 	var stream string
 	for _, b := range bodies {
@@ -74,7 +74,7 @@ func TestFramesCutAtEveryByteAreTheSame(t *testing.T) {
 	})
 }
 
-func TestInputThatIsNoFrameClosesWithBadFrame(t *testing.T) {
+func TestFrames_InputThatIsNoneClosesWithBadFrame(t *testing.T) {
 	for input, want := range map[string]error{
 		"GET / HTTP/1.1\r\n\r\n":      tcp.ErrFrameMarker,
 		"$\x00\x01!x":                 tcp.ErrFrameMarker,
@@ -98,7 +98,7 @@ func TestInputThatIsNoFrameClosesWithBadFrame(t *testing.T) {
 	}
 }
 
-func TestAFrameOverMaxFrameClosesWithTooLarge(t *testing.T) {
+func TestMaxFrame_AFrameOverItClosesWithTooLarge(t *testing.T) {
 	line := func(n int) string { return strings.Repeat("x", n-1) + "\n" } // n bytes on the wire
 	overBoth(t, func(t *testing.T, listen func(testing.TB, *tcp.Server) func() net.Conn) {
 		for _, tt := range []struct{ maxFrame, effective int }{
@@ -127,7 +127,7 @@ func TestAFrameOverMaxFrameClosesWithTooLarge(t *testing.T) {
 	})
 }
 
-func TestAnEndlessFrameIsCutAtMaxFrame(t *testing.T) {
+func TestMaxFrame_AnEndlessFrameEndsAtIt(t *testing.T) {
 	srv := &tcp.Server{MaxFrame: 1000}
 	e := watch(srv)
 	c := harness.ListenTCP(t, srv)()
@@ -145,7 +145,7 @@ func skip(data []byte, atEOF bool) (int, []byte, error) {
 	return bufio.ScanLines(data, atEOF)
 }
 
-func TestSplitHasTheContractOfScanner(t *testing.T) {
+func TestSplit_HasTheContractOfScanner(t *testing.T) {
 	final := func(data []byte, atEOF bool) (int, []byte, error) {
 		if bytes.HasPrefix(data, []byte("stop")) {
 			return 0, []byte("stopped"), bufio.ErrFinalToken
@@ -209,7 +209,7 @@ func TestSplitHasTheContractOfScanner(t *testing.T) {
 	}
 }
 
-func TestASplitThatSkipsDoesNotDelayTheFrameBehind(t *testing.T) {
+func TestSplit_ThatSkipsDoesNotDelayTheFrameBehind(t *testing.T) {
 	overBoth(t, func(t *testing.T, listen func(testing.TB, *tcp.Server) func() net.Conn) {
 		srv := &tcp.Server{Split: skip}
 		e := watch(srv)
@@ -221,7 +221,7 @@ func TestASplitThatSkipsDoesNotDelayTheFrameBehind(t *testing.T) {
 	})
 }
 
-func TestASplitAtFaultClosesItsSession(t *testing.T) {
+func TestSplit_AtFaultClosesItsSession(t *testing.T) {
 	bad := errors.New("bad")
 	for name, split := range map[string]bufio.SplitFunc{
 		"negative":    func([]byte, bool) (int, []byte, error) { return -1, nil, nil },
@@ -246,7 +246,7 @@ func TestASplitAtFaultClosesItsSession(t *testing.T) {
 	}
 }
 
-func TestAnEmptyBodyIsATokenThatIsNotNil(t *testing.T) {
+func TestScanFrames_AnEmptyBodyIsATokenThatIsNotNil(t *testing.T) {
 	n, token, err := tcp.ScanFrames([]byte("$\x00\x00#$"), false)
 	require.NoError(t, err)
 	require.Equal(t, 4, n)
@@ -254,7 +254,7 @@ func TestAnEmptyBodyIsATokenThatIsNotNil(t *testing.T) {
 	require.Empty(t, token)
 }
 
-func TestABodyOver65535BytesIsNoFrame(t *testing.T) {
+func TestAppendFrame_RefusesABodyOver65535Bytes(t *testing.T) {
 	dst := []byte("kept")
 	got, err := tcp.AppendFrame(dst, make([]byte, 65_536))
 	require.ErrorIs(t, err, tcp.ErrBodyTooLarge)

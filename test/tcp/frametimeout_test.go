@@ -13,7 +13,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/test/internal/harness"
 )
 
-func TestATrickleOfBytesDoesNotHoldAConnection(t *testing.T) {
+func TestFrameTimeout_EndsATrickleOfBytes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := &tcp.Server{IdleTimeout: time.Hour, FrameTimeout: 10 * time.Second}
 		e := watch(srv)
@@ -28,7 +28,7 @@ func TestATrickleOfBytesDoesNotHoldAConnection(t *testing.T) {
 	})
 }
 
-func TestATrickleOverASocketDoesNotHoldIt(t *testing.T) {
+func TestFrameTimeout_EndsATrickleOverASocket(t *testing.T) {
 	srv := &tcp.Server{IdleTimeout: time.Hour, FrameTimeout: 100 * time.Millisecond}
 	e := watch(srv)
 	c := harness.ListenTCP(t, srv)()
@@ -40,7 +40,7 @@ func TestATrickleOverASocketDoesNotHoldIt(t *testing.T) {
 	require.ErrorIs(t, harness.Next(t, e.errors), tcp.ErrFrameTimeout)
 }
 
-func TestEachFrameHasItsOwnFrameTimeout(t *testing.T) {
+func TestFrameTimeout_BeginsAgainWithEachFrame(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := &tcp.Server{IdleTimeout: time.Hour, FrameTimeout: 10 * time.Second}
 		e := watch(srv)
@@ -62,7 +62,7 @@ func TestEachFrameHasItsOwnFrameTimeout(t *testing.T) {
 	})
 }
 
-func TestAWholeFrameEndsTheFrameTimeoutOfASocket(t *testing.T) {
+func TestFrameTimeout_OfASocketEndsWithAWholeFrame(t *testing.T) {
 	const frameTimeout = 2 * time.Second
 	srv := &tcp.Server{FrameTimeout: frameTimeout}
 	e := watch(srv)
@@ -78,7 +78,7 @@ func TestAWholeFrameEndsTheFrameTimeoutOfASocket(t *testing.T) {
 	require.Empty(t, e.closed)
 }
 
-func TestASkippedFrameEndsItsFrameTimeout(t *testing.T) {
+func TestFrameTimeout_EndsWithASkippedFrame(t *testing.T) {
 	comments := func(data []byte, atEOF bool) (int, []byte, error) {
 		n, token, err := bufio.ScanLines(data, atEOF)
 		if bytes.HasPrefix(token, []byte("#")) {

@@ -16,7 +16,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/test/internal/harness"
 )
 
-func TestAConnectionBeyondMaxSessionsIsRefusedAtOnce(t *testing.T) {
+func TestMaxSessions_AConnectionBeyondItIsRefusedAtOnce(t *testing.T) {
 	srv := &tcp.Server{MaxSessions: 2}
 	e := watch(srv)
 	dial := harness.ListenTCP(t, srv)
@@ -51,7 +51,7 @@ func (namedAddr) Network() string { return "named" }
 
 func (a namedAddr) String() string { return string(a) }
 
-func TestMaxSessionsPerIPCountsAddressesAsPeersShareThem(t *testing.T) {
+func TestMaxSessionsPerIP_CountsAddressesAsPeersShareThem(t *testing.T) {
 	from := func(ip string) net.Addr { return &net.TCPAddr{IP: net.ParseIP(ip), Port: 1234} }
 	zoned := &net.TCPAddr{IP: net.ParseIP("fe80::2"), Zone: "eth0", Port: 1}
 	for _, tt := range []struct {
@@ -101,7 +101,7 @@ func TestMaxSessionsPerIPCountsAddressesAsPeersShareThem(t *testing.T) {
 	}
 }
 
-func TestAConnectionRefusedForMaxSessionsDoesNotCountForItsIP(t *testing.T) {
+func TestMaxSessionsPerIP_DoesNotCountAConnectionRefusedForMaxSessions(t *testing.T) {
 	srv := &tcp.Server{MaxSessions: 1, MaxSessionsPerIP: 2}
 	e := watch(srv)
 	dial := harness.ListenTCP(t, srv)
@@ -117,7 +117,7 @@ func TestAConnectionRefusedForMaxSessionsDoesNotCountForItsIP(t *testing.T) {
 	harness.Next(t, e.opened)
 }
 
-func TestAStormOfRefusedConnectionsLeavesNothingButOneLineEach(t *testing.T) {
+func TestRefused_ManyConnectionsLeaveNothingButALineEach(t *testing.T) {
 	var log harness.LogBuffer
 	srv := &tcp.Server{MaxSessions: 1, MaxSessionsPerIP: 10, Logger: slog.New(slog.NewTextHandler(&log, nil))}
 	e := watch(srv)
@@ -139,7 +139,7 @@ func TestAStormOfRefusedConnectionsLeavesNothingButOneLineEach(t *testing.T) {
 	require.NotContains(t, log.String(), "qz")
 }
 
-func TestTheCountOfAnAddressGoesWithItsSessions(t *testing.T) {
+func TestMaxSessionsPerIP_TheCountGoesWithTheSessions(t *testing.T) {
 	srv := &tcp.Server{MaxSessionsPerIP: 1}
 	closed := make(chan pool.Reason, 1)
 	srv.OnSessionClosed = func(_ *tcp.Session, r pool.Reason) { closed <- r }
@@ -183,7 +183,7 @@ func (c readsConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func TestASessionThatIsClosedMakesRoomThoughItsCallbackGoesOn(t *testing.T) {
+func TestMaxSessions_AClosedSessionMakesRoomWhileItsCallbackRuns(t *testing.T) {
 	entered, gate := make(chan *tcp.Session), make(chan struct{})
 	srv := &tcp.Server{MaxSessions: 1, OnMessage: func(s *tcp.Session, _ []byte) {
 		entered <- s

@@ -16,9 +16,9 @@ import (
 	"github.com/sessionwheel/sessionwheel/test/internal/harness"
 )
 
-// TestAStormOfConnectionsDoesNotFillTheLog: who makes a server log can make it
+// TestLogger_IsNotFilledByAStormOfConnections: who makes a server log can make it
 // log so much and no more.
-func TestAStormOfConnectionsDoesNotFillTheLog(t *testing.T) {
+func TestLogger_IsNotFilledByAStormOfConnections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log harness.LogBuffer
 		srv := &tcp.Server{MaxSessions: 1, Logger: harness.Logger(&log, slog.LevelInfo)}
@@ -33,7 +33,7 @@ func TestAStormOfConnectionsDoesNotFillTheLog(t *testing.T) {
 	})
 }
 
-func TestTheLogSaysHowASessionEndedAndNothingOfWhatItSent(t *testing.T) {
+func TestLogger_GetsHowASessionEndedAndNothingOfWhatItSent(t *testing.T) {
 	var log harness.LogBuffer
 	srv := &tcp.Server{
 		Logger:   slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
@@ -56,7 +56,7 @@ func TestTheLogSaysHowASessionEndedAndNothingOfWhatItSent(t *testing.T) {
 // garbage is text of which no two letters in a row are in any message.
 const garbage = "qzxjqvkqqzxj"
 
-func TestTheLogHoldsNothingOfGarbage(t *testing.T) {
+func TestLogger_GetsNothingOfGarbage(t *testing.T) {
 	server, client := tlsConfigs(t)
 	for _, tt := range []struct {
 		name string
@@ -102,7 +102,7 @@ func TestTheLogHoldsNothingOfGarbage(t *testing.T) {
 
 // What the documentation owns up to: a panic's value, the names of applications
 // that crypto/tls was offered, and the reasons and Split errors of the caller's.
-func TestWhatTheLogMayHoldOfAPeerIsEscaped(t *testing.T) {
+func TestLogger_GetsWhatAPeerMayChooseEscaped(t *testing.T) {
 	const forged = garbage + "\nlevel=ERROR msg=forged"
 	server, client := tlsConfigs(t)
 	server.NextProtos = []string{"mine"}

@@ -17,7 +17,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/test/internal/harness"
 )
 
-func TestAnIdleConnectionHoldsNoReadBuffer(t *testing.T) {
+func TestMemory_AnIdleConnectionHoldsNoReadBuffer(t *testing.T) {
 	srv := &tcp.Server{OnMessage: harness.EchoLine}
 	dial := harness.ListenTCP(t, srv)
 	first := dial()
@@ -44,7 +44,7 @@ func TestAnIdleConnectionHoldsNoReadBuffer(t *testing.T) {
 	runtime.KeepAlive(conns)
 }
 
-func TestAPartOfAFrameHoldsLessThanTwiceMaxFrame(t *testing.T) {
+func TestMemory_APartOfAFrameTakesLessThanTwiceMaxFrame(t *testing.T) {
 	for _, maxFrame := range []int{0, 5000, 40_000, 100_000, 3 << 20} {
 		t.Run(fmt.Sprintf("MaxFrame=%d", maxFrame), func(t *testing.T) {
 			const n = 6
@@ -79,7 +79,7 @@ func TestAPartOfAFrameHoldsLessThanTwiceMaxFrame(t *testing.T) {
 	}
 }
 
-func TestAFloodOfEmptyLinesAllocatesNothing(t *testing.T) {
+func TestMemory_AFloodOfEmptyLinesAllocatesNothing(t *testing.T) {
 	var frames atomic.Int64
 	srv := &tcp.Server{OnMessage: func(*tcp.Session, []byte) { frames.Add(1) }}
 	c := harness.ListenTCP(t, srv)()
@@ -105,7 +105,7 @@ func TestAFloodOfEmptyLinesAllocatesNothing(t *testing.T) {
 
 // So input that comes a byte at a time costs a Split that looks at all of it
 // the square of the frame's length: half of that, to be exact.
-func TestSplitIsOfferedWhatIsPendingAtEachRead(t *testing.T) {
+func TestSplit_IsOfferedWhatIsPendingAtEachRead(t *testing.T) {
 	const size = 500
 	var offered, most atomic.Int64
 	srv := &tcp.Server{MaxFrame: size, Split: func(data []byte, atEOF bool) (int, []byte, error) {
@@ -124,7 +124,7 @@ func TestSplitIsOfferedWhatIsPendingAtEachRead(t *testing.T) {
 	require.LessOrEqual(t, offered.Load(), int64(size*(size+1)/2))
 }
 
-func TestAConnectionTakesOneGoroutine(t *testing.T) {
+func TestMemory_AConnectionTakesOneGoroutine(t *testing.T) {
 	server, _ := tlsConfigs(t)
 	for _, config := range []*tls.Config{nil, server} { // under TLS: in their handshake
 		srv := &tcp.Server{TLSConfig: config, HandshakeTimeout: -1}

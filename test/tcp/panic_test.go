@@ -50,7 +50,7 @@ func serverCalling(callback string, f func()) *tcp.Server {
 	return srv
 }
 
-func TestAPanicInACallbackEndsOneSessionAlone(t *testing.T) {
+func TestPanic_InACallbackEndsOneSessionAlone(t *testing.T) {
 	for _, tt := range []struct {
 		callback string
 		reason   pool.Reason
@@ -108,7 +108,7 @@ func TestAPanicInACallbackEndsOneSessionAlone(t *testing.T) {
 	}
 }
 
-func TestGoexitInACallbackEndsOneSessionAndKeepsTheBooks(t *testing.T) {
+func TestGoexit_InACallbackEndsOneSessionAndTheCountsBalance(t *testing.T) {
 	for _, callback := range []string{"OnNewSessionRegister", "OnMessage", "Split", "OnError", "OnSessionClosed"} {
 		t.Run(callback, func(t *testing.T) {
 			srv := serverCalling(callback, runtime.Goexit)
@@ -144,7 +144,7 @@ func TestGoexitInACallbackEndsOneSessionAndKeepsTheBooks(t *testing.T) {
 	}
 }
 
-func TestAPanicAfterACloseIsStillTold(t *testing.T) {
+func TestPanic_AfterACloseIsStillReported(t *testing.T) {
 	srv := &tcp.Server{OnMessage: func(s *tcp.Session, _ []byte) {
 		s.Close("bye")
 		panic("after the close")

@@ -17,7 +17,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/test/internal/harness"
 )
 
-func TestWhatIsQueuedIsSentBeforeTheSessionEnds(t *testing.T) {
+func TestQueue_IsSentBeforeTheSessionEnds(t *testing.T) {
 	const queued = "a\nb\n"
 	for name, tt := range map[string]struct {
 		input  string
@@ -75,7 +75,7 @@ func TestWhatIsQueuedIsSentBeforeTheSessionEnds(t *testing.T) {
 	}
 }
 
-func TestShutdownSendsWhatTheLastFramesQueued(t *testing.T) {
+func TestQueue_OfTheLastFramesIsSentByShutdown(t *testing.T) {
 	queueOverAll(t, func(t *testing.T, listen func(testing.TB, *tcp.Server) func() net.Conn) {
 		onMessage, entered, letGo := queueGate(queueEcho)
 		srv := &tcp.Server{OnMessage: onMessage}
@@ -95,7 +95,7 @@ func TestShutdownSendsWhatTheLastFramesQueued(t *testing.T) {
 	})
 }
 
-func TestAPeerThatDoesNotReadItsQueuedRepliesIsSlow(t *testing.T) {
+func TestQueue_OfAPeerThatDoesNotReadClosesAsSlow(t *testing.T) {
 	for name, reply := range map[string][]byte{
 		"many": bytes.Repeat([]byte("x"), 1000), "large": bytes.Repeat([]byte("x"), 1<<20),
 	} {
@@ -119,7 +119,7 @@ func TestAPeerThatDoesNotReadItsQueuedRepliesIsSlow(t *testing.T) {
 
 // The write that fails is the one after the callback, where nobody gets an error
 // but OnError.
-func TestAFailureToSendWhatIsQueuedIsTold(t *testing.T) {
+func TestQueue_ThatCannotBeSentIsReported(t *testing.T) {
 	srv := &tcp.Server{WriteTimeout: 50 * time.Millisecond, OnMessage: queueEcho}
 	e := watch(srv)
 	harness.Write(t, harness.ListenPipes(t, srv)(), "nobody reads this\n")
@@ -127,7 +127,7 @@ func TestAFailureToSendWhatIsQueuedIsTold(t *testing.T) {
 	require.Equal(t, tcp.ReasonSlow, harness.Next(t, e.closed))
 }
 
-func TestClosingASessionWithAQueueDoesNotWaitForItsPeer(t *testing.T) {
+func TestQueue_DoesNotMakeACloseWaitForThePeer(t *testing.T) {
 	queueOverAll(t, func(t *testing.T, listen func(testing.TB, *tcp.Server) func() net.Conn) {
 		entered := make(chan *tcp.Session, 1)
 		gate := make(chan struct{})
@@ -148,7 +148,7 @@ func TestClosingASessionWithAQueueDoesNotWaitForItsPeer(t *testing.T) {
 
 // The peer takes its replies later than it would be closed for being idle, and
 // later than Close would wait.
-func TestASessionWaitsForItsQueueToBeSentBeforeItIsIdleOrDrained(t *testing.T) {
+func TestQueue_IsSentBeforeTheSessionIsIdleOrDrained(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gate := make(chan struct{})
 		srv := &tcp.Server{IdleTimeout: 10 * time.Second, OnMessage: func(s *tcp.Session, line []byte) {
@@ -178,7 +178,7 @@ func TestASessionWaitsForItsQueueToBeSentBeforeItIsIdleOrDrained(t *testing.T) {
 	})
 }
 
-func TestReasonsWithoutAFarewellDropWhatIsQueued(t *testing.T) {
+func TestQueue_IsDroppedForReasonsWithoutAFarewell(t *testing.T) {
 	for reason, sent := range map[pool.Reason]bool{pool.Timeout: false, tcp.ReasonError: false, pool.Shutdown: true} {
 		srv := &tcp.Server{OnMessage: func(s *tcp.Session, line []byte) {
 			queueEcho(s, line)
@@ -192,7 +192,7 @@ func TestReasonsWithoutAFarewellDropWhatIsQueued(t *testing.T) {
 	}
 }
 
-func TestQueueOnASessionThatIsClosedIsErrSessionClosed(t *testing.T) {
+func TestQueue_OnAClosedSessionIsErrSessionClosed(t *testing.T) {
 	var late error
 	srv := &tcp.Server{}
 	e := watch(srv)

@@ -90,7 +90,7 @@ func queueGate(then func(*tcp.Session, []byte)) (onMessage func(*tcp.Session, []
 	return onMessage, entered, sync.OnceFunc(func() { close(gate) })
 }
 
-func TestRepliesThatAreQueuedGoOutInOneWrite(t *testing.T) {
+func TestQueue_SendsTheRepliesToAPipelineInOneWrite(t *testing.T) {
 	for name, f := range map[string]struct {
 		reply  func(*tcp.Session, []byte)
 		writes int
@@ -119,7 +119,7 @@ func TestRepliesThatAreQueuedGoOutInOneWrite(t *testing.T) {
 	}
 }
 
-func TestQueuedRepliesKeepTheirOrderWithSends(t *testing.T) {
+func TestQueue_KeepsItsOrderWithSends(t *testing.T) {
 	queueOverAll(t, func(t *testing.T, listen func(testing.TB, *tcp.Server) func() net.Conn) {
 		sent := make(chan error, 1)
 		srv := &tcp.Server{OnMessage: func(s *tcp.Session, line []byte) {
@@ -143,7 +143,7 @@ func TestQueuedRepliesKeepTheirOrderWithSends(t *testing.T) {
 	})
 }
 
-func TestAQueueHoldsNoMoreThanItsBound(t *testing.T) {
+func TestQueue_HoldsNoMoreThanItsBound(t *testing.T) {
 	onMessage, entered, letGo := queueGate(nil)
 	blocked := func(s *tcp.Session, line []byte) {
 		if string(line) == "fill" {
@@ -170,7 +170,7 @@ func TestAQueueHoldsNoMoreThanItsBound(t *testing.T) {
 	require.Less(t, n, 9)
 }
 
-func TestTheOwnerMayUseItsBytesAgainWhenQueueReturns(t *testing.T) {
+func TestQueue_KeepsNoBytesOfItsCaller(t *testing.T) {
 	p := make([]byte, 1)
 	srv := &tcp.Server{OnMessage: func(s *tcp.Session, line []byte) {
 		p[0] = line[0]
@@ -182,14 +182,14 @@ func TestTheOwnerMayUseItsBytesAgainWhenQueueReturns(t *testing.T) {
 	harness.Read(t, c, "abc")
 }
 
-func TestAGreetingMayBeQueued(t *testing.T) {
+func TestQueue_TakesAGreeting(t *testing.T) {
 	queueOverAll(t, func(t *testing.T, listen func(testing.TB, *tcp.Server) func() net.Conn) {
 		srv := &tcp.Server{OnNewSessionRegister: func(s *tcp.Session) { _ = s.Queue([]byte("hello\n")) }}
 		harness.Read(t, listen(t, srv)(), "hello\n")
 	})
 }
 
-func TestAnEmptySendSendsWhatIsQueued(t *testing.T) {
+func TestSend_OfNothingSendsWhatIsQueued(t *testing.T) {
 	onMessage, entered, letGo := queueGate(nil)
 	c := harness.ListenTCP(t, &tcp.Server{OnMessage: func(s *tcp.Session, line []byte) {
 		_ = s.Queue([]byte("progress\n"))
@@ -203,7 +203,7 @@ func TestAnEmptySendSendsWhatIsQueued(t *testing.T) {
 	harness.Next(t, entered)
 }
 
-func TestASendTakesWhatIsQueuedWithItInOneWrite(t *testing.T) {
+func TestSend_TakesWhatIsQueuedWithItInOneWrite(t *testing.T) {
 	c, writes := queueWrites(t, &tcp.Server{OnMessage: func(s *tcp.Session, _ []byte) {
 		_ = s.Queue([]byte("a"))
 		_ = s.Queue([]byte("b"))
@@ -215,7 +215,7 @@ func TestASendTakesWhatIsQueuedWithItInOneWrite(t *testing.T) {
 	require.Empty(t, writes)
 }
 
-func TestWhatIsQueuedCountsAsActivityWhenItIsSent(t *testing.T) {
+func TestQueue_CountsAsActivityWhenItIsSent(t *testing.T) {
 	const idle = 10 * time.Second
 	for activity, want := range map[tcp.Activity]time.Duration{
 		tcp.ReceivedOrSent: 26 * time.Second, tcp.Received: 26 * time.Second, tcp.Sent: 18 * time.Second,
@@ -242,7 +242,7 @@ func TestWhatIsQueuedCountsAsActivityWhenItIsSent(t *testing.T) {
 	}
 }
 
-func TestQueuedRepliesDoNotInterleaveWithSends(t *testing.T) {
+func TestQueue_DoesNotInterleaveWithSends(t *testing.T) {
 	queueOverAll(t, func(t *testing.T, listen func(testing.TB, *tcp.Server) func() net.Conn) {
 		const senders, each = 4, 200
 		srv := &tcp.Server{Split: tcp.ScanFrames, OnMessage: func(s *tcp.Session, p []byte) {
@@ -304,7 +304,7 @@ func TestQueuedRepliesDoNotInterleaveWithSends(t *testing.T) {
 	})
 }
 
-func TestASessionThatWaitsKeepsNoQueue(t *testing.T) {
+func TestQueue_TakesNoMemoryWhileTheSessionWaits(t *testing.T) {
 	const n = 400
 	srv := &tcp.Server{OnMessage: queueEcho}
 	e := watch(srv)
@@ -333,7 +333,7 @@ func TestASessionThatWaitsKeepsNoQueue(t *testing.T) {
 	runtime.KeepAlive(conns)
 }
 
-func TestQueueingAllocatesNothingAndSoDoesSending(t *testing.T) {
+func TestQueue_AllocatesNothingAndNeitherDoesSend(t *testing.T) {
 	var queue, send float64
 	srv := &tcp.Server{OnMessage: func(s *tcp.Session, line []byte) {
 		_ = s.Queue([]byte("warm")) // takes the buffer

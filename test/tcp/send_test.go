@@ -16,7 +16,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/test/internal/harness"
 )
 
-func TestConcurrentSendsDoNotInterleave(t *testing.T) {
+func TestSend_FromManyGoroutinesDoesNotInterleave(t *testing.T) {
 	const senders, each = 8, 100
 	srv := &tcp.Server{}
 	e := watch(srv)
@@ -59,7 +59,7 @@ func TestConcurrentSendsDoNotInterleave(t *testing.T) {
 	sends.Wait()
 }
 
-func TestSendAfterCloseIsErrSessionClosed(t *testing.T) {
+func TestSend_AfterCloseIsErrSessionClosed(t *testing.T) {
 	overBoth(t, func(t *testing.T, listen func(testing.TB, *tcp.Server) func() net.Conn) {
 		srv := &tcp.Server{}
 		e := watch(srv)

@@ -12,7 +12,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/test/internal/harness"
 )
 
-func TestASessionIsFoundFromItsFirstCallbackUntilItIsClosed(t *testing.T) {
+func TestSession_IsFoundFromItsFirstCallbackUntilItIsClosed(t *testing.T) {
 	srv := &tcp.Server{}
 	srv.OnNewSessionRegister = func(s *tcp.Session) {
 		found, ok := srv.Session(s.ID())
@@ -47,7 +47,7 @@ func TestASessionIsFoundFromItsFirstCallbackUntilItIsClosed(t *testing.T) {
 	require.EqualValues(t, 3, srv.Stats().ByReason[tcp.ReasonEOF])
 }
 
-func TestASessionTellsItsAddressesAndWhenItWasActive(t *testing.T) {
+func TestSession_TellsItsAddressesAndWhenItWasActive(t *testing.T) {
 	srv := &tcp.Server{}
 	events := watch(srv)
 	before := time.Now()

@@ -39,7 +39,7 @@ func startShutdown(ctx context.Context, srv *tcp.Server) <-chan error {
 	return down
 }
 
-func TestShutdownLetsASessionFinishWhatItHasRead(t *testing.T) {
+func TestShutdown_LetsASessionFinishWhatItHasRead(t *testing.T) {
 	overBoth(t, func(t *testing.T, listen func(testing.TB, *tcp.Server) func() net.Conn) {
 		srv, began, letGo := blockingServer()
 		e := watch(srv)
@@ -63,7 +63,7 @@ func TestShutdownLetsASessionFinishWhatItHasRead(t *testing.T) {
 	})
 }
 
-func TestShutdownDeliversTheRepliesToAllFramesThatWereRead(t *testing.T) {
+func TestShutdown_DeliversTheRepliesToAllFramesThatWereRead(t *testing.T) {
 	srv, began, letGo := blockingServer()
 	e := watch(srv)
 	dial := harness.ListenTCP(t, srv)
@@ -83,7 +83,7 @@ func TestShutdownDeliversTheRepliesToAllFramesThatWereRead(t *testing.T) {
 	require.Empty(t, e.errors)
 }
 
-func TestShutdownWaitsForOnSessionClosed(t *testing.T) {
+func TestShutdown_WaitsForOnSessionClosed(t *testing.T) {
 	gate := make(chan struct{})
 	closing := make(chan struct{})
 	srv := &tcp.Server{OnSessionClosed: func(*tcp.Session, pool.Reason) { close(closing); <-gate }}
@@ -98,7 +98,7 @@ func TestShutdownWaitsForOnSessionClosed(t *testing.T) {
 	require.NoError(t, harness.Next(t, down))
 }
 
-func TestShutdownClosesWhatIsLeftWhenItsContextEnds(t *testing.T) {
+func TestShutdown_ClosesWhatIsLeftWhenItsContextEnds(t *testing.T) {
 	srv, began, letGo := blockingServer()
 	t.Cleanup(letGo)
 	e := watch(srv)
@@ -122,7 +122,7 @@ func TestShutdownClosesWhatIsLeftWhenItsContextEnds(t *testing.T) {
 	require.Empty(t, began, "what was read and not begun is dropped")
 }
 
-func TestAConnectionWhoseCloseBlocksHoldsUpNothingButItself(t *testing.T) {
+func TestClose_OfAConnectionThatBlocksDelaysNothingElse(t *testing.T) {
 	srv := &tcp.Server{}
 	e := watch(srv)
 	l := harness.NewPipes()
@@ -148,7 +148,7 @@ func TestAConnectionWhoseCloseBlocksHoldsUpNothingButItself(t *testing.T) {
 	require.ErrorIs(t, harness.Next(t, down), context.Canceled)
 }
 
-func TestCloseWaitsForNoCallback(t *testing.T) {
+func TestServerClose_WaitsForNoCallback(t *testing.T) {
 	srv, began, letGo := blockingServer()
 	t.Cleanup(letGo)
 	e := watch(srv)
@@ -165,7 +165,7 @@ func TestCloseWaitsForNoCallback(t *testing.T) {
 	require.NoError(t, srv.Close())
 }
 
-func TestCloseMayBeCalledFromEveryCallback(t *testing.T) {
+func TestServerClose_MayBeCalledFromEveryCallback(t *testing.T) {
 	for _, callback := range []string{"OnNewSessionRegister", "OnMessage", "Split", "OnError", "OnSessionClosed"} {
 		t.Run(callback, func(t *testing.T) {
 			var srv *tcp.Server
@@ -192,7 +192,7 @@ func TestCloseMayBeCalledFromEveryCallback(t *testing.T) {
 	}
 }
 
-func TestAServerThatIsShutDownServesNoMore(t *testing.T) {
+func TestServe_AfterShutdownIsErrServerClosed(t *testing.T) {
 	for name, end := range map[string]func(*tcp.Server) error{
 		"Shutdown": func(srv *tcp.Server) error { return srv.Shutdown(t.Context()) },
 		"Close":    func(srv *tcp.Server) error { return srv.Close() },
@@ -222,7 +222,7 @@ func TestAServerThatIsShutDownServesNoMore(t *testing.T) {
 	}
 }
 
-func TestConcurrentShutdownsAndClosesAllReturn(t *testing.T) {
+func TestShutdown_AndCloseAtOnceAllReturn(t *testing.T) {
 	for range 20 {
 		srv := &tcp.Server{OnMessage: harness.EchoLine}
 		dial := harness.ListenTCP(t, srv)
@@ -242,7 +242,7 @@ func TestConcurrentShutdownsAndClosesAllReturn(t *testing.T) {
 	}
 }
 
-func TestNoSessionIsBornDuringShutdownAndNoneIsForgotten(t *testing.T) {
+func TestShutdown_StartsNoSessionAndForgetsNone(t *testing.T) {
 	for range 30 {
 		var opened, closed atomic.Int64
 		srv := &tcp.Server{
@@ -280,7 +280,7 @@ func TestNoSessionIsBornDuringShutdownAndNoneIsForgotten(t *testing.T) {
 	}
 }
 
-func TestShutdownLeavesNoGoroutineAndNoDescriptor(t *testing.T) {
+func TestShutdown_LeavesNoGoroutineAndNoDescriptor(t *testing.T) {
 	descriptors := func() int {
 		fds, err := os.ReadDir("/proc/self/fd")
 		if err != nil {

@@ -16,7 +16,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/test/internal/harness"
 )
 
-func TestAPeerThatDoesNotReadIsClosedAsSlow(t *testing.T) {
+func TestSlow_IsAPeerThatDoesNotRead(t *testing.T) {
 	overBoth(t, func(t *testing.T, listen func(testing.TB, *tcp.Server) func() net.Conn) {
 		sent := make(chan error, 1)
 		srv := &tcp.Server{
@@ -38,7 +38,7 @@ func TestAPeerThatDoesNotReadIsClosedAsSlow(t *testing.T) {
 	})
 }
 
-func TestASlowPeerThatReadsAgainIsNotClosed(t *testing.T) {
+func TestSlow_IsNotAPeerThatReadsAgain(t *testing.T) {
 	const (
 		size         = 8 << 20
 		writeTimeout = 3 * time.Second
@@ -60,7 +60,7 @@ func TestASlowPeerThatReadsAgainIsNotClosed(t *testing.T) {
 	require.Empty(t, e.errors)
 }
 
-func TestASlowPeerDelaysNobodyElse(t *testing.T) {
+func TestSlow_APeerDelaysNoOther(t *testing.T) {
 	srv := &tcp.Server{WriteTimeout: -1, OnMessage: func(s *tcp.Session, p []byte) {
 		for string(p) == "flood me" && s.Send(make([]byte, 1<<20)) == nil {
 			continue
@@ -81,7 +81,7 @@ func TestASlowPeerDelaysNobodyElse(t *testing.T) {
 	require.Empty(t, e.errors)
 }
 
-func TestAPeerThatReadsALittleNowAndThenIsSlow(t *testing.T) {
+func TestSlow_IsAPeerThatReadsALittleNowAndThen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := &tcp.Server{}
 		e := watch(srv)
@@ -110,7 +110,7 @@ func readNowAndThen(c net.Conn, each time.Duration) (ended chan struct{}) {
 }
 
 // A peer that has sent many frames at once and takes each reply just in time.
-func TestASlowPeerHoldsUpShutdownUntilItsContextEnds(t *testing.T) {
+func TestSlow_APeerDelaysShutdownUntilItsContextEnds(t *testing.T) {
 	const frames, each = 20, 25 * time.Second
 	for _, patience := range []time.Duration{10 * time.Second, time.Hour} {
 		synctest.Test(t, func(t *testing.T) {

@@ -15,7 +15,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/test/internal/harness"
 )
 
-func TestARecordOfTLSThatIsNeverWholeEndsByTheIdleTimeout(t *testing.T) {
+func TestTLS_ARecordThatIsNeverWholeEndsByTheIdleTimeout(t *testing.T) {
 	server, client := tlsConfigs(t)
 	srv := &tcp.Server{TLSConfig: server, IdleTimeout: 500 * time.Millisecond}
 	e := watch(srv)
@@ -31,7 +31,7 @@ func TestARecordOfTLSThatIsNeverWholeEndsByTheIdleTimeout(t *testing.T) {
 	require.Empty(t, e.errors)
 }
 
-func TestATrickleOfAHandshakeEndsByTheHandshakeTimeout(t *testing.T) {
+func TestHandshake_ThatTricklesEndsByTheHandshakeTimeout(t *testing.T) {
 	server, _ := tlsConfigs(t)
 	srv := &tcp.Server{TLSConfig: server, HandshakeTimeout: 500 * time.Millisecond}
 	e := watch(srv)
@@ -46,7 +46,7 @@ func TestATrickleOfAHandshakeEndsByTheHandshakeTimeout(t *testing.T) {
 	require.Empty(t, e.opened)
 }
 
-func TestHalfAHandshakeHoldsABoundedAmount(t *testing.T) {
+func TestHandshake_HalfDoneTakesBoundedMemory(t *testing.T) {
 	server, _ := tlsConfigs(t)
 	srv := &tcp.Server{TLSConfig: server, HandshakeTimeout: -1}
 	e := watch(srv)
@@ -73,7 +73,7 @@ func TestHalfAHandshakeHoldsABoundedAmount(t *testing.T) {
 	require.Empty(t, e.errors)
 }
 
-func TestOldVersionsOfTLSAreSpokenOnlyWhenAskedFor(t *testing.T) {
+func TestTLS_OldVersionsAreSpokenOnlyWhenAskedFor(t *testing.T) {
 	for _, tt := range []struct {
 		least, version uint16
 		spoken         bool

@@ -37,7 +37,7 @@ func tlsConfigs(t testing.TB) (server, client *tls.Config) {
 		&tls.Config{RootCAs: roots, ServerName: "127.0.0.1"}
 }
 
-func TestFramesOverTLS(t *testing.T) {
+func TestTLS_CarriesFrames(t *testing.T) {
 	server, client := tlsConfigs(t)
 	srv := &tcp.Server{TLSConfig: server, FrameTimeout: time.Hour, OnMessage: harness.EchoLine, IdleTimeout: time.Hour}
 	e := watch(srv)
@@ -59,7 +59,7 @@ func TestFramesOverTLS(t *testing.T) {
 	require.Zero(t, server.MinVersion, "the caller's settings are not written to")
 }
 
-func TestTLSIsNotSpokenBelowVersion12(t *testing.T) {
+func TestTLS_IsNotSpokenBelowVersion12(t *testing.T) {
 	server, client := tlsConfigs(t)
 	srv := &tcp.Server{TLSConfig: server}
 	e := watch(srv)
@@ -69,7 +69,7 @@ func TestTLSIsNotSpokenBelowVersion12(t *testing.T) {
 	require.ErrorIs(t, harness.Next(t, e.errors), tcp.ErrHandshake)
 }
 
-func TestAHandshakeThatFailsIsNoSession(t *testing.T) {
+func TestHandshake_ThatFailsIsNoSession(t *testing.T) {
 	server, _ := tlsConfigs(t)
 	srv := &tcp.Server{TLSConfig: server}
 	e := watch(srv)
@@ -83,7 +83,7 @@ func TestAHandshakeThatFailsIsNoSession(t *testing.T) {
 	require.EqualValues(t, 1, srv.Stats().ByReason[tcp.ReasonHandshake])
 }
 
-func TestAHandshakeThatNeverBeginsTimesOutAndDelaysNobody(t *testing.T) {
+func TestHandshake_ThatNeverBeginsTimesOutAndDelaysNoOther(t *testing.T) {
 	server, client := tlsConfigs(t)
 	srv := &tcp.Server{TLSConfig: server, HandshakeTimeout: time.Second, IdleTimeout: 20 * time.Millisecond}
 	e := watch(srv)
@@ -99,7 +99,7 @@ func TestAHandshakeThatNeverBeginsTimesOutAndDelaysNobody(t *testing.T) {
 	require.EqualValues(t, 1, srv.Stats().ByReason[tcp.ReasonHandshake], "not Timeout: it is no session yet")
 }
 
-func TestAHandshakeCountsForTheLimitsAndIsNotFound(t *testing.T) {
+func TestHandshake_CountsForTheLimitsAndIsNotFound(t *testing.T) {
 	server, _ := tlsConfigs(t)
 	srv := &tcp.Server{TLSConfig: server, MaxSessions: 1, HandshakeTimeout: -1}
 	e := watch(srv)
@@ -119,7 +119,7 @@ func TestAHandshakeCountsForTheLimitsAndIsNotFound(t *testing.T) {
 	require.Empty(t, e.errors)
 }
 
-func TestTheHandshakeTimeoutEndsWithTheHandshake(t *testing.T) {
+func TestHandshake_TimeoutEndsWithIt(t *testing.T) {
 	server, client := tlsConfigs(t)
 	const timeout = 2 * time.Second
 	srv := &tcp.Server{TLSConfig: server, HandshakeTimeout: timeout, OnMessage: harness.EchoLine}
@@ -156,7 +156,7 @@ func (l tappedConn) Accept() (net.Conn, error) {
 	return tap{c, l.records}, err
 }
 
-func TestOnlySomeReasonsSayFarewellUnderTLS(t *testing.T) {
+func TestTLS_CloseNotifyIsSentForSomeReasonsAlone(t *testing.T) {
 	for reason, farewell := range map[pool.Reason]bool{
 		pool.Timeout: false, pool.Lifetime: false, tcp.ReasonSlow: false, tcp.ReasonFrameTimeout: false, tcp.ReasonError: false,
 		pool.Shutdown: true, tcp.ReasonBadFrame: true, "by hand": true,
@@ -191,7 +191,7 @@ func TestOnlySomeReasonsSayFarewellUnderTLS(t *testing.T) {
 	}
 }
 
-func TestClosingUnderTLSDoesNotHangOnAPeerThatDoesNotRead(t *testing.T) {
+func TestTLS_ACloseDoesNotWaitForAPeerThatDoesNotRead(t *testing.T) {
 	server, client := tlsConfigs(t)
 	srv := &tcp.Server{TLSConfig: server, WriteTimeout: -1, OnMessage: func(s *tcp.Session, _ []byte) {
 		for s.Send(make([]byte, 1<<16)) == nil {
@@ -207,7 +207,7 @@ func TestClosingUnderTLSDoesNotHangOnAPeerThatDoesNotRead(t *testing.T) {
 	require.Equal(t, pool.Reason("by hand"), harness.Next(t, e.closed))
 }
 
-func TestASlowPeerUnderTLSIsClosed(t *testing.T) {
+func TestTLS_ASlowPeerIsClosed(t *testing.T) {
 	server, client := tlsConfigs(t)
 	srv := &tcp.Server{TLSConfig: server, WriteTimeout: 100 * time.Millisecond, OnMessage: func(s *tcp.Session, _ []byte) {
 		for s.Send(make([]byte, 1<<16)) == nil {
@@ -220,7 +220,7 @@ func TestASlowPeerUnderTLSIsClosed(t *testing.T) {
 	require.ErrorIs(t, harness.Next(t, e.errors), tcp.ErrSlow)
 }
 
-func TestATrickleUnderTLSDoesNotHoldTheConnection(t *testing.T) {
+func TestTLS_ATrickleEndsByTheFrameTimeout(t *testing.T) {
 	server, client := tlsConfigs(t)
 	srv := &tcp.Server{TLSConfig: server, FrameTimeout: 100 * time.Millisecond}
 	e := watch(srv)
@@ -234,7 +234,7 @@ func TestATrickleUnderTLSDoesNotHoldTheConnection(t *testing.T) {
 	require.ErrorIs(t, harness.Next(t, e.errors), tcp.ErrFrameTimeout)
 }
 
-func TestASessionUnderTLSTimesOut(t *testing.T) {
+func TestTLS_ASessionTimesOut(t *testing.T) {
 	server, client := tlsConfigs(t)
 	srv := &tcp.Server{TLSConfig: server, IdleTimeout: 50 * time.Millisecond}
 	e := watch(srv)
@@ -243,7 +243,7 @@ func TestASessionUnderTLSTimesOut(t *testing.T) {
 	require.Empty(t, e.errors)
 }
 
-func TestAListenerMayBringItsOwnTLS(t *testing.T) {
+func TestTLS_AListenerMayBringItsOwn(t *testing.T) {
 	server, client := tlsConfigs(t)
 	srv := &tcp.Server{OnMessage: harness.EchoLine}
 	e := watch(srv)

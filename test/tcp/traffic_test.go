@@ -17,7 +17,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/test/internal/harness"
 )
 
-func TestTrafficIsWhatWasReadAndWritten(t *testing.T) {
+func TestTraffic_IsWhatWasReadAndWritten(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		serve func(*testing.T, *tcp.Server) (dial func() net.Conn)
@@ -71,7 +71,7 @@ func TestTrafficIsWhatWasReadAndWritten(t *testing.T) {
 	}
 }
 
-func TestAFrameWhoseCallbackPanicsIsCounted(t *testing.T) {
+func TestTraffic_CountsAFrameWhoseCallbackPanics(t *testing.T) {
 	srv := &tcp.Server{OnMessage: func(_ *tcp.Session, p []byte) {
 		if bytes.Equal(p, []byte("panic")) {
 			panic("on purpose")
@@ -84,7 +84,7 @@ func TestAFrameWhoseCallbackPanicsIsCounted(t *testing.T) {
 	require.EqualValues(t, 3, srv.Traffic().FramesIn)
 }
 
-func TestALastReplyIsCountedAsFarAsItWasSent(t *testing.T) {
+func TestTraffic_CountsALastReplyAsFarAsItWasSent(t *testing.T) {
 	srv := &tcp.Server{OnMessage: func(s *tcp.Session, _ []byte) {
 		require.NoError(t, s.Queue([]byte("goodbye")))
 		s.Close("Bye")
@@ -99,7 +99,7 @@ func TestALastReplyIsCountedAsFarAsItWasSent(t *testing.T) {
 	require.Equal(t, tcp.Traffic{BytesIn: 5, BytesOut: 7, FramesIn: 1, FramesOut: 1}, srv.Traffic())
 }
 
-func TestTrafficCountsWhatTheListenerMet(t *testing.T) {
+func TestTraffic_CountsWhatTheListenerMet(t *testing.T) {
 	srv := &tcp.Server{MaxSessionsPerIP: 1}
 	events := watch(srv)
 	dial := harness.ListenTCP(t, srv)

@@ -13,7 +13,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/wheel"
 )
 
-func TestServersMayShareAWheelWithTimersOfTheCallers(t *testing.T) {
+func TestSharedWheel_ServesServersAndTheirOwnersTimers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, err := wheel.New(wheel.Config{})
 		require.NoError(t, err)

@@ -102,7 +102,7 @@ func bubble(t *testing.T, srv *udp.Server, f func(t *testing.T, w *fakeSocket, e
 
 const peerAddr = "192.0.2.1:5000"
 
-func TestASilentPeerTimesOut(t *testing.T) {
+func TestIdleTimeout_EndsASilentPeer(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		srv  *udp.Server
@@ -166,7 +166,7 @@ func TestASilentPeerTimesOut(t *testing.T) {
 	}
 }
 
-func TestAPeerDoesNotTimeOutWhileItsDatagramsAreHandledOrItIsHeld(t *testing.T) {
+func TestIdleTimeout_WaitsWhileDatagramsAreHandledOrTheSessionIsHeld(t *testing.T) {
 	srv := &udp.Server{IdleTimeout: time.Second, OnMessage: func(*udp.Session, []byte) { time.Sleep(time.Minute) }}
 	bubble(t, srv, func(t *testing.T, w *fakeSocket, e serverEvents) {
 		start := time.Now()
@@ -187,7 +187,7 @@ func TestAPeerDoesNotTimeOutWhileItsDatagramsAreHandledOrItIsHeld(t *testing.T) 
 	})
 }
 
-func TestASessionsOwnIdleTimeoutCounts(t *testing.T) {
+func TestSetIdleTimeout_OfASessionCounts(t *testing.T) {
 	srv := &udp.Server{IdleTimeout: time.Hour, OnNewSessionRegister: func(s *udp.Session) { s.SetIdleTimeout(time.Second) }}
 	bubble(t, srv, func(t *testing.T, w *fakeSocket, e serverEvents) {
 		start := time.Now()
@@ -197,7 +197,7 @@ func TestASessionsOwnIdleTimeoutCounts(t *testing.T) {
 	})
 }
 
-func TestOnePeerIsOneHoweverItsAddressIsWritten(t *testing.T) {
+func TestPeer_IsOneHoweverItsAddressIsWritten(t *testing.T) {
 	srv := &udp.Server{MaxSessionsPerIP: 1}
 	bubble(t, srv, func(t *testing.T, w *fakeSocket, e serverEvents) {
 		w.send("[::ffff:192.0.2.1]:5000", "mapped")
@@ -218,7 +218,7 @@ func (text) Network() string { return "text" }
 
 func (a text) String() string { return string(a) }
 
-func TestSessionsFromOneAddressOrNetworkAreLimited(t *testing.T) {
+func TestMaxSessionsPerIP_LimitsAnAddressOrANetwork(t *testing.T) {
 	srv := &udp.Server{MaxSessionsPerIP: 2, IdleTimeout: time.Minute}
 	bubble(t, srv, func(t *testing.T, w *fakeSocket, e serverEvents) {
 		for _, from := range []string{
@@ -247,7 +247,7 @@ func TestSessionsFromOneAddressOrNetworkAreLimited(t *testing.T) {
 	})
 }
 
-func TestAFloodIsToldOfOnceASecondWithTheNumberOfTheRest(t *testing.T) {
+func TestOnError_GetsAFloodOnceASecondWithTheNumberOfTheRest(t *testing.T) {
 	srv := &udp.Server{MaxSessions: 1}
 	bubble(t, srv, func(t *testing.T, w *fakeSocket, e serverEvents) {
 		w.send(peerAddr, "in")
@@ -266,7 +266,7 @@ func TestAFloodIsToldOfOnceASecondWithTheNumberOfTheRest(t *testing.T) {
 	})
 }
 
-func TestADatagramThatCannotBeAnsweredIsDropped(t *testing.T) {
+func TestDatagram_ThatCannotBeAnsweredIsDropped(t *testing.T) {
 	srv := &udp.Server{}
 	bubble(t, srv, func(t *testing.T, w *fakeSocket, e serverEvents) {
 		w.send("192.0.2.1:0", "from port 0")
@@ -280,7 +280,7 @@ func TestADatagramThatCannotBeAnsweredIsDropped(t *testing.T) {
 	})
 }
 
-func TestErrorsOfTheSocketPass(t *testing.T) {
+func TestSocket_ErrorsPass(t *testing.T) {
 	srv := &udp.Server{}
 	bubble(t, srv, func(t *testing.T, w *fakeSocket, e serverEvents) {
 		w.send(peerAddr, "a")

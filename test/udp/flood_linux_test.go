@@ -51,7 +51,7 @@ const window = 100
 // Each of 100,000 addresses of 127.0.0.0/8 sends once and is silent then. They
 // expire while others still come. Under the race detector, where a goroutine
 // costs many times as much, there are 20,000.
-func TestManyAddressesComeAndTimeOut(t *testing.T) {
+func TestFlood_OfManyAddressesComesAndTimesOut(t *testing.T) {
 	addresses := 100_000
 	if harness.RaceDetector {
 		addresses = 20_000

@@ -17,7 +17,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/udp"
 )
 
-func TestAFieldThatIsWrongIsNamed(t *testing.T) {
+func TestServe_NamesAWrongField(t *testing.T) {
 	for field, srv := range map[string]*udp.Server{
 		"MaxSessionsPerIP": {MaxSessionsPerIP: -1},
 		"MaxDatagram":      {MaxDatagram: -1},
@@ -52,7 +52,7 @@ func blockingServer() (srv *udp.Server, began chan string, letGo func()) {
 	return srv, began, sync.OnceFunc(func() { close(gate) })
 }
 
-func TestACallbackThatBlocksDelaysNobodyElse(t *testing.T) {
+func TestCallbacks_ThatBlockDelayNoOtherPeer(t *testing.T) {
 	srv, began, letGo := blockingServer()
 	to := listenUDP(t, srv)
 	defer letGo()
@@ -71,7 +71,7 @@ func TestACallbackThatBlocksDelaysNobodyElse(t *testing.T) {
 	}
 }
 
-func TestWhatAPeerSendsBeyondMaxPendingIsDroppedAndTheOldestStay(t *testing.T) {
+func TestMaxPending_DropsWhatIsBeyondItAndKeepsTheOldest(t *testing.T) {
 	const pending, sent = 100, 140 // more than one turn handles
 	srv, began, letGo := blockingServer()
 	srv.MaxPending = pending
@@ -97,7 +97,7 @@ func TestWhatAPeerSendsBeyondMaxPendingIsDroppedAndTheOldestStay(t *testing.T) {
 	require.Equal(t, "now", ask(t, c, "now"))
 }
 
-func TestPendingDatagramsOfAllTogetherTakeNoMoreThanMaxPendingBytes(t *testing.T) {
+func TestMaxPendingBytes_BoundsThePendingDatagramsOfAll(t *testing.T) {
 	srv, began, letGo := blockingServer()
 	srv.MaxDatagram = 2048
 	srv.MaxPendingBytes = 5 * 2048
@@ -130,7 +130,7 @@ func TestPendingDatagramsOfAllTogetherTakeNoMoreThanMaxPendingBytes(t *testing.T
 	require.EqualValues(t, 8, srv.Stats().PendingFull)
 }
 
-func TestNoMoreCallbacksRunAtOnceThanMaxCallbacks(t *testing.T) {
+func TestMaxCallbacks_OfAServerIsTheMostThatRunAtOnce(t *testing.T) {
 	const most, peers = 3, 60
 	var inside, peak atomic.Int32
 	call := func() {
@@ -166,7 +166,7 @@ func TestNoMoreCallbacksRunAtOnceThanMaxCallbacks(t *testing.T) {
 	require.EqualValues(t, most, peak.Load())
 }
 
-func TestAFloodOfAddressesEndsNoSessionThatLives(t *testing.T) {
+func TestFlood_OfAddressesEndsNoSessionThatLives(t *testing.T) {
 	const live, limit, flood = 20, 100, 3000
 	srv := &udp.Server{MaxSessions: limit, IdleTimeout: time.Minute, OnMessage: echo}
 	e := watch(srv)
@@ -218,7 +218,7 @@ func TestAFloodOfAddressesEndsNoSessionThatLives(t *testing.T) {
 	})
 }
 
-func TestASessionKeepsItsPlaceUntilItsLastCallbackHasReturned(t *testing.T) {
+func TestMaxSessions_CountsASessionUntilItsLastCallbackHasReturned(t *testing.T) {
 	var begun atomic.Int32
 	gate := make(chan struct{})
 	srv := &udp.Server{

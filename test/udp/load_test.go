@@ -17,7 +17,7 @@ import (
 
 // Peers send when their sessions are about to expire, so that each datagram
 // either keeps the session or begins the next. None may be lost or come twice.
-func TestADatagramInTheMomentOfExpiryIsHandledOnce(t *testing.T) {
+func TestDatagram_InTheMomentOfExpiryIsHandledOnce(t *testing.T) {
 	const peers, rounds, idle = 40, 40, 20 * time.Millisecond
 	for _, activity := range []udp.Activity{udp.ReceivedOrSent, udp.Received} {
 		t.Run(fmt.Sprint("activity=", activity), func(t *testing.T) {
@@ -54,7 +54,7 @@ func TestADatagramInTheMomentOfExpiryIsHandledOnce(t *testing.T) {
 	}
 }
 
-func TestADatagramAndItsReplyAllocateNothing(t *testing.T) {
+func TestDatagram_AndItsReplyAllocateNothing(t *testing.T) {
 	if harness.RaceDetector {
 		t.Skip("under the race detector a sync.Pool drops things")
 	}
@@ -75,7 +75,7 @@ func TestADatagramAndItsReplyAllocateNothing(t *testing.T) {
 
 // Sessions are closed from outside while datagrams come for them: whatever comes
 // first, each datagram is in the books, and each session has its two callbacks.
-func TestClosesAndDatagramsThatRaceBalanceTheBooks(t *testing.T) {
+func TestClose_BesideDatagramsKeepsTheCounts(t *testing.T) {
 	const datagrams = 10_000
 	var opened, closed, handled atomic.Uint64
 	srv := &udp.Server{

@@ -21,7 +21,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/udp"
 )
 
-func TestTheCallbacksOfOnePeerAreSerialAndInOrder(t *testing.T) {
+func TestCallbacks_OfOnePeerAreSerialAndInOrder(t *testing.T) {
 	const datagrams = 500
 	var (
 		inside atomic.Int32
@@ -62,7 +62,7 @@ func TestTheCallbacksOfOnePeerAreSerialAndInOrder(t *testing.T) {
 	require.Equal(t, want, harness.Next(t, end))
 }
 
-func TestADatagramOfEachSizeArrivesWhole(t *testing.T) {
+func TestDatagram_OfEachSizeArrivesWhole(t *testing.T) {
 	sizes := []int{0, 1, 2, 511, 512, 513, 1472, 1473, 2047, 2048, 2049, 8191, 8192, 8193, 32767, 32768, 65506, 65507}
 	for n := 3; n < 65_507; n += 521 {
 		sizes = append(sizes, n)
@@ -87,7 +87,7 @@ func TestADatagramOfEachSizeArrivesWhole(t *testing.T) {
 	require.EqualValues(t, 1, st.Registered)
 }
 
-func TestADatagramOverMaxDatagramIsDroppedWholeAndEndsNothing(t *testing.T) {
+func TestMaxDatagram_ADatagramOverItIsDroppedAndEndsNothing(t *testing.T) {
 	srv := &udp.Server{MaxDatagram: 1000}
 	e := watch(srv)
 	to := listenUDP(t, srv)
@@ -109,7 +109,7 @@ func TestADatagramOverMaxDatagramIsDroppedWholeAndEndsNothing(t *testing.T) {
 	require.Zero(t, st.Closed)
 }
 
-func TestAnEmptyDatagramIsOneBothWays(t *testing.T) {
+func TestDatagram_ThatIsEmptyIsOneBothWays(t *testing.T) {
 	srv := &udp.Server{OnMessage: func(s *udp.Session, p []byte) {
 		if p != nil && len(p) == 0 {
 			_ = s.Send(nil)
@@ -119,7 +119,7 @@ func TestAnEmptyDatagramIsOneBothWays(t *testing.T) {
 	require.Empty(t, ask(t, c, ""))
 }
 
-func TestEachAddressHasASessionOfItsOwn(t *testing.T) {
+func TestSession_EachAddressHasItsOwn(t *testing.T) {
 	srv := &udp.Server{OnMessage: func(s *udp.Session, p []byte) {
 		before, _ := s.Value().(string)
 		s.SetValue(before + string(p))
@@ -153,7 +153,7 @@ func TestEachAddressHasASessionOfItsOwn(t *testing.T) {
 	}
 }
 
-func TestADatagramAfterACloseBeginsAnotherSession(t *testing.T) {
+func TestSession_ADatagramAfterACloseBeginsAnother(t *testing.T) {
 	srv := &udp.Server{OnMessage: func(s *udp.Session, p []byte) {
 		echo(s, p)
 		if string(p) == "quit" && (!s.Close("quit") || s.Close("again")) {
@@ -176,7 +176,7 @@ func TestADatagramAfterACloseBeginsAnotherSession(t *testing.T) {
 	require.EqualValues(t, 50, srv.Stats().ByReason["quit"])
 }
 
-func TestWhatIsPendingBehindACloseIsDroppedAndCounted(t *testing.T) {
+func TestClose_DropsAndCountsWhatIsPending(t *testing.T) {
 	began, gate := make(chan string, 10), make(chan struct{})
 	srv := &udp.Server{OnMessage: func(s *udp.Session, p []byte) {
 		began <- string(p)
@@ -198,7 +198,7 @@ func TestWhatIsPendingBehindACloseIsDroppedAndCounted(t *testing.T) {
 	require.EqualValues(t, 1, st.Handled)
 }
 
-func TestASessionClosedInItsFirstCallbackGetsNoMessage(t *testing.T) {
+func TestOnMessage_IsNotCalledWhenTheFirstCallbackHasClosedTheSession(t *testing.T) {
 	srv := &udp.Server{OnNewSessionRegister: func(s *udp.Session) { s.Close("not you") }}
 	e := watch(srv)
 	write(t, dialUDP(t, listenUDP(t, srv)), "a")
@@ -207,7 +207,7 @@ func TestASessionClosedInItsFirstCallbackGetsNoMessage(t *testing.T) {
 	require.EqualValues(t, 1, srv.Stats().Late)
 }
 
-func TestALastWordIsSentFromOnSessionClosedAndFromNowhereLater(t *testing.T) {
+func TestOnSessionClosed_MaySendALastWord(t *testing.T) {
 	sent := make(chan error, 2)
 	srv := &udp.Server{
 		OnMessage: func(s *udp.Session, _ []byte) {
@@ -222,7 +222,7 @@ func TestALastWordIsSentFromOnSessionClosedAndFromNowhereLater(t *testing.T) {
 	require.NoError(t, harness.Next(t, sent))
 }
 
-func TestACrashedCallbackEndsItsSessionAlone(t *testing.T) {
+func TestPanic_OfACallbackEndsItsSessionAlone(t *testing.T) {
 	for _, crash := range []struct {
 		name string
 		do   func()
@@ -263,7 +263,7 @@ func TestACrashedCallbackEndsItsSessionAlone(t *testing.T) {
 	}
 }
 
-func TestACrashAtTheEndOfASessionEndsNothingElse(t *testing.T) {
+func TestPanic_AtTheEndOfASessionEndsNothingElse(t *testing.T) {
 	for name, crash := range map[string]func(){"panic": func() { panic("at the end") }, "Goexit": runtime.Goexit} {
 		t.Run(name, func(t *testing.T) {
 			srv := &udp.Server{MaxCallbacks: 1, MaxSessions: 1, MaxSessionsPerIP: 1}
@@ -298,7 +298,7 @@ func TestACrashAtTheEndOfASessionEndsNothingElse(t *testing.T) {
 	}
 }
 
-func TestTheIdleTimeoutOfAServerOfDatagramsCanBeChanged(t *testing.T) {
+func TestIdleTimeout_OfAUDPServerCanBeChanged(t *testing.T) {
 	srv := &udp.Server{IdleTimeout: time.Hour, OnMessage: echo}
 	srv.SetIdleTimeout(2 * time.Hour)
 	require.Equal(t, 2*time.Hour, srv.IdleTimeout)

@@ -21,7 +21,7 @@ func startShutdown(ctx context.Context, srv *udp.Server) <-chan error {
 	return down
 }
 
-func TestShutdownHandlesWhatIsPendingAndLetsEachSessionSayALastWord(t *testing.T) {
+func TestShutdown_HandlesWhatIsPendingAndLetsEachSessionSayALastWord(t *testing.T) {
 	srv, began, letGo := blockingServer()
 	srv.Addr = "127.0.0.1:0"
 	closed := make(chan pool.Reason, 2)
@@ -58,7 +58,7 @@ func TestShutdownHandlesWhatIsPendingAndLetsEachSessionSayALastWord(t *testing.T
 	require.ErrorIs(t, srv.ListenAndServe(), udp.ErrServerClosed, "a server never serves again")
 }
 
-func TestShutdownWhoseContextEndsClosesWhatIsLeft(t *testing.T) {
+func TestShutdown_WhoseContextEndsClosesWhatIsLeft(t *testing.T) {
 	srv, began, letGo := blockingServer()
 	e := watch(srv)
 	to := listenUDP(t, srv)
@@ -85,7 +85,7 @@ func TestShutdownWhoseContextEndsClosesWhatIsLeft(t *testing.T) {
 	require.EqualValues(t, 1, srv.Stats().Late)
 }
 
-func TestCloseMayBeCalledFromEachCallback(t *testing.T) {
+func TestClose_MayBeCalledFromEachCallback(t *testing.T) {
 	for _, callback := range []string{"OnNewSessionRegister", "OnMessage", "OnSessionClosed", "OnError"} {
 		t.Run(callback, func(t *testing.T) {
 			called := make(chan struct{}, 10)
@@ -111,7 +111,7 @@ func TestCloseMayBeCalledFromEachCallback(t *testing.T) {
 	}
 }
 
-func TestAServerServesOneSocketOnce(t *testing.T) {
+func TestServe_ServesOneSocketOnce(t *testing.T) {
 	srv := &udp.Server{OnMessage: echo, Addr: "127.0.0.1:0"}
 	c := dialUDP(t, listenUDP(t, srv))
 	require.Equal(t, "a", ask(t, c, "a"))
@@ -126,7 +126,7 @@ func TestAServerServesOneSocketOnce(t *testing.T) {
 	require.Equal(t, "b", ask(t, c, "b"))
 }
 
-func TestAServerThatHasEndedBeforeItServedServesNothing(t *testing.T) {
+func TestServe_AfterTheEndServesNothing(t *testing.T) {
 	for _, end := range []func(*udp.Server) error{
 		(*udp.Server).Close,
 		func(srv *udp.Server) error { return srv.Shutdown(context.Background()) },
@@ -140,7 +140,7 @@ func TestAServerThatHasEndedBeforeItServedServesNothing(t *testing.T) {
 	}
 }
 
-func TestASocketThatSomebodyElseClosesEndsServeAndLeavesTheSessions(t *testing.T) {
+func TestSocket_ClosedByItsOwnerEndsServeAndLeavesTheSessions(t *testing.T) {
 	srv := &udp.Server{OnMessage: echo}
 	e := watch(srv)
 	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
@@ -160,7 +160,7 @@ func TestASocketThatSomebodyElseClosesEndsServeAndLeavesTheSessions(t *testing.T
 	requireBalance(t, srv.Stats())
 }
 
-func TestASocketThatComesToItsEndIsClosedByServe(t *testing.T) {
+func TestSocket_ThatComesToItsEndIsClosedByServe(t *testing.T) {
 	srv := &udp.Server{}
 	w := newFakeSocket()
 	served := make(chan error, 1)
@@ -171,7 +171,7 @@ func TestASocketThatComesToItsEndIsClosedByServe(t *testing.T) {
 	require.NoError(t, srv.Shutdown(t.Context()))
 }
 
-func TestNoSessionIsBornAfterShutdownBegan(t *testing.T) {
+func TestShutdown_StartsNoSession(t *testing.T) {
 	for range 50 {
 		srv := &udp.Server{}
 		e := watch(srv)

@@ -34,7 +34,7 @@ func newBacklog(t *testing.T, n int) *backlog {
 	return b
 }
 
-func TestWhatIsDueBeyondABacklogStaysPending(t *testing.T) {
+func TestBacklog_LeavesWhatIsDueBeyondItPending(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const n = 20_000
 		b := newBacklog(t, n)
@@ -68,7 +68,7 @@ func TestWhatIsDueBeyondABacklogStaysPending(t *testing.T) {
 	})
 }
 
-func TestABacklogIsWorkedOffAndIsNoStall(t *testing.T) {
+func TestBacklog_IsWorkedOffAndIsNoStall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const n = 20_000
 		b := newBacklog(t, n)
@@ -83,7 +83,7 @@ func TestABacklogIsWorkedOffAndIsNoStall(t *testing.T) {
 	})
 }
 
-func TestAWheelWithABacklogCloses(t *testing.T) {
+func TestBacklog_DoesNotKeepAWheelFromClosing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBacklog(t, 20_000)
 		b.w.Close()
@@ -94,7 +94,7 @@ func TestAWheelWithABacklogCloses(t *testing.T) {
 	})
 }
 
-func TestCallbacksThatDoNotBlockMakeDoWithAFewGoroutines(t *testing.T) {
+func TestCallbacks_ThatDoNotBlockNeedFewGoroutines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const n, places = 5000, 512
 		w, err := wheel.New(wheel.Config{MaxCallbacks: places})

@@ -17,7 +17,7 @@ import (
 )
 
 // A process is stopped while its wheel waits for callbacks to end.
-func TestAFreezeInABacklogIsAStall(t *testing.T) {
+func TestBacklog_DoesNotHideAFreezeOfTheProcess(t *testing.T) {
 	const stopped = 3 * time.Second
 	if os.Getenv(harness.HelperEnv) != "" {
 		w, err := wheel.New(wheel.Config{MaxCallbacks: 1})

@@ -15,7 +15,7 @@ import (
 
 // Beside those that block, some panic, some end their goroutine, some arm a
 // timer that fires at once, and some stop another one.
-func TestFortyCallbacksThatBlockForEverDelayNoneOfThreeThousand(t *testing.T) {
+func TestCallbacks_FortyThatBlockForEverDelayNoneOfThreeThousand(t *testing.T) {
 	const blocked, others, tick = 40, 3000, 10 * time.Millisecond
 	var panics atomic.Int64
 	onFakeTime(t, wheel.Config{OnPanic: func(any, []byte) { panics.Add(1) }}, func(t *testing.T, w *wheel.Wheel) {
@@ -68,7 +68,7 @@ func TestFortyCallbacksThatBlockForEverDelayNoneOfThreeThousand(t *testing.T) {
 
 // Each place that falls free is taken, also when the callback that had it
 // panicked or ended its goroutine.
-func TestWhatWaitsForAPlaceRunsHoweverThePlaceFallsFree(t *testing.T) {
+func TestCallbacks_ThatWaitRunHoweverAPlaceBecomesFree(t *testing.T) {
 	const bound, waiting = 3, 300
 	onFakeTime(t, wheel.Config{MaxCallbacks: bound, OnPanic: func(any, []byte) {}}, func(t *testing.T, w *wheel.Wheel) {
 		gate := make(chan func())
@@ -104,7 +104,7 @@ func TestWhatWaitsForAPlaceRunsHoweverThePlaceFallsFree(t *testing.T) {
 }
 
 // A callback of a full wheel closes it.
-func TestAWheelIsClosedFromTheCallbackThatFillsIt(t *testing.T) {
+func TestClose_FromTheCallbackThatFillsTheWheel(t *testing.T) {
 	onFakeTime(t, wheel.Config{MaxCallbacks: 2}, func(t *testing.T, w *wheel.Wheel) {
 		gate, open := newGate(t)
 		var dropped atomic.Int64

@@ -16,7 +16,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/wheel"
 )
 
-func TestAtMostMaxCallbacksRunAtOnce(t *testing.T) {
+func TestMaxCallbacks_IsTheMostThatRunAtOnce(t *testing.T) {
 	for _, tt := range []struct{ set, bound int }{{1, 1}, {3, 3}, {0, 256}} {
 		onFakeTime(t, wheel.Config{MaxCallbacks: tt.set}, func(t *testing.T, w *wheel.Wheel) {
 			const waiting = 20
@@ -54,7 +54,7 @@ func TestAtMostMaxCallbacksRunAtOnce(t *testing.T) {
 	}
 }
 
-func TestABlockedCallbackHoldsUpNobodyWhileThereArePlaces(t *testing.T) {
+func TestMaxCallbacks_ABlockedCallbackDelaysNoOtherWhileThereArePlaces(t *testing.T) {
 	onFakeTime(t, wheel.Config{MaxCallbacks: 4}, func(t *testing.T, w *wheel.Wheel) {
 		gate, _ := newGate(t)
 		var late firing
@@ -78,7 +78,7 @@ func TestABlockedCallbackHoldsUpNobodyWhileThereArePlaces(t *testing.T) {
 	})
 }
 
-func TestATimerThatWaitsForAPlaceHasFired(t *testing.T) {
+func TestMaxCallbacks_ATimerThatWaitsForAPlaceHasFired(t *testing.T) {
 	onFakeTime(t, wheel.Config{MaxCallbacks: 1}, func(t *testing.T, w *wheel.Wheel) {
 		gate, open := newGate(t)
 		var f firing
@@ -95,7 +95,7 @@ func TestATimerThatWaitsForAPlaceHasFired(t *testing.T) {
 	})
 }
 
-func TestOnPanicGetsTheValueAndTheStackAndTheWheelGoesOn(t *testing.T) {
+func TestOnPanic_GetsTheValueAndTheStackAndTheWheelGoesOn(t *testing.T) {
 	type seen struct {
 		value any
 		stack string
@@ -129,7 +129,7 @@ func TestOnPanicGetsTheValueAndTheStackAndTheWheelGoesOn(t *testing.T) {
 
 func panicWith(v any) { panic(v) }
 
-func TestAPanicWithoutOnPanicEndsTheProcess(t *testing.T) {
+func TestPanic_WithoutOnPanicEndsTheProcess(t *testing.T) {
 	if os.Getenv(harness.HelperEnv) != "" {
 		w := harness.NewWheel(t, wheel.Config{})
 		w.AfterFunc(time.Millisecond, func() { panicWith("nobody recovers this") })
@@ -144,7 +144,7 @@ func TestAPanicWithoutOnPanicEndsTheProcess(t *testing.T) {
 	require.Contains(t, string(out), "panicWith")
 }
 
-func TestGoexitInACallbackKeepsTheBooks(t *testing.T) {
+func TestGoexit_InACallbackKeepsTheCounts(t *testing.T) {
 	for _, bound := range []int{1, 3} {
 		onFakeTime(t, wheel.Config{MaxCallbacks: bound}, func(t *testing.T, w *wheel.Wheel) {
 			var f firing

@@ -14,7 +14,7 @@ import (
 // A test must not set the machine's clock. So this one builds another with a
 // package time that adds an offset to the wall reading, and leaves the monotonic
 // one alone, as the kernel does when the clock is set.
-func TestNothingIsEarlyAndLatenessIsBoundedAcrossStepsOfTheWallClock(t *testing.T) {
+func TestWallClock_StepsMakeNothingEarlyAndLatenessStaysBounded(t *testing.T) {
 	goroot, err := exec.CommandContext(t.Context(), "go", "env", "GOROOT").Output()
 	require.NoError(t, err)
 	timeGo := filepath.Join(strings.TrimSpace(string(goroot)), "src", "time", "time.go")
@@ -39,7 +39,7 @@ func TestNothingIsEarlyAndLatenessIsBoundedAcrossStepsOfTheWallClock(t *testing.
 	out, err := exec.CommandContext(t.Context(), "go", "test", "-count=1", "-v", "-timeout=5m",
 		"-overlay", write("overlay.json", string(overlay)), "./testdata/clockstep").CombinedOutput()
 	require.NoError(t, err, "%s", out)
-	for _, name := range []string{"TestStepsOfTheWallClock", "TestAnIdleProcessStaysIdleAcrossSteps", "TestTheWallClockIsStepped"} {
+	for _, name := range []string{"TestWallClock_StepsAreSurvived", "TestWallClock_StepsLeaveAnIdleProcessIdle", "TestWallClock_IsStepped"} {
 		require.Contains(t, string(out), "--- PASS: "+name, "%s", out)
 	}
 	for line := range strings.Lines(string(out)) {

@@ -11,7 +11,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/wheel"
 )
 
-func TestCloseEndsEveryArming(t *testing.T) {
+func TestClose_EndsEveryArmingAndWaitsForNoCallback(t *testing.T) {
 	onFakeTime(t, wheel.Config{MaxCallbacks: 2}, func(t *testing.T, w *wheel.Wheel) {
 		gate, open := newGate(t)
 		var f firing
@@ -55,7 +55,7 @@ func TestCloseEndsEveryArming(t *testing.T) {
 	})
 }
 
-func TestCloseFromACallback(t *testing.T) {
+func TestClose_FromACallback(t *testing.T) {
 	onFakeTime(t, wheel.Config{MaxCallbacks: 1}, func(t *testing.T, w *wheel.Wheel) {
 		var f, later firing
 		for range 10 {
@@ -73,11 +73,11 @@ func TestCloseFromACallback(t *testing.T) {
 	})
 }
 
-// TestAWheelClosesWhileTheLibraryTurns closes at the very millisecond at which
+// TestClose_WhileTheLibraryTurns closes at the very millisecond at which
 // one of the library's upper levels comes up, all of which do so at multiples of
 // 61 of the wall clock's. Its Stop then hangs easily: goroutines stay behind,
 // and the bubble reports a deadlock.
-func TestAWheelClosesWhileTheLibraryTurns(t *testing.T) {
+func TestClose_WhileTheLibraryTurns(t *testing.T) {
 	turned := func(first, turn int64) (stuck any) {
 		defer func() { stuck = recover() }()
 		onFakeTime(t, wheel.Config{Tick: time.Second}, func(t *testing.T, w *wheel.Wheel) {

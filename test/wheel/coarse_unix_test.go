@@ -61,7 +61,7 @@ func coarseBehind(t *testing.T, out io.Reader) time.Duration {
 	return time.Duration(behind)
 }
 
-func TestACoarseClockWouldBeEarlyInAProcessThatWasStopped(t *testing.T) {
+func TestCoarseClock_WouldBeEarlyInAProcessThatWasStopped(t *testing.T) {
 	const stopped = 2 * time.Second
 	if os.Getenv(harness.HelperEnv) != "" {
 		c := startCoarseClock()
@@ -94,7 +94,7 @@ func TestACoarseClockWouldBeEarlyInAProcessThatWasStopped(t *testing.T) {
 	t.Fatal("the clock was never behind by half of the stop: a coarse clock may be worth another look")
 }
 
-func TestACoarseClockWouldBeEarlyWhenItsTickerStarves(t *testing.T) {
+func TestCoarseClock_WouldBeEarlyWhenItsTickerStarves(t *testing.T) {
 	const busy, enough = 20, 20 * time.Millisecond // two ticks of the wheel
 	if os.Getenv(harness.HelperEnv) != "" {
 		c := startCoarseClock()

@@ -12,7 +12,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/wheel"
 )
 
-func TestAConfigErrorNamesTheField(t *testing.T) {
+func TestConfig_ErrorsNameTheField(t *testing.T) {
 	for _, tt := range []struct {
 		config wheel.Config
 		field  string
@@ -33,7 +33,7 @@ func TestAConfigErrorNamesTheField(t *testing.T) {
 	}
 }
 
-func TestTheZeroTimersMethodsPanic(t *testing.T) {
+func TestZeroTimer_MethodsPanic(t *testing.T) {
 	for name, f := range map[string]func(*wheel.Timer){
 		"Reset":    func(timer *wheel.Timer) { timer.Reset(time.Second) },
 		"Reset(0)": func(timer *wheel.Timer) { timer.Reset(0) },
@@ -56,7 +56,7 @@ func TestTheZeroTimersMethodsPanic(t *testing.T) {
 	}
 }
 
-func TestInitPanicsOnWhatCodeGotWrong(t *testing.T) {
+func TestInit_PanicsOnWhatCodeGotWrong(t *testing.T) {
 	onFakeTime(t, wheel.Config{}, func(t *testing.T, w *wheel.Wheel) {
 		var first, second firing
 		var timer wheel.Timer

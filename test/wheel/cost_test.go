@@ -33,7 +33,7 @@ func startLibrary(t testing.TB) *timingwheel.TimingWheel {
 	return tw
 }
 
-func TestATimersTouchAllocatesNothingAndCostsHalfTheLibrarysAtMost(t *testing.T) {
+func TestExtend_AllocatesNothingAndCostsHalfTheLibrarysAtMost(t *testing.T) {
 	const n = 1_000
 	w := harness.NewWheel(t, wheel.Config{})
 	timers := make([]*wheel.Timer, n)
@@ -61,7 +61,7 @@ func TestATimersTouchAllocatesNothingAndCostsHalfTheLibrarysAtMost(t *testing.T)
 	}), 0.5)
 }
 
-func TestArmingAndStoppingAllocatesNothingAndCostsLessThanTheLibrarys(t *testing.T) {
+func TestArmStop_AllocatesNothingAndCostsLessThanTheLibrarys(t *testing.T) {
 	const n = 200_000
 	w := harness.NewWheel(t, wheel.Config{})
 	for range n {
@@ -105,7 +105,7 @@ func armLibraryTimers(_ testing.TB, n int, at time.Time, expired func()) (stop f
 	return tw.Stop
 }
 
-func TestOfManyThatExpireAtOnceTheLastIsLessLateThanTheLibrarysLast(t *testing.T) {
+func TestExpiry_OfManyTimersAtOnceIsLessLateThanTheLibrarys(t *testing.T) {
 	if harness.RaceDetector {
 		t.Skip("lateness under the race detector is its own; .ci/run runs this without it")
 	}
@@ -124,7 +124,7 @@ func TestOfManyThatExpireAtOnceTheLastIsLessLateThanTheLibrarysLast(t *testing.T
 	t.Fatal("more than 0.6 times as late")
 }
 
-func TestManyThatExpireAtOnceTakeABoundedNumberOfGoroutinesAndNoneIsEarly(t *testing.T) {
+func TestExpiry_OfManyTimersAtOnceTakesFewGoroutinesAndNoneIsEarly(t *testing.T) {
 	// MaxCallbacks, and as many that have given up their place and not ended yet.
 	// On a machine that is busy elsewhere more may linger: the best of some rounds
 	// counts.

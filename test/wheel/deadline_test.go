@@ -10,7 +10,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/wheel"
 )
 
-func TestDeadlineIsWhenTheTimerIsDue(t *testing.T) {
+func TestDeadline_IsWhenTheTimerIsDue(t *testing.T) {
 	onFakeTime(t, wheel.Config{Tick: time.Second}, func(t *testing.T, w *wheel.Wheel) {
 		time.Sleep(time.Minute + 7)
 		now := time.Now()
@@ -44,14 +44,14 @@ func TestDeadlineIsWhenTheTimerIsDue(t *testing.T) {
 }
 
 // A bubble's times carry no monotonic reading, so this is on the real clock.
-func TestDeadlineCarriesAMonotonicReading(t *testing.T) {
+func TestDeadline_CarriesAMonotonicReading(t *testing.T) {
 	w := harness.NewWheel(t, wheel.Config{})
 	at, ok := w.AfterFunc(time.Hour, func() {}).Deadline()
 	require.True(t, ok)
 	require.Contains(t, at.String(), " m=")
 }
 
-func TestDueTellsACallbackWhatItRunsFor(t *testing.T) {
+func TestDue_TellsACallbackWhatItRunsFor(t *testing.T) {
 	onFakeTime(t, wheel.Config{}, func(t *testing.T, w *wheel.Wheel) {
 		var timer wheel.Timer
 		due := make(chan time.Duration)

@@ -10,7 +10,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/wheel"
 )
 
-func TestAnExtendedTimerFiresAtItsNewDeadline(t *testing.T) {
+func TestExtend_MakesATimerFireAtItsNewDeadline(t *testing.T) {
 	const tick = 10 * time.Millisecond
 	for _, arm := range delaysFor(tick) {
 		for _, d := range []time.Duration{1, arm - arm/3, arm, arm + 1, 2*arm + 5, 64*tick + 1, 4096 * tick} {
@@ -35,7 +35,7 @@ func TestAnExtendedTimerFiresAtItsNewDeadline(t *testing.T) {
 	}
 }
 
-func TestATimerMovesOnlyWhenItsSlotComesUpAheadOfItsDeadline(t *testing.T) {
+func TestExtend_MovesATimerOnlyWhenItsSlotComesUpBeforeItsDeadline(t *testing.T) {
 	const tick = 10 * time.Millisecond
 	onFakeTime(t, wheel.Config{Tick: tick}, func(t *testing.T, w *wheel.Wheel) {
 		var f firing
@@ -69,7 +69,7 @@ func TestATimerMovesOnlyWhenItsSlotComesUpAheadOfItsDeadline(t *testing.T) {
 	})
 }
 
-func TestAnExtendOfZeroOrLessChangesNothing(t *testing.T) {
+func TestExtend_OfZeroOrLessChangesNothing(t *testing.T) {
 	for _, d := range []time.Duration{0, -1, -time.Millisecond, math.MinInt64} {
 		onFakeTime(t, wheel.Config{Tick: 10 * time.Millisecond}, func(t *testing.T, w *wheel.Wheel) {
 			timer := w.AfterFunc(11*time.Millisecond, func() {})

@@ -62,18 +62,18 @@ func eachFiring(t *testing.T, judge func(t *testing.T, tick, due, at time.Durati
 	}
 }
 
-func TestATimerNeverFiresBeforeItsDeadline(t *testing.T) {
+func TestFiring_IsNeverBeforeTheDeadline(t *testing.T) {
 	eachFiring(t, func(t *testing.T, _, due, at time.Duration) { require.GreaterOrEqual(t, at, due) })
 }
 
-func TestATimerFiresAtTheFirstTickThatIsNotBeforeItsDeadline(t *testing.T) {
+func TestFiring_IsAtTheFirstTickThatIsNotBeforeTheDeadline(t *testing.T) {
 	eachFiring(t, func(t *testing.T, tick, due, at time.Duration) {
 		require.Less(t, at-due, tick)
 		require.Zero(t, at%tick)
 	})
 }
 
-func TestLenIsTheNumberOfPendingTimers(t *testing.T) {
+func TestLen_IsTheNumberOfPendingTimers(t *testing.T) {
 	onFakeTime(t, wheel.Config{}, func(t *testing.T, w *wheel.Wheel) {
 		require.Zero(t, w.Len())
 		var timers []*wheel.Timer
@@ -95,7 +95,7 @@ func TestLenIsTheNumberOfPendingTimers(t *testing.T) {
 	})
 }
 
-func TestDurationsFromThePastToCenturies(t *testing.T) {
+func TestFiring_AfterDurationsFromThePastToCenturies(t *testing.T) {
 	const year = 365 * 24 * time.Hour
 	for _, d := range []time.Duration{
 		math.MinInt64, math.MinInt64 + 1, -year, -1, 0,

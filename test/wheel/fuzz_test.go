@@ -67,7 +67,7 @@ func FuzzWheel(f *testing.F) {
 
 // The inputs that are kept for FuzzWheel lead to all that may become of an
 // arming, and make every call.
-func TestTheInputsOfFuzzWheelReachEveryEnd(t *testing.T) {
+func TestCorpus_OfFuzzWheelReachesEveryEnd(t *testing.T) {
 	names, reported, ran, extended, again := make(map[string]int), 0, 0, 0, 0
 	for _, data := range harness.Corpus(t, "FuzzWheel") {
 		tick, calls := decodeFuzzed(data)

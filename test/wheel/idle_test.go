@@ -9,7 +9,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/wheel"
 )
 
-func TestAnHourOfIdlenessWakesNobody(t *testing.T) {
+func TestIdleWheel_DoesNotWakeUp(t *testing.T) {
 	start := time.Now()
 	onFakeTime(t, wheel.Config{Tick: time.Millisecond}, func(t *testing.T, _ *wheel.Wheel) { time.Sleep(100 * 365 * 24 * time.Hour) })
 	onFakeTime(t, wheel.Config{Tick: time.Millisecond}, func(t *testing.T, w *wheel.Wheel) {
@@ -20,7 +20,7 @@ func TestAnHourOfIdlenessWakesNobody(t *testing.T) {
 	require.Less(t, time.Since(start), 5*time.Second) // 3e12 ticks
 }
 
-func TestAMonthWithOneTimerPassesInFewSteps(t *testing.T) {
+func TestIdleWheel_PassesAMonthWithOneTimerInFewSteps(t *testing.T) {
 	const month = 30 * 24 * time.Hour
 	for _, d := range []time.Duration{month, month / 2, month - 1, month/3 + 7} {
 		start := time.Now()

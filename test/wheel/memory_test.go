@@ -14,7 +14,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/wheel"
 )
 
-func TestATimerThatIsNotPendingIsCollected(t *testing.T) {
+func TestMemory_OfATimerThatIsNotPendingIsCollected(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		arm  time.Duration
@@ -65,7 +65,7 @@ func TestATimerThatIsNotPendingIsCollected(t *testing.T) {
 	}
 }
 
-func TestArmingAnEmbeddedTimerAllocatesNothing(t *testing.T) {
+func TestMemory_ArmingAnEmbeddedTimerAllocatesNothing(t *testing.T) {
 	w := harness.NewWheel(t, wheel.Config{})
 	var h holder
 	h.timer.Init(w, func() { h.calls.Add(1) })
@@ -83,9 +83,9 @@ func TestArmingAnEmbeddedTimerAllocatesNothing(t *testing.T) {
 	}
 }
 
-// TestAFiredTimerIsCollectedWhileOthersOfItsTickAreBlocked guards against what a
+// TestMemory_OfAFiredTimerIsCollectedWhileOthersOfItsTickAreBlocked guards against what a
 // batch of callbacks would keep in memory until its last one ends.
-func TestAFiredTimerIsCollectedWhileOthersOfItsTickAreBlocked(t *testing.T) {
+func TestMemory_OfAFiredTimerIsCollectedWhileOthersOfItsTickAreBlocked(t *testing.T) {
 	const n = 100
 	w := harness.NewWheel(t, wheel.Config{Tick: 10 * time.Millisecond, MaxCallbacks: n})
 	gate, _ := newGate(t)

@@ -225,9 +225,9 @@ func compareToList(seen []outcome, tick time.Duration, calls []modelCall) error 
 	return nil
 }
 
-// TestAWheelDoesWhatASortedListDoes draws calls at the edges of ticks and of
+// TestModel_AWheelDoesWhatASortedListDoes draws calls at the edges of ticks and of
 // levels.
-func TestAWheelDoesWhatASortedListDoes(t *testing.T) {
+func TestModel_AWheelDoesWhatASortedListDoes(t *testing.T) {
 	const timers = 6
 	for _, tick := range []time.Duration{time.Millisecond, 10 * time.Millisecond, 7*time.Millisecond + 1} {
 		edge := rapid.Custom(func(rt *rapid.T) time.Duration {
@@ -262,9 +262,9 @@ func TestAWheelDoesWhatASortedListDoes(t *testing.T) {
 	}
 }
 
-// TestEveryOrderOfCallsEndsEachArmingOnce tries all sequences of four calls on
+// TestModel_EveryOrderOfCallsEndsEachArmingOnce tries all sequences of four calls on
 // an armed timer.
-func TestEveryOrderOfCallsEndsEachArmingOnce(t *testing.T) {
+func TestModel_EveryOrderOfCallsEndsEachArmingOnce(t *testing.T) {
 	const tick = 10 * time.Millisecond
 	choices := []modelCall{
 		{name: "Stop"},

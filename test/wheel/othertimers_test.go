@@ -17,8 +17,8 @@ import (
 // The cases below are those on which other timers broke, or are tested: Netty's
 // HashedWheelTimer, Caffeine's TimerWheel, tokio's and Go's own.
 
-// TestAHundredThousandTimersFireEachInItsWindow is Netty's.
-func TestAHundredThousandTimersFireEachInItsWindow(t *testing.T) {
+// TestFiring_OfAHundredThousandTimersIsEachInItsWindow is Netty's.
+func TestFiring_OfAHundredThousandTimersIsEachInItsWindow(t *testing.T) {
 	const n, tick = 100_000, 10 * time.Millisecond
 	rng := rand.New(rand.NewPCG(1, 2))
 	onFakeTime(t, wheel.Config{Tick: tick}, func(t *testing.T, w *wheel.Wheel) {
@@ -43,10 +43,10 @@ func TestAHundredThousandTimersFireEachInItsWindow(t *testing.T) {
 	})
 }
 
-// TestATimerReArmsItselfFromItsCallback is Netty's. All chains run at once, so
+// TestReset_FromTheTimersOwnCallbackIsNeverOverlooked is Netty's. All chains run at once, so
 // that arming meets the driver at each point of its round; what it overlooked
 // then would be late, or never come.
-func TestATimerReArmsItselfFromItsCallback(t *testing.T) {
+func TestReset_FromTheTimersOwnCallbackIsNeverOverlooked(t *testing.T) {
 	const chains, rounds = 100, 150
 	for _, tick := range []time.Duration{time.Millisecond, 10 * time.Millisecond} {
 		onFakeTime(t, wheel.Config{Tick: tick}, func(t *testing.T, w *wheel.Wheel) {
@@ -80,11 +80,11 @@ func TestATimerReArmsItselfFromItsCallback(t *testing.T) {
 	}
 }
 
-// TestAnArmingIsNotOverlookedWhileTheDriverLooks has a few timers fire together
+// TestReset_IsNotOverlookedWhileTheDriverScans has a few timers fire together
 // and arm themselves from their callbacks, when the driver may have passed their
 // part of the wheel and not yet know how long to sleep. Nothing else would wake
 // it in time.
-func TestAnArmingIsNotOverlookedWhileTheDriverLooks(t *testing.T) {
+func TestReset_IsNotOverlookedWhileTheDriverScans(t *testing.T) {
 	const tick = 10 * time.Millisecond
 	rng := rand.New(rand.NewPCG(5, 6))
 	onFakeTime(t, wheel.Config{Tick: tick}, func(t *testing.T, w *wheel.Wheel) {
@@ -112,9 +112,9 @@ func TestAnArmingIsNotOverlookedWhileTheDriverLooks(t *testing.T) {
 	})
 }
 
-// TestLenIsExactWhenTimersAreStoppedInTheTickThatFires is Netty's: each callback
+// TestLen_IsExactWhenTimersAreStoppedInTheTickThatFires is Netty's: each callback
 // stops the next timer of the same tick.
-func TestLenIsExactWhenTimersAreStoppedInTheTickThatFires(t *testing.T) {
+func TestLen_IsExactWhenTimersAreStoppedInTheTickThatFires(t *testing.T) {
 	const n = 10_000 // far more than are taken under the lock at a time
 	onFakeTime(t, wheel.Config{}, func(t *testing.T, w *wheel.Wheel) {
 		timers := make([]wheel.Timer, n)
@@ -140,9 +140,9 @@ func TestLenIsExactWhenTimersAreStoppedInTheTickThatFires(t *testing.T) {
 	})
 }
 
-// TestALongJumpFiresAllOnTheWay is Caffeine's: far more than a turn of any level
+// TestFiring_AfterALongJumpMissesNoTimer is Caffeine's: far more than a turn of any level
 // passes in one sleep, and then another, from every phase.
-func TestALongJumpFiresAllOnTheWay(t *testing.T) {
+func TestFiring_AfterALongJumpMissesNoTimer(t *testing.T) {
 	const tick = time.Second
 	onFakeTime(t, wheel.Config{Tick: tick}, func(t *testing.T, w *wheel.Wheel) {
 		for _, jump := range []time.Duration{65 * tick, 64 * 64 * tick, 200_000 * tick, 64*64*64*64*tick + 1} {
@@ -171,8 +171,8 @@ func TestALongJumpFiresAllOnTheWay(t *testing.T) {
 	})
 }
 
-// TestDeadlinesBeyondTheLastLevelAreKept is Caffeine's.
-func TestDeadlinesBeyondTheLastLevelAreKept(t *testing.T) {
+// TestDeadline_BeyondTheLastLevelIsKept is Caffeine's.
+func TestDeadline_BeyondTheLastLevelIsKept(t *testing.T) {
 	onFakeTime(t, wheel.Config{Tick: time.Millisecond}, func(t *testing.T, w *wheel.Wheel) {
 		var fs [50]firing
 		var timers []*wheel.Timer
@@ -200,8 +200,8 @@ func TestDeadlinesBeyondTheLastLevelAreKept(t *testing.T) {
 	})
 }
 
-// TestResetAndStopReportAsGosTimersDo follows Go's time tests.
-func TestResetAndStopReportAsGosTimersDo(t *testing.T) {
+// TestReset_AndStopReportAsGosTimersDo follows Go's time tests.
+func TestReset_AndStopReportAsGosTimersDo(t *testing.T) {
 	const d = 100 * time.Millisecond
 	onFakeTime(t, wheel.Config{}, func(t *testing.T, w *wheel.Wheel) {
 		var f, g firing
@@ -227,8 +227,8 @@ func TestResetAndStopReportAsGosTimersDo(t *testing.T) {
 	})
 }
 
-// TestEachDelayOfTheFirstSecondFiresOnItsTick is tokio's.
-func TestEachDelayOfTheFirstSecondFiresOnItsTick(t *testing.T) {
+// TestFiring_OfEachDelayOfTheFirstSecondIsOnItsTick is tokio's.
+func TestFiring_OfEachDelayOfTheFirstSecondIsOnItsTick(t *testing.T) {
 	for _, phase := range []time.Duration{0, 17, 4095} {
 		onFakeTime(t, wheel.Config{Tick: time.Millisecond}, func(t *testing.T, w *wheel.Wheel) {
 			time.Sleep(phase * time.Millisecond)
@@ -255,9 +255,9 @@ func TestEachDelayOfTheFirstSecondFiresOnItsTick(t *testing.T) {
 	}
 }
 
-// TestASiblingIsRemovedAtALevelsEdge is tokio's: of the timers of one slot some
+// TestStop_RemovesASiblingAtALevelsEdge is tokio's: of the timers of one slot some
 // are stopped before, when and after it comes up.
-func TestASiblingIsRemovedAtALevelsEdge(t *testing.T) {
+func TestStop_RemovesASiblingAtALevelsEdge(t *testing.T) {
 	const tick, n = time.Millisecond, 64 // several in each shard
 	for _, edge := range []time.Duration{1, 63, 64, 65, 127, 128, 4095, 4096, 4097, 4160, 262_144} {
 		for _, off := range []time.Duration{-65, -2, -1, 0, 1, 40} {
@@ -290,9 +290,9 @@ func TestASiblingIsRemovedAtALevelsEdge(t *testing.T) {
 	}
 }
 
-// TestATimerIsResetAfterItsSlotHasStarted is tokio's: to earlier and to later,
+// TestReset_AfterTheTimersSlotHasStarted is tokio's: to earlier and to later,
 // with siblings that stay.
-func TestATimerIsResetAfterItsSlotHasStarted(t *testing.T) {
+func TestReset_AfterTheTimersSlotHasStarted(t *testing.T) {
 	const tick = time.Millisecond
 	for _, due := range []time.Duration{70, 100, 127, 4100, 4200, 8191, 262_150, 270_000} {
 		started := due / 64 * 64

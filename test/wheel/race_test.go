@@ -90,7 +90,7 @@ func (o *ownedTimer) step(w *wheel.Wheel, rng *rand.Rand) {
 	o.decided = o.decided || !was
 }
 
-func TestEachArmingEndsOnceHoweverItRacesWithTheFiring(t *testing.T) {
+func TestArming_EndsOnceHoweverItRacesWithTheFiring(t *testing.T) {
 	w := harness.NewWheel(t, wheel.Config{Tick: time.Millisecond})
 	const owners = 3
 	timers := make([][]ownedTimer, owners)
@@ -132,9 +132,9 @@ func TestEachArmingEndsOnceHoweverItRacesWithTheFiring(t *testing.T) {
 	}
 }
 
-// TestTheBooksBalanceWhenManyUseOneTimer has goroutines race with one another,
+// TestArming_EndsOnceWhenManyUseOneTimer has goroutines race with one another,
 // too, for few timers.
-func TestTheBooksBalanceWhenManyUseOneTimer(t *testing.T) {
+func TestArming_EndsOnceWhenManyUseOneTimer(t *testing.T) {
 	w := harness.NewWheel(t, wheel.Config{Tick: time.Millisecond, MaxCallbacks: 4})
 	var timers [5]struct {
 		wheel.Timer
@@ -186,10 +186,10 @@ func TestTheBooksBalanceWhenManyUseOneTimer(t *testing.T) {
 	require.Zero(t, w.Stats().Slots)
 }
 
-// TestWhoTakesATimerFromItsFiringHasIt sweeps over timers at about the moment
+// TestArming_IsNotRunWhenItWasTakenFromItsFiring sweeps over timers at about the moment
 // at which the wheel does, with a call that keeps each from firing for a minute.
 // If the call says that it came in time, f must not have run; if not, it runs.
-func TestWhoTakesATimerFromItsFiringHasIt(t *testing.T) {
+func TestArming_IsNotRunWhenItWasTakenFromItsFiring(t *testing.T) {
 	const n, tick = 2000, time.Millisecond
 	for name, take := range map[string]func(*ownedTimer) bool{
 		"Stop":   func(o *ownedTimer) bool { return o.Stop() },
@@ -244,11 +244,11 @@ func TestWhoTakesATimerFromItsFiringHasIt(t *testing.T) {
 	}
 }
 
-// TestCloseAndTheFiringNeverBothWin closes wheels at about the time at which
+// TestClose_AndTheFiringNeverBothWin closes wheels at about the time at which
 // their timers are due. A callback that a goroutine has begun with cannot be
 // told from one that it is about to begin with, so up to MaxCallbacks of them
 // may be seen to start after Close.
-func TestCloseAndTheFiringNeverBothWin(t *testing.T) {
+func TestClose_AndTheFiringNeverBothWin(t *testing.T) {
 	const n, bound = 400, 4
 	for end := time.Now().Add(raceFor); time.Now().Before(end); {
 		w := harness.NewWheel(t, wheel.Config{Tick: time.Millisecond, MaxCallbacks: bound})
@@ -288,9 +288,9 @@ func TestCloseAndTheFiringNeverBothWin(t *testing.T) {
 	}
 }
 
-// TestCloseDropsWhatTheDriverHasTaken closes, on fake time, in the very instant
+// TestClose_DropsWhatTheDriverHasTaken closes, on fake time, in the very instant
 // in which hundreds of timers are due.
-func TestCloseDropsWhatTheDriverHasTaken(t *testing.T) {
+func TestClose_DropsWhatTheDriverHasTaken(t *testing.T) {
 	for range 300 {
 		var late atomic.Int64
 		onFakeTime(t, wheel.Config{MaxCallbacks: 1}, func(t *testing.T, w *wheel.Wheel) {
@@ -311,10 +311,10 @@ func TestCloseDropsWhatTheDriverHasTaken(t *testing.T) {
 	}
 }
 
-// TestCallbacksThatWaitForOneAnotherAllRun has each callback of a round wait
+// TestCallbacks_ThatWaitForOneAnotherAllRun has each callback of a round wait
 // until all have started. They come from the driver and from several goroutines,
 // at one instant of fake time.
-func TestCallbacksThatWaitForOneAnotherAllRun(t *testing.T) {
+func TestCallbacks_ThatWaitForOneAnotherAllRun(t *testing.T) {
 	const at, once = 3, 3 // due at a tick, and at once
 	onFakeTime(t, wheel.Config{MaxCallbacks: at + once}, func(t *testing.T, w *wheel.Wheel) {
 		for round := range 1500 {
@@ -340,9 +340,9 @@ func TestCallbacksThatWaitForOneAnotherAllRun(t *testing.T) {
 	})
 }
 
-// TestTimersArmedFromManyGoroutinesAllFireAndNoneEarly measures as the caller
+// TestArming_FromManyGoroutinesLosesNoTimerAndNoneIsEarly measures as the caller
 // does.
-func TestTimersArmedFromManyGoroutinesAllFireAndNoneEarly(t *testing.T) {
+func TestArming_FromManyGoroutinesLosesNoTimerAndNoneIsEarly(t *testing.T) {
 	const goroutines, each = 8, 500
 	for _, tick := range []time.Duration{time.Millisecond, 10 * time.Millisecond} {
 		w := harness.NewWheel(t, wheel.Config{Tick: tick})

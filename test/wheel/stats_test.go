@@ -21,7 +21,7 @@ func countsOf(w *wheel.Wheel) wheel.Stats {
 	return st
 }
 
-func TestLatenessIsThatOfEachCallback(t *testing.T) {
+func TestLateness_IsThatOfEachCallback(t *testing.T) {
 	onFakeTime(t, wheel.Config{MaxCallbacks: 1}, func(t *testing.T, w *wheel.Wheel) {
 		var mu sync.Mutex
 		var want wheel.Lateness
@@ -77,7 +77,7 @@ func latenessBucket(late time.Duration) int {
 	return wheel.LatenessBuckets
 }
 
-func TestTheBoundsOfLatenessAreThoseOfNativeHistograms(t *testing.T) {
+func TestLateness_BoundsAreThoseOfNativeHistograms(t *testing.T) {
 	for i := range wheel.LatenessBuckets {
 		want := math.Exp2(float64(i-55) / 4) // the bounds of schema 2, in seconds
 		require.InEpsilon(t, want, wheel.LatenessBound(i).Seconds(), 1e-4, "bound %d", i)
@@ -86,7 +86,7 @@ func TestTheBoundsOfLatenessAreThoseOfNativeHistograms(t *testing.T) {
 	require.Equal(t, 64*time.Second, wheel.LatenessBound(wheel.LatenessBuckets-1))
 }
 
-func TestAQuantileOfLateness(t *testing.T) {
+func TestLateness_Quantile(t *testing.T) {
 	var l wheel.Lateness
 	require.Zero(t, l.Quantile(0.5), "empty")
 	l.Counts[10], l.Counts[20], l.Counts[30] = 50, 49, 1
@@ -101,7 +101,7 @@ func TestAQuantileOfLateness(t *testing.T) {
 	require.Equal(t, 64*time.Second, l.Quantile(1), "the last bound stands for what is beyond")
 }
 
-func TestSlotsTellWhereTheTimersLie(t *testing.T) {
+func TestSlots_TellWhereTheTimersLie(t *testing.T) {
 	const n = 600
 	for _, tick := range []time.Duration{time.Millisecond, 10 * time.Millisecond, time.Hour} {
 		onFakeTime(t, wheel.Config{Tick: tick}, func(t *testing.T, w *wheel.Wheel) {

@@ -50,7 +50,7 @@ func (b *book) arm(w *wheel.Wheel, d time.Duration) {
 	})
 }
 
-func TestStepsOfTheWallClock(t *testing.T) {
+func TestWallClock_StepsAreSurvived(t *testing.T) {
 	defer step(0)
 	w, err := wheel.New(wheel.Config{})
 	if err != nil {
@@ -181,7 +181,7 @@ func (s *sessions) judge(t *testing.T) {
 
 // Whatever the wall clock says, a wheel and a pool with nothing due for long
 // leave the processor alone.
-func TestAnIdleProcessStaysIdleAcrossSteps(t *testing.T) {
+func TestWallClock_StepsLeaveAnIdleProcessIdle(t *testing.T) {
 	defer step(0)
 	w, err := wheel.New(wheel.Config{})
 	if err != nil {
@@ -214,7 +214,7 @@ func TestAnIdleProcessStaysIdleAcrossSteps(t *testing.T) {
 }
 
 // The clock is really stepped, and so the test above can fail.
-func TestTheWallClockIsStepped(t *testing.T) {
+func TestWallClock_IsStepped(t *testing.T) {
 	before := time.Now()
 	step(hour)
 	defer step(0)
