@@ -55,6 +55,7 @@ func TestFreeze_IsForgiven(t *testing.T) {
 		freezeServe(t)
 		return
 	}
+	t.Parallel() // it waits for a process of its own
 	cmd := harness.Helper(t, "freeze")
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()

@@ -49,6 +49,7 @@ func TestFreeze_GivesTheMomentAfterItOnce(t *testing.T) {
 		refreezeServe(t)
 		return
 	}
+	t.Parallel() // it waits for a process of its own
 	cmd := harness.Helper(t, "refreeze")
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()

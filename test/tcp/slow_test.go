@@ -39,6 +39,7 @@ func TestSlow_IsAPeerThatDoesNotRead(t *testing.T) {
 }
 
 func TestSlow_IsNotAPeerThatReadsAgain(t *testing.T) {
+	t.Parallel() // it waits for a timeout of a socket
 	const (
 		size         = 8 << 20
 		writeTimeout = 3 * time.Second

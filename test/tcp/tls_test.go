@@ -10,6 +10,7 @@ import (
 	"math/big"
 	"net"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -121,15 +122,17 @@ func TestHandshake_CountsForTheLimitsAndIsNotFound(t *testing.T) {
 
 func TestHandshake_TimeoutEndsWithIt(t *testing.T) {
 	server, client := tlsConfigs(t)
-	const timeout = 2 * time.Second
-	srv := &tcp.Server{TLSConfig: server, HandshakeTimeout: timeout, OnMessage: harness.EchoLine}
-	e := watch(srv)
-	c := tls.Client(harness.ListenTCP(t, srv)(), client)
-	require.NoError(t, c.Handshake())
-	time.Sleep(timeout + 300*time.Millisecond)
-	harness.Write(t, c, "hi\n")
-	harness.Read(t, c, "hi\n")
-	require.Empty(t, e.closed)
+	server.SessionTicketsDisabled = true // a pipe holds nothing, and the client reads no more for now
+	synctest.Test(t, func(t *testing.T) {
+		srv := &tcp.Server{TLSConfig: server, HandshakeTimeout: 2 * time.Second, IdleTimeout: -1, OnMessage: harness.EchoLine}
+		e := watch(srv)
+		c := tls.Client(harness.ListenPipes(t, srv)(), client)
+		require.NoError(t, c.Handshake())
+		time.Sleep(time.Hour)
+		harness.Write(t, c, "hi\n")
+		harness.Read(t, c, "hi\n")
+		require.Empty(t, e.closed)
+	})
 }
 
 // tap is a connection that is no plain socket, and notes what is written.

@@ -18,7 +18,7 @@ import (
 
 // A process is stopped while its wheel waits for callbacks to end.
 func TestBacklog_DoesNotHideAFreezeOfTheProcess(t *testing.T) {
-	const stopped = 3 * time.Second
+	const stopped = 2 * time.Second
 	if os.Getenv(harness.HelperEnv) != "" {
 		w, err := wheel.New(wheel.Config{MaxCallbacks: 1})
 		require.NoError(t, err)
@@ -38,6 +38,7 @@ func TestBacklog_DoesNotHideAFreezeOfTheProcess(t *testing.T) {
 		fmt.Println(int64(to - from))
 		return
 	}
+	t.Parallel() // it waits for a process of its own
 	cmd := harness.Helper(t, "backlog")
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)

@@ -15,6 +15,7 @@ import (
 // package time that adds an offset to the wall reading, and leaves the monotonic
 // one alone, as the kernel does when the clock is set.
 func TestWallClock_StepsMakeNothingEarlyAndLatenessStaysBounded(t *testing.T) {
+	t.Parallel() // it waits for a process of its own
 	goroot, err := exec.CommandContext(t.Context(), "go", "env", "GOROOT").Output()
 	require.NoError(t, err)
 	timeGo := filepath.Join(strings.TrimSpace(string(goroot)), "src", "time", "time.go")

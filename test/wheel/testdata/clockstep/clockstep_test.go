@@ -50,6 +50,13 @@ func (b *book) arm(w *wheel.Wheel, d time.Duration) {
 	})
 }
 
+// complete reports whether all timers have fired.
+func (b *book) complete() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.fired == b.armed
+}
+
 func TestWallClock_StepsAreSurvived(t *testing.T) {
 	defer step(0)
 	w, err := wheel.New(wheel.Config{})
@@ -60,10 +67,12 @@ func TestWallClock_StepsAreSurvived(t *testing.T) {
 	var b book
 	s := startSessions(t)
 	start, cpu := time.Now(), busySeconds()
-	// By an hour and by a few seconds, either way, in an order that is another in
-	// each run.
+	// By an hour and by a few seconds, either way, in another order in each run.
+	// The last is a step back, after which a wheel on the wall clock would wait for
+	// an hour.
 	steps := []int64{-hour, 0, hour, -hour, hour, hour - 3, hour + 2, 0, -5}
 	rand.Shuffle(len(steps), func(i, j int) { steps[i], steps[j] = steps[j], steps[i] })
+	steps = append(steps, -2*hour)
 	t.Logf("the wall clock is off by, one after the other, %d seconds", steps)
 	for _, to := range steps {
 		s.register(t)
@@ -72,15 +81,18 @@ func TestWallClock_StepsAreSurvived(t *testing.T) {
 		step(to)
 		s.register(t)
 		b.arm(w, time.Second) // armed in the new time
-		for range 100 {
+		for range 50 {
 			b.arm(w, rand.N(2*time.Second))
 			s.touch()
-			time.Sleep(rand.N(20 * time.Millisecond))
+			time.Sleep(rand.N(10 * time.Millisecond))
 		}
-		time.Sleep(500 * time.Millisecond)
+		for range 10 {
+			s.touch()
+			time.Sleep(30 * time.Millisecond)
+		}
 	}
-	// All is due in two seconds, or lost; or as late as the clock was stepped.
-	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	// All is due in two seconds, or lost, or as late as the clock was stepped.
+	for end := time.Now().Add(5 * time.Second); time.Now().Before(end) && !(b.complete() && s.complete()); time.Sleep(20 * time.Millisecond) {
 		s.touch()
 	}
 	took, cpu := time.Since(start), busySeconds()-cpu
@@ -164,6 +176,13 @@ func (s *sessions) touch() {
 	}
 }
 
+// complete reports whether all silent sessions have timed out.
+func (s *sessions) complete() bool {
+	s.closed.mu.Lock()
+	defer s.closed.mu.Unlock()
+	return s.closed.fired == s.ids/2
+}
+
 func (s *sessions) judge(t *testing.T) {
 	s.closed.mu.Lock()
 	defer s.closed.mu.Unlock()
@@ -201,7 +220,7 @@ func TestWallClock_StepsLeaveAnIdleProcessIdle(t *testing.T) {
 	start, cpu := time.Now(), busySeconds()
 	for _, to := range []int64{-hour, hour, 0, 3, -3, 2 * hour, 0} {
 		step(to)
-		time.Sleep(700 * time.Millisecond)
+		time.Sleep(400 * time.Millisecond)
 	}
 	took, cpu := time.Since(start), busySeconds()-cpu
 	t.Logf("the processor was busy for %.2f%% of the time", 100*cpu/took.Seconds())
