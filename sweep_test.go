@@ -257,7 +257,7 @@ type poolSession struct {
 
 func (s poolSession) touch()                { s.Touch() }
 func (s poolSession) close() bool           { return s.Close("done") }
-func (s poolSession) expireAt(at time.Time) { s.SetIdleTimeout(max(time.Until(at), 1)) }
+func (s poolSession) expireAt(at time.Time) { s.SetIdleTimeout(at.Sub(s.RegisteredAt())) }
 
 func (s *sweepSession) expireAt(at time.Time) {
 	s.active.Store(int64(at.Add(-s.sweep.idle).Sub(s.sweep.start)))

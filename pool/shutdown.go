@@ -16,8 +16,8 @@ const (
 )
 
 // Shutdown closes the pool: every Register from now on fails with
-// ErrPoolClosed, and all sessions are closed with the reason Shutdown, 256 at
-// once. It returns nil when every OnSessionClosed and every OnIdle has returned.
+// ErrPoolClosed, and all sessions are closed with the reason Shutdown, 256
+// connections at once. It returns nil when every OnSessionClosed and every OnIdle has returned.
 // If ctx ends first, which is looked at all the while, it returns an error that
 // wraps the context's cause; the rest still ends in the background. The pool's own
 // wheel is closed; one that came with the Config is not.
@@ -26,7 +26,7 @@ const (
 // callback, which it would wait for.
 func (p *Pool[K, C]) Shutdown(ctx context.Context) error {
 	p.closing.Store(true)
-	p.sweep.Do(func() { go p.closeAll() })
+	p.sweep.Do(p.closeAll)
 	select {
 	case <-p.drained:
 		return nil
@@ -40,25 +40,39 @@ func (p *Pool[K, C]) Shutdown(ctx context.Context) error {
 	}
 }
 
-// closeAll closes every session that is open. It has a goroutine of its own, which
+// closeAll closes every session that is open: some of each shard at once, which is
+// all of them in a pool of some thousands, and what is left on a goroutine that
 // drained waits for.
 func (p *Pool[K, C]) closeAll() {
-	c := closer[K, C]{}
+	c := new(closer[K, C])
+	var left []*shard[K, C]
 	for i := range p.shards {
-		for more := true; more; {
-			var first, last *Session[K, C]
-			first, last, more = p.shards[i].closeSome(Shutdown)
-			for s := first; s != nil; s = s.next {
-				s.cancelContext()
-			}
-			c.add(first, last)
+		if sh := &p.shards[i]; sh.shutSome(c) {
+			left = append(left, sh)
 		}
 	}
-	if p.ownWheel {
-		p.wheel.Close()
+	go func() {
+		for _, sh := range left {
+			for sh.shutSome(c) {
+			}
+		}
+		if p.ownWheel {
+			p.wheel.Close()
+		}
+		p.passed.Store(true)
+		p.checkDrained()
+	}()
+}
+
+// shutSome closes some of the shard's sessions and hands them to c. It reports
+// whether there may be more.
+func (sh *shard[K, C]) shutSome(c *closer[K, C]) (more bool) {
+	first, last, more := sh.closeSome(Shutdown)
+	for s := first; s != nil; s = s.next {
+		s.cancelContext()
 	}
-	p.passed.Store(true)
-	p.checkDrained()
+	c.add(first, last)
+	return more
 }
 
 // closeSome closes some of the shard's sessions, which it returns chained, and

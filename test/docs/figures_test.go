@@ -81,7 +81,7 @@ func results(t *testing.T) map[string][]float64 {
 	t.Helper()
 	records, err := csv.NewReader(strings.NewReader(page(t, "docs/bench/results.csv"))).ReadAll()
 	require.NoError(t, err)
-	require.Equal(t, []string{"work", "size", "round", "implementation", "metric", "value", "note"}, records[0])
+	require.Equal(t, []string{"workload", "size", "round", "implementation", "metric", "value", "note"}, records[0])
 	found := make(map[string][]float64)
 	for _, r := range records[1:] {
 		if v, err := strconv.ParseFloat(r[5], 64); err == nil { // a measurement that failed has a note

@@ -26,8 +26,8 @@ const (
 // the go.sum of everyone who imports it. A package that is not listed imports the
 // standard library alone.
 var allowedImports = map[string][]string{
-	"wheel":     {libraryPath},
-	"pool":      {modulePath + "/wheel"},
+	"wheel":     {libraryPath, modulePath + "/internal/preempt"},
+	"pool":      {modulePath + "/wheel", modulePath + "/internal/preempt"},
 	"tcp":       {modulePath + "/wheel", modulePath + "/pool", modulePath + "/internal/netserver"},
 	"udp":       {modulePath + "/wheel", modulePath + "/pool", modulePath + "/internal/netserver"},
 	"dashboard": {modulePath + "/wheel", modulePath + "/pool", modulePath + "/tcp", modulePath + "/udp"},

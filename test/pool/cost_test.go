@@ -66,7 +66,7 @@ func registerExpiring(t testing.TB, n int, at time.Time, expired func()) (stop f
 	for i := range n {
 		s, err := p.Register(int64(i), conn)
 		require.NoError(t, err)
-		s.SetIdleTimeout(max(time.Until(at), 1)) // none is for ever
+		s.SetIdleTimeout(at.Sub(s.RegisteredAt()))
 	}
 	return func() { require.NoError(t, p.Shutdown(context.Background())) }
 }

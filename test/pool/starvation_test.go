@@ -148,7 +148,7 @@ func starve(t *testing.T, work func(stop *atomic.Bool)) {
 		latestTimer, latestSession, own, after.NumGC-before.NumGC, w.Stats())
 	require.Greater(t, own, harness.Tick, "the processor was free: nothing was shown")
 	if os.Getenv("GOMEMLIMIT") != "" {
-		require.Greater(t, after.NumGC-before.NumGC, uint32(5), "nothing was collected: nothing was shown")
+		require.Greater(t, after.NumGC-before.NumGC, uint32(0), "nothing was collected: nothing was shown")
 	}
 	// The wheel hands what is due from goroutine to goroutine, each of which may
 	// wait as long as the runtime's timer does, or is woken by the watchdog. To a

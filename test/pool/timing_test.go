@@ -174,7 +174,7 @@ func TestLifetime_EndsWhileTheSessionIsHeldBeyondItsIdleTimeout(t *testing.T) {
 	require.GreaterOrEqual(t, time.Since(s.RegisteredAt()), 650*time.Millisecond)
 }
 
-func TestSetIdleTimeoutCountsFromTheLastActivity(t *testing.T) {
+func TestSetIdleTimeout_CountsFromTheLastActivity(t *testing.T) {
 	c := testConfig{IdleTimeout: 10 * time.Second}
 	runTimingCases(t, []timingCase{
 		{
