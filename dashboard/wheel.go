@@ -5,18 +5,18 @@ import (
 )
 
 type wheelJSON struct {
-	Tick     float64      `json:"tick_seconds"`
-	Pending  int          `json:"pending"`
-	Slots    int          `json:"slots"`
-	Fired    uint64       `json:"fired"`
-	Moved    uint64       `json:"moved"`
-	Running  int          `json:"running"`
-	Waiting  int          `json:"waiting"`
-	Rescued  uint64       `json:"rescued"`
-	Alone    bool         `json:"alone"`
-	Now      float64      `json:"now_seconds"`
-	Lateness latenessJSON `json:"lateness"`
-	Levels   []levelJSON  `json:"levels"`
+	Tick            float64      `json:"tick_seconds"`
+	Pending         int          `json:"pending"`
+	Slots           int          `json:"slots"`
+	Fired           uint64       `json:"fired"`
+	Moved           uint64       `json:"moved"`
+	Running         int          `json:"running"`
+	Waiting         int          `json:"waiting"`
+	Rescued         uint64       `json:"rescued"`
+	LibraryDisabled bool         `json:"library_disabled"`
+	Now             float64      `json:"now_seconds"`
+	Lateness        latenessJSON `json:"lateness"`
+	Levels          []levelJSON  `json:"levels"`
 }
 
 type latenessJSON struct {
@@ -47,18 +47,18 @@ type slotJSON struct {
 func drawWheel(w *wheel.Wheel) *wheelJSON {
 	st := w.Stats()
 	return &wheelJSON{
-		Tick:     w.Tick().Seconds(),
-		Pending:  st.Pending,
-		Slots:    st.Slots,
-		Fired:    st.Fired,
-		Moved:    st.Moved,
-		Running:  st.Running,
-		Waiting:  st.Waiting,
-		Rescued:  st.Rescued,
-		Alone:    st.Alone,
-		Now:      w.Elapsed().Seconds(),
-		Lateness: drawLateness(st.Late),
-		Levels:   drawLevels(w.Slots()),
+		Tick:            w.Tick().Seconds(),
+		Pending:         st.Pending,
+		Slots:           st.Slots,
+		Fired:           st.Fired,
+		Moved:           st.Moved,
+		Running:         st.Running,
+		Waiting:         st.Waiting,
+		Rescued:         st.Rescued,
+		LibraryDisabled: st.LibraryDisabled,
+		Now:             w.Elapsed().Seconds(),
+		Lateness:        drawLateness(st.Late),
+		Levels:          drawLevels(w.Slots()),
 	}
 }
 

@@ -21,7 +21,7 @@ func Wheel(name string, w *wheel.Wheel) *Collector {
 	running := c.gauge("callbacks_running", "Goroutines that run callbacks.")
 	waiting := c.gauge("callbacks_waiting", "Callbacks that are due and wait for a goroutine.")
 	rescues := c.counter("rescues_total", "Times that the watchdog found a slot that the library let lie.")
-	givenUp := c.gauge("library_given_up", "1 if the wheel gave the library up after repeated rescues, 0 otherwise.")
+	disabled := c.gauge("library_disabled", "1 if the wheel stopped using the library after repeated rescues, 0 otherwise.")
 	lateness := c.describe("lateness_seconds", "How long after its deadline each callback started; more than 64 s counts in the last native bucket.")
 	c.collect = func(ch send) {
 		st := w.Stats()
@@ -33,7 +33,7 @@ func Wheel(name string, w *wheel.Wheel) *Collector {
 		ch <- running.metric(float64(st.Running))
 		ch <- waiting.metric(float64(st.Waiting))
 		ch <- rescues.count(st.Rescued)
-		ch <- givenUp.metric(oneIf(st.Alone))
+		ch <- disabled.metric(oneIf(st.LibraryDisabled))
 		ch <- newHistogram(lateness, st.Late, c.since)
 	}
 	return c

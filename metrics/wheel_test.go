@@ -40,7 +40,7 @@ func TestAScrapeShowsWhatAWheelHolds(t *testing.T) {
 			"callbacks_running":  2,
 			"callbacks_waiting":  3,
 			"rescues_total":      0,
-			"library_given_up":   0,
+			"library_disabled":   0,
 		} {
 			require.Equal(t, want, got["sessionwheel_"+name+`{wheel="main"}`], name)
 		}

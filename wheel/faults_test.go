@@ -116,9 +116,9 @@ func TestPacer_WhateverBecomesOfItLatenessStaysBoundedAndCloseReturns(t *testing
 					t.Errorf("the latest timer was %v late; at most %v allowed", got, defaultTick+tt.most)
 				}
 				st := w.Stats()
-				if st.Alone && st.Rescued < maxRescues || tt.ends == dead && !st.Alone ||
-					tt.ends == alive && (st.Alone || st.Rescued != 0) {
-					t.Errorf("given up: %v, after %d rescues", st.Alone, st.Rescued)
+				if st.LibraryDisabled && st.Rescued < maxRescues || tt.ends == dead && !st.LibraryDisabled ||
+					tt.ends == alive && (st.LibraryDisabled || st.Rescued != 0) {
+					t.Errorf("disabled: %v, after %d rescues", st.LibraryDisabled, st.Rescued)
 				}
 				start := time.Now()
 				w.AfterFunc(time.Hour, func() { t.Error("a closed wheel fired") })
@@ -148,8 +148,8 @@ func TestRescue_IsCountedUntilTheLibraryIsGivenUp(t *testing.T) {
 			time.Sleep(2 * block)
 			synctest.Wait()
 			want := min(i+1, maxRescues)
-			if st := w.Stats(); st.Rescued != uint64(want) || st.Alone != (want == maxRescues) {
-				t.Errorf("after %d timers: %d rescues, given up: %v", i+1, st.Rescued, st.Alone)
+			if st := w.Stats(); st.Rescued != uint64(want) || st.LibraryDisabled != (want == maxRescues) {
+				t.Errorf("after %d timers: %d rescues, disabled: %v", i+1, st.Rescued, st.LibraryDisabled)
 			}
 		}
 	})

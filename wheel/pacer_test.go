@@ -143,8 +143,8 @@ func TestPacer_WhateverItDoesLatenessStaysBounded(t *testing.T) {
 					t.Errorf("the latest timer was %v late; at most %v allowed", got, defaultTick+tt.most)
 				}
 				st := w.Stats()
-				if st.Alone != tt.alone || tt.alone != (st.Rescued >= maxRescues) {
-					t.Errorf("given up: %v, after %d rescues", st.Alone, st.Rescued)
+				if st.LibraryDisabled != tt.alone || tt.alone != (st.Rescued >= maxRescues) {
+					t.Errorf("disabled: %v, after %d rescues", st.LibraryDisabled, st.Rescued)
 				}
 			})
 		})
@@ -202,8 +202,8 @@ func TestRescue_IsForgivenOnceThePacerWorksAgain(t *testing.T) {
 			w.AfterFunc(askedOnce, func() {})
 			time.Sleep(4 * block)
 		}
-		if st := w.Stats(); st.Alone || st.Rescued < 10 {
-			t.Errorf("given up: %v, after %d rescues that were not in a row", st.Alone, st.Rescued)
+		if st := w.Stats(); st.LibraryDisabled || st.Rescued < 10 {
+			t.Errorf("disabled: %v, after %d rescues that were not in a row", st.LibraryDisabled, st.Rescued)
 		}
 	})
 }

@@ -8,21 +8,21 @@ import (
 
 // Stats is what a wheel has done and holds.
 type Stats struct {
-	Pending int      // timers armed and not yet fired or stopped
-	Slots   int      // slots in use, over all shards and levels
-	Fired   uint64   // armings that ended in the callback
-	Moved   uint64   // timers that went on to another slot when theirs came up
-	Running int      // goroutines running callbacks, at most Config.MaxCallbacks
-	Waiting int      // callbacks that are due and wait for a goroutine; beyond some 2,000, timers that are due stay pending
-	Rescued uint64   // times the watchdog found a slot that the library let lie
-	Alone   bool     // the library was given up after repeated rescues
-	Late    Lateness // of the callbacks that have started
+	Pending         int      // timers armed and not yet fired or stopped
+	Slots           int      // slots in use, over all shards and levels
+	Fired           uint64   // armings that ended in the callback
+	Moved           uint64   // timers that went on to another slot when theirs came up
+	Running         int      // goroutines running callbacks, at most Config.MaxCallbacks
+	Waiting         int      // callbacks that are due and wait for a goroutine; beyond some 2,000, timers that are due stay pending
+	Rescued         uint64   // times the watchdog found a slot that the library let lie
+	LibraryDisabled bool     // the wheel stopped using the library after repeated rescues
+	Late            Lateness // of the callbacks that have started
 }
 
 // Stats takes the figures shard by shard, so they need not add up while timers
 // are armed and fire.
 func (w *Wheel) Stats() Stats {
-	st := Stats{Rescued: w.driver.rescued.Load(), Alone: w.driver.gaveUp.Load()}
+	st := Stats{Rescued: w.driver.rescued.Load(), LibraryDisabled: w.driver.gaveUp.Load()}
 	for i := range w.shards {
 		s := &w.shards[i]
 		s.mu.Lock()

@@ -32,7 +32,7 @@ function hear(stats) {
 function warn(wheel) {
   const texts = [];
   if (wheel?.rescued) texts.push(`The watchdog fired ${count(wheel.rescued)} ${wheel.rescued === 1 ? "slot" : "slots"} that the pacing library let lie.`);
-  if (wheel?.alone) texts.push("The library was given up after repeated failures; the wheel runs alone.");
+  if (wheel?.library_disabled) texts.push("The library was given up after repeated failures; the wheel runs alone.");
   const warning = byID("warning");
   const text = texts.join(" ");
   if (text && warning.hidden) announce(text);

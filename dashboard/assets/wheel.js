@@ -126,7 +126,7 @@ export class WheelView {
     this.#rings.forEach((ring, level) => ring.fill(this.#levels.get(level)?.slots ?? [], this.#seconds(level), depth(most)));
     show(this.#center.firstChild, count(wheel.pending));
     const slots = wheel.levels.reduce((sum, l) => sum + l.slots.length, 0);
-    this.#facts.forEach(([, node], i) => show(node, [count(slots), count(wheel.rescued), wheel.alone ? "itself alone" : "the library"][i]));
+    this.#facts.forEach(([, node], i) => show(node, [count(slots), count(wheel.rescued), wheel.library_disabled ? "itself alone" : "the library"][i]));
     show(byID("wheel-aside"), `${span(this.#tick)} tick`);
     this.#describe(wheel);
     this.#turn();

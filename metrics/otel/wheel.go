@@ -21,7 +21,7 @@ func Wheel(p metric.MeterProvider, name string, w *wheel.Wheel) (metric.Registra
 	running := in.level("callbacks.running", "{goroutine}", "Goroutines that run callbacks.")
 	waiting := in.level("callbacks.waiting", "{callback}", "Callbacks that are due and wait for a goroutine.")
 	rescues := in.counter("rescues", "{rescue}", "Times that the watchdog found a slot that the library let lie.")
-	givenUp := in.gauge("library.given_up", "", "1 if the wheel gave the library up after repeated rescues, 0 otherwise.")
+	disabled := in.gauge("library.disabled", "", "1 if the wheel stopped using the library after repeated rescues, 0 otherwise.")
 	return in.register(func(o observer) {
 		st := w.Stats()
 		o.gauge(tick, w.Tick().Seconds())
@@ -32,7 +32,7 @@ func Wheel(p metric.MeterProvider, name string, w *wheel.Wheel) (metric.Registra
 		o.count(running, uint64(st.Running))
 		o.count(waiting, uint64(st.Waiting))
 		o.count(rescues, st.Rescued)
-		o.gauge(givenUp, oneIf(st.Alone))
+		o.gauge(disabled, oneIf(st.LibraryDisabled))
 	})
 }
 

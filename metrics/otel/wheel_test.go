@@ -40,7 +40,7 @@ func TestACollectionShowsWhatAWheelHolds(t *testing.T) {
 			"callbacks.running": 2,
 			"callbacks.waiting": 3,
 			"rescues":           0,
-			"library.given_up":  0,
+			"library.disabled":  0,
 		} {
 			require.Equal(t, want, got["sessionwheel."+name+"{wheel=main}"], name)
 		}

@@ -32,7 +32,7 @@ func TestIdleWheel_PassesAMonthWithOneTimerInFewSteps(t *testing.T) {
 			st := w.Stats()
 			require.LessOrEqual(t, st.Moved, uint64(8), "once for each level")
 			require.Zero(t, st.Rescued)
-			require.False(t, st.Alone)
+			require.False(t, st.LibraryDisabled)
 		})
 		require.Less(t, time.Since(start), 5*time.Second) // 2.6e9 ticks
 	}

@@ -56,7 +56,7 @@ type timersReport struct {
 	SessionLate         time.Duration
 	Touches             int
 	Rescued             uint64
-	Alone               bool
+	LibraryDisabled     bool
 	Closing             time.Duration // how long Shutdown and Close took
 	Delay               time.Duration // the scheduler's
 	Load                float64       // processors that the process kept busy on Go code
@@ -127,7 +127,7 @@ func timersPlay(o timersOrder) (rep timersReport, err error) {
 	case <-time.After(timersPatience):
 	}
 	rep.Closing = time.Since(closing)
-	rep.Rescued, rep.Alone = st.Rescued, st.Alone
+	rep.Rescued, rep.LibraryDisabled = st.Rescued, st.LibraryDisabled
 	timers.report(&rep)
 	delay.stop()
 	rep.Delay = delay.delay()

@@ -40,18 +40,18 @@ type refused struct {
 func (r refused) total() uint64 { return r.Duplicate + r.Full + r.Closed + r.PerIP }
 
 type wheelStats struct {
-	Tick     float64  `json:"tick_seconds"`
-	Now      float64  `json:"now_seconds"`
-	Pending  uint64   `json:"pending"`
-	Slots    uint64   `json:"slots"`
-	Fired    uint64   `json:"fired"`
-	Moved    uint64   `json:"moved"`
-	Running  uint64   `json:"running"`
-	Waiting  uint64   `json:"waiting"`
-	Rescued  uint64   `json:"rescued"`
-	Alone    bool     `json:"alone"`
-	Lateness lateness `json:"lateness"`
-	Levels   []level  `json:"levels"`
+	Tick            float64  `json:"tick_seconds"`
+	Now             float64  `json:"now_seconds"`
+	Pending         uint64   `json:"pending"`
+	Slots           uint64   `json:"slots"`
+	Fired           uint64   `json:"fired"`
+	Moved           uint64   `json:"moved"`
+	Running         uint64   `json:"running"`
+	Waiting         uint64   `json:"waiting"`
+	Rescued         uint64   `json:"rescued"`
+	LibraryDisabled bool     `json:"library_disabled"`
+	Lateness        lateness `json:"lateness"`
+	Levels          []level  `json:"levels"`
 }
 
 // level is one level of the wheel and its slots in use.

@@ -53,7 +53,7 @@ func plain(name string, s sample) string {
 		value("running", w.Running)
 		value("waiting", w.Waiting)
 		value("rescued", w.Rescued)
-		value("alone", w.Alone)
+		value("library-disabled", w.LibraryDisabled)
 		value("late-p50", seconds(w.Lateness.P50))
 		value("late-p99", seconds(w.Lateness.P99))
 		for _, l := range w.Levels {

@@ -40,7 +40,7 @@ wheel
   running            2
   waiting            1
   rescued            6
-  alone              false
+  library-disabled   false
   late-p50           5.1ms
   late-p99           10.2ms
   level-0            34 timers in 2 slots of 10ms

@@ -170,8 +170,8 @@ func (m *model) wheel(s *stats) []string {
 	if w.Rescued > 0 {
 		line += fmt.Sprintf("  %s rescued", count(w.Rescued))
 	}
-	if w.Alone {
-		line += "  alone"
+	if w.LibraryDisabled {
+		line += "  library disabled"
 	}
 	rows := []string{heading.Render("wheel") + "  " + line, m.late(w)}
 	for _, l := range w.Levels {
