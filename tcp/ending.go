@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"runtime/debug"
 
+	"github.com/sessionwheel/sessionwheel/internal/netserver"
 	"github.com/sessionwheel/sessionwheel/pool"
 )
 
@@ -18,7 +19,7 @@ func (s *Session) end() {
 	if v := recover(); v != nil {
 		stack := debug.Stack()
 		s.server.logPanic(v, stack)
-		s.crashed(&PanicError{Value: v, Stack: stack})
+		s.crashed(netserver.NewPanicError("tcp", v, stack))
 	} else if !s.done {
 		s.crashed(ErrGoexit)
 	}
@@ -76,7 +77,7 @@ func (s *Session) tellClosed() {
 		if v := recover(); v != nil {
 			stack := debug.Stack()
 			s.server.logPanic(v, stack)
-			s.tell(&PanicError{Value: v, Stack: stack})
+			s.tell(netserver.NewPanicError("tcp", v, stack))
 		}
 	}()
 	s.server.OnSessionClosed(s, r)

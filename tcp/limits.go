@@ -3,10 +3,9 @@ package tcp
 import (
 	"net"
 	"net/netip"
-)
 
-// ipv6Prefix is how much of an IPv6 address one subscriber shares.
-const ipv6Prefix = 64
+	"github.com/sessionwheel/sessionwheel/internal/netserver"
+)
 
 // limitedIP is what conn counts under for MaxSessionsPerIP; the zero Addr if it
 // does not count.
@@ -14,34 +13,7 @@ func (srv *Server) limitedIP(conn net.Conn) netip.Addr {
 	if srv.MaxSessionsPerIP == 0 {
 		return netip.Addr{}
 	}
-	return networkOf(conn.RemoteAddr())
-}
-
-// networkOf is an IPv4 address, however it is written, or the /64 network of an
-// IPv6 one; the zero Addr if a is neither.
-func networkOf(a net.Addr) netip.Addr {
-	var ip netip.Addr
-	switch a := a.(type) {
-	case nil:
-		return ip
-	case *net.TCPAddr:
-		ip = a.AddrPort().Addr()
-	default:
-		ap, err := netip.ParseAddrPort(a.String())
-		if err != nil {
-			return netip.Addr{}
-		}
-		ip = ap.Addr()
-	}
-	ip = ip.Unmap()
-	if !ip.Is6() {
-		return ip
-	}
-	p, err := ip.Prefix(ipv6Prefix) // it has no zone
-	if err != nil {
-		return netip.Addr{}
-	}
-	return p.Addr()
+	return netserver.Network(netserver.AddrPort(conn.RemoteAddr()).Addr())
 }
 
 // enter counts a session goroutine and a session from ip, unless the server is

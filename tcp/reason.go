@@ -2,8 +2,8 @@ package tcp
 
 import (
 	"errors"
-	"fmt"
 
+	"github.com/sessionwheel/sessionwheel/internal/netserver"
 	"github.com/sessionwheel/sessionwheel/pool"
 )
 
@@ -36,20 +36,11 @@ var (
 	ErrGoexit        = errors.New("tcp: a callback called runtime.Goexit")
 )
 
-// PanicError is what OnError is given when a callback or Split panicked.
-type PanicError struct {
-	Value any    // what panic was called with
-	Stack []byte // as runtime/debug.Stack formats it
-}
-
-// Error names the panic's value, without the stack.
-func (e *PanicError) Error() string { return fmt.Sprintf("tcp: a callback panicked: %v", e.Value) }
-
-// Unwrap returns the panic's value if that is an error, and nil otherwise.
-func (e *PanicError) Unwrap() error {
-	err, _ := e.Value.(error)
-	return err
-}
+// PanicError is the error that OnError is given when a callback or Split panicked. Its
+// Value is what panic was called with, and its Stack is formatted as by
+// runtime/debug.Stack. Error leaves the stack out; Unwrap returns Value if that
+// is an error.
+type PanicError = netserver.PanicError
 
 // fault is why a session's loop ends.
 type fault struct {

@@ -9,16 +9,9 @@ import (
 	"net"
 	"runtime/debug"
 	"sync"
-	"time"
 
+	"github.com/sessionwheel/sessionwheel/internal/netserver"
 	"github.com/sessionwheel/sessionwheel/pool"
-)
-
-// How long Serve waits after a listener's passing error; it doubles from the
-// one to the other.
-const (
-	minBackOff = 5 * time.Millisecond
-	maxBackOff = time.Second
 )
 
 // ListenAndServe listens on Addr over TCP and serves what connects. It returns
@@ -56,12 +49,12 @@ func (srv *Server) Serve(l net.Listener) error {
 		return ErrServerClosed
 	}
 	defer srv.notListening(ol)
-	backOff := minBackOff
+	var backoff netserver.Backoff
 	for {
 		conn, err := ol.Accept()
 		switch {
 		case err == nil:
-			backOff = minBackOff
+			backoff.Reset()
 			srv.admit(conn)
 		case srv.closing.Load():
 			return ErrServerClosed
@@ -70,10 +63,9 @@ func (srv *Server) Serve(l net.Listener) error {
 		default:
 			srv.acceptErrors.Add(1)
 			srv.tellError(err)
-			if !srv.pause(backOff) {
+			if !backoff.Wait(srv.stopped) {
 				return ErrServerClosed
 			}
-			backOff = min(2*backOff, maxBackOff)
 		}
 	}
 }
@@ -82,18 +74,6 @@ func (srv *Server) Serve(l net.Listener) error {
 func passing(err error) bool {
 	var t interface{ Temporary() bool }
 	return errors.As(err, &t) && t.Temporary()
-}
-
-// pause waits for d, and reports false if the server is closing.
-func (srv *Server) pause(d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-srv.stopped:
-		return false
-	}
 }
 
 // admit starts a session for conn, unless a limit forbids it. It never waits

@@ -2,6 +2,7 @@ package tcp
 
 import (
 	"bufio"
+	"cmp"
 	"crypto/tls"
 	"fmt"
 	"iter"
@@ -187,9 +188,9 @@ func (srv *Server) start() error {
 		return err
 	}
 	p, err := pool.New(pool.Config[int64, *transport]{
-		IdleTimeout: or(srv.IdleTimeout, defaultIdleTimeout),
+		IdleTimeout: cmp.Or(srv.IdleTimeout, defaultIdleTimeout),
 		MaxLifetime: max(0, srv.MaxLifetime),
-		MaxSessions: or(srv.MaxSessions, defaultMaxSessions),
+		MaxSessions: cmp.Or(srv.MaxSessions, defaultMaxSessions),
 		Wheel:       srv.Wheel,
 		OnPanic:     srv.logPanic,
 	})
@@ -221,10 +222,10 @@ func (srv *Server) setDefaults() error {
 	if srv.split == nil {
 		srv.split = bufio.ScanLines
 	}
-	srv.maxFrame = or(srv.MaxFrame, defaultMaxFrame)
-	srv.frameTimeout = max(0, or(srv.FrameTimeout, defaultFrameTimeout))
-	srv.writeTimeout = max(0, or(srv.WriteTimeout, defaultWriteTimeout))
-	srv.handshakeTimeout = max(0, or(srv.HandshakeTimeout, defaultHandshakeTimeout))
+	srv.maxFrame = cmp.Or(srv.MaxFrame, defaultMaxFrame)
+	srv.frameTimeout = max(0, cmp.Or(srv.FrameTimeout, defaultFrameTimeout))
+	srv.writeTimeout = max(0, cmp.Or(srv.WriteTimeout, defaultWriteTimeout))
+	srv.handshakeTimeout = max(0, cmp.Or(srv.HandshakeTimeout, defaultHandshakeTimeout))
 	if srv.TLSConfig != nil {
 		srv.tlsConfig = srv.TLSConfig.Clone()
 		if srv.tlsConfig.MinVersion == 0 {
@@ -232,14 +233,6 @@ func (srv *Server) setDefaults() error {
 		}
 	}
 	return nil
-}
-
-// or is v, or standard if v is zero.
-func or[T int | time.Duration](v, standard T) T {
-	if v == 0 {
-		return standard
-	}
-	return v
 }
 
 // Session finds the open session with the given ID. A session is found from
@@ -285,7 +278,7 @@ func (srv *Server) SetIdleTimeout(d time.Duration) {
 	}
 	srv.mu.Unlock()
 	if p != nil {
-		p.SetIdleTimeout(or(d, defaultIdleTimeout))
+		p.SetIdleTimeout(cmp.Or(d, defaultIdleTimeout))
 	}
 }
 

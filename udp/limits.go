@@ -3,24 +3,9 @@ package udp
 import (
 	"net/netip"
 
+	"github.com/sessionwheel/sessionwheel/internal/netserver"
 	"github.com/sessionwheel/sessionwheel/pool"
 )
-
-// ipv6Prefix is how much of an IPv6 address one subscriber shares.
-const ipv6Prefix = 64
-
-// networkOf is what an address counts under for MaxSessionsPerIP: an IPv4
-// address, or the /64 network of an IPv6 one.
-func networkOf(ip netip.Addr) netip.Addr {
-	if !ip.Is6() {
-		return ip
-	}
-	p, err := ip.Prefix(ipv6Prefix) // it has no zone
-	if err != nil {
-		return netip.Addr{}
-	}
-	return p.Addr()
-}
 
 // enter counts a session from ip, unless the server is closing or a limit
 // forbids it.
@@ -34,7 +19,7 @@ func (srv *Server) enter(ip netip.Addr) error {
 		return pool.ErrFull
 	}
 	if srv.MaxSessionsPerIP > 0 {
-		network := networkOf(ip)
+		network := netserver.Network(ip)
 		if srv.perIP[network] >= srv.MaxSessionsPerIP {
 			return ErrTooManyFromIP
 		}
@@ -49,7 +34,7 @@ func (srv *Server) releaseIP(ip netip.Addr) {
 	if srv.MaxSessionsPerIP == 0 {
 		return
 	}
-	network := networkOf(ip)
+	network := netserver.Network(ip)
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
 	if srv.perIP[network]--; srv.perIP[network] <= 0 {

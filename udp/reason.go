@@ -2,8 +2,8 @@ package udp
 
 import (
 	"errors"
-	"fmt"
 
+	"github.com/sessionwheel/sessionwheel/internal/netserver"
 	"github.com/sessionwheel/sessionwheel/pool"
 )
 
@@ -27,17 +27,8 @@ var (
 	ErrGoexit        = errors.New("udp: a callback called runtime.Goexit")
 )
 
-// PanicError is what OnError is given when a callback panicked.
-type PanicError struct {
-	Value any    // what panic was called with
-	Stack []byte // as runtime/debug.Stack formats it
-}
-
-// Error names the panic's value, without the stack.
-func (e *PanicError) Error() string { return fmt.Sprintf("udp: a callback panicked: %v", e.Value) }
-
-// Unwrap returns the panic's value if that is an error, and nil otherwise.
-func (e *PanicError) Unwrap() error {
-	err, _ := e.Value.(error)
-	return err
-}
+// PanicError is the error that OnError is given when a callback panicked. Its
+// Value is what panic was called with, and its Stack is formatted as by
+// runtime/debug.Stack. Error leaves the stack out; Unwrap returns Value if that
+// is an error.
+type PanicError = netserver.PanicError

@@ -8,16 +8,9 @@ import (
 	"net"
 	"net/netip"
 	"runtime/debug"
-	"time"
 
+	"github.com/sessionwheel/sessionwheel/internal/netserver"
 	"github.com/sessionwheel/sessionwheel/pool"
-)
-
-// How long Serve waits after errors of the socket that follow each other; it
-// doubles from the one to the other.
-const (
-	minBackOff = 5 * time.Millisecond
-	maxBackOff = time.Second
 )
 
 // ListenAndServe listens on Addr over UDP and serves what comes. It returns as
@@ -72,7 +65,8 @@ func (srv *Server) Serve(pc net.PacketConn) error {
 func (srv *Server) read() error {
 	var (
 		buf     = make([]byte, srv.maxDatagram+1) // what fills it was too large
-		backOff time.Duration
+		failed  bool                              // at the last read, for a reason that may pass
+		backoff netserver.Backoff
 	)
 	for {
 		n, addr, err := srv.socket.read(buf)
@@ -80,7 +74,8 @@ func (srv *Server) read() error {
 		case srv.closing.Load():
 			return ErrServerClosed
 		case err == nil:
-			backOff = 0
+			failed = false
+			backoff.Reset()
 			srv.receive(buf[:n], addr)
 		case wasCut(err):
 			srv.receive(buf, addr)
@@ -88,23 +83,11 @@ func (srv *Server) read() error {
 			return fmt.Errorf("%w: %w", ErrRead, err)
 		default:
 			srv.tellError(fmt.Errorf("%w: %w", ErrRead, err))
-			if !srv.pause(backOff) {
+			if failed && !backoff.Wait(srv.stopped) {
 				return ErrServerClosed
 			}
-			backOff = min(max(minBackOff, 2*backOff), maxBackOff)
+			failed = true
 		}
-	}
-}
-
-// pause waits for d, and reports false if the server is closing.
-func (srv *Server) pause(d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-srv.stopped:
-		return false
 	}
 }
 

@@ -1,6 +1,7 @@
 package udp
 
 import (
+	"cmp"
 	"fmt"
 	"iter"
 	"log/slog"
@@ -177,7 +178,7 @@ func (srv *Server) start(pc net.PacketConn) error {
 		return err
 	}
 	p, err := pool.New(pool.Config[netip.AddrPort, *transport]{
-		IdleTimeout: or(srv.IdleTimeout, defaultIdleTimeout),
+		IdleTimeout: cmp.Or(srv.IdleTimeout, defaultIdleTimeout),
 		MaxLifetime: max(0, srv.MaxLifetime),
 		OnDuplicate: pool.Replace, // of a session that is closing already
 		Wheel:       srv.Wheel,
@@ -219,24 +220,16 @@ func (srv *Server) setDefaults() error {
 		return fmt.Errorf("udp: Server.Activity is %d: use udp.ReceivedOrSent, udp.Received or udp.Sent", srv.Activity)
 	}
 	srv.logger = pool.LimitLog(srv.Logger)
-	srv.maxSessions = or(srv.MaxSessions, defaultMaxSessions)
-	srv.maxDatagram = or(srv.MaxDatagram, defaultMaxDatagram)
-	srv.maxPending = or(srv.MaxPending, defaultMaxPending)
-	srv.maxPendingBytes = int64(or(srv.MaxPendingBytes, defaultMaxPendingBytes))
-	srv.maxCallbacks = or(srv.MaxCallbacks, defaultMaxCallbacks)
+	srv.maxSessions = cmp.Or(srv.MaxSessions, defaultMaxSessions)
+	srv.maxDatagram = cmp.Or(srv.MaxDatagram, defaultMaxDatagram)
+	srv.maxPending = cmp.Or(srv.MaxPending, defaultMaxPending)
+	srv.maxPendingBytes = int64(cmp.Or(srv.MaxPendingBytes, defaultMaxPendingBytes))
+	srv.maxCallbacks = cmp.Or(srv.MaxCallbacks, defaultMaxCallbacks)
 	if least := pieces[classOf(srv.maxDatagram)]; srv.maxPendingBytes < int64(least) {
 		return fmt.Errorf("udp: Server.MaxPendingBytes is %d: use at least %d, which a datagram of %d bytes takes, or 0 for %d",
 			srv.MaxPendingBytes, least, srv.maxDatagram, defaultMaxPendingBytes)
 	}
 	return nil
-}
-
-// or is v, or standard if v is zero.
-func or[T int | time.Duration](v, standard T) T {
-	if v == 0 {
-		return standard
-	}
-	return v
 }
 
 // SetIdleTimeout changes the idle timeout: for sessions to come, and for those
@@ -250,7 +243,7 @@ func (srv *Server) SetIdleTimeout(d time.Duration) {
 	}
 	srv.mu.Unlock()
 	if p != nil {
-		p.SetIdleTimeout(or(d, defaultIdleTimeout))
+		p.SetIdleTimeout(cmp.Or(d, defaultIdleTimeout))
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/sessionwheel/sessionwheel/internal/netserver"
 )
 
 // socket is a server's net.PacketConn.
@@ -40,7 +42,7 @@ func (k *socket) read(p []byte) (int, netip.AddrPort, error) {
 	if err != nil {
 		return n, netip.AddrPort{}, err
 	}
-	return n, addrPortOf(from), nil
+	return n, unmap(netserver.AddrPort(from)), nil
 }
 
 func (k *socket) write(p []byte, addr netip.AddrPort) error {
@@ -76,19 +78,4 @@ func unmap(a netip.AddrPort) netip.AddrPort {
 		return a
 	}
 	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
-}
-
-func addrPortOf(a net.Addr) netip.AddrPort {
-	switch a := a.(type) {
-	case nil:
-		return netip.AddrPort{}
-	case *net.UDPAddr:
-		return unmap(a.AddrPort())
-	default:
-		ap, err := netip.ParseAddrPort(a.String())
-		if err != nil {
-			return netip.AddrPort{}
-		}
-		return unmap(ap)
-	}
 }

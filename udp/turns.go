@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sessionwheel/sessionwheel/internal/netserver"
 	"github.com/sessionwheel/sessionwheel/pool"
 )
 
@@ -88,7 +89,7 @@ func (s *Session) turn() {
 		if v := recover(); v != nil {
 			stack := debug.Stack()
 			s.server.logPanic(v, stack)
-			fault = &PanicError{Value: v, Stack: stack}
+			fault = netserver.NewPanicError("udp", v, stack)
 		}
 		s.turned(fault)
 	}()
@@ -232,7 +233,7 @@ func (s *Session) tellClosed() {
 		if v := recover(); v != nil {
 			stack := debug.Stack()
 			s.server.logPanic(v, stack)
-			s.tellFault(&PanicError{Value: v, Stack: stack})
+			s.tellFault(netserver.NewPanicError("udp", v, stack))
 		}
 	}()
 	f(s, r)
