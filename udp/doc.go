@@ -1,74 +1,77 @@
-// Package udp serves a protocol of your own over UDP: it keeps a session for
-// each address that sends, hands each datagram to a callback, and closes a
-// session when nothing has happened on it for too long. UDP has no other end.
+// Package udp serves a protocol of your own over UDP. It keeps a session for each
+// peer address, calls a callback for each datagram, and closes a session after a
+// period of inactivity, since UDP itself has no end of a connection.
 //
-// A [Server] is a struct of settings whose zero value works.
+// A [Server] is a struct of settings whose zero value is ready to use.
 //
 // # Sessions
 //
-// A session is the address and port of a peer. Its first datagram begins it, and
-// it ends exactly once: by [Server.IdleTimeout], by [Server.MaxLifetime], by
-// [Session.Close], by a panic in a callback, or when the server shuts down. The
-// first to close it fixes the reason. A datagram from the same address
-// afterwards begins another session. One that arrives in the moment of expiry
-// either keeps the session or begins the next; the two are decided by one atomic
-// word.
+// A session stands for the address and port of a peer. The first datagram from an
+// address begins a session. A session ends exactly once: by [Server.IdleTimeout],
+// by [Server.MaxLifetime], by [Session.Close], by a panic in a callback, or when
+// the server shuts down. The first of these determines the reason. A later datagram
+// from the same address begins another session. A datagram that arrives at the
+// moment of expiry either keeps the session open or begins the next one; a single
+// atomic word decides which.
 //
 // # Callbacks
 //
-// One goroutine reads the socket and never waits for a callback. It copies each
-// datagram into the queue of its session, and sessions with something to do take
-// turns on up to [Server.MaxCallbacks] goroutines, which end when there is
-// nothing to do. The callbacks of one session run one after the other:
-// OnNewSessionRegister, OnMessage for each datagram in the order of arrival,
-// OnError if a callback crashed, OnSessionClosed last. Callbacks of different
-// sessions run at the same time. No lock is held during a callback, so all
-// methods of the server and its sessions may be called from one, but
-// [Server.Shutdown], which waits for the callbacks.
+// One goroutine reads the socket and never waits for a callback, except OnError
+// with a nil Session. It copies each datagram into the queue of its session.
+// Sessions with something to do run on up to [Server.MaxCallbacks] goroutines,
+// which end when there is nothing to do. The callbacks of one session run one after
+// the other: OnNewSessionRegister first, OnMessage for each datagram in the order
+// of arrival, OnError if a callback crashed, OnSessionClosed last. Callbacks of
+// different sessions run concurrently. No lock is held during a callback, so it may
+// call any method of the server and its sessions except [Server.Shutdown], which
+// waits for the callbacks.
 //
-// A callback that blocks holds up its own session alone, until MaxCallbacks of
-// them block: then the others wait, and datagrams beyond [Server.MaxPending] and
-// [Server.MaxPendingBytes] are dropped and counted. The newest are dropped, not
-// those that are pending.
+// A callback that blocks delays only its own session, until MaxCallbacks of them
+// block: then all sessions wait, and datagrams beyond [Server.MaxPending] and
+// [Server.MaxPendingBytes] are dropped and counted. The new datagrams are dropped,
+// not the pending ones.
 //
 // # Loss
 //
-// What the operating system drops, since its buffer for the socket is full, is
-// seen by nobody here; give Serve a socket with a larger one (SetReadBuffer)
-// where bursts are expected. Of what was read, each datagram is in one of the
-// counts of [Stats]: it was handled, or dropped for a cause that has a name.
+// This package cannot see datagrams that the operating system drops because the
+// socket's receive buffer is full. If you expect bursts, give Serve a socket with a
+// larger buffer (SetReadBuffer). [Stats] accounts for every datagram that was read:
+// it was handled, or dropped for one of the causes there.
 //
-// A failed write, such as one that an ICMP message made fail, ends neither the
-// session nor the server: it is what [Session.Send] returns.
+// A failed write, for example after an ICMP message, ends neither the session nor
+// the server; [Session.Send] returns the error.
 //
 // # Spoofed addresses
 //
-// Anybody can send a datagram in anybody's name. So a session proves nothing
-// about its peer until the peer has sent back something that only it was told.
+// A sender can put any source address into a datagram. A session therefore proves
+// nothing about its peer until the peer has sent back something that was sent only
+// to its address.
 //
-//   - Memory: [Server.MaxSessions] has a limit by default. Beyond it new
-//     addresses are refused, and no session is closed to make room, so a flood
-//     ends no session that lives; but it keeps new peers out until its sessions
-//     have timed out. [Session.SetIdleTimeout] in OnNewSessionRegister gives a
-//     peer that has not proved itself a few seconds only.
-//   - Amplification: a reply that is longer than its request lets an attacker
-//     turn a little traffic of his into much at somebody whose address he wrote
-//     into the datagram. Send no more to a session than it has sent, until it
-//     has proved itself. The package itself never sends anything.
+//   - Memory: [Server.MaxSessions] has a limit by default. Beyond it, datagrams
+//     from new addresses are refused, and no session is closed to make room. A
+//     flood thus closes no existing session, but keeps new peers out until the
+//     spoofed sessions time out. Call [Session.SetIdleTimeout] in
+//     OnNewSessionRegister to give peers a few seconds until they have proved their
+//     address.
+//   - Amplification: if replies are longer than requests, an attacker can direct
+//     much traffic at a victim with little of its own, by sending requests from the
+//     victim's address. Until a peer has proved its address, send it no more bytes
+//     than it has sent. The package itself never sends anything.
 //
 // # Memory
 //
-// An idle session takes about 350 bytes on a 64-bit machine, its shares of the
-// pool's and the timers' tables included: 23 MB for the 65,536 of the default
-// limit. What is pending takes MaxPendingBytes at most, and what is being
-// handled up to 64 KiB for each of MaxCallbacks. In a steady state nothing is
-// allocated for a datagram, received or sent, where the socket is a
+// An idle session takes about 350 bytes on a 64-bit machine, including its share of
+// the tables of the pool and the wheel: 23 MB for the 65,536 sessions of the
+// default limit. Pending datagrams take at most MaxPendingBytes, and each of the
+// MaxCallbacks goroutines holds at most one buffer of 64 KiB. In a steady state,
+// receiving and sending a datagram allocates nothing if the socket is a
 // *net.UDPConn.
 //
 // # Locks
 //
-// Server.mu guards the socket and the counts, Session.mu what is pending for
-// one session, and turns.mu the sessions that wait for a goroutine. No two of
-// them are held together, and neither I/O nor a callback nor another package's
-// lock happens under one, but for the making of the pool under Server.mu.
+// Server.mu guards the socket and the counts of sessions, Session.mu the pending
+// datagrams of one session, and runQueue.mu the sessions that wait for a goroutine.
+// No two of them are held together. No I/O is done, no callback is called and no
+// lock of another package is taken under one of them, except that Server.mu is held
+// while the pool is made.
 package udp

@@ -10,12 +10,12 @@ import (
 	"github.com/sessionwheel/sessionwheel/udp"
 )
 
-// A server that echoes datagrams, and says goodbye to whom it forgets.
+// A server that echoes datagrams, and tells a peer when its session ends.
 func Example() {
 	srv := &udp.Server{
 		IdleTimeout: time.Minute,
 		OnMessage: func(s *udp.Session, p []byte) {
-			_ = s.Send(p) // what is lost is lost
+			_ = s.Send(p) // a lost datagram is not an error in this protocol
 		},
 		OnSessionClosed: func(s *udp.Session, r pool.Reason) {
 			_ = s.Send([]byte("bye: " + r))
@@ -51,8 +51,9 @@ func Example() {
 	// bye: Shutdown <nil>
 }
 
-// A peer that has not proved itself yet, by sending back what only it was told,
-// is remembered for a few seconds only: its address may be somebody else's.
+// A session of a peer that has not proved its address yet lasts for a few seconds
+// only, because the address may be spoofed. A peer proves its address by sending
+// back something that was sent to it.
 func ExampleSession_SetIdleTimeout() {
 	srv := &udp.Server{
 		OnNewSessionRegister: func(s *udp.Session) {
@@ -60,7 +61,7 @@ func ExampleSession_SetIdleTimeout() {
 		},
 		OnMessage: func(s *udp.Session, p []byte) {
 			if proves(s, p) {
-				s.SetIdleTimeout(0) // the server's
+				s.SetIdleTimeout(0) // the server's idle timeout
 			}
 		},
 	}

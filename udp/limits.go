@@ -7,8 +7,8 @@ import (
 	"github.com/sessionwheel/sessionwheel/pool"
 )
 
-// enter counts a session from ip, unless the server is closing or a limit
-// forbids it.
+// enter counts a new session from ip. It returns an error, and counts nothing,
+// if the server is closing or MaxSessions or MaxSessionsPerIP is reached.
 func (srv *Server) enter(ip netip.Addr) error {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
@@ -29,8 +29,8 @@ func (srv *Server) enter(ip netip.Addr) error {
 	return nil
 }
 
-// releaseIP forgets a session from ip.
-func (srv *Server) releaseIP(ip netip.Addr) {
+// leaveIP stops counting a session towards MaxSessionsPerIP.
+func (srv *Server) leaveIP(ip netip.Addr) {
 	if srv.MaxSessionsPerIP == 0 {
 		return
 	}
@@ -42,7 +42,8 @@ func (srv *Server) releaseIP(ip netip.Addr) {
 	}
 }
 
-// leave counts a session that has ended.
+// leave stops counting a session towards MaxSessions: its OnSessionClosed has
+// returned.
 func (srv *Server) leave() {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
@@ -50,7 +51,7 @@ func (srv *Server) leave() {
 	srv.checkDrainedLocked()
 }
 
-// readEnded notes that Serve returns.
+// readEnded records that Serve no longer reads the socket.
 func (srv *Server) readEnded() {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
@@ -58,7 +59,8 @@ func (srv *Server) readEnded() {
 	srv.checkDrainedLocked()
 }
 
-// checkDrainedLocked closes drained when there is nothing left to wait for.
+// checkDrainedLocked closes drained if the server is closing, Serve does not read
+// and no session is left.
 func (srv *Server) checkDrainedLocked() {
 	if srv.closing.Load() && srv.active == 0 && !srv.reading {
 		close(srv.drained)

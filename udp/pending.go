@@ -2,38 +2,40 @@ package udp
 
 import "sync"
 
-// pieces are the sizes of memory that a waiting datagram takes.
-var pieces = [...]int{512, 2 << 10, 8 << 10, 64 << 10}
+// bufferSizes are the sizes of the buffers that pending datagrams are copied to,
+// in bytes and in ascending order. A size class is an index into it.
+var bufferSizes = [...]int{512, 2 << 10, 8 << 10, 64 << 10}
 
-// datagram is one that waits for its session.
+// freeDatagrams holds datagrams for reuse, by size class, for all servers.
+var freeDatagrams [len(bufferSizes)]sync.Pool
+
+// datagram is a copy of a received datagram, linked into its session's queue.
 type datagram struct {
 	next  *datagram
-	data  []byte // a whole piece
-	n     int    // the datagram's length
+	data  []byte // has the length of its size class
+	n     int    // the length of the datagram
 	class int
 }
 
-// free holds datagrams to be used again, for all servers.
-var free [len(pieces)]sync.Pool
-
-// classOf is the least piece that holds n bytes.
-func classOf(n int) int {
+// sizeClass returns the smallest size class whose buffers hold n bytes.
+func sizeClass(n int) int {
 	class := 0
-	for pieces[class] < n {
+	for bufferSizes[class] < n {
 		class++
 	}
 	return class
 }
 
-// keep copies p to where it can wait; nil if there is no room.
-func (srv *Server) keep(p []byte) *datagram {
-	class := classOf(len(p))
-	size := int64(pieces[class])
+// newDatagram returns a copy of p, whose buffer counts towards MaxPendingBytes
+// until unreserve. It returns nil if that limit does not allow it.
+func (srv *Server) newDatagram(p []byte) *datagram {
+	class := sizeClass(len(p))
+	size := int64(bufferSizes[class])
 	if srv.pendingBytes.Add(size) > srv.maxPendingBytes {
 		srv.pendingBytes.Add(-size)
 		return nil
 	}
-	d, ok := free[class].Get().(*datagram)
+	d, ok := freeDatagrams[class].Get().(*datagram)
 	if !ok {
 		d = &datagram{data: make([]byte, size), class: class}
 	}
@@ -41,24 +43,24 @@ func (srv *Server) keep(p []byte) *datagram {
 	return d
 }
 
-// unkeep notes that d waits no more.
-func (srv *Server) unkeep(d *datagram) { srv.pendingBytes.Add(-int64(pieces[d.class])) }
+// unreserve stops counting d towards MaxPendingBytes: it is no longer pending.
+func (srv *Server) unreserve(d *datagram) { srv.pendingBytes.Add(-int64(bufferSizes[d.class])) }
 
-// discard drops a datagram that was kept and not queued. It may be nil.
+// discard frees a datagram that was never queued. It does nothing if d is nil.
 func (srv *Server) discard(d *datagram) {
 	if d != nil {
-		srv.unkeep(d)
-		d.giveBack()
+		srv.unreserve(d)
+		d.free()
 	}
 }
 
-// giveBack lets others have d, whose content nobody may look at any more.
-func (d *datagram) giveBack() {
+// free makes d available for reuse. The caller must not use it afterwards.
+func (d *datagram) free() {
 	d.next = nil
-	free[d.class].Put(d)
+	freeDatagrams[d.class].Put(d)
 }
 
-// queue is a list of datagrams, the first to come first.
+// queue is a first-in, first-out list of datagrams.
 type queue struct {
 	head, tail *datagram
 }
@@ -72,7 +74,8 @@ func (q *queue) push(d *datagram) {
 	q.tail = d
 }
 
-// pop returns nil if there is none.
+// pop removes and returns the oldest datagram, or returns nil if the queue is
+// empty.
 func (q *queue) pop() *datagram {
 	d := q.head
 	if d != nil {

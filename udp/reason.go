@@ -7,9 +7,9 @@ import (
 	"github.com/sessionwheel/sessionwheel/pool"
 )
 
-// ReasonPanic is the reason that this package closes sessions for, beside those
-// of package pool: Timeout, Lifetime and Shutdown. A callback panicked, or called
-// runtime.Goexit.
+// ReasonPanic is the reason for closing a session whose callback panicked or called
+// runtime.Goexit. The other reasons for which this package closes sessions are
+// Timeout, Lifetime and Shutdown of package pool.
 const ReasonPanic pool.Reason = "Panic"
 
 // Errors that OnError, Send and Serve give, each matched with errors.Is. A

@@ -13,8 +13,9 @@ import (
 	"github.com/sessionwheel/sessionwheel/pool"
 )
 
-// ListenAndServe listens on Addr over UDP and serves what comes. It returns as
-// Serve does.
+// ListenAndServe listens on Server.Addr over UDP and calls Serve. It always returns
+// an error: one that names Addr if it is empty or cannot be listened on, otherwise
+// as Serve does. If the server already has a socket, the new one is closed.
 func (srv *Server) ListenAndServe() error {
 	if srv.Addr == "" {
 		return errors.New(`udp: Server.Addr is empty: use "host:port", or ":port" for all addresses`)
@@ -26,31 +27,32 @@ func (srv *Server) ListenAndServe() error {
 	if err := srv.Serve(pc); !errors.Is(err, ErrServing) {
 		return err
 	}
-	_ = pc.Close() // nothing was done with it
+	_ = pc.Close() // it is unused
 	return ErrServing
 }
 
-// Serve reads datagrams from pc until Shutdown or Close. A server has one
-// socket: since a session is an address of a peer's, it could not tell apart
-// what comes from there to several. Serve always returns an error:
+// Serve reads datagrams from pc until Shutdown or Close. A server has one socket,
+// because a session is known by the peer's address alone, which may send to several
+// sockets. Serve blocks and always returns an error:
 //
-//   - ErrServerClosed after Shutdown or Close; pc is closed when that returns,
-//     or by Serve if nothing was served.
-//   - ErrServing if the server has a socket already; pc is left as it is.
-//   - One that names the field when a field is wrong; pc is closed.
-//   - One that wraps ErrRead when pc was closed by somebody else. The sessions
-//     then go on, and cannot send; Shutdown or Close ends them.
+//   - ErrServerClosed after Shutdown or Close. pc is closed when that call returns,
+//     or by Serve if it had not begun to read.
+//   - ErrServing if the server already has a socket. pc is left open.
+//   - An error that names the field, if a field of the Server is invalid. pc is
+//     closed.
+//   - An error that wraps ErrRead if pc was closed by other code. The sessions
+//     stay open but cannot send; Shutdown or Close ends them.
 //
-// Any other error of pc passes: it is told to OnError, and Serve reads on; when
-// errors follow each other, after 5 milliseconds to 1 second.
+// Any other error of pc is reported to OnError, and Serve reads again: at once, and
+// after further errors in a row with a pause of 5 milliseconds to 1 second.
 //
-// pc's SetReadDeadline must end a read that is waiting, as net.PacketConn says.
+// pc's SetReadDeadline must end a Read that is blocked, as net.PacketConn requires.
 func (srv *Server) Serve(pc net.PacketConn) error {
 	switch err := srv.start(pc); {
 	case errors.Is(err, ErrServing):
 		return err
 	case err != nil:
-		_ = pc.Close() // nothing was done with it
+		_ = pc.Close() // it is unused
 		return err
 	}
 	defer srv.readEnded()
@@ -61,11 +63,12 @@ func (srv *Server) Serve(pc net.PacketConn) error {
 	return err
 }
 
-// read hands on what comes until the socket is closed or the server closes.
+// read receives datagrams until the socket is closed or the server is closing. It
+// runs on Serve's goroutine.
 func (srv *Server) read() error {
 	var (
-		buf     = make([]byte, srv.maxDatagram+1) // what fills it was too large
-		failed  bool                              // at the last read, for a reason that may pass
+		buf     = make([]byte, srv.maxDatagram+1) // a datagram that fills it is too large
+		failed  bool                              // the last read failed with an error that may be temporary
 		backoff netserver.Backoff
 	)
 	for {
@@ -77,12 +80,12 @@ func (srv *Server) read() error {
 			failed = false
 			backoff.Reset()
 			srv.receive(buf[:n], addr)
-		case wasCut(err):
+		case isTruncated(err):
 			srv.receive(buf, addr)
-		case gone(err):
+		case isClosed(err):
 			return fmt.Errorf("%w: %w", ErrRead, err)
 		default:
-			srv.tellError(fmt.Errorf("%w: %w", ErrRead, err))
+			srv.reportError(fmt.Errorf("%w: %w", ErrRead, err))
 			if failed && !backoff.Wait(srv.stopped) {
 				return ErrServerClosed
 			}
@@ -91,18 +94,18 @@ func (srv *Server) read() error {
 	}
 }
 
-// receive takes in a datagram: it is handed to its session, or begins one, or is
-// dropped.
+// receive queues a datagram for its session, begins a session with it, or drops
+// it.
 func (srv *Server) receive(p []byte, addr netip.AddrPort) {
 	srv.counts.received.Add(1)
 	switch {
 	case len(p) > srv.maxDatagram:
 		srv.counts.tooLarge.Add(1)
-		srv.complain(tooLarge, addr)
+		srv.reportDrop(dropTooLarge, addr)
 		return
 	case !addr.IsValid() || addr.Port() == 0:
 		srv.counts.badAddress.Add(1)
-		srv.complain(badAddress, addr)
+		srv.reportDrop(dropBadAddress, addr)
 		return
 	}
 	ps, ok := srv.sessions.Load().Get(addr)
@@ -114,10 +117,10 @@ func (srv *Server) receive(p []byte, addr netip.AddrPort) {
 	}
 }
 
-// begin starts a session with its first datagram. One that was there before is
-// closing already, and not in its place any more.
+// begin starts a session with its first datagram. An earlier session of the same
+// address is closing by now; the pool replaces it.
 func (srv *Server) begin(addr netip.AddrPort, p []byte) error {
-	d := srv.keep(p)
+	d := srv.newDatagram(p)
 	if d == nil {
 		return ErrPendingFull
 	}
@@ -125,59 +128,63 @@ func (srv *Server) begin(addr netip.AddrPort, p []byte) error {
 		srv.discard(d)
 		return err
 	}
-	s := &Session{server: srv, busy: true} // so that nobody gives it a turn yet
+	s := &Session{server: srv, busy: true} // so that only start schedules it
 	ps, err := srv.sessions.Load().Register(addr, (*transport)(s))
 	if err != nil {
-		srv.releaseIP(addr.Addr())
+		srv.leaveIP(addr.Addr())
 		srv.leave()
 		srv.discard(d)
 		return err
 	}
 	ps.Pin()
 	s.ps.Store(ps)
-	s.first(d)
+	s.start(d)
 	return nil
 }
 
-// refuse counts a datagram that could not begin a session.
+// refuse counts and reports a datagram that was dropped for the given error.
 func (srv *Server) refuse(addr netip.AddrPort, err error) {
 	switch {
 	case errors.Is(err, pool.ErrFull):
 		srv.counts.refusedFull.Add(1)
-		srv.complain(full, addr)
+		srv.reportDrop(dropFull, addr)
 	case errors.Is(err, ErrTooManyFromIP):
 		srv.counts.refusedPerIP.Add(1)
-		srv.complain(tooManyFromIP, addr)
+		srv.reportDrop(dropTooManyFromIP, addr)
 	case errors.Is(err, ErrPendingFull):
 		srv.counts.pendingFull.Add(1)
-		srv.complain(pendingFull, addr)
+		srv.reportDrop(dropPendingFull, addr)
 	default: // the server or its pool is closed
 		srv.counts.refusedWhenClosed.Add(1)
 	}
 }
 
-// tellError tells of what is no session's error. A panic of the callback is
-// logged, and the server goes on.
-func (srv *Server) tellError(err error) {
+// reportError logs an error that belongs to no session, and calls OnError with a
+// nil Session. A panic in OnError is logged, and the server goes on.
+func (srv *Server) reportError(err error) {
 	if srv.logger != nil {
 		srv.log(slog.LevelWarn, "udp: socket", slog.Any("error", err))
 	}
 	if srv.OnError == nil {
 		return
 	}
-	defer func() {
-		if v := recover(); v != nil {
-			srv.logPanic(v, debug.Stack())
-		}
-	}()
+	defer srv.recoverPanic()
 	srv.OnError(nil, err)
 }
 
-// log is called with a logger only.
+// log writes to the logger, which must not be nil.
 func (srv *Server) log(level slog.Level, msg string, attrs ...slog.Attr) {
 	srv.logger.LogAttrs(context.Background(), level, msg, attrs...)
 }
 
+// recoverPanic, when deferred, logs a panic and stops it.
+func (srv *Server) recoverPanic() {
+	if v := recover(); v != nil {
+		srv.logPanic(v, debug.Stack())
+	}
+}
+
+// logPanic logs a panic's value and stack, if there is a logger.
 func (srv *Server) logPanic(v any, stack []byte) {
 	if srv.logger != nil {
 		srv.log(slog.LevelError, "udp: panic", slog.Any("panic", v), slog.String("stack", string(stack)))

@@ -24,147 +24,148 @@ const (
 	defaultMaxCallbacks    = 256
 )
 
-// Activity says what re-arms a session's idle timeout.
+// Activity says what counts as activity on a session and restarts its idle
+// timeout.
 type Activity uint8
 
-// What counts as activity. While a datagram is pending or OnMessage runs, a
-// session does not time out, and a datagram counts again when it has been
-// handled. One that is dropped as ErrPendingFull counts as received; one over
-// Server.MaxDatagram does not.
+// The kinds of activity. While a datagram is pending or OnMessage is running, a
+// session does not time out, and a received datagram counts a second time when it
+// has been handled. A datagram dropped with ErrPendingFull counts as received; one
+// dropped with ErrTooLarge does not.
 const (
-	ReceivedOrSent Activity = iota // a datagram received, and a successful Send
-	Received                       // a datagram received
+	ReceivedOrSent Activity = iota // a received datagram, and a successful Send
+	Received                       // a received datagram
 	Sent                           // a successful Send
 )
 
-// Server serves one UDP socket. The zero value works; its fields must not change
-// once Serve or ListenAndServe was called, and it must not be copied from then
-// on. It serves until [Server.Shutdown] or [Server.Close], one of which releases
-// what it holds.
+// Server serves one UDP socket. The zero value is ready to use. Its fields must not
+// change after Serve or ListenAndServe was called, and it must not be copied from
+// then on. It holds goroutines and sessions until [Server.Shutdown] or
+// [Server.Close].
 //
 // All its methods may be called from any goroutine.
 type Server struct {
-	// Addr is where ListenAndServe listens, as "host:port". Serve does not look
-	// at it. On a machine with several addresses name one of them: what is sent
-	// from a socket that is bound to all of them need not come from the address
-	// that the peer had sent to.
+	// Addr is the address on which ListenAndServe listens, as "host:port". Serve
+	// ignores it. On a machine with several addresses, name one of them: a reply
+	// from a socket that is bound to all addresses may leave from another address
+	// than the one the peer sent to.
 	Addr string
 
-	// IdleTimeout is how long a session may go without activity before it is
-	// closed with pool.Timeout. 0 means 1 minute; negative means for ever, which
-	// spoofed addresses make unwise. Once the server serves, SetIdleTimeout changes
-	// it.
+	// IdleTimeout is how long a session stays open without activity; it is then
+	// closed with pool.Timeout. 0 means 1 minute. Negative means that sessions do
+	// not time out, which is unwise where source addresses can be spoofed. Use
+	// SetIdleTimeout to change it while the server serves.
 	IdleTimeout time.Duration
 
-	// MaxLifetime is how long a session may last, however active, before it is
-	// closed with pool.Lifetime. 0 and negative mean without limit.
+	// MaxLifetime is how long a session may last, however active; it is then closed
+	// with pool.Lifetime. 0 and negative mean no limit.
 	MaxLifetime time.Duration
 
-	// Activity is what re-arms the idle timeout.
+	// Activity says what restarts the idle timeout. The zero value is
+	// ReceivedOrSent.
 	Activity Activity
 
-	// Wheel keeps the sessions' timers. Nil means that the server makes a wheel of
-	// its own and closes it in Shutdown and Close. Several servers, and timers of
-	// the caller's, may share one, which must outlive the servers: once it is
-	// closed, nothing times out.
+	// Wheel holds the sessions' timers. If nil, the server makes one, and closes it
+	// in Shutdown and Close. Several servers and other timers may share a wheel. It
+	// must be closed after the servers: once it is closed, no session times out.
 	Wheel *wheel.Wheel
 
-	// MaxSessions is how many sessions there may be at once, those included whose
+	// MaxSessions is the maximum number of sessions, including those whose
 	// OnSessionClosed has not returned. 0 means 65,536, for which an idle server
-	// takes 23 MB; negative means without limit, and then it is the senders of
-	// spoofed datagrams who decide on the memory. A datagram that would begin a
-	// session beyond it is dropped, and OnError is told pool.ErrFull; no session
-	// is closed to make room.
+	// takes 23 MB. Negative means no limit: senders of spoofed datagrams then
+	// determine how much memory the server takes. A datagram that would begin a
+	// session beyond the limit is dropped and reported to OnError as pool.ErrFull.
+	// No session is closed to make room.
 	MaxSessions int
 
-	// MaxSessionsPerIP is how many of them may come from one address; of IPv6,
-	// from one /64 network. 0 means without limit; negative is an error. A
-	// datagram that would begin a session beyond it is dropped, and OnError is
-	// told ErrTooManyFromIP. A session counts until just before its
-	// OnSessionClosed.
+	// MaxSessionsPerIP is the maximum number of sessions from one IPv4 address or
+	// one IPv6 /64 network. 0 means no limit; negative is an error. A datagram that
+	// would begin a session beyond the limit is dropped and reported to OnError as
+	// ErrTooManyFromIP. A session counts until just before its OnSessionClosed.
 	MaxSessionsPerIP int
 
-	// MaxDatagram is how many bytes a datagram may have. 0 means 65,535, the most
-	// that UDP knows; more than that and negative are errors. A larger datagram
-	// is dropped whole, and OnError is told ErrTooLarge; it begins no session and
-	// ends none.
+	// MaxDatagram is the maximum length of a received datagram, in bytes. 0 means
+	// 65,535, the maximum of UDP; more than that and negative are errors. A longer
+	// datagram is dropped and reported to OnError as ErrTooLarge; it neither begins
+	// nor closes a session.
 	MaxDatagram int
 
-	// MaxPending is how many datagrams of one session may wait while another one
-	// of it is handled. 0 means 64; negative is an error. Further ones are
-	// dropped, and OnError is told ErrPendingFull.
+	// MaxPending is the maximum number of datagrams of one session that wait while
+	// another one is handled. 0 means 64; negative is an error. Datagrams beyond
+	// it are dropped and reported to OnError as ErrPendingFull.
 	MaxPending int
 
-	// MaxPendingBytes is how much memory the waiting datagrams of all sessions
-	// may take together. It comes in pieces of 512 bytes, 2, 8 and 64 KiB, of
-	// which a datagram takes the least that holds it. 0 means 64 MiB; negative is
-	// an error, as is a number so small that MaxDatagram does not fit in. Further
-	// datagrams are dropped, and OnError is told ErrPendingFull.
+	// MaxPendingBytes is the maximum memory for the pending datagrams of all
+	// sessions together, in bytes. A datagram takes a buffer of 512 bytes, 2, 8 or
+	// 64 KiB, the smallest that holds it. 0 means 64 MiB; negative is an error, and
+	// so is less than the buffer for a datagram of MaxDatagram bytes. Datagrams
+	// beyond it are dropped and reported to OnError as ErrPendingFull.
 	MaxPendingBytes int
 
-	// MaxCallbacks is how many sessions may be in a callback at once. 0 means
-	// 256; negative is an error. It bounds the goroutines of the server.
+	// MaxCallbacks is the maximum number of sessions whose callbacks run at the same
+	// time, each on a goroutine of its own. 0 means 256; negative is an error.
 	MaxCallbacks int
 
-	// OnMessage is called for each datagram, those of a session in order, and
-	// those without content too. The slice is valid during the call. The session
-	// does not time out meanwhile. Nil means that datagrams are read and dropped.
+	// OnMessage is called for each datagram, including empty ones, and for those of
+	// one session in the order of arrival. The slice is valid during the call only.
+	// The session does not time out during the call. If nil, datagrams are read
+	// and dropped.
 	OnMessage func(*Session, []byte)
 
-	// OnError is called with what went wrong: for a callback that crashed with
-	// its session, after that was closed and before OnSessionClosed; for what is
-	// no session's fault, which are refused and dropped datagrams and passing
-	// errors of the socket, with a nil Session, on Serve's goroutine, which reads
-	// nothing meanwhile. Refused and dropped datagrams are told at most once a
-	// second for each cause, with the number of those that were not; [Stats]
-	// counts all of them. May be nil.
+	// OnError is called with an error. If a callback of a session crashed, it is
+	// called with that session, after the session was closed and before
+	// OnSessionClosed. For refused and dropped datagrams and temporary errors of
+	// the socket it is called with a nil Session, on Serve's goroutine, which reads
+	// nothing until OnError returns. Refused and dropped datagrams are reported at
+	// most once a second for each cause, with the number of those not reported;
+	// [Stats] counts them all. May be nil.
 	OnError func(*Session, error)
 
-	// OnNewSessionRegister is called once for each session, before anything else.
-	// May be nil.
+	// OnNewSessionRegister is called once for each session, before any other
+	// callback. May be nil.
 	OnNewSessionRegister func(*Session)
 
-	// OnSessionClosed is called once for each session, last, when no other
-	// callback of the session runs any more. A Send from it still goes out, as a
-	// last word, unless the socket is closed. May be nil.
+	// OnSessionClosed is called once for each session, when no other callback of
+	// the session is running or will run. Session.Send still works in it, unless
+	// the socket is closed. May be nil.
 	OnSessionClosed func(*Session, pool.Reason)
 
-	// Logger is told of sessions that open (debug) and close (info), of crashed
-	// callbacks, refused and dropped datagrams and errors of the socket (warn),
-	// and of panics with their stack (error). The keys are remote, reason, idle,
-	// age, datagrams, error, panic and stack; what a session sends is never
-	// logged. It goes through pool.LimitLog. Nil means silent.
+	// Logger receives sessions that open (debug) and close (info), crashed
+	// callbacks, refused and dropped datagrams and errors of the socket (warn), and
+	// panics with their stack (error). The keys are remote, reason, idle, age,
+	// datagrams, error, panic and stack. The content of datagrams is never logged.
+	// Records pass through pool.LimitLog. If nil, nothing is logged.
 	Logger *slog.Logger
 
-	// Set by start, before anything is served.
-	logger                               *slog.Logger // Logger, limited; nil: silent
+	// Set by start, immutable afterwards.
+	logger                               *slog.Logger // Logger through pool.LimitLog; nil if Logger is
 	maxSessions, maxDatagram, maxPending int
 	maxPendingBytes                      int64
 	maxCallbacks                         int
 	socket                               *socket
 	stopped                              chan struct{} // closed when Shutdown or Close begins
-	drained                              chan struct{} // closed when nothing is left to wait for after that
+	drained                              chan struct{} // closed after that, when Serve and all sessions have ended
 
 	mu sync.Mutex
 	// Guarded by mu.
-	reading bool // Serve reads the socket
+	reading bool // Serve is reading the socket
 	active  int  // sessions whose OnSessionClosed has not returned
 	perIP   map[netip.Addr]int
 
-	turns turns
+	runQueue runQueue
 
 	sessions     atomic.Pointer[sessions] // set by start
 	closing      atomic.Bool              // set under mu
 	pendingBytes atomic.Int64
 	counts       counts
-	complaints   complaints // of Serve's goroutine
+	drops        dropReports // used by Serve's goroutine only
 }
 
-// sessions is the pool that a server keeps its sessions in.
+// sessions is the type of the pool that holds a server's sessions.
 type sessions = pool.Pool[netip.AddrPort, *transport]
 
-// start makes the server ready to serve pc. The error names the field that is
-// wrong.
+// start prepares the server to serve pc. It returns ErrServerClosed, ErrServing, or
+// an error that names the invalid field.
 func (srv *Server) start(pc net.PacketConn) error {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
@@ -180,7 +181,7 @@ func (srv *Server) start(pc net.PacketConn) error {
 	p, err := pool.New(pool.Config[netip.AddrPort, *transport]{
 		IdleTimeout: cmp.Or(srv.IdleTimeout, defaultIdleTimeout),
 		MaxLifetime: max(0, srv.MaxLifetime),
-		OnDuplicate: pool.Replace, // of a session that is closing already
+		OnDuplicate: pool.Replace, // the earlier session is closing already
 		Wheel:       srv.Wheel,
 		OnPanic:     srv.logPanic,
 	})
@@ -191,13 +192,14 @@ func (srv *Server) start(pc net.PacketConn) error {
 	srv.stopped = make(chan struct{})
 	srv.drained = make(chan struct{})
 	srv.perIP = make(map[netip.Addr]int)
-	srv.turns.work = srv.work
+	srv.runQueue.work = srv.work
 	srv.reading = true
 	srv.sessions.Store(p)
 	return nil
 }
 
-// setDefaults fills what start sets, and names the first field that is wrong.
+// setDefaults sets the fields that derive from exported ones. The error names the
+// first invalid field.
 func (srv *Server) setDefaults() error {
 	for _, f := range []struct {
 		name  string
@@ -214,7 +216,7 @@ func (srv *Server) setDefaults() error {
 		}
 	}
 	if srv.MaxDatagram > defaultMaxDatagram {
-		return fmt.Errorf("udp: Server.MaxDatagram is %d: use at most %d, which is all that UDP takes", srv.MaxDatagram, defaultMaxDatagram)
+		return fmt.Errorf("udp: Server.MaxDatagram is %d: use at most %d, the maximum of UDP", srv.MaxDatagram, defaultMaxDatagram)
 	}
 	if srv.Activity > Sent {
 		return fmt.Errorf("udp: Server.Activity is %d: use udp.ReceivedOrSent, udp.Received or udp.Sent", srv.Activity)
@@ -225,16 +227,16 @@ func (srv *Server) setDefaults() error {
 	srv.maxPending = cmp.Or(srv.MaxPending, defaultMaxPending)
 	srv.maxPendingBytes = int64(cmp.Or(srv.MaxPendingBytes, defaultMaxPendingBytes))
 	srv.maxCallbacks = cmp.Or(srv.MaxCallbacks, defaultMaxCallbacks)
-	if least := pieces[classOf(srv.maxDatagram)]; srv.maxPendingBytes < int64(least) {
-		return fmt.Errorf("udp: Server.MaxPendingBytes is %d: use at least %d, which a datagram of %d bytes takes, or 0 for %d",
+	if least := bufferSizes[sizeClass(srv.maxDatagram)]; srv.maxPendingBytes < int64(least) {
+		return fmt.Errorf("udp: Server.MaxPendingBytes is %d: use at least %d, the buffer of a datagram of %d bytes, or 0 for %d",
 			srv.MaxPendingBytes, least, srv.maxDatagram, defaultMaxPendingBytes)
 	}
 	return nil
 }
 
-// SetIdleTimeout changes the idle timeout: for sessions to come, and for those
-// that there are and have none of their own, counted from the last activity. 0 and
-// negative are as in IdleTimeout, and before the server serves it sets that field.
+// SetIdleTimeout changes the idle timeout of new sessions and of all open sessions
+// without one of their own, counted from their last activity. 0 and negative mean the
+// same as in IdleTimeout. Before the server serves, SetIdleTimeout sets that field.
 func (srv *Server) SetIdleTimeout(d time.Duration) {
 	srv.mu.Lock()
 	p := srv.sessions.Load()
@@ -247,9 +249,9 @@ func (srv *Server) SetIdleTimeout(d time.Duration) {
 	}
 }
 
-// Session finds the open session of the peer with the given address; an IPv4
-// address may also be written as an IPv6 one. A session is found from just
-// before its OnNewSessionRegister until it is closed.
+// Session returns the open session of the peer with the given address; an IPv4
+// address may be in its IPv6-mapped form. A session is found from just before its
+// OnNewSessionRegister until it is closed.
 func (srv *Server) Session(addr netip.AddrPort) (*Session, bool) {
 	p := srv.sessions.Load()
 	if p == nil {
@@ -263,8 +265,9 @@ func (srv *Server) Session(addr netip.AddrPort) (*Session, bool) {
 	return s, s.ps.Load() != nil
 }
 
-// Sessions ranges over the open sessions, in no order. Those that open or close
-// meanwhile may be among them or not. No lock is held at a yield.
+// Sessions returns an iterator over the open sessions, in no particular order. A
+// session that opens or closes during the iteration may or may not be included. No
+// lock is held while the loop body runs.
 func (srv *Server) Sessions() iter.Seq[*Session] {
 	return func(yield func(*Session) bool) {
 		p := srv.sessions.Load()

@@ -12,53 +12,54 @@ import (
 	"github.com/sessionwheel/sessionwheel/pool"
 )
 
-// Session is a peer by its address. Its methods may be called from any
-// goroutine, callbacks included, and also after it was closed.
+// Session is a peer, identified by its address. Its methods may be called from
+// any goroutine, callbacks included, and also after it was closed.
 type Session struct {
-	// Immutable. There are as many of these as peers, so what the pool's session
-	// knows is not kept.
+	// Immutable. What ps knows is not repeated here, to keep a session small.
 	server *Server
 	ps     atomic.Pointer[pool.Session[netip.AddrPort, *transport]] // nil until Register has returned
 
-	nextTurn *Session // guarded by the server's turns.mu
+	nextQueued *Session // guarded by the server's runQueue.mu
 
 	mu sync.Mutex
 	// Guarded by mu.
-	pending  queue
-	waiting  int32 // in pending
-	busy     bool  // it waits for a turn or has one, and nobody else gives it one
-	draining bool  // it is to close with Shutdown when nothing is pending
-	over     bool  // it is closed, and what comes is not for it
+	pending    queue
+	numPending int32 // the length of pending
+	busy       bool  // in the run queue or running: only the run itself schedules it again
+	draining   bool  // to be closed with Shutdown when nothing is pending
+	closed     bool  // datagrams that arrive now are for the next session
 
-	opened    bool        // OnNewSessionRegister was called; of the session's turns
-	parting   atomic.Bool // OnSessionClosed runs
-	datagrams uint64      // of the session's turns
+	// Used by the session's runs only, which never overlap.
+	datagrams uint64 // given to OnMessage
+	opened    bool   // OnNewSessionRegister was called
 
-	value atomic.Pointer[any]
+	inOnClosed atomic.Bool // OnSessionClosed is running
+	value      atomic.Pointer[any]
 }
 
-// ID is what Server.Session finds the session by: its RemoteAddr.
+// ID returns the session's ID, which is its RemoteAddr. [Server.Session] finds the
+// session by it.
 func (s *Session) ID() netip.AddrPort { return s.RemoteAddr() }
 
-// RemoteAddr is the peer's address. An IPv4 address is written as one, also
-// where the socket is an IPv6 one.
+// RemoteAddr returns the peer's address and port. An IPv4 address is in its 4-byte
+// form, even if the socket is an IPv6 one.
 func (s *Session) RemoteAddr() netip.AddrPort { return s.ps.Load().ID() }
 
-// RegisteredAt is when the session's first datagram came, with a monotonic
-// reading.
+// RegisteredAt returns the time at which the session's first datagram was
+// received, with a monotonic clock reading.
 func (s *Session) RegisteredAt() time.Time { return s.ps.Load().RegisteredAt() }
 
-// LastActive is when the session was registered or last active, in the sense of
-// Server.Activity, with a monotonic reading.
+// LastActive returns the time at which the session was registered or last active,
+// as Server.Activity defines it, with a monotonic clock reading.
 func (s *Session) LastActive() time.Time { return s.ps.Load().LastActive() }
 
-// Deadline is when the session ends unless there is activity until then, with a
-// monotonic reading. It reports false if that is never, and if the session is
-// closed; while it is held, as while datagrams are pending, only its lifetime
-// counts.
+// Deadline returns the time at which the session ends if there is no activity
+// until then, with a monotonic clock reading. It reports false if the session
+// never ends by itself or is closed. While the session is held, as it is while
+// datagrams are pending, only MaxLifetime counts.
 func (s *Session) Deadline() (at time.Time, ok bool) { return s.ps.Load().Deadline() }
 
-// Value is what SetValue stored last, and nil before.
+// Value returns the value that SetValue stored last, or nil if there is none.
 func (s *Session) Value() any {
 	if v := s.value.Load(); v != nil {
 		return *v
@@ -66,38 +67,41 @@ func (s *Session) Value() any {
 	return nil
 }
 
-// SetValue stores a value of the caller's with the session.
+// SetValue stores a value with the session, for Value to return.
 func (s *Session) SetValue(v any) { s.value.Store(&v) }
 
 // Close closes the session for the given reason, which may be any text. It
-// reports true for the one call that closed it; every other call reports false
-// and changes nothing. What is pending is dropped, but for a datagram that
-// OnMessage has already. OnSessionClosed follows on another goroutine, when no
-// other callback of the session runs any more. The peer is told nothing, and its
-// next datagram begins another session.
+// reports whether this call closed the session: only the first does, and later
+// calls change nothing. Pending datagrams are dropped, except one that OnMessage
+// is handling. Close does not wait: OnSessionClosed is called on another
+// goroutine when no other callback of the session is running. Nothing is sent to
+// the peer, and its next datagram begins another session.
 func (s *Session) Close(r pool.Reason) bool { return s.ps.Load().Close(r) }
 
-// Hold keeps the session from timing out until the returned func is called, as
-// while another goroutine works on a reply. Holds add up. The release counts as
-// activity, whatever Server.Activity says; calling it again does nothing.
+// Hold keeps the session from timing out until release is called, for example
+// while another goroutine works on a reply. If Hold is called several times, the
+// session is held until each release has been called. The first call of release
+// counts as activity, whatever Server.Activity says; further calls do nothing.
 func (s *Session) Hold() (release func()) { return s.ps.Load().Hold() }
 
-// SetIdleTimeout gives the session an idle timeout of its own, counted from its
-// last activity. 0 means the server's; negative means no limit.
+// SetIdleTimeout gives the session an idle timeout of its own, counted from its last
+// activity. 0 means the server's, also after that changes; negative means that the
+// session does not time out. It does nothing on a closed session.
 func (s *Session) SetIdleTimeout(d time.Duration) { s.ps.Load().SetIdleTimeout(d) }
 
-// Send sends p to the peer as one datagram, which may be empty. It returns when
-// the socket has taken it, for which it may wait while the socket's buffer is
-// full, and then counts as activity unless Server.Activity is Received. Nobody
-// tells whether it arrives.
+// Send sends p to the peer as one datagram, which may be empty. It blocks while
+// the socket's send buffer is full, and does not keep p. A successful Send counts
+// as activity unless Server.Activity is Received; whether the datagram arrives is
+// not known.
 //
-// When the socket does not take it, as when p is too large for UDP or an ICMP
-// message has said that nobody listens there, the error wraps ErrWrite, and the
-// session goes on. On a session that is closed it is ErrSessionClosed, but in
-// OnSessionClosed, which may still send while the socket is open.
+// If the socket rejects the datagram, for example because it is too large for UDP
+// or because an ICMP message reported that the peer's port is closed, the error
+// wraps ErrWrite and the session stays open. If the session is closed, the error
+// is ErrSessionClosed, except that OnSessionClosed may still send while the socket
+// is open.
 func (s *Session) Send(p []byte) error {
 	ps := s.ps.Load()
-	if ps.Reason() != "" && !s.parting.Load() {
+	if ps.Reason() != "" && !s.inOnClosed.Load() {
 		return ErrSessionClosed
 	}
 	switch err := s.server.socket.write(p, ps.ID()); {
@@ -112,29 +116,29 @@ func (s *Session) Send(p []byte) error {
 	return nil
 }
 
-// receive queues a datagram, or drops it if there is no room. It reports false if
-// the session is closed and the datagram is for the next one. It is called on
-// Serve's goroutine.
+// receive queues a copy of a datagram, or drops it if too much is pending. It
+// reports false if the session is closed: the datagram then begins the next one.
+// It is called on Serve's goroutine and does not wait for callbacks.
 func (s *Session) receive(p []byte) bool {
 	ps := s.ps.Load()
-	ps.Pin() // until its turn ends, if it gets one
-	if !s.alive(ps) {
+	ps.Pin() // finishRun unpins, unless the session is not scheduled here
+	if !s.noteReceived(ps) {
 		ps.Unpin()
 		return false
 	}
-	d := s.server.keep(p)
+	d := s.server.newDatagram(p)
 	s.mu.Lock()
-	closed := s.over || s.draining
-	room := d != nil && int(s.waiting) < s.server.maxPending
+	closed := s.closed || s.draining
+	room := d != nil && int(s.numPending) < s.server.maxPending
 	queued := room && !closed
-	turn := queued && !s.busy
+	scheduled := queued && !s.busy
 	if queued {
 		s.pushLocked(d)
 		s.busy = true
 	}
 	s.mu.Unlock()
-	if turn {
-		s.server.giveTurn(s)
+	if scheduled {
+		s.server.schedule(s)
 		return true
 	}
 	ps.Unpin()
@@ -147,37 +151,38 @@ func (s *Session) receive(p []byte) bool {
 	return !closed
 }
 
-// alive reports whether the session is open, and notes activity.
-func (s *Session) alive(ps *pool.Session[netip.AddrPort, *transport]) bool {
+// noteReceived counts a received datagram as activity, unless Server.Activity is
+// Sent. It reports whether the session is open.
+func (s *Session) noteReceived(ps *pool.Session[netip.AddrPort, *transport]) bool {
 	if s.server.Activity == Sent {
 		return ps.Reason() == ""
 	}
 	return ps.Touch()
 }
 
-// first queues the datagram that began the session and gives it its first turn,
-// which it gets even if it was closed meanwhile.
-func (s *Session) first(d *datagram) {
+// start queues the datagram that began the session and schedules the session, even
+// if it was closed in the meantime: its callbacks are called in any case.
+func (s *Session) start(d *datagram) {
 	s.mu.Lock()
 	s.pushLocked(d)
-	// Shutdown marks the server closing before it looks at the sessions: either it
-	// sees this one, or this sees the mark.
+	// Shutdown sets closing before it goes over the sessions, so either it drains
+	// this session, or closing is seen here.
 	s.draining = s.draining || s.server.closing.Load()
 	s.mu.Unlock()
-	s.server.giveTurn(s)
+	s.server.schedule(s)
 }
 
 func (s *Session) pushLocked(d *datagram) {
 	s.pending.push(d)
-	s.waiting++
+	s.numPending++
 }
 
-// next takes the datagram that has waited longest; nil if there is none, or the
-// session is closed.
+// next removes and returns the oldest pending datagram. It returns nil if there is
+// none or the session is closed.
 func (s *Session) next() *datagram {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.over {
+	if s.closed {
 		return nil
 	}
 	return s.popLocked()
@@ -186,39 +191,39 @@ func (s *Session) next() *datagram {
 func (s *Session) popLocked() *datagram {
 	d := s.pending.pop()
 	if d != nil {
-		s.waiting--
-		s.server.unkeep(d)
+		s.numPending--
+		s.server.unreserve(d)
 	}
 	return d
 }
 
-// transport is a session as its pool sees it: something to close.
+// transport is the view that the pool has of a session: an io.Closer.
 type transport Session
 
-// Close is called by the pool, once, when somebody has won the close. It waits
-// for nothing.
+// Close marks the session as closed and schedules it, so that OnSessionClosed is
+// called. The pool calls it once. It does not block.
 func (t *transport) Close() error {
 	s := (*Session)(t)
 	s.mu.Lock()
-	s.over = true
-	turn := !s.busy
+	s.closed = true
+	wasBusy := s.busy
 	s.busy = true
 	s.mu.Unlock()
-	if turn {
-		s.server.giveTurn(s) // to call OnSessionClosed
+	if !wasBusy {
+		s.server.schedule(s)
 	}
 	return nil
 }
 
-// drain tells the session to close with Shutdown when it has handled what is
-// pending.
+// drain closes the session with pool.Shutdown as soon as its pending datagrams
+// have been handled. It does not wait for that.
 func (s *Session) drain() {
 	s.mu.Lock()
 	s.draining = true
-	turn := !s.busy
+	wasBusy := s.busy
 	s.busy = true
 	s.mu.Unlock()
-	if turn {
-		s.server.giveTurn(s)
+	if !wasBusy {
+		s.server.schedule(s)
 	}
 }

@@ -5,18 +5,17 @@ import (
 	"fmt"
 )
 
-// Shutdown ends the server: Serve reads no more, and returns; then the sessions
-// are drained. Each handles what is pending for it and is closed with the reason
-// pool.Shutdown; its OnSessionClosed may send a last word. Shutdown returns nil
-// when every session's last callback has returned, the server's goroutines have
-// ended, and the socket is closed. What the operating system holds for the
-// socket unread is lost.
+// Shutdown stops the server gracefully. Serve stops reading and returns; each
+// session handles its pending datagrams and is closed with the reason
+// pool.Shutdown. OnSessionClosed may still send. Shutdown returns nil when every
+// callback has returned, the server's goroutines have ended and the socket is
+// closed. Datagrams that the operating system holds for the socket are lost.
 //
-// If ctx ends first, the socket and the sessions that are left are closed without
-// more ado, and the error wraps the context's; their callbacks still run to their
-// ends. A further call, also one after Close, waits as the first does. Shutdown
-// must not be called from a callback, which it would wait for. A server never
-// serves again.
+// If ctx ends first, Shutdown closes the socket and the remaining sessions and
+// returns an error that wraps the context's; callbacks that are running go on.
+// Another call, also one after Close, waits like the first. Shutdown must not be
+// called from a callback, because it waits for it. A server cannot be used again
+// after Shutdown.
 func (srv *Server) Shutdown(ctx context.Context) error {
 	srv.stop()
 	p := srv.sessions.Load()
@@ -29,19 +28,19 @@ func (srv *Server) Shutdown(ctx context.Context) error {
 	}
 	select {
 	case <-srv.drained:
-		srv.turns.done.Wait() // no session is left to work for
+		srv.runQueue.done.Wait() // returns soon: no session is left
 		return p.Shutdown(ctx)
 	case <-ctx.Done():
 	}
 	left := srv.running()
-	_ = p.Shutdown(ctx) // closes what is left; that it does not wait is told below
+	_ = p.Shutdown(ctx) // closes the rest; ctx has ended, so its error is reported below
 	return fmt.Errorf("udp: Shutdown: %d sessions had not ended: %w", left, ctx.Err())
 }
 
-// Close ends the server at once: it closes the socket, and all sessions with the
-// reason pool.Shutdown, whatever they are doing; nothing can be sent any more.
-// It does not wait for callbacks, so it may be called from one; Shutdown after
-// it waits for them. It always returns nil.
+// Close stops the server at once. It closes the socket, so that nothing more can be
+// sent, and closes all sessions with the reason pool.Shutdown; pending datagrams
+// are dropped. Close does not wait for callbacks and may be called from one; a
+// Shutdown afterwards waits for them. It always returns nil.
 func (srv *Server) Close() error {
 	srv.stop()
 	if p := srv.sessions.Load(); p != nil {
@@ -51,14 +50,14 @@ func (srv *Server) Close() error {
 	return nil
 }
 
-// stop makes Serve return, and lets no session begin from now on.
+// stop makes Serve return and keeps new sessions from beginning.
 func (srv *Server) stop() {
 	if srv.markClosing() {
 		srv.socket.interrupt()
 	}
 }
 
-// markClosing reports true the first time, if there is a socket.
+// markClosing sets closing. It reports true on the first call if there is a socket.
 func (srv *Server) markClosing() bool {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
@@ -70,7 +69,7 @@ func (srv *Server) markClosing() bool {
 	return true
 }
 
-// running is the number of sessions that have not ended.
+// running returns the number of sessions whose OnSessionClosed has not returned.
 func (srv *Server) running() int {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()

@@ -11,16 +11,15 @@ import (
 	"github.com/sessionwheel/sessionwheel/internal/netserver"
 )
 
-// socket is a server's net.PacketConn.
+// socket wraps the server's net.PacketConn.
 type socket struct {
 	conn net.PacketConn
-	fast addrPortConn // nil if conn is none
+	fast addrPortConn // nil if conn does not implement it
 
 	once sync.Once // closes conn
 }
 
-// addrPortConn is what a *net.UDPConn has to read and write without an
-// allocation.
+// addrPortConn is implemented by *net.UDPConn. Its methods do not allocate.
 type addrPortConn interface {
 	ReadFromUDPAddrPort([]byte) (int, netip.AddrPort, error)
 	WriteToUDPAddrPort([]byte, netip.AddrPort) (int, error)
@@ -31,8 +30,8 @@ func newSocket(pc net.PacketConn) *socket {
 	return &socket{conn: pc, fast: fast}
 }
 
-// read reads one datagram. The address is the zero AddrPort if it is no IP
-// address with a port.
+// read reads one datagram. It returns the zero AddrPort if the sender's address is
+// not an IP address with a port.
 func (k *socket) read(p []byte) (int, netip.AddrPort, error) {
 	if k.fast != nil {
 		n, addr, err := k.fast.ReadFromUDPAddrPort(p)
@@ -54,25 +53,25 @@ func (k *socket) write(p []byte, addr netip.AddrPort) error {
 	return err
 }
 
-// interrupt makes read fail from now on, and leaves the socket open to write to
-// if it can.
+// interrupt makes the current read and all later ones fail. Writes still work,
+// unless the connection cannot set a deadline and has to be closed.
 func (k *socket) interrupt() {
 	if k.conn.SetReadDeadline(time.Unix(1, 0)) != nil {
 		k.close()
 	}
 }
 
-// close closes the socket the first time.
+// close closes the socket. It is idempotent.
 func (k *socket) close() {
-	k.once.Do(func() { _ = k.conn.Close() }) // nothing is lost that was sent
+	k.once.Do(func() { _ = k.conn.Close() }) // what was sent is not affected
 }
 
-// gone reports whether an error of read is the end of the socket.
-func gone(err error) bool {
+// isClosed reports whether a read failed because the socket is closed.
+func isClosed(err error) bool {
 	return errors.Is(err, net.ErrClosed) || errors.Is(err, io.EOF)
 }
 
-// unmap writes an IPv4 address as one.
+// unmap returns a with an IPv4-mapped IPv6 address converted to IPv4.
 func unmap(a netip.AddrPort) netip.AddrPort {
 	if !a.Addr().Is4In6() {
 		return a

@@ -6,37 +6,40 @@ import (
 	"github.com/sessionwheel/sessionwheel/pool"
 )
 
-// Stats is what a server has done and holds. When nothing is pending, each
-// datagram of Received is in exactly one of Handled, TooLarge, PendingFull,
+// Stats holds the counts of a server. Those of datagrams and refusals start at 0
+// with the server and never go down. When nothing is pending, each received
+// datagram is counted in exactly one of Handled, TooLarge, PendingFull,
 // BadAddress, Late, RefusedPerIP, RefusedFull and RefusedClosed.
 type Stats struct {
-	// Of the sessions. RefusedFull and RefusedClosed count datagrams, since each
-	// datagram tries to begin a session anew.
+	// Stats holds the counts of the sessions. Its RefusedFull and RefusedClosed
+	// count datagrams, since each datagram from a refused address tries to begin a
+	// session.
 	pool.Stats
 
-	// RefusedPerIP counts datagrams that began no session, since their address
-	// had as many as Server.MaxSessionsPerIP allows.
+	// RefusedPerIP counts the datagrams that began no session because of
+	// Server.MaxSessionsPerIP.
 	RefusedPerIP uint64
 
-	Received uint64 // datagrams that were read from the socket
-	Handled  uint64 // given to OnMessage
+	Received uint64 // datagrams read from the socket
+	Handled  uint64 // datagrams given to OnMessage
 
-	// Datagrams that were dropped, by cause.
-	TooLarge    uint64 // over Server.MaxDatagram
-	PendingFull uint64 // over Server.MaxPending or Server.MaxPendingBytes
-	BadAddress  uint64 // from port 0, or from what is no IP address
+	// Dropped datagrams, by cause.
+	TooLarge    uint64 // longer than Server.MaxDatagram
+	PendingFull uint64 // beyond Server.MaxPending or Server.MaxPendingBytes
+	BadAddress  uint64 // from port 0, or from an address that is not IP
 	Late        uint64 // pending when their session was closed
 }
 
-// counts is what a server counts beside its pool.
+// counts holds what a server counts itself; its pool counts the rest.
 type counts struct {
 	received, handled                            atomic.Uint64
 	tooLarge, pendingFull, badAddress, late      atomic.Uint64
 	refusedFull, refusedPerIP, refusedWhenClosed atomic.Uint64
 }
 
-// Stats takes the figures one after the other, so they need not add up while
-// datagrams come. It is zero before the server serves.
+// Stats returns the server's counts. They are read one after the other, so they
+// need not add up while datagrams arrive. Before the server serves, Stats returns
+// the zero value.
 func (srv *Server) Stats() Stats {
 	p := srv.sessions.Load()
 	if p == nil {

@@ -5,7 +5,8 @@ import (
 	"syscall"
 )
 
-// wsaEMsgSize is what Windows says when it had to cut a datagram.
+// wsaEMsgSize is the error of a read that truncated a datagram (WSAEMSGSIZE).
 const wsaEMsgSize = syscall.Errno(10040)
 
-func wasCut(err error) bool { return errors.Is(err, wsaEMsgSize) }
+// isTruncated reports whether a read failed because it truncated the datagram.
+func isTruncated(err error) bool { return errors.Is(err, wsaEMsgSize) }

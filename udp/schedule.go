@@ -1,0 +1,261 @@
+package udp
+
+import (
+	"context"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/sessionwheel/sessionwheel/internal/netserver"
+	"github.com/sessionwheel/sessionwheel/pool"
+)
+
+// maxBatch is the number of datagrams that a session handles in one run, so that
+// other sessions get their turn.
+const maxBatch = 64
+
+// runQueue holds the sessions that have callbacks to run, first in, first out,
+// and counts the worker goroutines that run them.
+type runQueue struct {
+	work func()         // Server.work as a func value, so that starting it does not allocate
+	done sync.WaitGroup // counts the workers
+
+	mu sync.Mutex
+	// Guarded by mu.
+	head, tail *Session
+	workers    int
+}
+
+// schedule queues a session for a worker, which runs its callbacks. The caller
+// has set s.busy.
+func (srv *Server) schedule(s *Session) {
+	if srv.runQueue.push(s, srv.maxCallbacks) {
+		go srv.runQueue.work() // owned by the server; ends when the queue is empty; Shutdown waits for it
+	}
+}
+
+// push reports whether the caller must start another worker, which is counted
+// already.
+func (q *runQueue) push(s *Session, maxWorkers int) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.head == nil {
+		q.head = s
+	} else {
+		q.tail.nextQueued = s
+	}
+	q.tail = s
+	if q.workers >= maxWorkers {
+		return false
+	}
+	q.workers++
+	q.done.Add(1)
+	return true
+}
+
+// pop removes and returns the first session. If the queue is empty it returns
+// nil, and the worker that called it ends.
+func (q *runQueue) pop() *Session {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	s := q.head
+	if s == nil {
+		q.workers--
+		return nil
+	}
+	q.head, s.nextQueued = s.nextQueued, nil
+	return s
+}
+
+// work runs queued sessions until none is left. It is the body of a worker
+// goroutine.
+func (srv *Server) work() {
+	returned := false
+	defer func() {
+		if !returned { // a callback called runtime.Goexit: another worker takes this one's place
+			go srv.runQueue.work()
+		}
+	}()
+	for s := srv.runQueue.pop(); s != nil; s = srv.runQueue.pop() {
+		s.runOnce()
+	}
+	returned = true
+	srv.runQueue.done.Done()
+}
+
+// runOnce calls the callbacks that are due, and then finishRun, also if a
+// callback panics or calls runtime.Goexit.
+func (s *Session) runOnce() {
+	fault := ErrGoexit
+	defer func() {
+		if v := recover(); v != nil {
+			stack := debug.Stack()
+			s.server.logPanic(v, stack)
+			fault = netserver.NewPanicError("udp", v, stack)
+		}
+		s.finishRun(fault)
+	}()
+	s.handle()
+	fault = nil
+}
+
+// handle calls OnNewSessionRegister in the first run, and then OnMessage for up
+// to maxBatch pending datagrams.
+func (s *Session) handle() {
+	if !s.opened {
+		s.opened = true
+		s.open()
+	}
+	ps, n := s.ps.Load(), 0
+	for ; n < maxBatch && ps.Reason() == ""; n++ {
+		d := s.next()
+		if d == nil {
+			break
+		}
+		s.datagrams++
+		s.server.counts.handled.Add(1)
+		if f := s.server.OnMessage; f != nil {
+			f(s, d.data[:d.n:d.n])
+		}
+		d.free() // not after a panic: the callback may have kept part of it
+	}
+	if n > 0 && s.server.Activity != Sent {
+		ps.Touch()
+	}
+}
+
+// open logs the session and calls OnNewSessionRegister.
+func (s *Session) open() {
+	if l := s.server.logger; l != nil && l.Enabled(context.Background(), slog.LevelDebug) {
+		s.server.log(slog.LevelDebug, "udp: session opened", s.remoteAttr())
+	}
+	if f := s.server.OnNewSessionRegister; f != nil {
+		f(s)
+	}
+}
+
+// finishRun ends a run: it schedules the session again, makes it idle, or ends
+// it. A fault is what crashed a callback of this run, or nil.
+func (s *Session) finishRun(fault error) {
+	ps := s.ps.Load()
+	switch {
+	case fault != nil:
+		ps.Close(ReasonPanic) // keeps the reason of an earlier close
+	case s.isDrained():
+		ps.Close(pool.Shutdown)
+	}
+	switch s.nextState(ps.Reason() != "") {
+	case stateBusy:
+		s.server.schedule(s)
+	case stateIdle:
+		ps.Unpin() // receive pinned it
+	case stateClosed:
+		s.end(fault)
+	}
+}
+
+// state is what a session is after a run.
+type state int
+
+const (
+	stateIdle   state = iota // open, and nothing is pending
+	stateBusy                // open, and datagrams are pending
+	stateClosed              // closed, and OnSessionClosed is due
+)
+
+// nextState returns the session's state after a run, and clears busy if it is
+// idle. poolClosed says that the pool has decided the close, which it may have
+// done before it calls transport.Close.
+func (s *Session) nextState(poolClosed bool) state {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = s.closed || poolClosed
+	switch {
+	case s.closed:
+		return stateClosed
+	case s.numPending > 0:
+		return stateBusy
+	default:
+		s.busy = false
+		return stateIdle
+	}
+}
+
+// isDrained reports whether the session is draining and has nothing pending.
+func (s *Session) isDrained() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.draining && s.numPending == 0
+}
+
+// end drops what is pending, calls OnError if fault is not nil, and then
+// OnSessionClosed. It is called once, in the last run: the session stays busy, so
+// it is not scheduled again. Each step happens even if the callback before it
+// panics or calls runtime.Goexit.
+func (s *Session) end(fault error) {
+	defer s.server.leave()
+	s.dropPending()
+	s.server.leaveIP(s.RemoteAddr().Addr())
+	defer s.notifyClosed()
+	if fault != nil {
+		s.reportFault(fault)
+	}
+}
+
+// dropPending drops the datagrams that were pending when the session was closed.
+func (s *Session) dropPending() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for d := s.popLocked(); d != nil; d = s.popLocked() {
+		s.server.counts.late.Add(1)
+		d.free()
+	}
+}
+
+// reportFault logs that a callback crashed and calls OnError. A panic in OnError
+// is only logged.
+func (s *Session) reportFault(err error) {
+	if s.server.logger != nil {
+		s.server.log(slog.LevelWarn, "udp: session fault", s.remoteAttr(), slog.Any("error", err))
+	}
+	if s.server.OnError == nil {
+		return
+	}
+	defer s.server.recoverPanic()
+	s.server.OnError(s, err)
+}
+
+// notifyClosed logs the close and calls OnSessionClosed. A panic there is logged
+// and reported to OnError.
+func (s *Session) notifyClosed() {
+	r := s.ps.Load().Reason()
+	if s.server.logger != nil {
+		s.logClosed(r)
+	}
+	f := s.server.OnSessionClosed
+	if f == nil {
+		return
+	}
+	s.inOnClosed.Store(true)
+	defer s.inOnClosed.Store(false)
+	defer func() {
+		if v := recover(); v != nil {
+			stack := debug.Stack()
+			s.server.logPanic(v, stack)
+			s.reportFault(netserver.NewPanicError("udp", v, stack))
+		}
+	}()
+	f(s, r)
+}
+
+// logClosed logs the close. The server has a logger.
+func (s *Session) logClosed(r pool.Reason) {
+	now, ps := time.Now(), s.ps.Load()
+	s.server.log(slog.LevelInfo, "udp: session closed", s.remoteAttr(), slog.String("reason", string(r)),
+		slog.Duration("idle", now.Sub(ps.LastActive())), slog.Duration("age", now.Sub(ps.RegisteredAt())),
+		slog.Uint64("datagrams", s.datagrams))
+}
+
+// remoteAttr returns the peer's address as an attribute for the log.
+func (s *Session) remoteAttr() slog.Attr { return slog.String("remote", s.RemoteAddr().String()) }
