@@ -8,22 +8,22 @@ import (
 	"time"
 )
 
-// accept is the goroutine that accepts from the listener beneath. It never waits
-// for a peer.
-func (l *Listener) accept() {
+// acceptLoop accepts connections from the underlying listener until Close. It
+// never waits for a peer.
+func (l *Listener) acceptLoop() {
 	for {
 		conn, err := l.inner.Accept()
 		switch {
 		case err != nil:
-			if !l.hand(nil, err) {
+			if !l.deliver(nil, err) {
 				return
 			}
 		case l.trusts(conn.RemoteAddr()):
-			if !l.await(conn) {
+			if !l.startHeader(conn) {
 				return
 			}
-		case l.config.Others == Take:
-			if !l.hand(conn, nil) {
+		case l.config.Others == Accept:
+			if !l.deliver(conn, nil) {
 				return
 			}
 		default:
@@ -32,9 +32,9 @@ func (l *Listener) accept() {
 	}
 }
 
-// hand gives Accept what it is to return. It reports false, and closes the
-// connection, if the listener is closed before Accept takes it.
-func (l *Listener) hand(conn net.Conn, err error) bool {
+// deliver waits until Accept returns conn and err. It closes conn and reports false
+// if the listener is closed before that.
+func (l *Listener) deliver(conn net.Conn, err error) bool {
 	select {
 	case l.results <- result{conn, err}:
 		return true
@@ -46,35 +46,36 @@ func (l *Listener) hand(conn net.Conn, err error) bool {
 	}
 }
 
-// await has the header of conn read on a goroutine. It reports false if the
-// listener is closed.
-func (l *Listener) await(conn net.Conn) bool {
-	place, ok := l.waiting.enter(conn, l.closing)
+// startHeader starts a goroutine that reads the header of conn and then delivers or
+// refuses the connection. It waits while MaxWaiting such goroutines run. It closes
+// conn and reports false if the listener is closed.
+func (l *Listener) startHeader(conn net.Conn) bool {
+	e, ok := l.waiting.add(conn, l.closing)
 	if !ok {
 		_ = conn.Close() // nothing was sent on it
 		return false
 	}
-	l.running.Go(func() { // ends when the header was read and the connection taken, or either closed; Close waits for it
-		defer l.waiting.leave()
+	l.running.Go(func() { // ends when the connection is delivered or refused, or the listener closed; Close waits for it
+		defer l.waiting.releaseSlot()
 		remote, local, err := l.header(conn)
-		if !l.waiting.arrived(place) { // somebody has closed it
+		if !l.waiting.remove(e) { // it was closed to make room
 			err = ErrTooManyWaiting
 		}
 		switch {
 		case err != nil:
 			l.refuse(conn, err)
 		case remote != nil:
-			l.hand(&Conn{conn, remote, local}, nil)
+			l.deliver(&Conn{conn, remote, local}, nil)
 		default:
-			l.hand(conn, nil)
+			l.deliver(conn, nil)
 		}
 	})
 	return true
 }
 
-// header reads the header of conn under its deadline.
+// header reads the header of conn within HeaderTimeout.
 func (l *Listener) header(conn net.Conn) (remote, local net.Addr, err error) {
-	_ = conn.SetReadDeadline(time.Now().Add(l.config.HeaderTimeout)) // a closed connection tells at the read
+	_ = conn.SetReadDeadline(time.Now().Add(l.config.HeaderTimeout)) // on a closed connection the read fails
 	remote, local, err = readHeader(conn)
 	_ = conn.SetReadDeadline(time.Time{})
 	if errors.Is(err, os.ErrDeadlineExceeded) {
@@ -83,10 +84,10 @@ func (l *Listener) header(conn net.Conn) (remote, local net.Addr, err error) {
 	return remote, local, err
 }
 
-// refuse closes a connection and tells of it.
+// refuse closes a connection and calls OnError.
 func (l *Listener) refuse(conn net.Conn, err error) {
 	_ = conn.Close() // nothing was sent on it
-	if l.config.OnError == nil || errors.Is(err, errNothing) || l.isClosing() {
+	if l.config.OnError == nil || errors.Is(err, errNoData) || l.isClosing() {
 		return
 	}
 	l.config.OnError(fmt.Errorf("proxyproto: closed %v: %w", conn.RemoteAddr(), err))

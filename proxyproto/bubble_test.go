@@ -11,8 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// pipes is a listener of pipes whose far ends say that they are 127.0.0.1, and of
-// errors.
+// pipes is a listener that accepts the connections and errors sent to results.
 type pipes struct {
 	results chan result
 	closed  chan struct{}
@@ -29,12 +28,15 @@ func (l *pipes) Accept() (net.Conn, error) {
 func (l *pipes) Close() error   { close(l.closed); return errClose }
 func (l *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipes", Net: "unix"} }
 
-var errClose = errors.New("as the listener beneath closed")
+var errClose = errors.New("the underlying listener's error")
 
+// pipeConn is a pipe whose peer has the address 127.0.0.1.
 type pipeConn struct{ net.Conn }
 
 func (pipeConn) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1} }
 
+// piped returns a Listener on top of pipes. connect makes a connection to it and
+// returns the peer's end.
 func piped(t *testing.T, c Config) (l *Listener, inner *pipes, connect func() net.Conn) {
 	t.Helper()
 	inner = &pipes{make(chan result), make(chan struct{})}
@@ -48,7 +50,7 @@ func piped(t *testing.T, c Config) (l *Listener, inner *pipes, connect func() ne
 	}
 }
 
-func TestAHeaderHasTheHeaderTimeoutAndItsBytesDoNotExtendIt(t *testing.T) {
+func TestHeaderTimeout_IsNotExtendedByBytesOfTheHeader(t *testing.T) {
 	for _, timeout := range []time.Duration{0, 7 * time.Second} {
 		for _, trickle := range []bool{false, true} {
 			synctest.Test(t, func(t *testing.T) {
@@ -58,7 +60,7 @@ func TestAHeaderHasTheHeaderTimeoutAndItsBytesDoNotExtendIt(t *testing.T) {
 				start := time.Now()
 				if trickle {
 					go func() { // ends when the connection is closed
-						for err := error(nil); err == nil; time.Sleep(600 * time.Millisecond) { // never as the timeout ends
+						for err := error(nil); err == nil; time.Sleep(600 * time.Millisecond) { // never at the moment of the timeout
 							_, err = c.Write([]byte("PROXY TCP4 1.1.1.1")[:1])
 						}
 					}()
@@ -78,7 +80,7 @@ func TestAHeaderHasTheHeaderTimeoutAndItsBytesDoNotExtendIt(t *testing.T) {
 	}
 }
 
-func TestTheHeaderTimeoutEndsWithTheHeader(t *testing.T) {
+func TestHeaderTimeout_EndsWithTheHeader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, _, connect := piped(t, Config{})
 		mine := connect()
@@ -100,7 +102,7 @@ func TestTheHeaderTimeoutEndsWithTheHeader(t *testing.T) {
 	})
 }
 
-func TestAConnectionHasASecondForItsHeaderBeforeItGivesWay(t *testing.T) {
+func TestMaxWaiting_LeavesEachConnectionASecondForItsHeader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		told := make(chan error, 1)
 		l, _, connect := piped(t, Config{MaxWaiting: 2, OnError: func(err error) { told <- err }})
@@ -123,7 +125,7 @@ func TestAConnectionHasASecondForItsHeaderBeforeItGivesWay(t *testing.T) {
 	})
 }
 
-func TestErrorsOfTheListenerBeneathReachAcceptAndItGoesOn(t *testing.T) {
+func TestAccept_ReturnsErrorsOfTheUnderlyingListenerAndGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, inner, connect := piped(t, Config{})
 		passing := errors.New("too many open files")
@@ -137,13 +139,13 @@ func TestErrorsOfTheListenerBeneathReachAcceptAndItGoesOn(t *testing.T) {
 		c, err := l.Accept()
 		require.NoError(t, err)
 		require.NoError(t, c.Close())
-		go func() { inner.results <- result{nil, passing} }() // nobody accepts it
+		go func() { inner.results <- result{nil, passing} }() // no Accept takes it
 		synctest.Wait()
 		require.ErrorIs(t, l.Close(), errClose)
 	})
 }
 
-func TestAPeerThatClosesWithinItsHeaderIsToldAndOneThatSentNothingIsNot(t *testing.T) {
+func TestOnError_ReportsAPeerThatClosesWithinItsHeaderButNotBeforeIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		told := make(chan error, 2)
 		l, _, connect := piped(t, Config{OnError: func(err error) { told <- err }})
@@ -162,7 +164,7 @@ func TestAPeerThatClosesWithinItsHeaderIsToldAndOneThatSentNothingIsNot(t *testi
 	})
 }
 
-func TestCloseEndsAnAcceptThatWaits(t *testing.T) {
+func TestClose_EndsAnAcceptThatWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, _, _ := piped(t, Config{})
 		ended := make(chan error, 1)
@@ -178,7 +180,7 @@ func TestCloseEndsAnAcceptThatWaits(t *testing.T) {
 	})
 }
 
-func TestCloseWaitsForOnError(t *testing.T) {
+func TestClose_WaitsForOnError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gate := make(chan struct{})
 		l, _, connect := piped(t, Config{OnError: func(error) { <-gate }})

@@ -2,19 +2,20 @@ package proxyproto
 
 import "net"
 
-// Conn is a connection with the addresses that its header told.
+// Conn is a connection with the addresses from its header. Its other methods are
+// those of the underlying connection.
 type Conn struct {
-	net.Conn // the connection beneath, whose RemoteAddr is the proxy
+	net.Conn // the underlying connection, whose RemoteAddr is the proxy's
 
 	remote, local net.Addr
 }
 
-// RemoteAddr is the client's address.
+// RemoteAddr returns the client's address.
 func (c *Conn) RemoteAddr() net.Addr { return c.remote }
 
-// LocalAddr is the address that the client connected to.
+// LocalAddr returns the address that the client connected to.
 func (c *Conn) LocalAddr() net.Addr { return c.local }
 
-// NetConn is the connection beneath. Nothing but the header was read from it, so
-// what is read from either comes in the order of the stream.
+// NetConn returns the underlying connection. Only the header was read from it, and
+// nothing is buffered, so it may be read instead of the Conn.
 func (c *Conn) NetConn() net.Conn { return c.Conn }

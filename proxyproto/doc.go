@@ -1,6 +1,6 @@
 // Package proxyproto gives a server behind a load balancer the addresses of its
-// clients: its [Listener] reads the PROXY protocol's header, version 1 or 2,
-// with which a proxy begins each connection.
+// clients. Its [Listener] reads the header of the PROXY protocol, version 1 or 2,
+// that a proxy sends at the beginning of each connection.
 //
 //	l, err := net.Listen("tcp", ":7000")
 //	...
@@ -10,33 +10,34 @@
 //	...
 //	err = srv.Serve(pl)
 //
-// # Whom to trust
+// # Trusted proxies
 //
-// A header says whatever its sender likes. So it is read only from the addresses
-// that [Config.Trusted] names, and there is no default for that: a listener that
-// trusted everybody would let everybody choose the address that limits and logs
-// go by. Others are refused, or served as they are, as [Config.Others] says.
+// A sender can put any address into a header. Headers are therefore read only from
+// the addresses in [Config.Trusted], which has no default: if every sender were
+// trusted, each could choose the address that limits and logs see. Connections from
+// other addresses are closed, or served without reading a header, as
+// [Config.Others] says.
 //
-// # Accept waits for no header
+// # Accept does not wait for headers
 //
-// Headers are read on goroutines of their own, [Config.MaxWaiting] of them at
-// most, and Accept returns a connection when its header is whole: from then on
-// its RemoteAddr is the client's, so that a limit for each address is enforced
-// where the connection is admitted. Of more connections that keep silent, those
-// that have waited longest are closed, after a second at least: a proxy sends its
+// Headers are read on goroutines of the listener, at most [Config.MaxWaiting] of
+// them, and Accept returns a connection when its header is complete. Its RemoteAddr
+// is then the client's, so a limit per address applies when the server accepts the
+// connection. If too many connections send nothing, those that have waited longest
+// are closed, but not before they have waited for one second; a proxy sends its
 // header at once.
 //
-// # What the connections are
+// # Connections
 //
-// No byte beyond the header is read. So a connection whose address is the peer's
-// own, after LOCAL or UNKNOWN or since it was taken as it is, is returned as the
-// listener beneath made it. Another is a [*Conn], which is the connection beneath
-// with other addresses.
+// The listener reads no byte beyond the header. If a connection keeps its own
+// address, because its header is LOCAL or UNKNOWN or because none was read, Accept
+// returns it as the underlying listener did. Otherwise Accept returns a [*Conn],
+// which wraps the underlying connection and has other addresses.
 //
-// Package tcp waits for input on a *net.TCPConn without a buffer and by one
-// read; on a *Conn it also holds no buffer, but reads each burst by two reads. An
-// idle connection takes 200 to 300 bytes more then.
+// For an idle *net.TCPConn, package tcp holds no buffer and needs one read for each
+// burst of input. For a *Conn it holds no buffer either, but needs two reads, and an
+// idle connection takes 200 to 300 bytes more.
 //
-// What a version 2 header tells beside addresses (its TLVs) is skipped, and its
-// checksum is not verified.
+// The type-length-value fields of a version 2 header are skipped, and its checksum
+// is not verified.
 package proxyproto

@@ -13,34 +13,34 @@ import (
 	pp "github.com/pires/go-proxyproto"
 )
 
-// MaxHeader is how many bytes a header may have, what follows its addresses
-// included. A longer one is refused when its length is known, and is not read.
+// MaxHeader is the maximum length of a header in bytes, including what follows its
+// addresses. A longer header is refused as soon as its length is known.
 const MaxHeader = 4096
 
 const (
-	// shortest is how many bytes every header has: "PROXY UNKNOWN\r\n".
-	shortest   = 15
-	longestV1  = 107
-	prefixV1   = "PROXY "
-	fixedV2    = 16 // what a version 2 header begins with, the length of its rest included
-	lengthAtV2 = 14
+	minHeader = 15 // the length of "PROXY UNKNOWN\r\n", the shortest header
+	maxV1     = 107
+	prefixV1  = "PROXY "
+
+	fixedV2     = 16 // the length of the fixed part of a version 2 header
+	lenOffsetV2 = 14 // where the fixed part has the length of the rest
 )
 
-// errNothing is that the peer closed before its first byte.
-var errNothing = errors.New("proxyproto: the peer sent nothing")
+// errNoData means that the peer closed the connection before its first byte.
+var errNoData = errors.New("proxyproto: no data")
 
-// readHeader reads one header off r, and no byte beyond a well-formed one. The
-// addresses are nil if the connection's own are to be used. Errors hold nothing
-// of what the peer sent.
+// readHeader reads one header from r, and no byte beyond a well-formed one. It
+// returns nil addresses if the connection keeps its own. Its errors contain no data
+// from the peer.
 func readHeader(r io.Reader) (remote, local net.Addr, err error) {
-	p, err := readWhole(r)
+	p, err := readBytes(r)
 	if err != nil {
 		return nil, nil, err
 	}
-	// The reader's buffer must hold all of a version 1 header at once.
+	// The library needs all of a version 1 header in the reader's buffer.
 	h, err := pp.Read(bufio.NewReaderSize(bytes.NewReader(p), len(p)))
 	if err != nil {
-		return nil, nil, fmt.Errorf("%w: %w", ErrHeader, kindOf(err))
+		return nil, nil, fmt.Errorf("%w: %w", ErrHeader, sentinelOf(err))
 	}
 	if h.Command.IsLocal() {
 		return nil, nil, nil
@@ -50,22 +50,22 @@ func readHeader(r io.Reader) (remote, local net.Addr, err error) {
 		return h.SourceAddr, h.DestinationAddr, nil
 	case *net.UnixAddr:
 		return nil, nil, nil
-	default: // of datagrams, or of no address at all
+	default: // datagram addresses, or none
 		return nil, nil, fmt.Errorf("%w: %w", ErrHeader, pp.ErrUnsupportedAddressFamilyAndProtocol)
 	}
 }
 
-// readWhole reads the bytes of one header, without looking at what they say.
-func readWhole(r io.Reader) ([]byte, error) {
-	p, err := more(r, make([]byte, 0, longestV1), shortest)
+// readBytes reads the bytes of one header without parsing its addresses.
+func readBytes(r io.Reader) ([]byte, error) {
+	p, err := appendN(r, make([]byte, 0, maxV1), minHeader)
 	switch {
 	case len(p) == 0 && err == io.EOF: //nolint:errorlint // io.ReadFull does not wrap it
-		return nil, errNothing
+		return nil, errNoData
 	case err != nil:
 	case bytes.HasPrefix(p, []byte(prefixV1)):
-		p, err = restOfV1(r, p)
+		p, err = readRestV1(r, p)
 	case bytes.HasPrefix(p, pp.SIGV2):
-		p, err = restOfV2(r, p)
+		p, err = readRestV2(r, p)
 	default:
 		return nil, fmt.Errorf("%w: %w", ErrHeader, pp.ErrNoProxyProtocol)
 	}
@@ -75,46 +75,49 @@ func readWhole(r io.Reader) ([]byte, error) {
 	return p, err
 }
 
-// restOfV1 reads up to the end of the line. While no CR was read, two bytes are
-// missing at least.
-func restOfV1(r io.Reader, p []byte) (_ []byte, err error) {
+// readRestV1 appends the rest of a version 1 header to p, up to the end of its line.
+// It reads two bytes at a time until it has the CR, so that it never reads beyond
+// the LF.
+func readRestV1(r io.Reader, p []byte) (_ []byte, err error) {
 	for bytes.IndexByte(p, '\n') < 0 {
 		n := 2
 		if p[len(p)-1] == '\r' {
 			n = 1
 		}
-		if len(p)+n > longestV1 {
-			return nil, fmt.Errorf("%w: of a version 1 header there are %d at most", ErrTooLong, longestV1)
+		if len(p)+n > maxV1 {
+			return nil, fmt.Errorf("%w: version 1 has at most %d bytes", ErrTooLong, maxV1)
 		}
-		if p, err = more(r, p, n); err != nil {
+		if p, err = appendN(r, p, n); err != nil {
 			return nil, err
 		}
 	}
 	return p, nil
 }
 
-func restOfV2(r io.Reader, p []byte) ([]byte, error) {
-	p, err := more(r, p, fixedV2-len(p))
+// readRestV2 appends the rest of a version 2 header to p.
+func readRestV2(r io.Reader, p []byte) ([]byte, error) {
+	p, err := appendN(r, p, fixedV2-len(p))
 	if err != nil {
 		return nil, err
 	}
-	rest := int(binary.BigEndian.Uint16(p[lengthAtV2:]))
+	rest := int(binary.BigEndian.Uint16(p[lenOffsetV2:]))
 	if fixedV2+rest > MaxHeader {
 		return nil, ErrTooLong
 	}
-	return more(r, p, rest)
+	return appendN(r, p, rest)
 }
 
-// more appends the next n bytes of r to p.
-func more(r io.Reader, p []byte, n int) ([]byte, error) {
+// appendN appends the next n bytes of r to p.
+func appendN(r io.Reader, p []byte, n int) ([]byte, error) {
 	p = slices.Grow(p, n)
 	n, err := io.ReadFull(r, p[len(p):len(p)+n])
 	return p[:len(p)+n], err
 }
 
-// kindOf is the library's sentinel without the details, which quote the peer.
-func kindOf(err error) error {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // the outermost alone
+// sentinelOf returns the library's sentinel without the details, which quote the
+// peer.
+func sentinelOf(err error) error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // only the outermost error
 		return joined.Unwrap()[0]
 	}
 	return err

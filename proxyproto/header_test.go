@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// v2 is a version 2 header with the given 13th and 14th bytes.
+// v2 returns a version 2 header with the given 13th and 14th bytes.
 func v2(command, family byte, rest string) string {
 	p := append([]byte(nil), pp.SIGV2...)
 	p = append(p, command, family)
@@ -29,7 +29,7 @@ const (
 	tlv = "\x04\x00\x03abc"
 )
 
-// headers are well-formed, with the addresses that they tell; "" for none.
+// headers are well-formed headers and their addresses; "" means none.
 var headers = []struct{ name, header, remote, local string }{
 	{"v1 TCP4", "PROXY TCP4 203.0.113.7 198.51.100.2 12345 443\r\n", "203.0.113.7:12345", "198.51.100.2:443"},
 	{"v1 TCP6", "PROXY TCP6 2001:db8::1 2001:db8::2 12345 443\r\n", "[2001:db8::1]:12345", "[2001:db8::2]:443"},
@@ -44,7 +44,7 @@ var headers = []struct{ name, header, remote, local string }{
 	{"v2 unix", v2(0x21, 0x31, strings.Repeat("/", 216)), "", ""},
 }
 
-// bad are headers that are refused.
+// bad are headers that are refused, and with which error.
 var bad = []struct {
 	name, header string
 	want         error
@@ -56,7 +56,7 @@ var bad = []struct {
 	{"v1 of another family", "PROXY UDP4 203.0.113.7 198.51.100.2 1 2\r\n", ErrHeader},
 	{"v1 with LF alone", "PROXY TCP4 203.0.113.7 198.51.100.2 1 2\n\n", ErrHeader},
 	{"v1 without an end", "PROXY TCP4 " + strings.Repeat("1", 200), ErrTooLong},
-	{"v1 a byte too long", "PROXY UNKNOWN" + strings.Repeat("x", longestV1-14) + "\r\n", ErrTooLong},
+	{"v1 a byte too long", "PROXY UNKNOWN" + strings.Repeat("x", maxV1-14) + "\r\n", ErrTooLong},
 	{"v2 a byte too long", v2(0x21, 0x11, strings.Repeat("x", MaxHeader-fixedV2+1)), ErrTooLong},
 	{"v2 as long as can be", v2(0x21, 0x11, strings.Repeat("x", 65535)), ErrTooLong},
 	{"v2 of another version", v2(0x11, 0x11, from4), ErrHeader},
@@ -75,7 +75,7 @@ func text(a net.Addr) string {
 	return a.String()
 }
 
-func TestAHeaderIsReadToItsLastByteAndNoFurther(t *testing.T) {
+func TestHeader_IsReadToItsLastByteAndNoFurther(t *testing.T) {
 	for _, tt := range headers {
 		t.Run(tt.name, func(t *testing.T) {
 			for _, wrap := range []func(io.Reader) io.Reader{
@@ -96,10 +96,10 @@ func TestAHeaderIsReadToItsLastByteAndNoFurther(t *testing.T) {
 	}
 }
 
-func TestAHeaderThatEndsEarlyIsAnError(t *testing.T) {
+func TestHeader_ThatEndsEarlyIsAnError(t *testing.T) {
 	for _, tt := range headers {
 		_, _, err := readHeader(strings.NewReader(""))
-		require.ErrorIs(t, err, errNothing)
+		require.ErrorIs(t, err, errNoData)
 		for cut := 1; cut < len(tt.header); cut++ {
 			_, _, err := readHeader(strings.NewReader(tt.header[:cut]))
 			require.ErrorIs(t, err, io.ErrUnexpectedEOF, "%s: %d bytes", tt.name, cut)
@@ -107,7 +107,7 @@ func TestAHeaderThatEndsEarlyIsAnError(t *testing.T) {
 	}
 }
 
-func TestABadHeaderIsAnErrorThatHoldsNothingOfIt(t *testing.T) {
+func TestHeader_ThatIsInvalidIsAnErrorWithoutItsContent(t *testing.T) {
 	for _, tt := range bad {
 		t.Run(tt.name, func(t *testing.T) {
 			_, _, err := readHeader(strings.NewReader(tt.header))
@@ -121,7 +121,7 @@ func TestABadHeaderIsAnErrorThatHoldsNothingOfIt(t *testing.T) {
 	}
 }
 
-func TestAHeaderThatIsTooLongIsNotRead(t *testing.T) {
+func TestHeader_ThatIsTooLongIsNotRead(t *testing.T) {
 	r := strings.NewReader(v2(0x21, 0x11, strings.Repeat("x", 65535)))
 	_, _, err := readHeader(r)
 	require.ErrorIs(t, err, ErrTooLong)
@@ -129,13 +129,13 @@ func TestAHeaderThatIsTooLongIsNotRead(t *testing.T) {
 	r = strings.NewReader("PROXY " + strings.Repeat("x", 1000))
 	_, _, err = readHeader(r)
 	require.ErrorIs(t, err, ErrTooLong)
-	require.GreaterOrEqual(t, r.Len(), 1006-longestV1)
+	require.GreaterOrEqual(t, r.Len(), 1006-maxV1)
 }
 
-// FuzzReadHeader compares with the library reading the same input itself: what
-// is read here, the library reads, of the same length and with the same
-// addresses; what the library reads is read here but for what is refused on
-// purpose.
+// FuzzReadHeader compares readHeader with the library reading the same input: a
+// header that readHeader accepts has the same length and addresses for the library,
+// and one that the library accepts is accepted here, except for those that are
+// refused on purpose.
 func FuzzReadHeader(f *testing.F) {
 	for _, tt := range headers {
 		f.Add([]byte(tt.header + "data"))
@@ -167,7 +167,7 @@ func FuzzReadHeader(f *testing.F) {
 		require.Nil(t, local)
 		if theirErr == nil {
 			_, isTCP := h.SourceAddr.(*net.TCPAddr)
-			require.True(t, errors.Is(err, ErrTooLong) || // 4096 bytes in all, and not after the fixed part
+			require.True(t, errors.Is(err, ErrTooLong) || // the limit of 4096 bytes includes the fixed part
 				!isTCP && h.Command == pp.PROXY ||
 				h.Version == 1 && !bytes.HasPrefix(p, []byte("PROXY ")), "the library reads it: %v", err)
 		}

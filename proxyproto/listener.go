@@ -15,48 +15,47 @@ const (
 	defaultMaxWaiting    = 1024
 )
 
-// Others says what becomes of connections from addresses that are not trusted.
+// Others says what happens to connections from addresses that are not trusted.
 type Others uint8
 
-// What may become of them.
 const (
-	Refuse Others = iota // closed at once; OnError is told ErrUntrusted
-	Take                 // served as they are, and a header that they send is data
+	Refuse Others = iota // the connection is closed, and OnError is called with ErrUntrusted
+	Accept               // the connection is served as it is; a header in it is ordinary data
 )
 
-// Config says how a [Listener] works.
+// Config configures a [Listener].
 type Config struct {
-	// Trusted are the addresses of the proxies, whose headers are believed. It is
-	// copied. None is an error: whoever wants to believe everybody says so with
-	// 0.0.0.0/0 and ::/0. A peer whose address is no IP is never trusted.
+	// Trusted holds the addresses of the proxies, whose headers are read. It is
+	// copied. It must not be empty: to trust every sender, use 0.0.0.0/0 and ::/0.
+	// A peer whose address is not an IP address is never trusted.
 	Trusted []netip.Prefix
 
-	// Others is what becomes of connections from elsewhere.
+	// Others says what happens to connections from other addresses. The zero value
+	// is Refuse.
 	Others Others
 
-	// HeaderTimeout is how long a header may take to become whole, from when the
-	// connection was accepted; its bytes do not extend that. 0 means 5 seconds;
-	// negative is an error.
+	// HeaderTimeout is the time within which a header must be complete, counted
+	// from Accept of the underlying listener. Parts of a header do not extend it. 0
+	// means 5 seconds; negative is an error.
 	HeaderTimeout time.Duration
 
-	// MaxWaiting is how many connections may wait for the end of their header or
-	// for Accept at once, each on a goroutine of its own. 0 means 1024; negative is
-	// an error. When one comes beyond it, the one that has waited longest for its
-	// header is closed, as soon as that is a second. While all of them wait for
-	// Accept, nothing more is accepted.
+	// MaxWaiting is the maximum number of connections that wait for the rest of
+	// their header or for Accept, each with a goroutine of its own. 0 means 1024;
+	// negative is an error. For a connection beyond it, the one that has waited
+	// longest for its header is closed, once it has waited for one second. While
+	// all of them wait for Accept, the listener accepts nothing.
 	MaxWaiting int
 
-	// OnError is called for each connection that is closed for want of a header,
-	// and for each that is refused, with an error that names its address and
-	// holds nothing of what it sent. It runs on goroutines of the listener, on
-	// several at once; while it runs for a connection that is not trusted,
-	// nothing is accepted. Close waits for it, so it must not call Close. A peer
-	// that closes before its first byte, as a health check does, is no error. Nil
-	// means that nobody is told.
+	// OnError is called for each connection that is closed because of its header or
+	// refused. The error contains the connection's address and none of its data.
+	// OnError may run on several goroutines of the listener at the same time. While
+	// it runs for a connection that is not trusted, the listener accepts nothing.
+	// Close waits for it, so OnError must not call Close. It is not called for a
+	// peer that closes before its first byte, such as a health check. May be nil.
 	OnError func(error)
 }
 
-// Errors that OnError is given, each matched with errors.Is.
+// Errors that OnError is called with, to be matched with errors.Is.
 var (
 	ErrUntrusted      = errors.New("proxyproto: a connection from an address that Config.Trusted lacks")
 	ErrHeader         = errors.New("proxyproto: the connection does not begin with a PROXY header that can be used")
@@ -65,27 +64,28 @@ var (
 	ErrTooManyWaiting = errors.New("proxyproto: more connections wait for their header than Config.MaxWaiting allows")
 )
 
-// Listener is a net.Listener whose connections have the addresses of clients. Its
-// methods may be called from any goroutine.
+// Listener is a net.Listener whose connections have the addresses of clients. Make
+// one with [New]. Its methods may be called from any goroutine.
 type Listener struct {
 	inner   net.Listener
 	config  Config
-	results chan result   // to Accept; nothing waits in it
+	results chan result   // unbuffered, from deliver to Accept
 	closing chan struct{} // closed when Close begins
-	closed  func() error  // what Close does, once
+	closed  func() error  // calls close once
 	running sync.WaitGroup
-	waiting waiting
+	waiting waitList
 }
 
-// result is what Accept returns.
+// result holds what Accept returns.
 type result struct {
 	conn net.Conn
 	err  error
 }
 
-// New begins to accept connections from l, which is the Listener's from then on:
-// Close ends both. When it fails, l is still the caller's, and the error names
-// the field that is wrong.
+// New returns a Listener that accepts connections from l, on goroutines that run
+// until Close. The Listener owns l from then on, and Close closes both. If a field
+// of the Config is invalid, New returns an error that names it, and leaves l to the
+// caller.
 func New(l net.Listener, c Config) (*Listener, error) {
 	c, err := c.withDefaults()
 	if err != nil {
@@ -96,26 +96,27 @@ func New(l net.Listener, c Config) (*Listener, error) {
 		config:  c,
 		results: make(chan result),
 		closing: make(chan struct{}),
-		waiting: waiting{places: make(chan struct{}, c.MaxWaiting)},
+		waiting: waitList{slots: make(chan struct{}, c.MaxWaiting)},
 	}
 	pl.closed = sync.OnceValue(pl.close)
-	pl.running.Go(pl.accept) // ends when it is closed; Close waits for it
+	pl.running.Go(pl.acceptLoop) // ends with Close, which waits for it
 	return pl, nil
 }
 
-// withDefaults fills in what is zero, and names the first field that is wrong.
+// withDefaults returns c with defaults for zero fields. The error names the first
+// invalid field.
 func (c Config) withDefaults() (Config, error) {
 	if len(c.Trusted) == 0 {
-		return c, errors.New("proxyproto: Config.Trusted is empty: name the prefixes of your proxies, whose headers are to be believed")
+		return c, errors.New("proxyproto: Config.Trusted is empty: name the addresses of your proxies")
 	}
 	for i, p := range c.Trusted {
 		if !p.IsValid() || p.Addr().Is4In6() {
-			return c, fmt.Errorf("proxyproto: Config.Trusted[%d] is %v: use a valid prefix, and that of IPv4 addresses in its own form, as 192.0.2.0/24", i, p)
+			return c, fmt.Errorf("proxyproto: Config.Trusted[%d] is %v: use a valid prefix, and write IPv4 as in 192.0.2.0/24", i, p)
 		}
 	}
 	switch {
-	case c.Others > Take:
-		return c, fmt.Errorf("proxyproto: Config.Others is %d: use proxyproto.Refuse or proxyproto.Take", c.Others)
+	case c.Others > Accept:
+		return c, fmt.Errorf("proxyproto: Config.Others is %d: use proxyproto.Refuse or proxyproto.Accept", c.Others)
 	case c.HeaderTimeout < 0:
 		return c, fmt.Errorf("proxyproto: Config.HeaderTimeout is %v: use a positive duration, or 0 for %v", c.HeaderTimeout, defaultHeaderTimeout)
 	case c.MaxWaiting < 0:
@@ -131,9 +132,9 @@ func (c Config) withDefaults() (Config, error) {
 	return c, nil
 }
 
-// Accept returns the next connection whose header is whole, or that is taken as
-// it is, and errors of the listener beneath as they are. After Close it returns
-// net.ErrClosed.
+// Accept waits for the next connection whose header is complete or that needs none,
+// and returns it. Errors of the underlying listener are returned as they are. After
+// Close, Accept returns net.ErrClosed.
 func (l *Listener) Accept() (net.Conn, error) {
 	select {
 	case <-l.closing:
@@ -148,12 +149,13 @@ func (l *Listener) Accept() (net.Conn, error) {
 	}
 }
 
-// Addr is the address of the listener beneath.
+// Addr returns the address of the underlying listener.
 func (l *Listener) Addr() net.Addr { return l.inner.Addr() }
 
-// Close closes the listener beneath and all connections that Accept has not
-// returned yet. It returns when the listener's goroutines have ended, with the
-// error of the listener beneath; so does every further call.
+// Close closes the underlying listener and all connections that Accept has not
+// returned. It waits until the Listener's goroutines have ended, including calls of
+// OnError, and returns the error of the underlying listener. Every call returns the
+// same.
 func (l *Listener) Close() error { return l.closed() }
 
 func (l *Listener) close() error {
@@ -175,7 +177,7 @@ func (l *Listener) isClosing() bool {
 	}
 }
 
-// trusts reports whether headers from a are believed.
+// trusts reports whether a is one of the trusted addresses.
 func (l *Listener) trusts(a net.Addr) bool {
 	if a == nil {
 		return false

@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// patience is how long a test waits for what must happen.
+// patience is how long a test waits for something that must happen.
 const patience = time.Minute
 
 func next[T any](t testing.TB, ch <-chan T) T {
@@ -30,8 +30,8 @@ func next[T any](t testing.TB, ch <-chan T) T {
 
 var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
 
-// listen is a Listener on a socket, and what its OnError is told. It trusts the
-// loopback unless c says otherwise.
+// listen returns a Listener on a socket and a channel of the errors that its OnError
+// is called with. It trusts the loopback unless c says otherwise.
 func listen(t testing.TB, c Config) (*Listener, chan error) {
 	t.Helper()
 	told := make(chan error, 10_000)
@@ -93,7 +93,7 @@ func gone(t testing.TB, c net.Conn) {
 	require.False(t, errors.As(err, &timeout) && timeout.Timeout(), "the connection is still open")
 }
 
-func TestConnectionsHaveTheAddressesThatTheirHeadersTell(t *testing.T) {
+func TestAccept_ReturnsConnectionsWithTheAddressesOfTheirHeaders(t *testing.T) {
 	l, told := listen(t, Config{})
 	for _, tt := range headers {
 		t.Run(tt.name, func(t *testing.T) {
@@ -118,10 +118,10 @@ func TestConnectionsHaveTheAddressesThatTheirHeadersTell(t *testing.T) {
 	require.Empty(t, told)
 }
 
-func TestAHeaderCutAtEveryByteIsTheSame(t *testing.T) {
+func TestHeader_CutAtAnyByteIsTheSame(t *testing.T) {
 	l, told := listen(t, Config{})
 	for _, tt := range headers {
-		if len(tt.header) > longestV1 {
+		if len(tt.header) > maxV1 {
 			continue
 		}
 		t.Run(tt.name, func(t *testing.T) {
@@ -129,7 +129,7 @@ func TestAHeaderCutAtEveryByteIsTheSame(t *testing.T) {
 			for cut := range len(tt.header) {
 				mine = append(mine, dial(t, l, tt.header[:cut]))
 			}
-			time.Sleep(20 * time.Millisecond) // so that most parts are read apart
+			time.Sleep(20 * time.Millisecond) // so that most parts are read separately
 			for cut, c := range mine {
 				send(t, c, tt.header[cut:]+"hello")
 			}
@@ -145,7 +145,7 @@ func TestAHeaderCutAtEveryByteIsTheSame(t *testing.T) {
 	require.Empty(t, told)
 }
 
-func TestAConnectionWithABadHeaderIsClosedAndTold(t *testing.T) {
+func TestHeader_ThatIsInvalidClosesTheConnectionAndIsReported(t *testing.T) {
 	l, told := listen(t, Config{})
 	for _, tt := range bad {
 		t.Run(tt.name, func(t *testing.T) {
@@ -157,11 +157,11 @@ func TestAConnectionWithABadHeaderIsClosedAndTold(t *testing.T) {
 		})
 	}
 	dial(t, l, "PROXY UNKNOWN\r\n")
-	accept(t, l) // the only one
+	accept(t, l) // the only good one
 	require.Empty(t, told)
 }
 
-func TestHeadersThatDoNotComeHoldUpNobody(t *testing.T) {
+func TestAccept_DoesNotWaitForHeadersThatDoNotArrive(t *testing.T) {
 	l, told := listen(t, Config{HeaderTimeout: time.Hour})
 	var silent []net.Conn
 	for _, first := range []string{"", "P", "PROXY TCP4 1", string("\r\n\r\n\x00\r\nQUIT\n")} {
@@ -180,7 +180,7 @@ func TestHeadersThatDoNotComeHoldUpNobody(t *testing.T) {
 	require.Empty(t, told)
 }
 
-func TestHeadersThatDoNotComeOverASocketTimeOut(t *testing.T) {
+func TestHeaderTimeout_ClosesSocketsWhoseHeaderDoesNotArrive(t *testing.T) {
 	l, told := listen(t, Config{HeaderTimeout: 100 * time.Millisecond})
 	for _, first := range []string{"", "PROXY TCP4 1"} {
 		mine := dial(t, l, first)
@@ -198,7 +198,7 @@ func TestHeadersThatDoNotComeOverASocketTimeOut(t *testing.T) {
 	gone(t, trickle)
 }
 
-func TestAPeerThatIsNotTrustedIsRefusedWhateverItSends(t *testing.T) {
+func TestOthers_RefuseClosesAPeerThatIsNotTrustedWhateverItSends(t *testing.T) {
 	l, told := listen(t, Config{Trusted: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}})
 	for _, first := range []string{"", headers[0].header, headers[4].header, "hello"} {
 		mine := dial(t, l, first)
@@ -209,8 +209,8 @@ func TestAPeerThatIsNotTrustedIsRefusedWhateverItSends(t *testing.T) {
 	}
 }
 
-func TestAPeerThatIsNotTrustedMayBeTakenAsItIs(t *testing.T) {
-	l, told := listen(t, Config{Trusted: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, Others: Take})
+func TestOthers_AcceptServesAPeerThatIsNotTrustedAsItIs(t *testing.T) {
+	l, told := listen(t, Config{Trusted: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, Others: Accept})
 	for _, first := range []string{headers[0].header, headers[4].header, "hello"} {
 		mine := dial(t, l, first)
 		c := accept(t, l)
@@ -219,17 +219,17 @@ func TestAPeerThatIsNotTrustedMayBeTakenAsItIs(t *testing.T) {
 		receive(t, c, first)
 	}
 	dial(t, l, "")
-	accept(t, l) // nothing is waited for
+	accept(t, l) // without waiting for data
 	require.Empty(t, told)
 }
 
-// named is an address that is none of package net's.
+// named is an address of a type that is not in package net.
 type named string
 
 func (named) Network() string  { return "named" }
 func (a named) String() string { return string(a) }
 
-func TestOnlyConfigTrustedIsTrusted(t *testing.T) {
+func TestTrusted_MatchesTheConfiguredPrefixesOnly(t *testing.T) {
 	l := &Listener{config: Config{Trusted: []netip.Prefix{
 		netip.MustParsePrefix("192.0.2.1/30"), netip.MustParsePrefix("2001:db8::/64"), netip.MustParsePrefix("fe80::/10"),
 	}}}
@@ -240,13 +240,13 @@ func TestOnlyConfigTrustedIsTrusted(t *testing.T) {
 		require.Equal(t, want, l.trusts(net.TCPAddrFromAddrPort(netip.MustParseAddrPort(a))), a)
 	}
 	require.True(t, l.trusts(named("[::ffff:192.0.2.1]:1")))
-	require.False(t, l.trusts(named("somebody")))
+	require.False(t, l.trusts(named("no-address")))
 	require.False(t, l.trusts(&net.UnixAddr{Name: "192.0.2.1", Net: "unix"}))
 	require.False(t, l.trusts((*net.TCPAddr)(nil)))
 	require.False(t, l.trusts(nil))
 }
 
-func TestTheTrustedPrefixesAreCopied(t *testing.T) {
+func TestTrusted_IsCopied(t *testing.T) {
 	trusted := []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
 	l, _ := listen(t, Config{Trusted: trusted})
 	trusted[0] = netip.MustParsePrefix("192.0.2.1/32")
@@ -254,7 +254,7 @@ func TestTheTrustedPrefixesAreCopied(t *testing.T) {
 	require.Equal(t, headers[0].remote, accept(t, l).RemoteAddr().String())
 }
 
-func TestAFieldThatIsWrongIsNamedWithItsFix(t *testing.T) {
+func TestConfig_ErrorNamesTheInvalidFieldAndItsFix(t *testing.T) {
 	inner, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	for want, c := range map[string]Config{
@@ -272,11 +272,11 @@ func TestAFieldThatIsWrongIsNamedWithItsFix(t *testing.T) {
 	c, err := net.Dial("tcp", inner.Addr().String())
 	require.NoError(t, err)
 	require.NoError(t, c.Close())
-	accept(t, inner) // it is still the caller's
+	accept(t, inner) // New left it to the caller
 	require.NoError(t, inner.Close())
 }
 
-func TestTheOldestGivesWayToWhoComesBeyondMaxWaiting(t *testing.T) {
+func TestMaxWaiting_ClosesTheOldestConnectionForANewOne(t *testing.T) {
 	l, told := listen(t, Config{HeaderTimeout: time.Hour, MaxWaiting: 2})
 	first := dial(t, l, "PROXY ")
 	second := dial(t, l, "")
@@ -291,7 +291,7 @@ func TestTheOldestGivesWayToWhoComesBeyondMaxWaiting(t *testing.T) {
 	require.Empty(t, told)
 }
 
-func TestAFloodOfSilentConnectionsTakesMaxWaitingGoroutines(t *testing.T) {
+func TestMaxWaiting_BoundsTheGoroutinesOfAFloodOfSilentConnections(t *testing.T) {
 	const most, n = 10, 30
 	l, told := listen(t, Config{HeaderTimeout: time.Hour, MaxWaiting: most})
 	before := runtime.NumGoroutine()
@@ -306,16 +306,16 @@ func TestAFloodOfSilentConnectionsTakesMaxWaitingGoroutines(t *testing.T) {
 	require.Equal(t, headers[0].remote, accept(t, l).RemoteAddr().String())
 }
 
-func TestABurstBeyondMaxWaitingLosesNobody(t *testing.T) {
+func TestMaxWaiting_LosesNoConnectionOfABurst(t *testing.T) {
 	l, told := listen(t, Config{MaxWaiting: 2})
 	want := map[string]bool{}
 	for i := range 20 { // the rest stays in the operating system's queue
 		dial(t, l, fmt.Sprintf("PROXY TCP4 203.0.113.%d 198.51.100.2 7 443\r\n", i))
 		want[fmt.Sprintf("203.0.113.%d:7", i)] = true
 	}
-	require.Eventually(t, func() bool { return len(l.waiting.places) == 2 }, patience, time.Millisecond)
-	time.Sleep(grace + 100*time.Millisecond) // those that wait for Accept give way to nobody
-	require.Len(t, l.waiting.places, 2)
+	require.Eventually(t, func() bool { return len(l.waiting.slots) == 2 }, patience, time.Millisecond)
+	time.Sleep(minWait + 100*time.Millisecond) // connections that wait for Accept are not closed for new ones
+	require.Len(t, l.waiting.slots, 2)
 	got := map[string]bool{}
 	for range 20 {
 		got[accept(t, l).RemoteAddr().String()] = true
@@ -324,14 +324,14 @@ func TestABurstBeyondMaxWaitingLosesNobody(t *testing.T) {
 	require.Empty(t, told)
 }
 
-func TestCloseEndsWhatWaitsAndTellsNobody(t *testing.T) {
-	for _, others := range []Others{Refuse, Take} {
+func TestClose_ClosesWaitingConnectionsWithoutReportingThem(t *testing.T) {
+	for _, others := range []Others{Refuse, Accept} {
 		l, told := listen(t, Config{HeaderTimeout: time.Hour, MaxWaiting: 4, Others: others})
 		var mine []net.Conn
 		for _, first := range []string{"", "PROXY", headers[0].header, headers[4].header, headers[0].header, ""} {
 			mine = append(mine, dial(t, l, first))
 		}
-		require.Eventually(t, func() bool { return len(l.waiting.places) == 4 }, patience, time.Millisecond)
+		require.Eventually(t, func() bool { return len(l.waiting.slots) == 4 }, patience, time.Millisecond)
 		closed := make(chan error)
 		for range 3 {
 			go func() { closed <- l.Close() }()
@@ -350,14 +350,14 @@ func TestCloseEndsWhatWaitsAndTellsNobody(t *testing.T) {
 	}
 }
 
-func TestCloseEndsAConnectionTakenAsItIsThatNobodyAccepts(t *testing.T) {
-	l, _ := listen(t, Config{Trusted: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, Others: Take})
+func TestClose_ClosesAConnectionWithoutAHeaderThatAcceptHasNotReturned(t *testing.T) {
+	l, _ := listen(t, Config{Trusted: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, Others: Accept})
 	mine := dial(t, l, "hello")
 	require.NoError(t, l.Close())
 	gone(t, mine)
 }
 
-func TestConnectionsThatComeDuringCloseAreClosed(t *testing.T) {
+func TestClose_ClosesConnectionsThatArriveDuringIt(t *testing.T) {
 	for range 20 {
 		l, _ := listen(t, Config{HeaderTimeout: time.Hour})
 		began := make(chan struct{})

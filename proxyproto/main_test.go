@@ -8,8 +8,8 @@ import (
 	"go.uber.org/goleak"
 )
 
-// TestMain fails the run if a goroutine is left behind. It does not look when
-// the binary measures or fuzzes.
+// TestMain fails the run if a goroutine is left behind. It does not check
+// when the binary runs benchmarks or fuzz targets.
 func TestMain(m *testing.M) {
 	flag.Parse()
 	for _, name := range []string{"test.bench", "test.fuzz", "test.fuzzworker"} {

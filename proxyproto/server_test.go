@@ -36,7 +36,7 @@ func next[T any](t testing.TB, ch <-chan T) T {
 	}
 }
 
-// serve serves behind a Listener that trusts the loopback.
+// serve starts srv behind a Listener that trusts the loopback.
 func serve(t testing.TB, srv *tcp.Server) (dial func() net.Conn) {
 	t.Helper()
 	inner, err := net.Listen("tcp", "127.0.0.1:0")
@@ -86,7 +86,7 @@ func hears(t testing.TB, c net.Conn, want string) {
 	require.Equal(t, want, string(got))
 }
 
-func TestMaxSessionsPerIPCountsTheClientsOfAProxy(t *testing.T) {
+func TestMaxSessionsPerIP_CountsTheClientsOfAProxy(t *testing.T) {
 	for _, tt := range []struct {
 		name, family            string
 		first, second, third, b string // third is refused beside the first two, b is not
@@ -135,7 +135,7 @@ func TestMaxSessionsPerIPCountsTheClientsOfAProxy(t *testing.T) {
 	}
 }
 
-func TestShutdownDoesNotWaitForHeaders(t *testing.T) {
+func TestShutdown_DoesNotWaitForHeaders(t *testing.T) {
 	opened := make(chan *tcp.Session, 1)
 	srv := &tcp.Server{OnNewSessionRegister: func(s *tcp.Session) { opened <- s }}
 	dial := serve(t, srv)
@@ -153,7 +153,7 @@ func TestShutdownDoesNotWaitForHeaders(t *testing.T) {
 	}
 }
 
-// certificate makes one for both sides.
+// certificate returns the TLS configurations of both sides.
 func certificate(t testing.TB) (server, client *tls.Config) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -184,7 +184,7 @@ func (c *headed) Write(p []byte) (int, error) {
 	return n, err
 }
 
-func TestTLSFollowsTheHeader(t *testing.T) {
+func TestTLS_FollowsTheHeader(t *testing.T) {
 	for _, together := range []bool{false, true} {
 		server, client := certificate(t)
 		opened := make(chan string, 1)
@@ -204,8 +204,8 @@ func TestTLSFollowsTheHeader(t *testing.T) {
 	}
 }
 
-// It also prints what an idle connection takes, with -v.
-func TestAnIdleConnectionBehindAProxyHoldsNoReadBuffer(t *testing.T) {
+// With -v it prints the memory of an idle connection.
+func TestIdleConnection_BehindAProxyHoldsNoReadBuffer(t *testing.T) {
 	const n = 400
 	perConn := func(header string, dial func() net.Conn) int64 {
 		conns := make([]net.Conn, n)
@@ -235,7 +235,7 @@ func TestAnIdleConnectionBehindAProxyHoldsNoReadBuffer(t *testing.T) {
 	require.Less(t, local, plain+4096)
 }
 
-// settled is how many bytes are in use when what is free was freed.
+// settled returns the bytes in use after everything unused was freed.
 func settled() int64 {
 	var m runtime.MemStats
 	for range 3 { // sync.Pools are empty after two, and stacks shrink by half each

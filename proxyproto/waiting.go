@@ -7,17 +7,18 @@ import (
 	"time"
 )
 
-// grace is how long a connection may wait for its header before it gives way to
-// another: time for what has come already to be read.
-const grace = time.Second
+// minWait is how long a connection may wait for its header before it can be closed
+// to make room for another: long enough to read what has already arrived.
+const minWait = time.Second
 
-// waiting bounds the connections that wait.
-type waiting struct {
-	places chan struct{} // one in it for each connection that waits, for its header or for Accept
+// waitList limits the number of connections that wait for their header or for
+// Accept.
+type waitList struct {
+	slots chan struct{} // holds a value for each connection that waits
 
 	mu sync.Mutex
 	// Guarded by mu.
-	headers list.List // of waiter: those that wait for their header, the oldest first
+	headers list.List // of waiter: the connections that wait for their header, oldest first
 	closed  bool
 }
 
@@ -26,10 +27,10 @@ type waiter struct {
 	since time.Time
 }
 
-// enter takes a place for conn. It reports false if the listener is closed. It
-// is called on one goroutine.
-func (w *waiting) enter(conn net.Conn, closing <-chan struct{}) (place *list.Element, ok bool) {
-	if !w.takePlace(closing) {
+// add waits for a free slot and appends conn to the list. It reports false if the
+// listener is closed. Only acceptLoop calls it.
+func (w *waitList) add(conn net.Conn, closing <-chan struct{}) (e *list.Element, ok bool) {
+	if !w.acquireSlot(closing) {
 		return nil, false
 	}
 	w.mu.Lock()
@@ -40,78 +41,80 @@ func (w *waiting) enter(conn net.Conn, closing <-chan struct{}) (place *list.Ele
 	return w.headers.PushBack(waiter{conn, time.Now()}), true
 }
 
-// takePlace waits for a place. When there is none, it closes the connection that
-// has waited longest for its header, if that is long enough.
-func (w *waiting) takePlace(closing <-chan struct{}) bool {
+// acquireSlot waits for a free slot. If there is none, it closes the connection
+// that has waited longest for its header, once that has waited for minWait. It
+// reports false if the listener is closed.
+func (w *waitList) acquireSlot(closing <-chan struct{}) bool {
 	for {
 		select {
-		case w.places <- struct{}{}:
+		case w.slots <- struct{}{}:
 			return true
 		default:
 		}
-		var again <-chan time.Time // nil: a place will be free, or Accept must take one
-		conn, left := w.takeOverdue()
+		var retry <-chan time.Time // nil: no connection to close, so wait for a slot
+		conn, left := w.removeOverdue()
 		switch {
 		case conn != nil:
-			_ = conn.Close() // its goroutine sees that, and leaves
+			_ = conn.Close() // its goroutine then releases its slot
 		case left > 0:
-			again = time.After(left)
+			retry = time.After(left)
 		}
 		select {
-		case w.places <- struct{}{}:
+		case w.slots <- struct{}{}:
 			return true
 		case <-closing:
 			return false
-		case <-again:
+		case <-retry:
 		}
 	}
 }
 
-// takeOverdue takes the connection that has waited longest for its header off
-// the list, if it has waited for grace; else it returns what is left of that, and
-// 0 if none waits for a header.
-func (w *waiting) takeOverdue() (conn net.Conn, left time.Duration) {
+// removeOverdue removes and returns the connection that has waited longest for its
+// header, if it has waited for minWait. Otherwise it returns a nil connection and
+// the rest of that time, or 0 if no connection waits for its header.
+func (w *waitList) removeOverdue() (conn net.Conn, left time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	oldest := w.headers.Front()
 	if oldest == nil {
 		return nil, 0
 	}
-	if left = grace - time.Since(oldest.Value.(waiter).since); left > 0 {
+	if left = minWait - time.Since(oldest.Value.(waiter).since); left > 0 {
 		return nil, left
 	}
-	return w.takeLocked(oldest), 0
+	return w.removeLocked(oldest), 0
 }
 
-// leave gives a place back.
-func (w *waiting) leave() { <-w.places }
+// releaseSlot frees a slot.
+func (w *waitList) releaseSlot() { <-w.slots }
 
-// arrived notes that a header was read, or is not to be had. It reports false if
-// the connection was taken off the list before.
-func (w *waiting) arrived(place *list.Element) bool {
+// remove removes a connection whose header was read or could not be read. It
+// reports false if the connection was removed earlier.
+func (w *waitList) remove(e *list.Element) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.takeLocked(place) != nil
+	return w.removeLocked(e) != nil
 }
 
-// takeLocked takes what is at place off the list; nil if nothing is there any more.
-func (w *waiting) takeLocked(place *list.Element) net.Conn {
-	v, ok := place.Value.(waiter)
+// removeLocked removes and returns the connection at e, or returns nil if it was
+// removed earlier.
+func (w *waitList) removeLocked(e *list.Element) net.Conn {
+	v, ok := e.Value.(waiter)
 	if !ok {
 		return nil
 	}
-	w.headers.Remove(place)
-	place.Value = nil
+	w.headers.Remove(e)
+	e.Value = nil
 	return v.conn
 }
 
-// close lets nobody enter any more, and returns the connections to close.
-func (w *waiting) close() (conns []net.Conn) {
+// close makes add fail, and removes and returns all connections.
+func (w *waitList) close() (conns []net.Conn) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.closed = true
 	for w.headers.Len() > 0 {
-		conns = append(conns, w.takeLocked(w.headers.Front()))
+		conns = append(conns, w.removeLocked(w.headers.Front()))
 	}
 	return conns
 }
