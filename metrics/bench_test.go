@@ -12,7 +12,8 @@ import (
 	"github.com/sessionwheel/sessionwheel/wheel"
 )
 
-// What a scrape asks of a pool and its wheel, before it is written down as text.
+// BenchmarkCollect measures how long a registry takes to gather the metrics of a
+// pool and its wheel, without encoding them.
 func BenchmarkCollect(b *testing.B) {
 	for _, n := range []int{100, 100_000} {
 		b.Run(fmt.Sprintf("sessions=%d", n), func(b *testing.B) {

@@ -1,6 +1,6 @@
-// Package metrics shows servers, pools and wheels to Prometheus: each of
-// [Server], [UDP], [Pool] and [Wheel] makes a collector, which its user registers
-// where it belongs. Nothing is registered by itself, and no goroutine runs.
+// Package metrics exposes servers, pools and wheels to Prometheus. [Server], [UDP],
+// [Pool] and [Wheel] each return a collector, which the caller registers. Nothing is
+// registered by itself, and no goroutine is started.
 //
 //	w, err := wheel.New(wheel.Config{})
 //	...
@@ -9,30 +9,30 @@
 //	reg.MustRegister(metrics.Wheel("main", w), metrics.Server("chat", srv))
 //	http.Handle("/metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{}))
 //
-// The name that each constructor takes is the value of the label server, or
-// wheel, of all its metrics. It tells several of them apart, so two collectors in
-// one registry need different names; where there is one, it may be empty.
-// Whoever wants further labels wraps the registry in
+// The name passed to a constructor is the value of the label server, or wheel, of
+// all its metrics. Two collectors of one registry need different names; the only
+// one may have an empty name. To add other labels, wrap the registry with
 // prometheus.WrapRegistererWith.
 //
-// A server does not show its wheel. Whoever wants to see that makes the wheel,
-// gives it to the server and to [Wheel]: several servers may share one.
+// The collector of a server does not include its wheel. To expose that, make the
+// wheel, and pass it to the server and to [Wheel]. Several servers may share one.
 //
-// # What is shown
+// # Values
 //
-// A scrape reads what the server has counted anyway: some tens of microseconds, whatever
-// the number of sessions. Counters start at zero with the server, those of the
-// reasons that it closes sessions for itself included, and never go down.
+// A scrape reads counters that the server keeps anyway. It takes some tens of
+// microseconds, whatever the number of sessions. Counters start at zero with the
+// server and never go down. Those of the reasons for which the server itself closes
+// sessions are present from the beginning.
 //
-// Lateness, the histogram of how long after its deadline each callback started,
-// has native buckets of schema 2, which are the wheel's own, and beside them 17
-// classic ones for scrapers that know no other.
+// Lateness is a histogram of how long after its deadline each callback started. It
+// has native buckets of schema 2, which are the wheel's own, and 17 classic buckets
+// for scrapers without native histograms.
 //
 // # The label reason
 //
-// The reason that a session is closed for may be any text. The pool tells its first
-// 64 apart, beside its own, and counts the rest as pool.OtherReasons; the reasons of
-// the package that is watched are shown from 0 on. What a label can't hold is changed: a reason is cut after
-// 128 bytes, bytes that are no UTF-8 become U+FFFD, and no text at all is shown as
-// "(none)". Reasons that look alike then are counted together.
+// The reason for closing a session may be any text. The pool counts its first 64
+// distinct reasons, besides its own, one by one, and the rest as pool.OtherReasons.
+// A label cannot hold every text, so reasons are changed: they are cut after 128
+// bytes, invalid UTF-8 becomes U+FFFD, and the empty text becomes "(none)". Reasons
+// that are equal after that are counted together.
 package metrics

@@ -17,7 +17,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/wheel"
 )
 
-// everything is a registry with one collector of each kind.
+// everything returns a registry with one collector of each kind.
 func everything(t testing.TB) *prometheus.Registry {
 	t.Helper()
 	w, err := wheel.New(wheel.Config{})
@@ -32,7 +32,7 @@ func everything(t testing.TB) *prometheus.Registry {
 
 var metricsTable = regexp.MustCompile(`(?s)<!-- metrics -->\n(.*?)<!-- /metrics -->`)
 
-func TestTheTableInTheDocsIsWhatIsExposed(t *testing.T) {
+func TestDocs_TableListsWhatIsExposed(t *testing.T) {
 	text, err := os.ReadFile("../docs/observability.md")
 	require.NoError(t, err)
 	table := metricsTable.FindStringSubmatch(string(text))
@@ -64,7 +64,7 @@ func TestTheTableInTheDocsIsWhatIsExposed(t *testing.T) {
 	require.Equal(t, found, documented)
 }
 
-// unitOf is what the name says that a metric counts.
+// unitOf returns the unit in a metric's name, or "".
 func unitOf(name string) string {
 	words := strings.Split(strings.TrimPrefix(strings.TrimSuffix(name, "_total"), "sessionwheel_"), "_")
 	for _, unit := range []string{"seconds", "bytes", "sessions", "frames", "datagrams", "timers", "slots", "callbacks", "rescues", "errors"} {

@@ -15,7 +15,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/wheel"
 )
 
-// A server and the wheel that it keeps its sessions on, shown at /metrics.
+// A server and its wheel, exposed at /metrics.
 func Example() {
 	w, err := wheel.New(wheel.Config{})
 	if err != nil {
@@ -49,7 +49,7 @@ func Example() {
 	// tcp: the server is shut down
 }
 
-// Labels of one's own are the registry's to add.
+// Other labels are added by wrapping the registry.
 func ExampleServer() {
 	reg := prometheus.NewRegistry()
 	zone := prometheus.WrapRegistererWith(prometheus.Labels{"zone": "eu-1"}, reg)

@@ -10,31 +10,32 @@ import (
 	"github.com/sessionwheel/sessionwheel/wheel"
 )
 
-// The wheel's bounds are four to an octave of seconds, which is schema 2, and
-// the bound with this number is one second, whose native bucket is number 0.
+// The wheel has four bounds per power of two, which is schema 2 of native
+// histograms. The bound with index zerothBound is one second, the upper bound of
+// native bucket 0.
 const (
 	schema      = 2
 	perOctave   = 1 << schema
 	zerothBound = 55
 )
 
-// Classic buckets have the whole powers of two as bounds, of which this is the
-// first: 1/1024 of a second.
+// firstClassic is the index of the first bound of a classic bucket, 1/1024 of a
+// second. The bounds of classic buckets are powers of two.
 const firstClassic = zerothBound - 10*perOctave
 
-// bound is wheel.LatenessBound in seconds, before it was rounded to nanoseconds.
+// bound returns wheel.LatenessBound(i) in seconds, without its rounding to
+// nanoseconds.
 func bound(i int) float64 { return math.Exp2(float64(i-zerothBound) / perOctave) }
 
-// histogram is a Lateness with native buckets and classic ones. A scraper takes
-// those that it knows.
+// histogram is a metric with native and classic buckets. A scraper uses those that
+// it supports.
 type histogram struct {
 	native, classic prometheus.Metric
 }
 
 func newHistogram(d *prometheus.Desc, l wheel.Lateness, since time.Time) histogram {
 	n, sum := l.Count(), l.Sum.Seconds()
-	// The first bucket reaches down to 0, and so is the one that native histograms
-	// have for what is about 0.
+	// The first bucket begins at 0, so it is the zero bucket of the native histogram.
 	native := make(map[int]int64)
 	for i := 1; i < len(l.Counts); i++ {
 		if l.Counts[i] > 0 {
@@ -55,8 +56,10 @@ func newHistogram(d *prometheus.Desc, l wheel.Lateness, since time.Time) histogr
 	}
 }
 
+// Desc returns the description of the metric.
 func (h histogram) Desc() *prometheus.Desc { return h.native.Desc() }
 
+// Write writes both kinds of buckets to m.
 func (h histogram) Write(m *dto.Metric) error {
 	var classic dto.Metric
 	if err := h.classic.Write(&classic); err != nil {

@@ -12,10 +12,10 @@ const (
 	noReason       = "(none)"
 )
 
-// labelled is how many sessions were closed, by label value: the known reasons
-// even if none was. How many others there are is bounded by the pool, which also
-// sees to it that none that it tells apart ceases to be one.
-func labelled(byReason map[pool.Reason]uint64, known []pool.Reason) map[string]uint64 {
+// byLabel returns the number of closed sessions by label value, with an entry for
+// each of the known reasons. The pool bounds the number of other reasons, and never
+// stops counting one separately.
+func byLabel(byReason map[pool.Reason]uint64, known []pool.Reason) map[string]uint64 {
 	counts := make(map[string]uint64, len(known)+len(byReason))
 	for _, k := range known {
 		counts[string(k)] = 0
@@ -26,8 +26,8 @@ func labelled(byReason map[pool.Reason]uint64, known []pool.Reason) map[string]u
 	return counts
 }
 
-// labelOf is a reason as a label can hold it. Prometheus has no difference
-// between an empty label and none.
+// labelOf returns a reason as a label value. An empty value would mean that the
+// label is missing.
 func labelOf(r pool.Reason) string {
 	text := string(r[:min(len(r), maxReasonBytes)])
 	return cmp.Or(strings.ToValidUTF8(text, "\uFFFD"), noReason)

@@ -23,17 +23,17 @@ import (
 	"github.com/sessionwheel/sessionwheel/tcp"
 )
 
-// patience is how long a test waits for what happens at once on a quiet machine.
+// patience is how long a test waits for something that must happen.
 const patience = 30 * time.Second
 
-// The formats that a scraper asks for.
+// The formats that a scraper may ask for.
 const (
 	asText     = "text/plain"
 	asProtobuf = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
 )
 
-// registry is a pedantic one, which holds each scrape against what the collectors
-// had described.
+// registry returns a pedantic registry, which compares each scrape with the
+// descriptions of its collectors.
 func registry(t testing.TB, collectors ...prometheus.Collector) *prometheus.Registry {
 	t.Helper()
 	reg := prometheus.NewPedanticRegistry()
@@ -43,7 +43,8 @@ func registry(t testing.TB, collectors ...prometheus.Collector) *prometheus.Regi
 	return reg
 }
 
-// exposed serves a registry's metrics over HTTP until the test ends.
+// exposed serves a registry's metrics over HTTP until the test ends, and returns the
+// URL.
 func exposed(t testing.TB, reg *prometheus.Registry) (url string) {
 	t.Helper()
 	s := httptest.NewServer(promhttp.HandlerFor(reg, promhttp.HandlerOpts{ErrorHandling: promhttp.HTTPErrorOnError}))
@@ -51,7 +52,7 @@ func exposed(t testing.TB, reg *prometheus.Registry) (url string) {
 	return s.URL
 }
 
-// families are the metrics of one scrape, by name.
+// families holds the metrics of one scrape, by name.
 type families map[string]*dto.MetricFamily
 
 func scrape(url, accept string) (families, error) {
@@ -91,7 +92,7 @@ func gather(t testing.TB, reg *prometheus.Registry) families {
 	return found
 }
 
-// series are the values of all counters and gauges, as name{label="value",...}.
+// series returns the values of all counters and gauges, by name{label="value",...}.
 func (f families) series() map[string]float64 {
 	values := make(map[string]float64)
 	for name, mf := range f {
@@ -112,7 +113,7 @@ func (f families) series() map[string]float64 {
 	return values
 }
 
-// counters are the names of the counters among the series.
+// counters returns the names of the counters among the series.
 func (f families) counters() (names []string) {
 	for _, name := range slices.Sorted(maps.Keys(f)) {
 		if f[name].GetType() == dto.MetricType_COUNTER {
@@ -122,7 +123,7 @@ func (f families) counters() (names []string) {
 	return names
 }
 
-// of keeps the values whose key has the prefix and the text.
+// of returns the values whose key has the given prefix and contains the text.
 func of(values map[string]float64, prefix, text string) map[string]float64 {
 	kept := make(map[string]float64)
 	for key, v := range values {
@@ -133,7 +134,7 @@ func of(values map[string]float64, prefix, text string) map[string]float64 {
 	return kept
 }
 
-// started is a TCP server that serves until the test ends.
+// started is a TCP server that serves until the end of the test.
 type started struct {
 	*tcp.Server
 	addr   string
@@ -170,7 +171,7 @@ func (s started) dial(t testing.TB) net.Conn {
 	return c
 }
 
-// next waits for what a callback tells.
+// next receives a value from ch, and fails the test if none arrives in time.
 func next[T any](t testing.TB, ch <-chan T) T {
 	t.Helper()
 	select {

@@ -15,12 +15,12 @@ import (
 	"github.com/sessionwheel/sessionwheel/wheel"
 )
 
-// nothing is a connection that has nothing to close.
+// nothing is a connection whose Close does nothing.
 type nothing struct{}
 
 func (nothing) Close() error { return nil }
 
-func TestAPoolOfAnyKindIsShown(t *testing.T) {
+func TestPool_OfAnyTypeIsExposed(t *testing.T) {
 	p, err := pool.New(pool.Config[string, nothing]{MaxSessions: 2})
 	require.NoError(t, err)
 	reg := registry(t, metrics.Pool("games", p.Stats))
@@ -47,7 +47,7 @@ func TestAPoolOfAnyKindIsShown(t *testing.T) {
 	}, gather(t, reg).series())
 }
 
-func TestAReasonIsShownAsALabelCanHoldIt(t *testing.T) {
+func TestReason_IsChangedToWhatALabelCanHold(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		reason pool.Reason
@@ -78,16 +78,15 @@ func TestAReasonIsShownAsALabelCanHoldIt(t *testing.T) {
 	}
 }
 
-func TestReasonsThatLookAlikeAreCountedTogether(t *testing.T) {
+func TestReason_ThatLooksLikeAnotherIsCountedWithIt(t *testing.T) {
 	reg := registry(t, metrics.Pool("p", func() pool.Stats {
 		return pool.Stats{ByReason: map[pool.Reason]uint64{"\xff": 1, "\xfe": 2, "\xff\xfe": 4, "\uFFFD": 8}}
 	}))
 	require.EqualValues(t, 15, gather(t, reg).series()["sessionwheel_sessions_closed_total{reason=\"\uFFFD\", server=\"p\"}"])
 }
 
-// Each scrape finds reasons that were not there before, and which come earlier
-// in every order.
-func TestHoweverManyReasonsThereAreTheLabelsAreBoundedAndNeverGoDown(t *testing.T) {
+// Each scrape finds new reasons, which sort before the earlier ones.
+func TestReason_LabelsAreBoundedAndNeverGoDown(t *testing.T) {
 	p, err := pool.New(pool.Config[string, nothing]{})
 	require.NoError(t, err)
 	defer p.Shutdown(t.Context())
@@ -111,15 +110,15 @@ func TestHoweverManyReasonsThereAreTheLabelsAreBoundedAndNeverGoDown(t *testing.
 	require.Contains(t, before, `sessionwheel_sessions_closed_total{reason="(other)", server="p"}`)
 }
 
-func TestTheLinterHasNothingToSay(t *testing.T) {
+func TestCollectors_PassThePrometheusLinter(t *testing.T) {
 	problems, err := testutil.GatherAndLint(everything(t))
 	require.NoError(t, err)
 	require.Empty(t, problems)
 }
 
-func TestAConstructorPanicsWithoutWhatItWatches(t *testing.T) {
+func TestConstructors_PanicOnNil(t *testing.T) {
 	for name, f := range map[string]func(){
-		"metrics: Pool: stats is nil: give the pool's Stats method": func() { metrics.Pool("p", nil) },
+		"metrics: Pool: stats is nil: pass the pool's Stats method": func() { metrics.Pool("p", nil) },
 		"metrics: Server: srv is nil":                               func() { metrics.Server("p", (*tcp.Server)(nil)) },
 		"metrics: UDP: srv is nil":                                  func() { metrics.UDP("p", (*udp.Server)(nil)) },
 		"metrics: Wheel: w is nil":                                  func() { metrics.Wheel("p", (*wheel.Wheel)(nil)) },

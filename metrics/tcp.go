@@ -5,8 +5,8 @@ import (
 	"github.com/sessionwheel/sessionwheel/tcp"
 )
 
-// Server makes a collector of a TCP server, before it serves or while it does.
-// The name is the label server. Server panics if srv is nil.
+// Server returns a collector for a TCP server, which need not serve yet. Its metrics
+// have the label server with the given name. Server panics if srv is nil.
 func Server(name string, srv *tcp.Server) *Collector {
 	if srv == nil {
 		panic("metrics: Server: srv is nil")
@@ -14,11 +14,11 @@ func Server(name string, srv *tcp.Server) *Collector {
 	c, s := newServer(name, pool.Timeout, pool.Lifetime, pool.Shutdown,
 		tcp.ReasonEOF, tcp.ReasonError, tcp.ReasonTooLarge, tcp.ReasonBadFrame, tcp.ReasonFrameTimeout,
 		tcp.ReasonSlow, tcp.ReasonPanic, tcp.ReasonHandshake)
-	bytesIn := c.counter("received_bytes_total", "Bytes that were read from TCP sessions, without what TLS adds.")
-	bytesOut := c.counter("sent_bytes_total", "Bytes that were written to TCP sessions, without what TLS adds.")
-	framesIn := c.counter("received_frames_total", "Frames that were handed to OnMessage.")
-	framesOut := c.counter("sent_frames_total", "Calls of Send and Queue that had something to send.")
-	acceptErrors := c.counter("accept_errors_total", "Passing errors of listeners, as for want of file descriptors.")
+	bytesIn := c.counter("received_bytes_total", "Bytes read from TCP sessions, without the overhead of TLS.")
+	bytesOut := c.counter("sent_bytes_total", "Bytes written to TCP sessions, without the overhead of TLS.")
+	framesIn := c.counter("received_frames_total", "Frames passed to OnMessage.")
+	framesOut := c.counter("sent_frames_total", "Calls of Send and Queue with something to send.")
+	acceptErrors := c.counter("accept_errors_total", "Temporary errors of Accept, for example for lack of file descriptors.")
 	c.collect = func(ch send) {
 		st, t := srv.Stats(), srv.Traffic()
 		s.collect(ch, st,

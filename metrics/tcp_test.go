@@ -18,19 +18,19 @@ import (
 	"github.com/sessionwheel/sessionwheel/tcp"
 )
 
-const chatScraped = `# HELP sessionwheel_accept_errors_total Passing errors of listeners, as for want of file descriptors.
+const chatScraped = `# HELP sessionwheel_accept_errors_total Temporary errors of Accept, for example for lack of file descriptors.
 # TYPE sessionwheel_accept_errors_total counter
 sessionwheel_accept_errors_total{server="chat"} 0
-# HELP sessionwheel_received_bytes_total Bytes that were read from TCP sessions, without what TLS adds.
+# HELP sessionwheel_received_bytes_total Bytes read from TCP sessions, without the overhead of TLS.
 # TYPE sessionwheel_received_bytes_total counter
 sessionwheel_received_bytes_total{server="chat"} 13
-# HELP sessionwheel_received_frames_total Frames that were handed to OnMessage.
+# HELP sessionwheel_received_frames_total Frames passed to OnMessage.
 # TYPE sessionwheel_received_frames_total counter
 sessionwheel_received_frames_total{server="chat"} 2
-# HELP sessionwheel_sent_bytes_total Bytes that were written to TCP sessions, without what TLS adds.
+# HELP sessionwheel_sent_bytes_total Bytes written to TCP sessions, without the overhead of TLS.
 # TYPE sessionwheel_sent_bytes_total counter
 sessionwheel_sent_bytes_total{server="chat"} 33
-# HELP sessionwheel_sent_frames_total Calls of Send and Queue that had something to send.
+# HELP sessionwheel_sent_frames_total Calls of Send and Queue with something to send.
 # TYPE sessionwheel_sent_frames_total counter
 sessionwheel_sent_frames_total{server="chat"} 3
 # HELP sessionwheel_sessions_closed_total Sessions that were closed, by reason.
@@ -50,7 +50,7 @@ sessionwheel_sessions_closed_total{reason="kicked",server="chat"} 1
 # HELP sessionwheel_sessions_open Sessions that are open.
 # TYPE sessionwheel_sessions_open gauge
 sessionwheel_sessions_open{server="chat"} 1
-# HELP sessionwheel_sessions_refused_total Sessions that were refused, by cause; of a UDP server, datagrams that would have begun one.
+# HELP sessionwheel_sessions_refused_total Sessions that were refused, by cause; for a UDP server, datagrams that would have begun one.
 # TYPE sessionwheel_sessions_refused_total counter
 sessionwheel_sessions_refused_total{cause="closed",server="chat"} 0
 sessionwheel_sessions_refused_total{cause="full",server="chat"} 1
@@ -60,7 +60,7 @@ sessionwheel_sessions_refused_total{cause="per_ip",server="chat"} 0
 sessionwheel_sessions_registered_total{server="chat"} 4
 `
 
-func TestAScrapeShowsWhatHappenedToAServer(t *testing.T) {
+func TestServer_ScrapeShowsWhatHappened(t *testing.T) {
 	chat := start(t, &tcp.Server{
 		MaxSessions: 2,
 		OnMessage: func(s *tcp.Session, p []byte) {
@@ -110,7 +110,7 @@ func TestAScrapeShowsWhatHappenedToAServer(t *testing.T) {
 	http.DefaultClient.CloseIdleConnections() // of ScrapeAndCompare
 }
 
-func TestServersSideBySideAreToldApart(t *testing.T) {
+func TestServer_IsToldApartFromOthersByItsName(t *testing.T) {
 	full := start(t, &tcp.Server{MaxSessions: 1})
 	perIP := start(t, &tcp.Server{MaxSessionsPerIP: 1})
 	reg := registry(t, metrics.Server("full", full.Server), metrics.Server("per_ip", perIP.Server))
@@ -140,7 +140,7 @@ func TestServersSideBySideAreToldApart(t *testing.T) {
 	}, of(got, "sessionwheel_sessions_refused_total", ""))
 }
 
-func TestAServerIsShownBeforeItServes(t *testing.T) {
+func TestServer_IsExposedBeforeItServes(t *testing.T) {
 	got := gather(t, registry(t, metrics.Server("", &tcp.Server{}))).series()
 	require.Contains(t, got, `sessionwheel_sessions_closed_total{reason="Timeout", server=""}`)
 	for key, v := range got {
@@ -148,7 +148,7 @@ func TestAServerIsShownBeforeItServes(t *testing.T) {
 	}
 }
 
-func TestANameServesOnceInARegistry(t *testing.T) {
+func TestServer_NameCanBeRegisteredOnce(t *testing.T) {
 	reg := registry(t, metrics.Server("a", &tcp.Server{}))
 	err := reg.Register(metrics.Server("a", &tcp.Server{}))
 	require.ErrorAs(t, err, &prometheus.AlreadyRegisteredError{})
@@ -158,8 +158,8 @@ func TestANameServesOnceInARegistry(t *testing.T) {
 	require.ErrorContains(t, reg.Register(metrics.Pool("\xff", stats)), "UTF-8")
 }
 
-// Scrapers come while sessions open, talk and close.
-func TestCountersNeverGoDownHoweverManyScrape(t *testing.T) {
+// Several goroutines scrape while sessions open, exchange data and close.
+func TestCounters_NeverGoDownUnderConcurrentScrapes(t *testing.T) {
 	chat := start(t, &tcp.Server{OnMessage: func(s *tcp.Session, p []byte) { _ = s.Send(append(p, '\n')) }})
 	url := exposed(t, registry(t, metrics.Server("chat", chat.Server)))
 

@@ -5,17 +5,17 @@ import (
 	"github.com/sessionwheel/sessionwheel/udp"
 )
 
-// UDP makes a collector of a UDP server, before it serves or while it does. The
-// name is the label server. UDP panics if srv is nil.
+// UDP returns a collector for a UDP server, which need not serve yet. Its metrics
+// have the label server with the given name. UDP panics if srv is nil.
 func UDP(name string, srv *udp.Server) *Collector {
 	if srv == nil {
 		panic("metrics: UDP: srv is nil")
 	}
 	c, s := newServer(name, pool.Timeout, pool.Lifetime, pool.Shutdown, udp.ReasonPanic)
-	received := c.counter("received_datagrams_total", "Datagrams that were read from the socket.")
-	handled := c.counter("handled_datagrams_total", "Datagrams that were handed to OnMessage.")
+	received := c.counter("received_datagrams_total", "Datagrams read from the socket.")
+	handled := c.counter("handled_datagrams_total", "Datagrams passed to OnMessage.")
 	dropped := c.counter("dropped_datagrams_total",
-		"Datagrams that were dropped, by cause, beside those that were refused a session.", "cause")
+		"Datagrams that were dropped, by cause, except those refused a session.", "cause")
 	c.collect = func(ch send) {
 		st := srv.Stats()
 		s.collect(ch, st.Stats,

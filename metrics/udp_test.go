@@ -12,7 +12,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/udp"
 )
 
-func TestAScrapeShowsWhatHappenedToAUDPServer(t *testing.T) {
+func TestUDP_ScrapeShowsWhatHappened(t *testing.T) {
 	messages, closed := make(chan string, 10), make(chan pool.Reason, 10)
 	srv := &udp.Server{
 		MaxSessions: 1,

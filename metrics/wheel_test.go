@@ -14,7 +14,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/wheel"
 )
 
-func TestAScrapeShowsWhatAWheelHolds(t *testing.T) {
+func TestWheel_ScrapeShowsWhatItHolds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
 		w, err := wheel.New(wheel.Config{Tick: 20 * time.Millisecond, MaxCallbacks: 2})
@@ -48,7 +48,7 @@ func TestAScrapeShowsWhatAWheelHolds(t *testing.T) {
 		require.True(t, 1 <= slots && slots <= 10, "10 timers are in %v slots", slots)
 		require.Contains(t, got, `sessionwheel_timers_moved_total{wheel="main"}`)
 
-		// Since when the counters count is when the wheel was made.
+		// The counters began when the wheel was made.
 		for _, name := range found.counters() {
 			require.Equal(t, begin.UnixNano(), found[name].Metric[0].Counter.CreatedTimestamp.AsTime().UnixNano(), name)
 		}
@@ -58,14 +58,14 @@ func TestAScrapeShowsWhatAWheelHolds(t *testing.T) {
 	})
 }
 
-// delays are how long a callback holds up another, so that this one is late.
+// delays are the times by which a callback delays another.
 var delays = []time.Duration{
 	0, 80 * time.Microsecond, 100 * time.Microsecond, time.Millisecond, 2 * time.Millisecond, 5 * time.Millisecond, 30 * time.Millisecond,
 	250 * time.Millisecond, time.Second, 7 * time.Second, 60 * time.Second, 80 * time.Second, time.Hour,
 }
 
-// lateWheel makes a wheel whose callbacks are late in known ways, and returns
-// how late each one was.
+// lateWheel returns a wheel whose callbacks started late, and how late each one
+// was.
 func lateWheel(t *testing.T) (w *wheel.Wheel, late []time.Duration) {
 	w, err := wheel.New(wheel.Config{MaxCallbacks: 1})
 	require.NoError(t, err)
@@ -90,7 +90,7 @@ func lateWheel(t *testing.T) (w *wheel.Wheel, late []time.Duration) {
 	return w, late
 }
 
-func TestLatenessIsAHistogramWithNativeBucketsAndClassicOnes(t *testing.T) {
+func TestLateness_IsAHistogramWithNativeAndClassicBuckets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, late := lateWheel(t)
 		defer w.Close()
@@ -109,7 +109,8 @@ func TestLatenessIsAHistogramWithNativeBucketsAndClassicOnes(t *testing.T) {
 			require.Equal(t, atMost(late, b.GetUpperBound()), b.GetCumulativeCount(), "at most %v s", b.GetUpperBound())
 		}
 
-		// Up to the bound of each native bucket there is what was at most that late.
+		// The sum up to a bucket is the number of callbacks that were at most as late as
+		// its bound.
 		require.EqualValues(t, 2, h.GetSchema())
 		require.InDelta(t, wheel.LatenessBound(0).Seconds(), h.GetZeroThreshold(), 1e-9)
 		require.Equal(t, atMost(late, h.GetZeroThreshold()), h.GetZeroCount())
@@ -128,9 +129,8 @@ func TestLatenessIsAHistogramWithNativeBucketsAndClassicOnes(t *testing.T) {
 	})
 }
 
-// The same is what a scraper gets: native buckets in Protobuf, and classic ones
-// in both formats.
-func TestAScraperGetsTheBucketsThatItKnows(t *testing.T) {
+// A scraper gets native buckets in Protobuf, and classic ones in both formats.
+func TestLateness_ScraperGetsTheBucketsItSupports(t *testing.T) {
 	w, err := wheel.New(wheel.Config{})
 	require.NoError(t, err)
 	defer w.Close()
@@ -155,6 +155,7 @@ func TestAScraperGetsTheBucketsThatItKnows(t *testing.T) {
 	}
 }
 
+// atMost returns how many callbacks were at most that late.
 func atMost(late []time.Duration, seconds float64) (n uint64) {
 	for _, l := range late {
 		if l.Seconds() <= seconds {
@@ -169,7 +170,7 @@ type nativeBucket struct {
 	count uint64
 }
 
-// nativeBuckets are the positive buckets of a native histogram, with their upper
+// nativeBuckets returns the positive buckets of a native histogram with their upper
 // bounds.
 func nativeBuckets(h *dto.Histogram) (buckets []nativeBucket) {
 	var index int32

@@ -18,7 +18,7 @@ const (
 	docsFile   = "../../docs/observability.md"
 )
 
-// alerts reads the rule file as Prometheus does.
+// alerts returns the rules of the rule file, parsed as Prometheus does, by alert.
 func alerts(t testing.TB) map[string]rulefmt.Rule {
 	t.Helper()
 	groups, errs := rulefmt.ParseFile(alertsFile, false, model.LegacyValidation, promQL, slog.New(slog.DiscardHandler))
@@ -37,7 +37,7 @@ func alerts(t testing.TB) map[string]rulefmt.Rule {
 
 var alertLabel = regexp.MustCompile(`\$labels\.(\w+)`)
 
-func TestEachAlertAsksForWhatIsExposed(t *testing.T) {
+func TestAlert_QueriesWhatIsExposed(t *testing.T) {
 	names := exposed(t)
 	for name, r := range alerts(t) {
 		holds(t, names, r.Expr)
@@ -59,7 +59,7 @@ func TestEachAlertAsksForWhatIsExposed(t *testing.T) {
 	}
 }
 
-func TestTheDocsSayWhatEachAlertMeans(t *testing.T) {
+func TestAlert_IsExplainedInTheDocs(t *testing.T) {
 	text, err := os.ReadFile(docsFile)
 	require.NoError(t, err)
 	documented := make(map[string]bool)
@@ -73,10 +73,10 @@ func TestTheDocsSayWhatEachAlertMeans(t *testing.T) {
 	require.Equal(t, rules, documented)
 }
 
-// interval is how often the rules are evaluated, and how often there are samples.
+// interval is the time between evaluations of the rules and between samples.
 const interval = 15 * time.Second
 
-// The last sample of a series is its 80th, twenty minutes after the first.
+// Each series has 80 samples after the first, which is twenty minutes.
 var cases = []struct {
 	alert  string
 	name   string
@@ -109,7 +109,7 @@ var cases = []struct {
 	{"SessionwheelAcceptErrors", "none", `sessionwheel_accept_errors_total{server="s"} 7x80`, false},
 }
 
-func TestAnAlertFiresForABadSeriesAndNotForAGoodOne(t *testing.T) {
+func TestAlert_FiresForABadSeriesAndNotForAGoodOne(t *testing.T) {
 	rules := alerts(t)
 	e := newEngine(t)
 	type tried struct{ good, bad bool }

@@ -28,7 +28,8 @@ const (
 	asProtobuf = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
 )
 
-// busy is a TCP server, a UDP server and their wheel, which are busy when told.
+// busy is a TCP server, a UDP server and their wheel. Its method work keeps them
+// busy.
 type busy struct {
 	wheel *wheel.Wheel
 	tcp   *tcp.Server
@@ -83,7 +84,7 @@ func newBusy(t testing.TB) *busy {
 	return b
 }
 
-// work has sessions opened, used, timed out, closed and refused.
+// work opens, uses and closes sessions, lets some time out and has some refused.
 func (b *busy) work(t testing.TB) {
 	t.Helper()
 	require.NoError(t, b.echo(t, "hello").Close())
@@ -119,7 +120,7 @@ func (b *busy) dial(t testing.TB) net.Conn {
 	return c
 }
 
-// echo opens a session, and waits for the answer to a line.
+// echo opens a session, sends a line and waits for the reply.
 func (b *busy) echo(t testing.TB, line string) net.Conn {
 	t.Helper()
 	c := b.dial(t)
@@ -130,7 +131,7 @@ func (b *busy) echo(t testing.TB, line string) net.Conn {
 	return c
 }
 
-// scrape adds what the servers show to the store, as of the given time.
+// scrape adds the current metrics to the store, as samples of the given time.
 func (b *busy) scrape(t testing.TB, s store, at time.Time, accept string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, b.url, nil)

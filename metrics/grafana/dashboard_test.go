@@ -15,12 +15,12 @@ import (
 
 const dashboardFile = "../../docs/grafana/sessionwheel.json"
 
-// model1 is the model that a file to import has.
+// model1 is the model of a file that Grafana can import.
 //
 //lint:ignore SA1019 the newer model is for Grafana's API
 type model1 = dashboard.Dashboard
 
-// shown is a query of the dashboard.
+// shown is a query of the dashboard and its panel.
 type shown struct {
 	panel  string
 	unit   string
@@ -28,13 +28,13 @@ type shown struct {
 	legend string
 }
 
-// plain is the query with values in place of the variables, as Grafana sends it.
+// plain returns the query with values for its variables, as Grafana sends it.
 func (q shown) plain() string {
 	return strings.NewReplacer("$__rate_interval", "1m", "$__range", "1m", "$instance", ".*", "$server", ".*", "$wheel", ".*").Replace(q.expr)
 }
 
-// load reads the dashboard as Grafana's own types have it; a field that they don't
-// know is an error, and so is one that they miss.
+// load decodes the dashboard into Grafana's own types. An unknown field is an error,
+// and so is a missing one.
 func load(t testing.TB) model1 {
 	t.Helper()
 	text, err := os.ReadFile(dashboardFile)
@@ -47,7 +47,7 @@ func load(t testing.TB) model1 {
 	return d
 }
 
-// faults is what an error of Grafana's types lists, which may be nothing.
+// faults returns what an error of Grafana's types lists, which may be nothing.
 func faults(err error) string {
 	if err == nil {
 		return ""
@@ -80,7 +80,7 @@ func queries(t testing.TB, d model1) (all []shown) {
 	return all
 }
 
-func TestTheDashboardIsOneThatGrafanaKnows(t *testing.T) {
+func TestDashboard_IsValidForGrafana(t *testing.T) {
 	d := load(t)
 	require.Equal(t, "sessionwheel", *d.Uid)
 	require.Nil(t, d.Id, "an id belongs to one instance of Grafana")
@@ -125,8 +125,7 @@ func TestTheDashboardIsOneThatGrafanaKnows(t *testing.T) {
 	require.Equal(t, []string{"Sessions", "Closes by reason", "Lateness", "Wheel", "Traffic"}, rows)
 }
 
-// units are what a query's result is in, by the name of the metric and what is
-// done with it.
+// units maps a pattern of queries to the unit of their results.
 var units = []struct{ expr, unit string }{
 	{`rate\(sessionwheel_lateness_seconds\{[^}]*\}\[.*\]\)\)$`, "s"}, // the heatmap's axis
 	{`^sum by \(le\)`, "s"},
@@ -138,7 +137,7 @@ var units = []struct{ expr, unit string }{
 	{``, "short"},
 }
 
-func TestEachPanelHasTheUnitOfItsQueries(t *testing.T) {
+func TestDashboard_PanelsHaveTheUnitsOfTheirQueries(t *testing.T) {
 	for _, q := range queries(t, load(t)) {
 		for _, u := range units {
 			if regexp.MustCompile(u.expr).MatchString(q.expr) {
@@ -149,9 +148,9 @@ func TestEachPanelHasTheUnitOfItsQueries(t *testing.T) {
 	}
 }
 
-// What a decoder would let pass, such as two keys of one name, is no JSON that one
-// wants to import.
-func TestTheDashboardIsWrittenOneWay(t *testing.T) {
+// A decoder accepts, for example, two keys of the same name. A file in canonical form
+// cannot have them.
+func TestDashboard_IsFormattedCanonically(t *testing.T) {
 	text, err := os.ReadFile(dashboardFile)
 	require.NoError(t, err)
 	require.True(t, json.Valid(text))

@@ -1,4 +1,4 @@
-// Package grafana holds the dashboard and the alerts of docs/grafana against what
-// packages metrics and otelmetrics expose, with Prometheus's own parser and
-// engine. It is tests alone.
+// Package grafana contains tests only. They check the dashboard and the alerts in
+// docs/grafana against what packages metrics and otelmetrics expose, with
+// Prometheus's own parser and engine.
 package grafana

@@ -16,8 +16,8 @@ import (
 	"github.com/sessionwheel/sessionwheel/pool"
 )
 
-// exposed are the names of all series that there may be, each with its labels
-// and with those that Prometheus adds for a target.
+// exposed returns the labels of all series that may be exposed, by name, including
+// those that Prometheus adds for a target.
 func exposed(t testing.TB) map[string][]string {
 	t.Helper()
 	reg := newBusy(t).registry
@@ -39,8 +39,8 @@ func exposed(t testing.TB) map[string][]string {
 	return names
 }
 
-// asked are the metrics that an expression asks for, each with the labels that
-// are matched, and the labels that it groups by.
+// asked returns the metrics that an expression queries, each with the labels that
+// are matched, and the labels by which the expression groups.
 func asked(t testing.TB, expr string) (matched map[string][]string, grouped []string) {
 	t.Helper()
 	e, err := promQL.ParseExpr(expr)
@@ -66,7 +66,7 @@ func asked(t testing.TB, expr string) (matched map[string][]string, grouped []st
 	return matched, grouped
 }
 
-// holds fails the test if an expression asks for what is not exposed.
+// holds fails the test if an expression queries something that is not exposed.
 func holds(t testing.TB, names map[string][]string, expr string) {
 	t.Helper()
 	matched, grouped := asked(t, expr)
@@ -81,7 +81,7 @@ func holds(t testing.TB, names map[string][]string, expr string) {
 
 var legendLabel = regexp.MustCompile(`{{(\w+)}}`)
 
-func TestEachQueryOfTheDashboardAsksForWhatIsExposed(t *testing.T) {
+func TestDashboard_QueriesWhatIsExposed(t *testing.T) {
 	names := exposed(t)
 	used := make(map[string]bool)
 	for _, q := range queries(t, load(t)) {
@@ -101,7 +101,7 @@ func TestEachQueryOfTheDashboardAsksForWhatIsExposed(t *testing.T) {
 
 var labelValues = regexp.MustCompile(`^label_values\((.*), (\w+)\)$`)
 
-func TestTheVariablesOfTheDashboardAreLabelsOfWhatIsExposed(t *testing.T) {
+func TestDashboard_VariablesAreExposedLabels(t *testing.T) {
 	names := exposed(t)
 	checked := 0
 	for _, v := range load(t).Templating.List {

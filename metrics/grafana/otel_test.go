@@ -13,10 +13,10 @@ import (
 	otelmetrics "github.com/sessionwheel/sessionwheel/metrics/otel"
 )
 
-// The dashboard and the alerts serve for both packages, since what
-// OpenTelemetry's exporter makes of the instruments has the same names, types,
-// labels and values.
-func TestOpenTelemetryTranslatedIsWhatPackageMetricsExposes(t *testing.T) {
+// The dashboard and the alerts work with both packages, because OpenTelemetry's
+// exporter turns the instruments into metrics of the same names, types, labels and
+// values.
+func TestOTel_TranslatedToPrometheusIsWhatMetricsExposes(t *testing.T) {
 	b := newBusy(t)
 	b.work(t)
 	reg := prometheus.NewPedanticRegistry()
@@ -35,8 +35,8 @@ func TestOpenTelemetryTranslatedIsWhatPackageMetricsExposes(t *testing.T) {
 	require.Equal(t, summary(t, b.registry), summary(t, reg))
 }
 
-// summary is what is the same however a registry was filled: types and values by
-// name and labels.
+// summary returns the types and values of a registry's metrics, by name and
+// labels.
 func summary(t testing.TB, reg *prometheus.Registry) map[string]any {
 	t.Helper()
 	families, err := reg.Gather()

@@ -8,9 +8,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Two scrapes of a server that was busy in between are all that a panel needs,
-// with native histograms and without.
-func TestEachPanelShowsSomethingOfABusyServer(t *testing.T) {
+// A panel needs no more than two scrapes, between which the server was busy, with or
+// without native histograms.
+func TestDashboard_PanelsShowABusyServer(t *testing.T) {
 	all := queries(t, load(t))
 	for _, tt := range []struct {
 		accept string
@@ -44,9 +44,9 @@ func TestEachPanelShowsSomethingOfABusyServer(t *testing.T) {
 	}
 }
 
-// The quantile of the native buckets lies within the bucket that the wheel has it
-// in; that of the classic ones within theirs, which are four of the wheel's.
-func TestTheQuantilesShownAreThoseOfTheWheel(t *testing.T) {
+// A quantile of the native buckets lies within the wheel's bucket. A quantile of the
+// classic buckets lies within a bucket four times as wide.
+func TestDashboard_QuantilesAreThoseOfTheWheel(t *testing.T) {
 	var quantile string
 	for _, q := range queries(t, load(t)) {
 		if q.panel == "Lateness quantiles" && q.legend == "p99" {

@@ -8,8 +8,8 @@ import (
 	"github.com/prometheus/prometheus/promql"
 )
 
-// fires reports whether a rule that is evaluated each interval would fire within
-// twenty minutes: whether some series is there for as long as the rule's for.
+// fires reports whether a rule that is evaluated once per interval fires within
+// twenty minutes, which it does if one of its series exists for the rule's For.
 func fires(t testing.TB, s store, e *promql.Engine, r rulefmt.Rule) bool {
 	t.Helper()
 	begin := time.Unix(0, 0)

@@ -46,7 +46,7 @@ func (s sample) Type() chunkenc.ValueType {
 	return chunkenc.ValFloat
 }
 
-// store keeps series in memory, by their labels, for Prometheus's engine.
+// store holds series in memory, by their labels, for Prometheus's engine.
 type store map[string]*storedSeries
 
 type storedSeries struct {
@@ -63,7 +63,7 @@ func (s store) add(l labels.Labels, v sample) {
 	series.samples = append(series.samples, v)
 }
 
-// scraped adds what a scrape returned, as Prometheus does for a target.
+// scraped adds the result of a scrape, with the labels of a target.
 func (s store) scraped(t testing.TB, at time.Time, contentType string, body []byte) {
 	t.Helper()
 	p, err := textparse.New(body, contentType, nil, textparse.ParserOptions{})
@@ -93,8 +93,8 @@ func (s store) scraped(t testing.TB, at time.Time, contentType string, body []by
 	}
 }
 
-// load adds series in the notation of Prometheus's unit tests, with a sample each
-// interval from the epoch on.
+// load adds series in the notation of Prometheus's unit tests, with a sample per
+// interval, beginning at the Unix epoch.
 func (s store) load(t testing.TB, interval time.Duration, series ...string) {
 	t.Helper()
 	for _, text := range series {
@@ -108,7 +108,7 @@ func (s store) load(t testing.TB, interval time.Duration, series ...string) {
 	}
 }
 
-// Querier makes the store a storage.Queryable.
+// Querier implements storage.Queryable.
 func (s store) Querier(_, _ int64) (storage.Querier, error) {
 	return &storage.MockQuerier{SelectMockFunction: func(_ bool, _ *storage.SelectHints, ms ...*labels.Matcher) storage.SeriesSet {
 		var found seriesSet
@@ -122,7 +122,7 @@ func (s store) Querier(_, _ int64) (storage.Querier, error) {
 	}}, nil
 }
 
-// seriesSet goes over series that are all there.
+// seriesSet implements storage.SeriesSet for series in memory.
 type seriesSet struct {
 	at   storage.Series
 	rest []storage.Series
@@ -140,7 +140,7 @@ func (s *seriesSet) Next() bool {
 	return true
 }
 
-// promQL parses as Prometheus does unless experiments are switched on.
+// promQL parses as Prometheus does without experimental features.
 var promQL = parser.NewParser(parser.Options{})
 
 func newEngine(t testing.TB) *promql.Engine {
@@ -152,7 +152,7 @@ func newEngine(t testing.TB) *promql.Engine {
 	return e
 }
 
-// query evaluates an expression at each step from the one time to the other.
+// query evaluates an expression at each step between two times.
 func (s store) query(t testing.TB, e *promql.Engine, expr string, from, to time.Time, step time.Duration) promql.Matrix {
 	t.Helper()
 	q, err := e.NewRangeQuery(t.Context(), storage.QueryableFunc(s.Querier), nil, expr, from, to, step)

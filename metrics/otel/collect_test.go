@@ -16,10 +16,10 @@ import (
 	"github.com/sessionwheel/sessionwheel/tcp"
 )
 
-// patience is how long a test waits for what happens at once on a quiet machine.
+// patience is how long a test waits for something that must happen.
 const patience = 30 * time.Second
 
-// provider is one whose reader collects when it is asked to.
+// provider returns a provider and its reader, which collects on demand.
 func provider(t testing.TB, options ...sdkmetric.ManualReaderOption) (*sdkmetric.MeterProvider, *sdkmetric.ManualReader) {
 	t.Helper()
 	reader := sdkmetric.NewManualReader(options...)
@@ -28,7 +28,7 @@ func provider(t testing.TB, options ...sdkmetric.ManualReaderOption) (*sdkmetric
 	return p, reader
 }
 
-// must is for what registers without an error.
+// must returns a function that fails the test if a registration has an error.
 func must(t testing.TB) func(metric.Registration, error) metric.Registration {
 	return func(r metric.Registration, err error) metric.Registration {
 		t.Helper()
@@ -37,7 +37,7 @@ func must(t testing.TB) func(metric.Registration, error) metric.Registration {
 	}
 }
 
-// collect returns the metrics by name.
+// collect returns the current metrics by name.
 func collect(t testing.TB, reader sdkmetric.Reader) map[string]metricdata.Metrics {
 	t.Helper()
 	var rm metricdata.ResourceMetrics
@@ -53,7 +53,7 @@ func collect(t testing.TB, reader sdkmetric.Reader) map[string]metricdata.Metric
 	return found
 }
 
-// series are all values but the histogram's, as name{key=value,...}.
+// series returns all values except the histogram's, by name{key=value,...}.
 func series(t testing.TB, found map[string]metricdata.Metrics) map[string]float64 {
 	t.Helper()
 	values := make(map[string]float64)
@@ -79,7 +79,7 @@ func series(t testing.TB, found map[string]metricdata.Metrics) map[string]float6
 	return values
 }
 
-// started is a TCP server that serves until the test ends.
+// started is a TCP server that serves until the end of the test.
 type started struct {
 	*tcp.Server
 	addr   string
@@ -116,7 +116,7 @@ func (s started) dial(t testing.TB) net.Conn {
 	return c
 }
 
-// next waits for what a callback tells.
+// next receives a value from ch, and fails the test if none arrives in time.
 func next[T any](t testing.TB, ch <-chan T) T {
 	t.Helper()
 	select {

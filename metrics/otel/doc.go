@@ -1,7 +1,8 @@
-// Package otelmetrics shows servers, pools and wheels to OpenTelemetry, by
-// observable instruments of a MeterProvider that its user brings: [Server], [UDP],
-// [Pool] and [Wheel] each register them, and Unregister of what they return takes
-// them away. No goroutine runs; the provider's readers ask when they collect.
+// Package otelmetrics exposes servers, pools and wheels to OpenTelemetry, with
+// observable instruments of a MeterProvider that the caller makes. [Server], [UDP],
+// [Pool] and [Wheel] register them and return a registration, whose Unregister
+// removes them. No goroutine is started: the provider's readers call the package
+// when they collect.
 //
 //	reader := sdkmetric.NewPeriodicReader(exporter,
 //		sdkmetric.WithProducer(otelmetrics.Lateness("main", w)))
@@ -11,29 +12,28 @@
 //	...
 //	defer registration.Unregister()
 //
-// The name that each takes is the attribute server, or wheel, of all that it
-// measures, and tells several of them apart: two of one name at one provider would
-// be mixed up. Bytes of it that are no UTF-8 become U+FFFD.
+// The name passed to each function is the value of the attribute server, or wheel, of
+// all its measurements. At one provider, use different names: the measurements of two
+// servers with one name cannot be told apart. Invalid UTF-8 in a name becomes U+FFFD.
 //
-// The usual translation to Prometheus gives the names and labels that package
-// metrics exposes, so dashboards and alerts serve for both.
+// The usual translation to Prometheus yields the names and labels of package metrics,
+// so its dashboards and alerts work with both.
 //
 // # Lateness
 //
-// The wheel keeps how late each callback started as a histogram. OpenTelemetry's
-// API has no instrument for a histogram that is filled already, and recording what
-// was added since the last collection, value by value, would give each a value
-// that it did not have. So [Lateness] is a Producer of the SDK: it hands the
-// histogram itself to a reader, as an exponential one of scale 2, whose buckets are
-// the wheel's own. A producer is given to each reader when that is made, cannot be
-// taken away, and is not told which temporality the reader prefers: this one is
-// always cumulative.
+// The wheel counts how late each callback started in a histogram. OpenTelemetry's API
+// has no instrument for an existing histogram, and recording its counts value by value
+// would give each callback a value that it did not have. Therefore [Lateness] returns
+// a Producer of the SDK, which passes the histogram itself to a reader, as an
+// exponential histogram of scale 2 with the wheel's own buckets. A producer is given
+// to a reader when the reader is made and cannot be removed. It does not know which
+// temporality the reader prefers, so its data is always cumulative.
 //
 // # The attribute reason
 //
-// The reason that a session is closed for may be any text. The pool tells its first
-// 64 apart, beside its own, and counts the rest as pool.OtherReasons; the reasons of
-// the package that is watched are shown from 0 on. A reason is cut after 128 bytes, bytes that are no UTF-8
-// become U+FFFD, and no text at all is shown as "(none)". Reasons that look alike
-// then are counted together.
+// The reason for closing a session may be any text. The pool counts its first 64
+// distinct reasons, besides its own, one by one, and the rest as pool.OtherReasons.
+// The reasons for which a server itself closes sessions are present from the
+// beginning. Reasons are cut after 128 bytes, invalid UTF-8 becomes U+FFFD, and the
+// empty text becomes "(none)". Reasons that are equal after that are counted together.
 package otelmetrics

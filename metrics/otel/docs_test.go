@@ -22,7 +22,7 @@ var (
 	instrument   = regexp.MustCompile("`(sessionwheel\\.[a-z._]+)`")
 )
 
-func TestTheTableInTheDocsNamesEveryInstrument(t *testing.T) {
+func TestDocs_TableNamesEveryInstrument(t *testing.T) {
 	text, err := os.ReadFile("../../docs/observability.md")
 	require.NoError(t, err)
 	table := metricsTable.FindStringSubmatch(string(text))

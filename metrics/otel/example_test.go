@@ -12,8 +12,8 @@ import (
 	"github.com/sessionwheel/sessionwheel/wheel"
 )
 
-// A server, its wheel, and how late that is. A program has a PeriodicReader with
-// an exporter where this one has a ManualReader.
+// A server, its wheel, and the lateness of that. A program would use a
+// PeriodicReader with an exporter instead of the ManualReader.
 func Example() {
 	w, err := wheel.New(wheel.Config{})
 	if err != nil {

@@ -15,10 +15,11 @@ const (
 	prefix = "sessionwheel."
 )
 
-// instruments are those of one registration. Errors are kept for register.
+// instruments holds the instruments of one registration, and the errors of making
+// them, which register returns.
 type instruments struct {
 	meter metric.Meter
-	name  attribute.KeyValue // that all measurements have
+	name  attribute.KeyValue // of all measurements
 	all   []metric.Observable
 	errs  []error
 }
@@ -27,35 +28,38 @@ func newInstruments(p metric.MeterProvider, key, name string) *instruments {
 	return &instruments{meter: p.Meter(scope), name: named(key, name)}
 }
 
+// named returns an attribute with the given name as valid UTF-8.
 func named(key, name string) attribute.KeyValue {
 	return attribute.String(key, strings.ToValidUTF8(name, "\uFFFD"))
 }
 
-func (in *instruments) keep(o metric.Observable, err error) {
+// add records an instrument and the error of making it.
+func (in *instruments) add(o metric.Observable, err error) {
 	in.all = append(in.all, o)
 	in.errs = append(in.errs, err)
 }
 
 func (in *instruments) counter(name, unit, description string) metric.Int64ObservableCounter {
 	c, err := in.meter.Int64ObservableCounter(prefix+name, metric.WithUnit(unit), metric.WithDescription(description))
-	in.keep(c, err)
+	in.add(c, err)
 	return c
 }
 
-// level is an amount of what can be added up over servers or wheels.
+// level returns an instrument for an amount that may be summed over servers or
+// wheels.
 func (in *instruments) level(name, unit, description string) metric.Int64ObservableUpDownCounter {
 	l, err := in.meter.Int64ObservableUpDownCounter(prefix+name, metric.WithUnit(unit), metric.WithDescription(description))
-	in.keep(l, err)
+	in.add(l, err)
 	return l
 }
 
 func (in *instruments) gauge(name, unit, description string) metric.Float64ObservableGauge {
 	g, err := in.meter.Float64ObservableGauge(prefix+name, metric.WithUnit(unit), metric.WithDescription(description))
-	in.keep(g, err)
+	in.add(g, err)
 	return g
 }
 
-// register has observe called at each collection.
+// register makes the provider call observe at each collection.
 func (in *instruments) register(observe func(observer)) (metric.Registration, error) {
 	if err := errors.Join(in.errs...); err != nil {
 		return nil, fmt.Errorf("otelmetrics: %w", err)
@@ -71,11 +75,11 @@ func (in *instruments) register(observe func(observer)) (metric.Registration, er
 	return r, nil
 }
 
-// observer takes the measurements of one collection.
+// observer records the measurements of one collection.
 type observer struct {
 	to    metric.Observer
 	name  attribute.KeyValue
-	plain metric.ObserveOption // the name alone
+	plain metric.ObserveOption // name as the only attribute
 }
 
 func (o observer) count(of metric.Int64Observable, n uint64) {

@@ -13,9 +13,9 @@ import (
 	"github.com/sessionwheel/sessionwheel/wheel"
 )
 
-// The wheel's bounds are four to an octave of seconds, which is scale 2, and the
-// bound with this number is one second. An exponential bucket is numbered by the
-// bound below it.
+// The wheel has four bounds per power of two, which is scale 2 of exponential
+// histograms. The bound with index zerothBound is one second. The index of an
+// exponential bucket is that of its lower bound.
 const (
 	scale       = 2
 	perOctave   = 1 << scale
@@ -23,11 +23,11 @@ const (
 	offset      = -zerothBound - 1
 )
 
-// Lateness makes a producer of the histogram sessionwheel.lateness, in seconds:
-// how long after its deadline each callback of a wheel started. It is given to a
-// reader by sdkmetric.WithProducer. Callbacks that were more than 64 s late count
-// in the last bucket, up to 76 s. The name is the attribute wheel. Lateness panics
-// if w is nil.
+// Lateness returns a producer of the histogram sessionwheel.lateness: how long after
+// its deadline each callback of a wheel started, in seconds. Pass it to a reader with
+// sdkmetric.WithProducer. Callbacks that started more than 64 s late are counted in
+// the last bucket, whose upper bound is 76 s. The measurements have the attribute
+// wheel with the given name. Lateness panics if w is nil.
 func Lateness(name string, w *wheel.Wheel) sdkmetric.Producer {
 	if w == nil {
 		panic("otelmetrics: Lateness: w is nil")
@@ -35,13 +35,13 @@ func Lateness(name string, w *wheel.Wheel) sdkmetric.Producer {
 	return &producer{w, attribute.NewSet(named("wheel", name))}
 }
 
-// producer is safe for concurrent use, since it has no state.
+// producer is safe for concurrent use: it is immutable.
 type producer struct {
 	wheel      *wheel.Wheel
 	attributes attribute.Set
 }
 
-// Produce is called by the reader.
+// Produce returns the histogram as it is now. The reader calls it.
 func (p *producer) Produce(context.Context) ([]metricdata.ScopeMetrics, error) {
 	return []metricdata.ScopeMetrics{{
 		Scope: instrumentation.Scope{Name: scope},
@@ -57,6 +57,7 @@ func (p *producer) Produce(context.Context) ([]metricdata.ScopeMetrics, error) {
 	}}, nil
 }
 
+// point returns the histogram's data.
 func (p *producer) point() metricdata.ExponentialHistogramDataPoint[float64] {
 	l := p.wheel.Stats().Late
 	return metricdata.ExponentialHistogramDataPoint[float64]{
@@ -66,16 +67,14 @@ func (p *producer) point() metricdata.ExponentialHistogramDataPoint[float64] {
 		Count:      l.Count(),
 		Sum:        l.Sum.Seconds(),
 		Scale:      scale,
-		// The first bucket reaches down to 0, and so is the one that exponential
-		// histograms have for what is about 0.
+		// The first bucket begins at 0, so it is the zero bucket of the histogram.
 		ZeroCount:      l.Counts[0],
 		ZeroThreshold:  math.Exp2(-zerothBound / float64(perOctave)),
 		PositiveBucket: positive(l),
 	}
 }
 
-// positive are the buckets but the first, from the first that is not empty to the
-// last.
+// positive returns the buckets above the first, without empty ones at either end.
 func positive(l wheel.Lateness) metricdata.ExponentialBucket {
 	first, end := 1, len(l.Counts)
 	for first < end && l.Counts[first] == 0 {

@@ -12,10 +12,10 @@ const (
 	noReason       = "(none)"
 )
 
-// byValue is how many sessions were closed, by attribute value: the known reasons
-// even if none was. How many others there are is bounded by the pool, which also
-// sees to it that none that it tells apart ceases to be one.
-func byValue(byReason map[pool.Reason]uint64, known []pool.Reason) map[string]uint64 {
+// byAttribute returns the number of closed sessions by attribute value, with an entry for
+// each of the known reasons. The pool bounds the number of other reasons, and never
+// stops counting one separately.
+func byAttribute(byReason map[pool.Reason]uint64, known []pool.Reason) map[string]uint64 {
 	counts := make(map[string]uint64, len(known)+len(byReason))
 	for _, k := range known {
 		counts[string(k)] = 0
@@ -26,8 +26,8 @@ func byValue(byReason map[pool.Reason]uint64, known []pool.Reason) map[string]ui
 	return counts
 }
 
-// attributeOf is a reason as an attribute shows it. Exporters may make no difference
-// between an empty one and none.
+// attributeOf returns a reason as an attribute value. Exporters may drop an empty
+// value.
 func attributeOf(r pool.Reason) string {
 	text := string(r[:min(len(r), maxReasonBytes)])
 	return cmp.Or(strings.ToValidUTF8(text, "\uFFFD"), noReason)

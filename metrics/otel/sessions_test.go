@@ -17,12 +17,12 @@ import (
 	"github.com/sessionwheel/sessionwheel/wheel"
 )
 
-// nothing is a connection that has nothing to close.
+// nothing is a connection whose Close does nothing.
 type nothing struct{}
 
 func (nothing) Close() error { return nil }
 
-func TestAPoolOfAnyKindIsShown(t *testing.T) {
+func TestPool_OfAnyTypeIsExposed(t *testing.T) {
 	pl, err := pool.New(pool.Config[string, nothing]{MaxSessions: 2})
 	require.NoError(t, err)
 	p, reader := provider(t)
@@ -49,7 +49,7 @@ func TestAPoolOfAnyKindIsShown(t *testing.T) {
 	}, series(t, collect(t, reader)))
 }
 
-func TestReasonsThatLookAlikeAreCountedTogether(t *testing.T) {
+func TestReason_ThatLooksLikeAnotherIsCountedWithIt(t *testing.T) {
 	p, reader := provider(t)
 	must(t)(otelmetrics.Pool(p, "p", func() pool.Stats {
 		return pool.Stats{ByReason: map[pool.Reason]uint64{
@@ -62,7 +62,7 @@ func TestReasonsThatLookAlikeAreCountedTogether(t *testing.T) {
 	require.EqualValues(t, 24, got["sessionwheel.sessions.closed{reason="+strings.Repeat("x", 128)+",server=p}"])
 }
 
-func TestACollectionShowsWhatHappenedToAUDPServer(t *testing.T) {
+func TestUDP_CollectionShowsWhatHappened(t *testing.T) {
 	messages := make(chan string, 10)
 	srv := &udp.Server{MaxDatagram: 10, OnMessage: func(_ *udp.Session, p []byte) { messages <- string(p) }}
 	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
@@ -103,10 +103,10 @@ func TestACollectionShowsWhatHappenedToAUDPServer(t *testing.T) {
 	require.Eventually(t, func() bool { return maps.Equal(want, series(t, collect(t, reader))) }, patience, 10*time.Millisecond)
 }
 
-func TestWhatIsMissingPanics(t *testing.T) {
+func TestFunctions_PanicOnNil(t *testing.T) {
 	p, _ := provider(t)
 	for text, f := range map[string]func(){
-		"otelmetrics: Pool: stats is nil: give the pool's Stats method": func() { _, _ = otelmetrics.Pool(p, "p", nil) },
+		"otelmetrics: Pool: stats is nil: pass the pool's Stats method": func() { _, _ = otelmetrics.Pool(p, "p", nil) },
 		"otelmetrics: Server: srv is nil":                               func() { _, _ = otelmetrics.Server(p, "p", (*tcp.Server)(nil)) },
 		"otelmetrics: UDP: srv is nil":                                  func() { _, _ = otelmetrics.UDP(p, "p", (*udp.Server)(nil)) },
 		"otelmetrics: Wheel: w is nil":                                  func() { _, _ = otelmetrics.Wheel(p, "p", (*wheel.Wheel)(nil)) },

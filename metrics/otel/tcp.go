@@ -7,8 +7,9 @@ import (
 	"github.com/sessionwheel/sessionwheel/tcp"
 )
 
-// Server registers the instruments of a TCP server, before it serves or while it
-// does. The name is the attribute server. Server panics if srv is nil.
+// Server registers the instruments of a TCP server, which need not serve yet. Their
+// measurements have the attribute server with the given name. The error is the
+// provider's. Server panics if srv is nil.
 func Server(p metric.MeterProvider, name string, srv *tcp.Server) (metric.Registration, error) {
 	if srv == nil {
 		panic("otelmetrics: Server: srv is nil")
@@ -16,11 +17,11 @@ func Server(p metric.MeterProvider, name string, srv *tcp.Server) (metric.Regist
 	in, s := newServer(p, name, pool.Timeout, pool.Lifetime, pool.Shutdown,
 		tcp.ReasonEOF, tcp.ReasonError, tcp.ReasonTooLarge, tcp.ReasonBadFrame, tcp.ReasonFrameTimeout,
 		tcp.ReasonSlow, tcp.ReasonPanic, tcp.ReasonHandshake)
-	bytesIn := in.counter("received.bytes", "By", "Bytes that were read from TCP sessions, without what TLS adds.")
-	bytesOut := in.counter("sent.bytes", "By", "Bytes that were written to TCP sessions, without what TLS adds.")
-	framesIn := in.counter("received.frames", "{frame}", "Frames that were handed to OnMessage.")
-	framesOut := in.counter("sent.frames", "{frame}", "Calls of Send and Queue that had something to send.")
-	acceptErrors := in.counter("accept.errors", "{error}", "Passing errors of listeners, as for want of file descriptors.")
+	bytesIn := in.counter("received.bytes", "By", "Bytes read from TCP sessions, without the overhead of TLS.")
+	bytesOut := in.counter("sent.bytes", "By", "Bytes written to TCP sessions, without the overhead of TLS.")
+	framesIn := in.counter("received.frames", "{frame}", "Frames passed to OnMessage.")
+	framesOut := in.counter("sent.frames", "{frame}", "Calls of Send and Queue with something to send.")
+	acceptErrors := in.counter("accept.errors", "{error}", "Temporary errors of Accept, for example for lack of file descriptors.")
 	return in.register(func(o observer) {
 		st, t := srv.Stats(), srv.Traffic()
 		s.observe(o, st,

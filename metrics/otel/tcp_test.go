@@ -17,7 +17,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/tcp"
 )
 
-func TestACollectionShowsWhatHappenedToAServer(t *testing.T) {
+func TestServer_CollectionShowsWhatHappened(t *testing.T) {
 	chat := start(t, &tcp.Server{
 		MaxSessions: 2,
 		OnMessage:   func(s *tcp.Session, p []byte) { _ = s.Send(append(p, "!\n"...)) },
@@ -88,7 +88,7 @@ func TestACollectionShowsWhatHappenedToAServer(t *testing.T) {
 	require.Empty(t, series(t, collect(t, reader)))
 }
 
-func TestServersSideBySideAreToldApart(t *testing.T) {
+func TestServer_IsToldApartFromOthersByItsName(t *testing.T) {
 	p, reader := provider(t)
 	a, b := start(t, &tcp.Server{}), start(t, &tcp.Server{MaxSessionsPerIP: 1})
 	must(t)(otelmetrics.Server(p, "a", a.Server))
@@ -112,8 +112,8 @@ func TestServersSideBySideAreToldApart(t *testing.T) {
 	require.NotContains(t, got, "sessionwheel.sessions.open{server=b\uFFFD}")
 }
 
-// Collections come while sessions open, talk and close.
-func TestCountersNeverGoDownHoweverManyCollect(t *testing.T) {
+// Several goroutines collect while sessions open, exchange data and close.
+func TestCounters_NeverGoDownUnderConcurrentCollections(t *testing.T) {
 	chat := start(t, &tcp.Server{OnMessage: func(s *tcp.Session, p []byte) { _ = s.Send(append(p, '\n')) }})
 	p, reader := provider(t)
 	must(t)(otelmetrics.Server(p, "chat", chat.Server))
@@ -158,7 +158,7 @@ func TestCountersNeverGoDownHoweverManyCollect(t *testing.T) {
 	}, patience, 10*time.Millisecond)
 }
 
-func TestAProviderThatDoesNothingIsWelcome(t *testing.T) {
+func TestProvider_ThatDoesNothingIsAccepted(t *testing.T) {
 	r := must(t)(otelmetrics.Server(noop.NewMeterProvider(), "chat", &tcp.Server{}))
 	require.NoError(t, r.Unregister())
 }

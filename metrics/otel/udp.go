@@ -7,17 +7,18 @@ import (
 	"github.com/sessionwheel/sessionwheel/udp"
 )
 
-// UDP registers the instruments of a UDP server, before it serves or while it
-// does. The name is the attribute server. UDP panics if srv is nil.
+// UDP registers the instruments of a UDP server, which need not serve yet. Their
+// measurements have the attribute server with the given name. The error is the
+// provider's. UDP panics if srv is nil.
 func UDP(p metric.MeterProvider, name string, srv *udp.Server) (metric.Registration, error) {
 	if srv == nil {
 		panic("otelmetrics: UDP: srv is nil")
 	}
 	in, s := newServer(p, name, pool.Timeout, pool.Lifetime, pool.Shutdown, udp.ReasonPanic)
-	received := in.counter("received.datagrams", "{datagram}", "Datagrams that were read from the socket.")
-	handled := in.counter("handled.datagrams", "{datagram}", "Datagrams that were handed to OnMessage.")
+	received := in.counter("received.datagrams", "{datagram}", "Datagrams read from the socket.")
+	handled := in.counter("handled.datagrams", "{datagram}", "Datagrams passed to OnMessage.")
 	dropped := in.counter("dropped.datagrams", "{datagram}",
-		"Datagrams that were dropped, by cause, beside those that were refused a session.")
+		"Datagrams that were dropped, by cause, except those refused a session.")
 	return in.register(func(o observer) {
 		st := srv.Stats()
 		s.observe(o, st.Stats,

@@ -6,8 +6,9 @@ import (
 	"github.com/sessionwheel/sessionwheel/wheel"
 )
 
-// Wheel registers the instruments of a wheel; [Lateness] is apart. The name is the
-// attribute wheel. Wheel panics if w is nil.
+// Wheel registers the instruments of a wheel, except its lateness, which [Lateness]
+// produces. Their measurements have the attribute wheel with the given name. The
+// error is the provider's. Wheel panics if w is nil.
 func Wheel(p metric.MeterProvider, name string, w *wheel.Wheel) (metric.Registration, error) {
 	if w == nil {
 		panic("otelmetrics: Wheel: w is nil")
@@ -15,12 +16,12 @@ func Wheel(p metric.MeterProvider, name string, w *wheel.Wheel) (metric.Registra
 	in := newInstruments(p, "wheel", name)
 	tick := in.gauge("tick", "s", "Resolution of the wheel.")
 	pending := in.level("timers.pending", "{timer}", "Timers that are armed.")
-	fired := in.counter("timers.fired", "{timer}", "Armings that ended in the callback.")
-	moved := in.counter("timers.moved", "{timer}", "Timers that went on to another slot when theirs came up.")
+	fired := in.counter("timers.fired", "{timer}", "Times that a timer fired.")
+	moved := in.counter("timers.moved", "{timer}", "Timers that moved to another slot when theirs came up.")
 	slots := in.level("slots.used", "{slot}", "Slots of the wheel that hold timers.")
 	running := in.level("callbacks.running", "{goroutine}", "Goroutines that run callbacks.")
 	waiting := in.level("callbacks.waiting", "{callback}", "Callbacks that are due and wait for a goroutine.")
-	rescues := in.counter("rescues", "{rescue}", "Times that the watchdog found a slot that the library let lie.")
+	rescues := in.counter("rescues", "{rescue}", "Times that the library missed a slot and the watchdog woke the wheel.")
 	disabled := in.gauge("library.disabled", "", "1 if the wheel stopped using the library after repeated rescues, 0 otherwise.")
 	return in.register(func(o observer) {
 		st := w.Stats()
@@ -36,6 +37,7 @@ func Wheel(p metric.MeterProvider, name string, w *wheel.Wheel) (metric.Registra
 	})
 }
 
+// oneIf returns 1 if yes is true, and 0 otherwise.
 func oneIf(yes bool) float64 {
 	if yes {
 		return 1

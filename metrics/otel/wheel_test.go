@@ -15,7 +15,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/wheel"
 )
 
-func TestACollectionShowsWhatAWheelHolds(t *testing.T) {
+func TestWheel_CollectionShowsWhatItHolds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, err := wheel.New(wheel.Config{Tick: 20 * time.Millisecond, MaxCallbacks: 2})
 		require.NoError(t, err)
@@ -48,13 +48,13 @@ func TestACollectionShowsWhatAWheelHolds(t *testing.T) {
 	})
 }
 
-// delays are how long a callback holds up another, so that this one is late.
+// delays are the times by which a callback delays another.
 var delays = []time.Duration{
 	0, 80 * time.Microsecond, 100 * time.Microsecond, 2 * time.Millisecond, 30 * time.Millisecond,
 	time.Second, 7 * time.Second, 60 * time.Second, 80 * time.Second, time.Hour,
 }
 
-func TestLatenessIsAnExponentialHistogram(t *testing.T) {
+func TestLateness_IsAnExponentialHistogram(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
 		w, err := wheel.New(wheel.Config{MaxCallbacks: 1})
@@ -105,7 +105,8 @@ func TestLatenessIsAnExponentialHistogram(t *testing.T) {
 		}
 		require.InDelta(t, sum.Seconds(), p.Sum, 1e-6)
 
-		// Up to the bound of each bucket there is what was at most that late.
+		// The sum up to a bucket is the number of callbacks that were at most as late as
+		// its bound.
 		require.EqualValues(t, 2, p.Scale)
 		require.InDelta(t, wheel.LatenessBound(0).Seconds(), p.ZeroThreshold, 1e-9)
 		below := p.ZeroCount
@@ -125,8 +126,9 @@ func TestLatenessIsAnExponentialHistogram(t *testing.T) {
 	})
 }
 
-// A producer can't know which temporality a reader prefers, and says what it gives.
-func TestLatenessIsCumulativeAlsoForAReaderOfDeltas(t *testing.T) {
+// A producer does not know which temporality a reader prefers; its data says which
+// one it has.
+func TestLateness_IsCumulativeEvenForADeltaReader(t *testing.T) {
 	w, err := wheel.New(wheel.Config{})
 	require.NoError(t, err)
 	defer w.Close()
@@ -143,6 +145,7 @@ func TestLatenessIsCumulativeAlsoForAReaderOfDeltas(t *testing.T) {
 	}
 }
 
+// atMost returns how many callbacks were at most that late.
 func atMost(late []time.Duration, seconds float64) (n uint64) {
 	for _, l := range late {
 		if l.Seconds() <= seconds {
