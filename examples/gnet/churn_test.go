@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// openFiles counts this process's descriptors.
+// openFiles returns the number of open descriptors of this process.
 func openFiles(t testing.TB) int {
 	t.Helper()
 	all, err := os.ReadDir("/dev/fd")
@@ -22,10 +22,10 @@ func openFiles(t testing.TB) int {
 	return len(all)
 }
 
-func TestAfterThousandsOfConnectsAndCutsTheBooksBalanceAndNothingIsLeft(t *testing.T) {
+func TestChurn_LeavesNothingAndTheCountsAgree(t *testing.T) {
 	const peers, each = 16, 200
 	sv := launch(t, config{timeout: 100 * time.Millisecond})
-	first := dial(t, sv.addr) // with it, whatever is opened once is
+	first := dial(t, sv.addr) // opens what is opened only once
 	first.echo("x")
 	require.Empty(t, first.closed())
 	before := openFiles(t)
@@ -69,8 +69,8 @@ func TestAfterThousandsOfConnectsAndCutsTheBooksBalanceAndNothingIsLeft(t *testi
 	require.NotZero(t, st.ByReason["Kicked"])
 }
 
-// cut is a connection that ends in a way of its own. Whatever the server does to
-// it meanwhile is fine.
+// cut opens a connection and ends it in one of several ways. The server may do anything
+// to it in between.
 func cut(t *testing.T, addr string) {
 	c, err := net.Dial("tcp", addr)
 	if err != nil {
@@ -78,7 +78,7 @@ func cut(t *testing.T, addr string) {
 		return
 	}
 	defer c.Close()
-	_ = c.SetDeadline(time.Now().Add(patience)) // the echo would tell
+	_ = c.SetDeadline(time.Now().Add(patience)) // the echo fails if it cannot be set
 	f := frame("some body")
 	switch rand.N(6) {
 	case 0: // at once
@@ -98,6 +98,6 @@ func cut(t *testing.T, addr string) {
 		time.Sleep(80*time.Millisecond + rand.N(40*time.Millisecond))
 	}
 	if rand.N(2) == 0 {
-		_ = c.(*net.TCPConn).SetLinger(0) // a reset
+		_ = c.(*net.TCPConn).SetLinger(0) // makes Close send a reset
 	}
 }

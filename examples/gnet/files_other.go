@@ -2,5 +2,5 @@
 
 package main
 
-// needFiles does nothing here: there is no such limit.
+// needFiles returns nil: this system has no such limit.
 func needFiles(int) error { return nil }

@@ -7,17 +7,17 @@ import (
 	"github.com/sessionwheel/sessionwheel/tcp"
 )
 
-// frameHeader is the '$', two bytes of length and the '#' that tcp.ScanFrames
-// wants before a body.
+// frameHeader is the length of a frame's header for tcp.ScanFrames: '$', two bytes of
+// length, and '#'.
 const frameHeader = 4
 
-// largestFrame is the longest that a frame's length can say.
+// largestFrame is the maximum size of a frame, given its two bytes of length.
 const largestFrame = frameHeader + 65_535
 
-// scan finds the whole frames that data begins with: n bytes of them. need is
-// how many bytes must be there, from n on, before another scan finds more. why
-// is the reason to close for what comes after the n bytes, and "" if that may
-// become a frame of at most limit bytes.
+// scan returns the length n of the whole frames at the beginning of data, and how many
+// bytes must follow them before another scan finds more. If the bytes after n cannot
+// become a frame of at most limit bytes, why is the reason to close the session;
+// otherwise it is "".
 func scan(data []byte, limit int) (n, need int, why pool.Reason) {
 	for {
 		rest := data[n:]
@@ -35,8 +35,8 @@ func scan(data []byte, limit int) (n, need int, why pool.Reason) {
 	}
 }
 
-// frameSize is the size of the frame that data begins with, header included. As
-// long as the header is cut, it is one byte more than there is.
+// frameSize returns the size of the first frame in data, including its header. If the
+// header is incomplete, it returns one byte more than there is.
 func frameSize(data []byte) int {
 	if len(data) < frameHeader {
 		return len(data) + 1

@@ -10,7 +10,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/pool"
 )
 
-func TestScanFindsTheWholeFramesAndWhatTheNextOneNeeds(t *testing.T) {
+func TestScan_FindsWholeFramesAndWhatTheNextOneNeeds(t *testing.T) {
 	for _, tt := range []struct {
 		name, data string
 		n, need    int
@@ -41,7 +41,7 @@ func TestScanFindsTheWholeFramesAndWhatTheNextOneNeeds(t *testing.T) {
 	}
 }
 
-func FuzzScanGoesOnAndStaysWithinTheData(f *testing.F) {
+func FuzzScan(f *testing.F) {
 	f.Add([]byte("$\x00\x01#a$\x00\x00#$\x00\x02#b"), uint16(20))
 	f.Add([]byte("$\xff\xff#x"), uint16(9))
 	f.Fuzz(func(t *testing.T, data []byte, limit uint16) {

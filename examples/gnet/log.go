@@ -6,8 +6,7 @@ import (
 	"os"
 )
 
-// gnetLog gives what gnet logs to a slog.Logger. Without one of its own, gnet
-// logs to standard output.
+// gnetLog passes gnet's log to a slog.Logger. By default gnet logs to standard output.
 type gnetLog struct{ *slog.Logger }
 
 func (l gnetLog) Debugf(format string, args ...any) { l.Debug(message(format, args)) }

@@ -1,5 +1,5 @@
-// Command gnet is an echo server of frames on gnet's event loops, whose idle
-// connections are closed by a sessionwheel pool. Its README says what to copy.
+// Command gnet echoes frames on gnet's event loops and closes idle connections with a
+// sessionwheel pool. The README says what to copy.
 package main
 
 import (
@@ -21,7 +21,7 @@ const (
 	exitUsage   = 2
 )
 
-// config is the command line.
+// config holds the values of the flags.
 type config struct {
 	addr           string
 	timeout, drain time.Duration
@@ -32,7 +32,7 @@ type config struct {
 
 func main() { os.Exit(run(os.Args[1:], os.Stderr)) }
 
-// run is the whole program but for the exit. It returns the exit status.
+// run runs the program and returns its exit status.
 func run(args []string, stderr io.Writer) int {
 	cfg, err := parse(args, stderr)
 	switch {
@@ -44,7 +44,7 @@ func run(args []string, stderr io.Writer) int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	context.AfterFunc(ctx, stop) // so that a second signal does not wait
+	context.AfterFunc(ctx, stop) // so that a second signal ends the process
 	level := slog.LevelInfo
 	if cfg.verbose {
 		level = slog.LevelDebug
@@ -57,15 +57,16 @@ func run(args []string, stderr io.Writer) int {
 	return 0
 }
 
-// parse reads the command line, and prints the help if that is asked for.
+// parse parses the command line. If help is requested, it prints the help and returns
+// flag.ErrHelp.
 func parse(args []string, stderr io.Writer) (config, error) {
 	var cfg config
 	flags := flag.NewFlagSet("gnet", flag.ContinueOnError)
 	flags.StringVar(&cfg.addr, "addr", "127.0.0.1:7000", "`host:port` to listen on; port 0 takes a free one")
-	flags.DurationVar(&cfg.timeout, "timeout", time.Minute, "how long a session may go without a whole frame; more than 0")
+	flags.DurationVar(&cfg.timeout, "timeout", time.Minute, "close a session after this much time without a whole frame; more than 0")
 	flags.DurationVar(&cfg.drain, "drain", 10*time.Second, "how long SIGINT or SIGTERM waits for the sessions to end; more than 0")
 	flags.IntVar(&cfg.maxSessions, "max-sessions", 10_000, "sessions at once; more than 0")
-	flags.IntVar(&cfg.maxFrame, "max-frame", largestFrame, "`bytes` of a frame, its header of 4 included")
+	flags.IntVar(&cfg.maxFrame, "max-frame", largestFrame, "`bytes` of a frame, including its header of 4")
 	flags.BoolVar(&cfg.verbose, "verbose", false, "log each session that ends, and why")
 	flags.SetOutput(io.Discard)
 	err := flags.Parse(args)
@@ -81,7 +82,7 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	case flags.NArg() > 0:
 		return cfg, fmt.Errorf("unexpected argument %q: there are flags only", flags.Arg(0))
 	case cfg.timeout <= 0:
-		return cfg, errors.New("--timeout must be more than 0: peers that vanish would stay for good")
+		return cfg, errors.New("--timeout must be more than 0: connections of vanished peers would never be closed")
 	case cfg.drain <= 0:
 		return cfg, errors.New("--drain must be more than 0")
 	case cfg.maxSessions <= 0:

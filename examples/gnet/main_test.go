@@ -21,10 +21,10 @@ import (
 	"github.com/sessionwheel/sessionwheel/tcp"
 )
 
-// patience is for what must happen, however busy the machine is.
+// patience is how long a test waits for something that must happen.
 const patience = time.Minute
 
-// roleEnv makes a process of the test binary what a test needs.
+// roleEnv is the environment variable that gives a process of the test binary its role.
 const roleEnv = "SESSIONWHEEL_GNET_TEST"
 
 func TestMain(m *testing.M) {
@@ -49,8 +49,8 @@ type running struct {
 	told map[pool.Reason]uint64 // guarded by mu: the calls of OnSessionClosed
 }
 
-// launch starts a server with a timeout of ten minutes, unless cfg says
-// otherwise. When the test ends, the server must have told of every session.
+// launch starts a server with a timeout of ten minutes, unless cfg says otherwise. It
+// fails the test if the server has not reported every session at the end of the test.
 func launch(t testing.TB, cfg config) *running {
 	t.Helper()
 	if cfg.maxFrame == 0 {
@@ -78,7 +78,7 @@ func launch(t testing.TB, cfg config) *running {
 	t.Cleanup(func() {
 		ended, cancel := context.WithCancel(context.Background())
 		cancel()
-		_ = sv.stop(ended) // it would look every half second, and run returns at once
+		_ = sv.stop(ended) // stop would wait half a second; run returns at once
 		require.NoError(t, <-ran)
 		st := sv.sessions.Stats()
 		require.Zero(t, st.Sessions)
@@ -88,20 +88,21 @@ func launch(t testing.TB, cfg config) *running {
 	return r
 }
 
-// reasons is how many sessions OnSessionClosed was told of, by reason.
+// reasons returns how often OnSessionClosed was called, by reason.
 func (r *running) reasons() map[pool.Reason]uint64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return maps.Clone(r.told)
 }
 
-// wants waits until OnSessionClosed has been told this, and nothing else.
+// wants waits until the reasons are exactly these.
 func (r *running) wants(t testing.TB, want map[pool.Reason]uint64) {
 	t.Helper()
 	eventually(t, func() bool { return maps.Equal(want, r.reasons()) }, func() any { return r.reasons() })
 }
 
-// eventually waits for ok. If that never comes it fails with what got is.
+// eventually waits until ok returns true. If it never does, the failure shows what got
+// returns.
 func eventually(t testing.TB, ok func() bool, got func() any) {
 	t.Helper()
 	for end := time.Now().Add(patience); !ok(); time.Sleep(5 * time.Millisecond) {
@@ -129,7 +130,7 @@ func dial(t testing.TB, addr string) peer {
 func frame(body string) []byte {
 	f, err := tcp.AppendFrame(nil, []byte(body))
 	if err != nil {
-		panic(err) // no test makes a frame that is too large
+		panic(err) // no test sends a frame that is too large
 	}
 	return f
 }
@@ -140,7 +141,7 @@ func (p peer) send(b []byte) {
 	require.NoError(p.t, err)
 }
 
-// wants reads and compares as many bytes as want has.
+// wants reads as many bytes as want has and compares them.
 func (p peer) wants(want []byte) {
 	p.t.Helper()
 	got := make([]byte, len(want))
@@ -155,10 +156,10 @@ func (p peer) echo(body string) {
 	p.wants(frame(body))
 }
 
-// closed waits for the server to close, and returns what came before.
+// closed waits until the server closes the connection, and returns what it sent before.
 func (p peer) closed() []byte {
 	p.t.Helper()
 	rest, err := io.ReadAll(p)
-	require.False(p.t, errors.Is(err, os.ErrDeadlineExceeded), "it is still open") // a reset is fine
+	require.False(p.t, errors.Is(err, os.ErrDeadlineExceeded), "it is still open") // a reset is accepted
 	return rest
 }

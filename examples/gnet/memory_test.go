@@ -20,14 +20,14 @@ import (
 	"github.com/sessionwheel/sessionwheel/tcp"
 )
 
-// memory is what a server's process holds, in bytes.
+// memory is the memory of a server's process, in bytes.
 type memory struct {
 	Held float64 // heap and stacks, after garbage collection
 	RSS  float64 // resident; 0 where there is no /proc
 }
 
-// measured serves as role says, gnet or tcp, prints the address, and then a
-// memory for each line that comes. It ends with its input.
+// measured runs a server of the given role, gnet or tcp. It prints the address, and then
+// a memory for each line of its input. It returns at the end of the input.
 func measured(role string) {
 	addr, err := serveFor(role)
 	if err != nil {
@@ -59,7 +59,7 @@ func serveFor(role string) (net.Addr, error) {
 		sv := &tcp.Server{Split: tcp.ScanFrames, IdleTimeout: time.Hour, OnMessage: func(s *tcp.Session, body []byte) {
 			f, err := tcp.AppendFrame(nil, body)
 			if err == nil {
-				_ = s.Send(f) // a session that fails is closed by the server
+				_ = s.Send(f) // if it fails, the server closes the session
 			}
 		}}
 		go func() { _ = sv.Serve(l) }() // ends with the process
@@ -78,7 +78,7 @@ func holds() memory {
 	return memory{Held: float64(m.HeapAlloc + m.StackInuse), RSS: resident()}
 }
 
-// resident is the process's resident memory, or 0 where there is no /proc.
+// resident returns the resident memory of the process, or 0 if there is no /proc.
 func resident() float64 {
 	text, err := os.ReadFile("/proc/self/statm")
 	fields := strings.Fields(string(text))
@@ -92,8 +92,8 @@ func resident() float64 {
 	return pages * float64(os.Getpagesize())
 }
 
-// BenchmarkIdleConnections gives the memory of an idle connection to this server
-// and to one of package tcp, each in a process of its own, in turns.
+// BenchmarkIdleConnections measures the memory of an idle connection to this server and
+// to one of package tcp, alternately, each in a process of its own.
 func BenchmarkIdleConnections(b *testing.B) {
 	const conns = 5000
 	sum := map[string]memory{}
@@ -115,8 +115,8 @@ func BenchmarkIdleConnections(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// idleConnections makes n connections, each of which has had one frame echoed,
-// and returns how much more the server's process holds for each.
+// idleConnections opens n connections, has one frame echoed on each, and returns by how
+// much the memory of the server's process has grown per connection.
 func idleConnections(b *testing.B, role string, n int) memory {
 	cmd := command(b, role, self(b))
 	cmd.Stderr = os.Stderr
@@ -147,12 +147,12 @@ func idleConnections(b *testing.B, role string, n int) memory {
 		}
 		return func() {
 			for _, c := range all {
-				_ = c.Conn.(*net.TCPConn).SetLinger(0) // so that no port lingers
+				_ = c.Conn.(*net.TCPConn).SetLinger(0) // so that no port stays in TIME_WAIT
 				_ = c.Close()
 			}
 		}
 	}
-	defer open(10)() // what a server makes once is there before
+	defer open(10)() // so that what a server allocates once is not counted
 	before := ask()
 	defer open(n)()
 	after := ask()

@@ -22,8 +22,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// command prepares a process of this test binary in a role. It is killed when
-// the test lasts too long.
+// command returns a command that runs this test binary in a role. It is killed if the
+// test takes too long.
 func command(t testing.TB, role, name string, args ...string) *exec.Cmd {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
 	t.Cleanup(cancel)
@@ -38,11 +38,11 @@ func self(t testing.TB) string {
 	return exe
 }
 
-// program is a process of this program that listens.
+// program is a running server.
 type program struct {
 	cmd    *exec.Cmd
 	addr   string
-	log    *bufio.Reader // what it logs from then on
+	log    *bufio.Reader // its log after the line with the address
 	stdout bytes.Buffer
 }
 
@@ -67,7 +67,7 @@ func start(t testing.TB, args ...string) *program {
 	return p
 }
 
-// ends sends a signal, waits for the end and returns what was logged.
+// ends sends a signal, waits until the process has ended and returns what it logged.
 func (p *program) ends(t testing.TB, sig os.Signal) string {
 	t.Helper()
 	require.NoError(t, p.cmd.Process.Signal(sig))
@@ -78,7 +78,7 @@ func (p *program) ends(t testing.TB, sig os.Signal) string {
 	return string(log)
 }
 
-func TestSignalsDrainAndTheStatusIsZero(t *testing.T) {
+func TestSignal_DrainsAndEndsWithStatusZero(t *testing.T) {
 	t.Parallel()
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
 		p := start(t, "--verbose")
@@ -98,7 +98,7 @@ func TestSignalsDrainAndTheStatusIsZero(t *testing.T) {
 	}
 }
 
-func TestASecondSignalDoesNotWait(t *testing.T) {
+func TestSignal_SecondOneDoesNotWait(t *testing.T) {
 	t.Parallel()
 	p := start(t, "--verbose", "--drain", "10m")
 	for range 1500 { // their lines are more than the pipe takes, and nobody reads it
@@ -106,7 +106,7 @@ func TestASecondSignalDoesNotWait(t *testing.T) {
 	}
 	ended := make(chan error, 1)
 	require.NoError(t, p.cmd.Process.Signal(syscall.SIGTERM))
-	go func() { ended <- p.cmd.Wait() }() // the process ends, or is killed with the test
+	go func() { ended <- p.cmd.Wait() }() // ends with the process, which is killed at the end of the test
 	for {
 		select {
 		case <-ended:
@@ -115,12 +115,12 @@ func TestASecondSignalDoesNotWait(t *testing.T) {
 			require.Equal(t, syscall.SIGTERM, ws.Signal())
 			return
 		case <-time.After(20 * time.Millisecond):
-			_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended
+			_ = p.cmd.Process.Signal(syscall.SIGTERM) // fails if the process has ended
 		}
 	}
 }
 
-func TestFlagsThatAreWrongAreNamedAndHelpIsGiven(t *testing.T) {
+func TestFlags_ErrorNamesTheFlagAndHelpIsPrinted(t *testing.T) {
 	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -149,7 +149,8 @@ func TestFlagsThatAreWrongAreNamedAndHelpIsGiven(t *testing.T) {
 	}
 }
 
-// starved serves with hardly any open files left, beside what needFiles wants.
+// starved runs a server whose limit of open files is hardly above what needFiles
+// requires.
 func starved() int {
 	sv, err := newServer(config{maxFrame: largestFrame}, slog.New(slog.DiscardHandler), nil)
 	if err == nil {
@@ -168,7 +169,7 @@ func starved() int {
 	return 0
 }
 
-func TestAnEngineThatEndsForWantOfOpenFilesIsAnError(t *testing.T) {
+func TestEngine_ThatRunsOutOfOpenFilesIsAnError(t *testing.T) {
 	t.Parallel()
 	cmd := command(t, "starved", self(t))
 	stderr, err := cmd.StderrPipe()
@@ -187,18 +188,18 @@ func TestAnEngineThatEndsForWantOfOpenFilesIsAnError(t *testing.T) {
 	require.NoError(t, err)
 	require.Error(t, cmd.Wait())
 	require.Equal(t, exitRuntime, cmd.ProcessState.ExitCode(), "%s", rest)
-	require.Contains(t, string(rest), "accept fails for want of open files")
+	require.Contains(t, string(rest), "accept runs out of open files")
 	books := regexp.MustCompile(`registered=(\d+) closed=(\d+)`).FindStringSubmatch(string(rest))
 	require.NotNil(t, books, "%s", rest)
 	require.Equal(t, books[1], books[2])
 }
 
-func TestTheLoadGeneratorFindsNoFault(t *testing.T) {
+func TestLoadGenerator_FindsNoFault(t *testing.T) {
 	t.Parallel()
 	load := filepath.Join(t.TempDir(), "sessionwheel")
 	build := command(t, "", "go", "build", "-o", load, ".")
 	build.Dir = filepath.Join("..", "..", "cmd", "sessionwheel")
-	build.Env = append(build.Env, "GOWORK=") // the workspace, whatever this test is run in
+	build.Env = append(build.Env, "GOWORK=") // uses the workspace, whatever the test's environment says
 	out, err := build.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 

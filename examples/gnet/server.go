@@ -16,32 +16,32 @@ import (
 	"github.com/sessionwheel/sessionwheel/pool"
 )
 
-// maxPending is how many bytes may wait for a peer to read, beside what the
-// system buffers. gnet sets no limit, and cannot stop reading from a peer. It is
-// more than one OnTraffic may write, which is a frame and gnet's read buffer of
-// 64 KiB.
+// maxPending is the maximum number of bytes that wait for a peer to read, besides
+// the buffers of the operating system. gnet has no limit, and cannot stop reading from
+// a peer. maxPending must be more than one call of OnTraffic may write, which is a
+// frame and gnet's read buffer of 64 KiB.
 const maxPending = 256 << 10
 
-// errEnded says that gnet's engine has ended without being asked to.
-var errEnded = errors.New("gnet's engine ended by itself, as it does when accept fails for want of open files (see the log): raise the limit (ulimit -n) or lower --max-sessions")
+// errEnded means that gnet's engine ended although stop was not called.
+var errEnded = errors.New("gnet's engine ended by itself, as it does when accept runs out of open files (see the log): raise the limit (ulimit -n) or lower --max-sessions")
 
-// server echoes frames. Its pool closes the sessions that are idle.
+// server echoes frames. Its pool closes idle sessions.
 type server struct {
 	gnet.BuiltinEventEngine
 	sessions *pool.Pool[int64, *conn]
 	maxFrame int
 	log      *slog.Logger
-	booted   chan net.Addr // the address, once it listens
+	booted   chan net.Addr // receives the address once it listens
 
-	engine gnet.Engine // set before booted tells
-	broken error       // for run, set by OnBoot
+	engine gnet.Engine // set before booted receives
+	broken error       // set by OnBoot, returned by run
 
 	lastID  atomic.Int64 // descriptors are reused, so they cannot be IDs
 	stopped atomic.Bool
 }
 
-// newServer makes a server, which ends only with run. closed is told of every
-// session that ends; it must not block, for it may be called on an event loop.
+// newServer returns a server. It holds resources until run returns. closed is called
+// for every session that ends, possibly on an event loop, so it must not block.
 func newServer(cfg config, log *slog.Logger, closed func(*session, pool.Reason)) (*server, error) {
 	p, err := pool.New(pool.Config[int64, *conn]{
 		IdleTimeout:     cfg.timeout,
@@ -54,10 +54,11 @@ func newServer(cfg config, log *slog.Logger, closed func(*session, pool.Reason))
 	return &server{sessions: p, maxFrame: cfg.maxFrame, log: log, booted: make(chan net.Addr, 1)}, nil
 }
 
-// run serves on addr until stop. When it returns, every session was told of.
+// run serves on addr until stop. When it returns, closed was called for every
+// session.
 func (sv *server) run(addr string) error {
 	err := gnet.Run(sv, "tcp://"+addr, gnet.WithMulticore(true), gnet.WithReuseAddr(true), gnet.WithLogger(gnetLog{sv.log}))
-	sv.drain() // for the failures before OnShutdown is due
+	sv.drain() // in case gnet failed before it calls OnShutdown
 	switch {
 	case err != nil:
 		return fmt.Errorf("--addr %s: %w", addr, err)
@@ -69,9 +70,9 @@ func (sv *server) run(addr string) error {
 	return nil
 }
 
-// stop closes all sessions, with the reason Shutdown, and ends run. It is for
-// after booted, and returns ctx's error if that ends first; gnet looks every half
-// second whether it is done.
+// stop closes all sessions with the reason Shutdown, and ends run. It must not be
+// called before booted has received. It returns ctx's error if ctx ends first. gnet
+// checks every half second whether all is closed.
 func (sv *server) stop(ctx context.Context) error {
 	sv.stopped.Store(true)
 	if err := sv.engine.Stop(ctx); !errors.Is(err, gneterrors.ErrEngineInShutdown) {
@@ -80,11 +81,12 @@ func (sv *server) stop(ctx context.Context) error {
 	return nil
 }
 
-// OnBoot is called once the socket listens and before anything is accepted.
+// OnBoot publishes the address. gnet calls it when the socket listens, before it accepts
+// a connection.
 func (sv *server) OnBoot(eng gnet.Engine) gnet.Action {
 	addr, err := listenAddr(eng)
 	if err != nil {
-		sv.broken = fmt.Errorf("the address that it listens on: %w", err)
+		sv.broken = fmt.Errorf("address of the listener: %w", err)
 		return gnet.Shutdown
 	}
 	sv.engine = eng
@@ -92,16 +94,17 @@ func (sv *server) OnBoot(eng gnet.Engine) gnet.Action {
 	return gnet.None
 }
 
-// OnShutdown is called on run's goroutine when the engine ends, for whatever
-// cause, while the event loops still run and carry out the closes.
+// OnShutdown closes all sessions. gnet calls it on run's goroutine when the engine ends
+// for any cause, while the event loops still run and execute the closes.
 func (sv *server) OnShutdown(gnet.Engine) { sv.drain() }
 
+// drain closes all sessions with the reason Shutdown.
 func (sv *server) drain() {
 	_ = sv.sessions.Shutdown(context.Background()) // fails only when a context ends
 }
 
-// listenAddr is where the engine's only listener listens. gnet itself keeps what
-// it was asked for, port 0 included.
+// listenAddr returns the address of the engine's only listener. gnet itself keeps the
+// address that was requested, whose port may be 0.
 func listenAddr(eng gnet.Engine) (net.Addr, error) {
 	fd, err := eng.Dup()
 	if err != nil {

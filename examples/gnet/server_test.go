@@ -22,7 +22,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/pool"
 )
 
-func TestFramesAreEchoedHoweverTheyAreCut(t *testing.T) {
+func TestFrames_AreEchoedHoweverTheyAreCut(t *testing.T) {
 	t.Parallel()
 	sv := launch(t, config{})
 	c := dial(t, sv.addr)
@@ -36,7 +36,7 @@ func TestFramesAreEchoedHoweverTheyAreCut(t *testing.T) {
 
 	for _, b := range frame("byte by byte") {
 		c.send([]byte{b})
-		time.Sleep(time.Millisecond) // it may come in more reads, and need not
+		time.Sleep(time.Millisecond) // so that the parts may arrive in separate reads
 	}
 	c.wants(frame("byte by byte"))
 
@@ -55,7 +55,7 @@ func TestFramesAreEchoedHoweverTheyAreCut(t *testing.T) {
 	sv.wants(t, map[pool.Reason]uint64{reasonEOF: 1})
 }
 
-func TestWhatIsNoFrameEndsTheSessionBehindTheFramesBefore(t *testing.T) {
+func TestFrames_ThatAreInvalidEndTheSessionAfterTheEarlierOnes(t *testing.T) {
 	t.Parallel()
 	sv := launch(t, config{maxFrame: 256})
 	want := make(map[pool.Reason]uint64)
@@ -79,7 +79,7 @@ func TestWhatIsNoFrameEndsTheSessionBehindTheFramesBefore(t *testing.T) {
 	}
 }
 
-func TestHalfAFrameIsTheEndOfItsPeer(t *testing.T) {
+func TestFrames_ThatStayIncompleteTimeOut(t *testing.T) {
 	t.Parallel()
 	sv := launch(t, config{})
 	c := dial(t, sv.addr)
@@ -94,7 +94,7 @@ func TestHalfAFrameIsTheEndOfItsPeer(t *testing.T) {
 	sv.wants(t, map[pool.Reason]uint64{reasonEOF: 1, reasonError: 1})
 }
 
-func TestOnlyWholeFramesKeepASessionAndTimeoutStaysTheReason(t *testing.T) {
+func TestIdleTimeout_OnlyWholeFramesAreActivity(t *testing.T) {
 	t.Parallel()
 	const timeout = 3 * time.Second
 	sv := launch(t, config{timeout: timeout})
@@ -135,7 +135,7 @@ func TestOnlyWholeFramesKeepASessionAndTimeoutStaysTheReason(t *testing.T) {
 	sv.wants(t, map[pool.Reason]uint64{pool.Timeout: 2})
 }
 
-func TestOneOfManyClosesFromOtherGoroutinesWinsAndThePeerSeesIt(t *testing.T) {
+func TestClose_OneOfManyFromOtherGoroutinesWins(t *testing.T) {
 	t.Parallel()
 	const peers, closers = 50, 8
 	sv := launch(t, config{})
@@ -175,7 +175,7 @@ func TestOneOfManyClosesFromOtherGoroutinesWinsAndThePeerSeesIt(t *testing.T) {
 	eventually(t, func() bool { return sv.engine.CountConnections() == 0 }, func() any { return sv.engine.CountConnections() })
 }
 
-// plug takes the lowest free descriptor.
+// plug opens a file, which takes the lowest free descriptor.
 func plug(t *testing.T) *os.File {
 	f, err := os.Open(os.DevNull)
 	require.NoError(t, err)
@@ -183,9 +183,9 @@ func plug(t *testing.T) *os.File {
 	return f
 }
 
-func TestALateCloseDoesNotHitTheNextConnectionWithTheSameDescriptor(t *testing.T) {
+func TestClose_ThatIsLateSparesTheNextConnectionOfItsDescriptor(t *testing.T) {
 	sv := launch(t, config{})
-	low := plug(t) // for the next client, so that it does not take the descriptor
+	low := plug(t) // given to the next client, so that it does not take the descriptor
 	old := dial(t, sv.addr)
 	old.echo("x")
 	s, ok := sv.sessions.Get(1)
@@ -209,7 +209,7 @@ func TestALateCloseDoesNotHitTheNextConnectionWithTheSameDescriptor(t *testing.T
 	require.True(t, ok)
 	require.Equal(t, fd, again.Conn().loop.Fd(), "the descriptor is not reused")
 	require.NoError(t, s.Conn().Close())
-	require.NoError(t, s.Conn().loop.Close()) // as if the loop had not said that it is gone
+	require.NoError(t, s.Conn().loop.Close()) // as if the loop had not set gone
 	require.False(t, s.Close("late"))
 	for range 10 {
 		next.echo("still there")
@@ -217,7 +217,7 @@ func TestALateCloseDoesNotHitTheNextConnectionWithTheSameDescriptor(t *testing.T
 	sv.wants(t, map[pool.Reason]uint64{reasonEOF: 1})
 }
 
-func TestSlow_IsAPeerThatDoesNotRead(t *testing.T) {
+func TestSlow_ClosesAPeerThatDoesNotRead(t *testing.T) {
 	t.Parallel()
 	sv := launch(t, config{})
 	c, other := dial(t, sv.addr), dial(t, sv.addr)
@@ -236,7 +236,7 @@ func TestSlow_IsAPeerThatDoesNotRead(t *testing.T) {
 	other.echo("x")
 }
 
-func TestSessionsBeyondTheLimitAreRefusedUntilThereIsRoom(t *testing.T) {
+func TestMaxSessions_RefusesConnectionsUntilThereIsRoom(t *testing.T) {
 	t.Parallel()
 	sv := launch(t, config{maxSessions: 2})
 	a, b := dial(t, sv.addr), dial(t, sv.addr)
@@ -250,7 +250,7 @@ func TestSessionsBeyondTheLimitAreRefusedUntilThereIsRoom(t *testing.T) {
 	b.echo("b")
 }
 
-func TestConnectionsHaveNoGoroutine(t *testing.T) {
+func TestConnection_HasNoGoroutine(t *testing.T) {
 	sv := launch(t, config{})
 	dial(t, sv.addr).echo("x")
 	before := runtime.NumGoroutine()
@@ -261,7 +261,7 @@ func TestConnectionsHaveNoGoroutine(t *testing.T) {
 	require.Equal(t, 301, sv.sessions.Len())
 }
 
-func TestStoppingClosesEverybodyAndTellsOfThem(t *testing.T) {
+func TestStop_ClosesAllSessionsAndReportsThem(t *testing.T) {
 	t.Parallel()
 	const peers = 300
 	sv := launch(t, config{})
@@ -281,14 +281,14 @@ func TestStoppingClosesEverybodyAndTellsOfThem(t *testing.T) {
 	require.Error(t, err)
 }
 
-func TestTheEngineOutlivesEveryCloseThatIsUnderWay(t *testing.T) {
+func TestStop_WaitsForClosesInProgress(t *testing.T) {
 	t.Parallel()
 	sv := launch(t, config{})
 	c := dial(t, sv.addr)
 	c.echo("x")
 	s, ok := sv.sessions.Get(1)
 	require.True(t, ok)
-	sv.mu.Lock() // OnSessionClosed waits for it
+	sv.mu.Lock() // makes OnSessionClosed wait
 	unlock := sync.OnceFunc(sv.mu.Unlock)
 	defer unlock()
 	closed := make(chan bool, 1)
@@ -304,7 +304,7 @@ func TestTheEngineOutlivesEveryCloseThatIsUnderWay(t *testing.T) {
 	sv.wants(t, map[pool.Reason]uint64{"Kicked": 1})
 }
 
-// fake is a gnet.Conn that panics when it is asked for anything but this.
+// fake is a gnet.Conn whose other methods panic.
 type fake struct {
 	gnet.Conn
 	s        *session
@@ -314,7 +314,7 @@ type fake struct {
 func (f *fake) Context() any         { return f.s }
 func (f *fake) InboundBuffered() int { return f.buffered }
 
-func TestTheLoopIsSparedWhatIsOfNoUse(t *testing.T) {
+func TestLoop_SkipsNeedlessCallsOfGnet(t *testing.T) {
 	t.Parallel()
 	sv := launch(t, config{})
 	gc := &fake{buffered: 99}
@@ -329,7 +329,7 @@ func TestTheLoopIsSparedWhatIsOfNoUse(t *testing.T) {
 	sv.wants(t, map[pool.Reason]uint64{reasonEOF: 1})
 }
 
-func TestAnAddressThatIsTakenIsNamed(t *testing.T) {
+func TestAddr_InUseIsNamedInTheError(t *testing.T) {
 	t.Parallel()
 	sv := launch(t, config{})
 	second, err := newServer(config{}, sv.log, nil)

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// script is what a Redis and this program answer in the same words.
+// script holds commands to which Redis and this program reply with the same text.
 const script = `
 PING
 PING "hello world"
@@ -165,7 +165,7 @@ FLUSHALL SYNC
 KEYS *
 `
 
-func TestRedisCliGetsTheAnswersOfARedis(t *testing.T) {
+func TestRedisCli_GetsTheRepliesOfRedis(t *testing.T) {
 	theirs := strings.Split(cli(t, real(t), script), "\n")
 	mine := strings.Split(cli(t, ours(t), script), "\n")
 	require.Greater(t, len(theirs), strings.Count(script, "\n"))
@@ -176,8 +176,8 @@ func TestRedisCliGetsTheAnswersOfARedis(t *testing.T) {
 	require.Equal(t, theirs, mine)
 }
 
-// What differs from call to call has a common form.
-func TestRedisCliGetsTheSameAboutItselfFromBoth(t *testing.T) {
+// Values that differ from call to call are replaced.
+func TestRedisCli_GetsTheSameAboutItselfFromBoth(t *testing.T) {
 	const about = "CLIENT SETNAME me\nCLIENT LIST\nINFO clients\nINFO\nCLIENT ID\n"
 	numbers := regexp.MustCompile(`\d+`)
 	pick := regexp.MustCompile(`(?m)^(\(integer\) .*| *\d+\) .*|connected_clients:1|maxclients:10000|# Clients)\r?$|\b(id|addr|laddr|name|age|idle|flags|db|user|resp)=\S*`)
@@ -193,7 +193,7 @@ func TestRedisCliGetsTheSameAboutItselfFromBoth(t *testing.T) {
 	require.Equal(t, facts(real(t)), mine)
 }
 
-func TestRedisCliGetsTheSameCommandsOneByOne(t *testing.T) {
+func TestRedisCli_GetsTheSameRepliesToSingleCommands(t *testing.T) {
 	both(t, func(t *testing.T, addr string) {
 		require.Equal(t, "OK\n", cli(t, addr, "", "SET", "key", "some text"))
 		require.Equal(t, "\"some text\"\n", cli(t, addr, "", "GET", "key"))

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestRedisBenchmarkCompletesWithoutAnError(t *testing.T) {
+func TestRedisBenchmark_CompletesWithoutAnError(t *testing.T) {
 	for name, pipeline := range map[string]string{"one by one": "1", "pipelined": "16"} {
 		t.Run(name, func(t *testing.T) {
 			addr := ours(t)

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestClientKillClosesTheClientThatIsMeant(t *testing.T) {
+func TestClientKill_ClosesTheRightClient(t *testing.T) {
 	both(t, func(t *testing.T, addr string) {
 		byID, byAddr, stays := dial(t, addr), dial(t, addr), dial(t, addr)
 		require.Equal(t, "+PONG", stays.ask("PING"))
@@ -27,14 +27,14 @@ func TestClientKillClosesTheClientThatIsMeant(t *testing.T) {
 	})
 }
 
-func TestConfigSetTimeoutActsOnTheClientsThatThereAre(t *testing.T) {
+func TestConfigSet_TimeoutAppliesToExistingClients(t *testing.T) {
 	both(t, func(t *testing.T, addr string) {
 		silent, busy := dial(t, addr), dial(t, addr)
 		require.Equal(t, "+PONG", silent.ask("PING"))
 		start := time.Now()
 		require.Equal(t, "+OK", busy.ask("CONFIG SET timeout 2"))
 		gone := make(chan string, 1)
-		go func() { gone <- silent.closed() }() // ends when the server closes it
+		go func() { gone <- silent.closed() }() // ends when the server closes the connection
 		for open := true; open; {
 			select {
 			case rest := <-gone:
@@ -51,7 +51,7 @@ func TestConfigSetTimeoutActsOnTheClientsThatThereAre(t *testing.T) {
 	})
 }
 
-func TestATimeoutThatIsTakenAwayClosesNobody(t *testing.T) {
+func TestConfigSet_TimeoutZeroClosesNoClient(t *testing.T) {
 	both(t, func(t *testing.T, addr string) {
 		c, watch := dial(t, addr), dial(t, addr)
 		require.Equal(t, "+OK", c.ask("CONFIG SET timeout 3"))
@@ -62,7 +62,7 @@ func TestATimeoutThatIsTakenAwayClosesNobody(t *testing.T) {
 	})
 }
 
-func TestAKeyLeavesWhenItsTimeHasComeThoughNobodyAsks(t *testing.T) {
+func TestExpiry_RemovesAKeyWithoutAnyCommand(t *testing.T) {
 	both(t, func(t *testing.T, addr string) {
 		c := dial(t, addr)
 		for i := range 50 {
@@ -72,8 +72,8 @@ func TestAKeyLeavesWhenItsTimeHasComeThoughNobodyAsks(t *testing.T) {
 	})
 }
 
-// go-redis begins with HELLO 3, CLIENT SETINFO and more.
-func TestGoRedisWorksWithBoth(t *testing.T) {
+// go-redis begins a connection with HELLO 3, CLIENT SETINFO and more.
+func TestGoRedis_WorksWithBoth(t *testing.T) {
 	both(t, func(t *testing.T, addr string) {
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()

@@ -9,15 +9,15 @@ import (
 	"time"
 )
 
-// command is how one command is run.
+// command says how a command is executed.
 type command struct {
-	least, most int  // arguments behind the name
-	locked      bool // run under server.mu
+	least, most int  // arguments after the name
+	locked      bool // executed under server.mu
 	run         func(*client, []string) []byte
 }
 
-// commands is all that the server can do, by name in lower case. Those without
-// a run have subcommands.
+// commands maps names in lower case to commands. A command without run has
+// subcommands.
 var commands = map[string]command{
 	"ping":            {0, 1, false, ping},
 	"echo":            {1, 1, false, func(_ *client, args []string) []byte { return bulk(args[0]) }},
@@ -68,7 +68,7 @@ func (c *client) execute(args []string) []byte {
 	return cmd.run(c, rest)
 }
 
-// unknown is the error for a command that there is not.
+// unknown returns the error for an unknown command.
 func unknown(args []string) []byte {
 	rest := ""
 	for i := 1; i < len(args) && len(rest) < 128; i++ {
@@ -77,7 +77,7 @@ func unknown(args []string) []byte {
 	return failure("ERR unknown command '%.128s', with args beginning with: %s", args[0], rest)
 }
 
-// oneOf ignores case, as all that compares options does.
+// oneOf reports whether s is one of the options, ignoring case.
 func oneOf(s string, options ...string) bool { return slices.Contains(options, strings.ToLower(s)) }
 
 func ping(_ *client, args []string) []byte {
@@ -94,7 +94,7 @@ func info(c *client, args []string) []byte {
 	return bulk(fmt.Sprintf("# Clients\r\nconnected_clients:%d\r\nmaxclients:%d\r\n", c.server.Stats().Sessions, c.server.MaxSessions))
 }
 
-// configGet also has what redis-benchmark asks for.
+// configGet returns settings, among them those that redis-benchmark asks for.
 func configGet(c *client, args []string) []byte {
 	var found []string
 	for _, setting := range [][]string{{"appendonly", "no"}, {"save", ""}, {"timeout", fmt.Sprint(c.server.timeout)}} {
@@ -152,7 +152,7 @@ func listClients(c *client, args []string) []byte {
 	var list strings.Builder
 	for s := range c.server.Sessions() {
 		idle := time.Since(s.LastActive())
-		if s == c.Session { // which counts as active when its command has been handled
+		if s == c.Session { // its activity is recorded after the command
 			idle = 0
 		}
 		if o, begun := s.Value().(*client); begun {
@@ -163,10 +163,11 @@ func listClients(c *client, args []string) []byte {
 	return bulk(list.String())
 }
 
-// killFilters are what CLIENT KILL goes by, with the values that are taken; nil is any.
+// killFilters maps the filters of CLIENT KILL to their valid values; nil means any.
 var killFilters = map[string][]string{"id": nil, "addr": nil, "type": {"normal"}, "skipme": {"yes", "no"}}
 
-// killClients takes an address, or filters that all must fit.
+// killClients closes the client with an address, or all clients that match all
+// filters.
 func killClients(c *client, args []string) []byte {
 	one := len(args) == 1
 	if one {
@@ -209,11 +210,12 @@ func killClients(c *client, args []string) []byte {
 	return ok
 }
 
-// notSlash makes '/' a byte like any other to path.Match, whose patterns are
-// much like Redis's otherwise.
+// notSlash replaces '/', which path.Match treats specially. Otherwise its patterns are
+// much like Redis's.
 var notSlash = strings.NewReplacer("/", "\x00")
 
+// matches reports whether s matches a pattern.
 func matches(pattern, s string) bool {
-	fits, _ := path.Match(notSlash.Replace(pattern), notSlash.Replace(s)) // a bad pattern fits nothing
+	fits, _ := path.Match(notSlash.Replace(pattern), notSlash.Replace(s)) // an invalid pattern matches nothing
 	return fits
 }

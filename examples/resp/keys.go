@@ -9,23 +9,23 @@ import (
 	"github.com/sessionwheel/sessionwheel/wheel"
 )
 
-// entry has a timer, which is armed if it is to expire.
+// entry is a key and its value. Its timer is armed if the key expires.
 type entry struct {
 	server     *server
 	key, value string
 	timer      wheel.Timer
 }
 
-// Fire is called by the wheel. The key may have another entry by now, or this one
-// more time: only what is past its time goes.
+// Fire removes an entry that has expired. The wheel calls it. By then, the key may have
+// another entry, or the expiry may have been postponed; findLocked checks that.
 func (e *entry) Fire() {
 	e.server.mu.Lock()
 	defer e.server.mu.Unlock()
 	e.server.findLocked(e.key)
 }
 
-// findLocked returns nil if there is no such entry. A timer may be a tick late,
-// but an entry whose time is past is not found.
+// findLocked returns the entry of a key, or nil if there is none. A timer may fire a
+// tick late, but an expired entry is never returned.
 func (sv *server) findLocked(key string) *entry {
 	if e := sv.entries[key]; e != nil {
 		due, _ := e.timer.Due() // 0 if it was never armed, or stopped
@@ -42,7 +42,7 @@ func (sv *server) removeLocked(e *entry) {
 	delete(sv.entries, e.key)
 }
 
-// putLocked gives a key a value. An entry that there is keeps its timer.
+// putLocked sets the value of a key. An existing entry keeps its timer.
 func (sv *server) putLocked(key, value string) *entry {
 	e := sv.findLocked(key)
 	if e == nil {
@@ -54,7 +54,7 @@ func (sv *server) putLocked(key, value string) *entry {
 	return e
 }
 
-// eachLocked does something to each entry that is named and counts them.
+// eachLocked calls do for each existing entry of the keys and returns their number.
 func (sv *server) eachLocked(keys []string, do func(*entry)) []byte {
 	n := int64(0)
 	for _, key := range keys {
@@ -109,8 +109,8 @@ func set(c *client, args []string) []byte {
 	return ok
 }
 
-// lifetime reads an amount of units, of which there must be least. A time.Duration
-// holds no more than 292 years.
+// lifetime parses a number of units, which must be at least least. It returns an error
+// reply for more than 292 years, the maximum of a time.Duration.
 func lifetime(command, amount string, unit time.Duration, least int64) (life time.Duration, wrong []byte) {
 	n, err := parseInt(amount)
 	switch {

@@ -14,7 +14,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/tcp"
 )
 
-// local is a client of a server without a network, on fake time.
+// local returns a client of a server without a network, for use with fake time.
 func local(t *testing.T) (do func(args ...string) []byte, sv *server) {
 	sv, err := newServer(0)
 	require.NoError(t, err)
@@ -23,7 +23,7 @@ func local(t *testing.T) (do func(args ...string) []byte, sv *server) {
 	return func(args ...string) []byte { return c.execute(args) }, sv
 }
 
-func TestAKeyLivesAsLongAsTheLastCommandSaid(t *testing.T) {
+func TestExpiry_FollowsTheLastCommand(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		do, sv := local(t)
 		do("SET", "k", "v", "EX", "10")
@@ -47,7 +47,7 @@ func TestAKeyLivesAsLongAsTheLastCommandSaid(t *testing.T) {
 	})
 }
 
-func TestAKeyThatLeavesOrStaysForGoodHasNoTimer(t *testing.T) {
+func TestExpiry_NeedsATimerOnlyWhilePending(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		do, sv := local(t)
 		for name, last := range map[string][]string{
@@ -75,9 +75,9 @@ func TestAKeyThatLeavesOrStaysForGoodHasNoTimer(t *testing.T) {
 	})
 }
 
-// A timer that was decided on just before the lock was taken finds an entry that
-// is not to go.
-func TestATimerThatCameTooLateTakesNothing(t *testing.T) {
+// If a timer fires just before a command takes the lock, Fire finds an entry that must
+// stay.
+func TestExpiry_LateTimerRemovesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		do, sv := local(t)
 		do("SET", "k", "v", "EX", "10")
@@ -93,11 +93,11 @@ func TestATimerThatCameTooLateTakesNothing(t *testing.T) {
 	})
 }
 
-func TestAnErrorStaysInItsLine(t *testing.T) {
+func TestErrorReply_IsOneLine(t *testing.T) {
 	require.EqualValues(t, "-ERR a  b\r\n", failure("ERR %s", "a\r\nb"))
 }
 
-func TestAClientThatWaitsKeepsLittle(t *testing.T) {
+func TestIdleClient_TakesLittleMemory(t *testing.T) {
 	sv, err := newServer(0)
 	require.NoError(t, err)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -111,7 +111,7 @@ func TestAClientThatWaitsKeepsLittle(t *testing.T) {
 	})
 	heap := func() int64 {
 		runtime.GC()
-		runtime.GC() // what is pooled goes with the second
+		runtime.GC() // the second one frees what sync.Pools hold
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
 		return int64(m.HeapAlloc)

@@ -1,5 +1,4 @@
-// Command resp is a key-value server that Redis's clients can talk to: see
-// README.md.
+// Command resp is a key-value server for Redis's clients. See README.md.
 package main
 
 import (
@@ -16,10 +15,10 @@ import (
 
 func main() {
 	addr := flag.String("addr", "127.0.0.1:6380", "listen on this `host:port`; port 0 takes a free one")
-	timeout := flag.Int64("timeout", 0, "close clients that are idle for this many `seconds`; 0 is never")
+	timeout := flag.Int64("timeout", 0, "close clients that are idle for this many `seconds`; 0 means never")
 	flag.Parse() // exits with status 2 when a flag is wrong
 	if *timeout < 0 || *timeout > maxTimeout || flag.NArg() > 0 {
-		fmt.Fprintf(os.Stderr, "resp: --timeout must be from 0 to %d seconds, and nothing but flags is taken\n", maxTimeout)
+		fmt.Fprintf(os.Stderr, "resp: --timeout must be from 0 to %d seconds, and there are no arguments except flags\n", maxTimeout)
 		os.Exit(2)
 	}
 	if err := run(*addr, *timeout); err != nil {
@@ -28,8 +27,8 @@ func main() {
 	}
 }
 
-// run serves until SIGINT or SIGTERM, and then lets the commands that have come
-// be answered.
+// run serves until SIGINT or SIGTERM, and then answers the commands that were
+// received.
 func run(addr string, timeout int64) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	sv, err := newServer(timeout)
@@ -42,12 +41,12 @@ func run(addr string, timeout int64) error {
 	}
 	fmt.Fprintln(os.Stderr, "resp: listening on", l.Addr())
 	served := make(chan error, 1)
-	go func() { served <- sv.Serve(l) }() // ends with Shutdown, or when accepting fails
+	go func() { served <- sv.Serve(l) }() // ends with Shutdown, or when Accept fails
 	select {
 	case err = <-served:
 	case <-ctx.Done():
 	}
-	stop() // from now on a signal ends the process
+	stop() // another signal ends the process
 	fmt.Fprintln(os.Stderr, "resp: draining")
 	drain, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()

@@ -17,11 +17,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// patience is for what must happen, however busy the machine is.
+// patience is how long a test waits for something that must happen.
 const patience = time.Minute
 
-// TestMain runs the program itself, in place of the tests, in the processes that
-// the tests start.
+// TestMain runs the program instead of the tests in the processes that the tests
+// start.
 func TestMain(m *testing.M) {
 	if os.Getenv("RESP_TEST_PROGRAM") != "" {
 		main()
@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// program is a process of this program.
+// program returns a command that runs this program.
 func program(t testing.TB, args ...string) *exec.Cmd {
 	exe, err := os.Executable()
 	require.NoError(t, err)
@@ -39,11 +39,11 @@ func program(t testing.TB, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// process is this program, serving.
+// process is a running server.
 type process struct {
 	cmd  *exec.Cmd
 	addr string
-	log  chan string // all that follows on standard error, when it is at its end
+	log  chan string // receives the rest of its standard error when it ends
 }
 
 func launch(t testing.TB, args ...string) *process {
@@ -64,7 +64,8 @@ func launch(t testing.TB, args ...string) *process {
 	return p
 }
 
-// ends waits for the end of the process and returns its status, -1 for a signal.
+// ends waits until the process has ended and returns its status, or -1 if a signal
+// ended it.
 func (p *process) ends(t testing.TB) (status int, log string) {
 	t.Helper()
 	select {
@@ -72,11 +73,12 @@ func (p *process) ends(t testing.TB) (status int, log string) {
 	case <-time.After(patience):
 		require.FailNow(t, "the program goes on")
 	}
-	_ = p.cmd.Wait() // its status is what counts
+	_ = p.cmd.Wait() // the status is checked by the caller
 	return p.cmd.ProcessState.ExitCode(), log
 }
 
-// ours is the address of this program, which must drain when the test ends.
+// ours starts this program and returns its address. The program must drain when the
+// test ends.
 func ours(t testing.TB) string {
 	p := launch(t)
 	t.Cleanup(func() {
@@ -88,8 +90,8 @@ func ours(t testing.TB) string {
 	return p.addr
 }
 
-// tool finds a program of Redis's. Without it the test is left out, but where
-// everything has to be tested.
+// tool returns the path of a program of Redis. If it is missing, the test is skipped, or
+// fails if CI is set.
 func tool(t testing.TB, name string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
@@ -102,7 +104,7 @@ func tool(t testing.TB, name string) string {
 	return ""
 }
 
-// real is the address of a Redis that has the limits of this program.
+// real starts a Redis with the limits of this program and returns its address.
 func real(t testing.TB) string {
 	path := tool(t, "redis-server")
 	for range 10 { // somebody may take the port meanwhile
@@ -143,7 +145,7 @@ func real(t testing.TB) string {
 	return ""
 }
 
-// both runs f against a Redis and this program.
+// both runs f against Redis and against this program.
 func both(t *testing.T, f func(t *testing.T, addr string)) {
 	for name, start := range map[string]func(testing.TB) string{"redis": real, "ours": ours} {
 		t.Run(name, func(t *testing.T) {
@@ -153,7 +155,7 @@ func both(t *testing.T, f func(t *testing.T, addr string)) {
 	}
 }
 
-// cli gives redis-cli its input and returns what it prints.
+// cli runs redis-cli with the given input and returns its output.
 func cli(t testing.TB, addr, input string, args ...string) string {
 	t.Helper()
 	host, port, err := net.SplitHostPort(addr)
@@ -165,7 +167,7 @@ func cli(t testing.TB, addr, input string, args ...string) string {
 	return string(out)
 }
 
-// wire is a bare connection to a server.
+// wire is a plain connection to a server.
 type wire struct {
 	net.Conn
 	t testing.TB
@@ -194,7 +196,7 @@ func (w wire) want(reply string) {
 	require.Equal(w.t, reply, string(got))
 }
 
-// ask sends a line and returns the line that is the answer.
+// ask sends a line and returns the line of the reply.
 func (w wire) ask(line string) string {
 	w.t.Helper()
 	w.send(line + "\r\n")
@@ -203,8 +205,8 @@ func (w wire) ask(line string) string {
 	return strings.TrimSpace(answer)
 }
 
-// closed waits until the server has closed the connection, and returns what it
-// sent before.
+// closed waits until the server closes the connection, and returns what it sent
+// before.
 func (w wire) closed() string {
 	w.t.Helper()
 	rest, err := io.ReadAll(w)

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestFlagsThatAreWrongAreNamedAndHelpIsGiven(t *testing.T) {
+func TestFlags_ErrorNamesTheFlagAndHelpIsPrinted(t *testing.T) {
 	addr := ours(t)
 	for _, tt := range []struct {
 		args   string
@@ -24,7 +24,7 @@ func TestFlagsThatAreWrongAreNamedAndHelpIsGiven(t *testing.T) {
 		{"--timeout -1", 2, "--timeout must be from 0 to 2147483647 seconds"},
 		{"--timeout 1h", 2, "invalid value \"1h\" for flag -timeout"},
 		{"--nope", 2, "-nope"},
-		{"stray", 2, "nothing but flags"},
+		{"stray", 2, "no arguments except flags"},
 		{"--addr " + addr, 1, "resp: --addr " + addr + ": listen tcp " + addr},
 		{"--addr nowhere", 1, "resp: --addr nowhere: "},
 	} {
@@ -39,7 +39,7 @@ func TestFlagsThatAreWrongAreNamedAndHelpIsGiven(t *testing.T) {
 	}
 }
 
-func TestTheTimeoutFlagClosesIdleClients(t *testing.T) {
+func TestTimeoutFlag_ClosesIdleClients(t *testing.T) {
 	p := launch(t, "--timeout", "1")
 	c := dial(t, p.addr)
 	start := time.Now()
@@ -51,13 +51,13 @@ func TestTheTimeoutFlagClosesIdleClients(t *testing.T) {
 	require.Zero(t, status, log)
 }
 
-func TestASecondSignalEndsTheProgramAtOnce(t *testing.T) {
+func TestSignal_SecondOneEndsTheProgramAtOnce(t *testing.T) {
 	p := launch(t)
 	c := dial(t, p.addr)
 	value := strings.Repeat("v", maxBulk)
 	c.send(bulks("SET", "k", value))
 	c.want("+OK\r\n")
-	c.send(strings.Repeat(bulks("GET", "k"), 50)) // more than the sockets take
+	c.send(strings.Repeat(bulks("GET", "k"), 50)) // more than the sockets buffer
 	first := make([]byte, 1)
 	_, err := c.Read(first)
 	require.NoError(t, err)

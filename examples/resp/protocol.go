@@ -11,17 +11,17 @@ import (
 )
 
 const (
-	maxInline  = 64 << 10  // bytes of a line that has not ended, as in Redis
+	maxInline  = 64 << 10  // bytes of a line without an end, as in Redis
 	maxBulk    = 1 << 20   // bytes of one argument: proto-max-bulk-len
 	maxCommand = 2 << 20   // bytes of one command on the wire: client-query-buffer-limit
-	maxArgs    = 1 << 16   // arguments of one command: each read goes over them again
+	maxArgs    = 1 << 16   // arguments of one command: each read parses them again
 	maxTimeout = 1<<31 - 1 // seconds
 )
 
-// split is the bufio.SplitFunc of the protocol. Input that breaks it is given
-// whole, as the last token, for parse to say what is wrong with it.
+// split is the bufio.SplitFunc of the protocol. Invalid input becomes the last token,
+// so that parse can report what is wrong with it.
 func split(data []byte, _ bool) (int, []byte, error) {
-	empty := true // a line or an array without anything
+	empty := true // a line or an array without arguments
 	n, err := parse(data, func([]byte) { empty = false })
 	switch {
 	case err != nil:
@@ -32,8 +32,8 @@ func split(data []byte, _ bool) (int, []byte, error) {
 	return n, data[:n], nil
 }
 
-// parse calls arg with each argument of the first command in data, and returns
-// the command's size; 0 if it is not whole.
+// parse calls arg with each argument of the first command in data and returns the size
+// of the command, or 0 if it is incomplete.
 func parse(data []byte, arg func([]byte)) (int, error) {
 	if len(data) > 0 && data[0] != '*' {
 		return parseInline(data, arg)
@@ -61,8 +61,8 @@ func parse(data []byte, arg func([]byte)) (int, error) {
 	return pos, err
 }
 
-// parseLength reads a line such as "$12\r\n" and returns its size; 0 if it is
-// not whole.
+// parseLength parses a line such as "$12\r\n" and returns the length and the size of the
+// line, which is 0 if it is incomplete.
 func parseLength(data []byte, what string) (length int64, size int, err error) {
 	end := bytes.IndexByte(data, '\r')
 	switch {
@@ -75,7 +75,7 @@ func parseLength(data []byte, what string) (length int64, size int, err error) {
 	return length, end + 2, err
 }
 
-// parseInt takes an integer in the one form that Redis takes.
+// parseInt parses an integer in the only form that Redis accepts.
 func parseInt(s string) (int64, error) {
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err == nil && strconv.FormatInt(n, 10) != s {
@@ -84,21 +84,22 @@ func parseInt(s string) (int64, error) {
 	return n, err
 }
 
-// word is one as people type it, "quoted", 'quoted' or plain, and escape is what
-// a backslash begins in the first kind.
+// word matches an argument of an inline command: "quoted", 'quoted' or plain. escape
+// matches an escape sequence in the first form.
 var (
 	word   = regexp.MustCompile(`^(?:"((?:\\.|[^"\\])*)"|'([^']*)'|([^"'\s\v][^\s\v]*))(?:[\s\v]+|$)`)
 	escape = regexp.MustCompile(`\\(?:x[0-9a-fA-F]{2}|.)`)
 )
 
+// unescape returns the text that an escape sequence stands for.
 func unescape(s string) string {
 	if text, err := strconv.Unquote(`"` + s + `"`); err == nil {
 		return text
 	}
-	return s[1:] // it stands for itself
+	return s[1:] // the character stands for itself
 }
 
-// parseInline is parse for a line of such words.
+// parseInline is parse for an inline command, which is a line of words.
 func parseInline(data []byte, arg func([]byte)) (int, error) {
 	end := bytes.IndexByte(data, '\n')
 	if end < 0 && len(data) > maxInline {
@@ -115,7 +116,7 @@ func parseInline(data []byte, arg func([]byte)) (int, error) {
 	return end + 1, nil
 }
 
-// Replies, as they go onto the wire.
+// Replies, encoded.
 var (
 	ok         = []byte("+OK\r\n")
 	null       = []byte("$-1\r\n")
@@ -135,7 +136,7 @@ func array(texts []string) []byte {
 	return all
 }
 
-// oneLine keeps what a client sent from ending an error early.
+// oneLine removes line breaks, which would end an error reply.
 var oneLine = strings.NewReplacer("\r", " ", "\n", " ")
 
 func failure(format string, args ...any) []byte {

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// bulks is a command as clients send it.
+// bulks returns a command as an array of bulk strings, as clients send it.
 func bulks(args ...string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "*%d\r\n", len(args))
@@ -18,8 +18,8 @@ func bulks(args ...string) string {
 	return b.String()
 }
 
-// conversations end with the server closing the connection. Both servers say the
-// same; where wants is not empty, it is that.
+// conversations end when the server closes the connection. Both servers must reply with
+// the same, which is wants unless that is empty.
 var conversations = []struct{ name, input, wants string }{
 	{"invalid bulk length", "*1\r\n$x\r\n", "-ERR Protocol error: invalid bulk length\r\n"},
 	{"negative bulk length", "*1\r\n$-1\r\n", ""},
@@ -51,7 +51,7 @@ var conversations = []struct{ name, input, wants string }{
 	{"no line's end behind a bulk", "*1\r\n$4\r\nPINGxx*1\r\n$4\r\nQUITxx", "+PONG\r\n+OK\r\n"},
 }
 
-func TestTheProtocolIsSpokenAndBrokenAsWithARedis(t *testing.T) {
+func TestProtocol_RepliesAndErrorsAreThoseOfRedis(t *testing.T) {
 	theirs, mine := real(t), ours(t)
 	for _, tt := range conversations {
 		t.Run(tt.name, func(t *testing.T) {
@@ -70,7 +70,7 @@ func TestTheProtocolIsSpokenAndBrokenAsWithARedis(t *testing.T) {
 	}
 }
 
-func TestTheBiggestValueIsAMebibyte(t *testing.T) {
+func TestProtocol_LargestValueIsAMebibyte(t *testing.T) {
 	both(t, func(t *testing.T, addr string) {
 		big := strings.Repeat("v", maxBulk)
 		c := dial(t, addr)
@@ -81,15 +81,15 @@ func TestTheBiggestValueIsAMebibyte(t *testing.T) {
 	})
 }
 
-// A Redis counts the arguments apart.
-func TestACommandOverTwoMebibytesClosesTheConnection(t *testing.T) {
+// Redis itself counts each argument separately.
+func TestProtocol_CommandOverTwoMebibytesClosesTheConnection(t *testing.T) {
 	big := strings.Repeat("k", maxBulk)
 	c := dial(t, ours(t))
-	_, _ = c.Write([]byte(bulks("DEL", big, big, big))) // the server closes meanwhile
+	_, _ = c.Write([]byte(bulks("DEL", big, big, big))) // fails when the server closes the connection
 	require.Empty(t, c.closed())
 }
 
-func TestACommandOfTooManyArgumentsIsAnError(t *testing.T) {
+func TestProtocol_CommandWithTooManyArgumentsIsAnError(t *testing.T) {
 	addr := ours(t)
 	c := dial(t, addr)
 	c.send(bulks(append([]string{"EXISTS"}, make([]string, maxArgs-1)...)...))
@@ -98,7 +98,7 @@ func TestACommandOfTooManyArgumentsIsAnError(t *testing.T) {
 	require.Equal(t, "-ERR Protocol error: invalid multibulk length\r\n", c.closed())
 }
 
-func TestACommandMayComeByteByByte(t *testing.T) {
+func TestProtocol_CommandMayArriveByteByByte(t *testing.T) {
 	both(t, func(t *testing.T, addr string) {
 		c := dial(t, addr)
 		for _, b := range bulks("SET", "k", "some\r\ntext") + "GET k\r\n" {

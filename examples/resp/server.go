@@ -8,17 +8,18 @@ import (
 	"github.com/sessionwheel/sessionwheel/wheel"
 )
 
-// server has one wheel for the clients' idle timeouts and the keys' expiry.
+// server is the server. One wheel holds the idle timeouts of the clients and the
+// expiry of the keys.
 type server struct {
 	tcp.Server
 
 	mu sync.Mutex
 	// Guarded by mu.
-	timeout int64 // in seconds; 0 is never
+	timeout int64 // in seconds; 0 means never
 	entries map[string]*entry
 }
 
-// client is what the server keeps of a session.
+// client is the value of a session.
 type client struct {
 	*tcp.Session
 	server *server
@@ -37,16 +38,16 @@ func newServer(timeout int64) (*server, error) {
 
 func (sv *server) setTimeoutLocked(seconds int64) {
 	sv.timeout = seconds
-	sv.SetIdleTimeout(time.Duration(seconds)*time.Second - 1) // negative is never
+	sv.SetIdleTimeout(time.Duration(seconds)*time.Second - 1) // negative means never
 }
 
-// handle answers a command. The replies to a pipeline are sent together.
+// handle executes a command. The replies to a pipeline are sent together.
 func handle(s *tcp.Session, frame []byte) {
-	args := make([]string, 0, 4) // as most commands have at most
+	args := make([]string, 0, 4) // enough for most commands
 	if _, err := parse(frame, func(arg []byte) { args = append(args, string(arg)) }); err != nil {
-		s.Finish("ProtocolError") // behind the reply
+		s.Finish("ProtocolError") // closes after the reply
 		_ = s.Queue(failure("ERR Protocol error: %v", err))
 		return
 	}
-	_ = s.Queue(s.Value().(*client).execute(args)) // failing closes the session
+	_ = s.Queue(s.Value().(*client).execute(args)) // if it fails, the session is closed
 }

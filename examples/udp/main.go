@@ -1,5 +1,5 @@
-// Command udp keeps what devices report over UDP for as long as they report. Its
-// README says how to talk to it.
+// Command udp stores what devices report over UDP, until they stop reporting. The
+// README shows how to talk to it.
 package main
 
 import (
@@ -23,7 +23,7 @@ const (
 	exitUsage   = 2
 )
 
-// config is the command line.
+// config holds the values of the flags.
 type config struct {
 	addr             string
 	idle, drain      time.Duration
@@ -33,7 +33,7 @@ type config struct {
 
 func main() { os.Exit(run(os.Args[1:], os.Stderr)) }
 
-// run is the whole program but for the exit. It returns the exit status.
+// run runs the program and returns its exit status.
 func run(args []string, stderr io.Writer) int {
 	cfg, err := parse(args, stderr)
 	switch {
@@ -45,7 +45,7 @@ func run(args []string, stderr io.Writer) int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	context.AfterFunc(ctx, stop) // so that a second signal does not wait
+	context.AfterFunc(ctx, stop) // so that a second signal ends the process
 	if err := serve(ctx, cfg, slog.New(slog.NewTextHandler(stderr, nil))); err != nil {
 		fmt.Fprintf(stderr, "udp: %v\n", err)
 		return exitRuntime
@@ -53,19 +53,20 @@ func run(args []string, stderr io.Writer) int {
 	return 0
 }
 
-// parse reads the command line, and prints the help if that is asked for.
+// parse parses the command line. If help is requested, it prints the help and returns
+// flag.ErrHelp.
 func parse(args []string, stderr io.Writer) (config, error) {
 	var cfg config
 	flags := flag.NewFlagSet("udp", flag.ContinueOnError)
 	flags.StringVar(&cfg.addr, "addr", "127.0.0.1:9000", "`host:port` to listen on")
-	flags.DurationVar(&cfg.idle, "idle", time.Minute, "how long a device may be silent before it is forgotten; more than 0")
-	flags.DurationVar(&cfg.drain, "drain", 10*time.Second, "how long SIGINT or SIGTERM waits for what is under way; more than 0")
+	flags.DurationVar(&cfg.idle, "idle", time.Minute, "forget a device after this much silence; more than 0")
+	flags.DurationVar(&cfg.drain, "drain", 10*time.Second, "how long SIGINT or SIGTERM waits for callbacks to return; more than 0")
 	flags.IntVar(&cfg.maxSessions, "max-sessions", 65_536, "devices at once; more than 0")
 	flags.IntVar(&cfg.maxSessionsPerIP, "max-sessions-per-ip", 0, "devices at once behind one IPv4 address or one /64 network of IPv6; 0 for no limit")
 	flags.SetOutput(io.Discard)
 	err := flags.Parse(args)
 	if errors.Is(err, flag.ErrHelp) {
-		fmt.Fprint(stderr, "Usage: udp [flags]\n\nKeeps what devices report over UDP for as long as they report.\n\n")
+		fmt.Fprint(stderr, "Usage: udp [flags]\n\nStores what devices report over UDP, until they stop reporting.\n\n")
 		flags.SetOutput(stderr)
 		flags.PrintDefaults()
 	}
@@ -76,18 +77,18 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	case flags.NArg() > 0:
 		return cfg, fmt.Errorf("unexpected argument %q: there are flags only", flags.Arg(0))
 	case cfg.idle <= 0:
-		return cfg, errors.New("--idle must be more than 0: nothing but silence ends a session")
+		return cfg, errors.New("--idle must be more than 0: only silence ends a session")
 	case cfg.drain <= 0:
 		return cfg, errors.New("--drain must be more than 0")
 	case cfg.maxSessions <= 0:
-		return cfg, errors.New("--max-sessions must be more than 0: anybody can begin sessions")
+		return cfg, errors.New("--max-sessions must be more than 0: any sender can begin sessions")
 	case cfg.maxSessionsPerIP < 0:
 		return cfg, errors.New("--max-sessions-per-ip must not be negative; 0 means no limit")
 	}
 	return cfg, nil
 }
 
-// serve serves until ctx ends, drains and returns nil.
+// serve runs the server until ctx ends and then drains it.
 func serve(ctx context.Context, cfg config, log *slog.Logger) error {
 	pc, err := net.ListenPacket("udp", cfg.addr)
 	if err != nil {
@@ -121,13 +122,13 @@ func newServer(cfg config, log *slog.Logger) *udp.Server {
 	d := devices{}
 	d.srv = &udp.Server{
 		IdleTimeout:          cfg.idle,
-		Activity:             udp.Received, // what is sent to a device does not show that it is there
+		Activity:             udp.Received, // sending to a device does not show that it is alive
 		MaxSessions:          cfg.maxSessions,
 		MaxSessionsPerIP:     cfg.maxSessionsPerIP,
 		MaxDatagram:          maxDatagram,
-		OnNewSessionRegister: d.arrived,
-		OnMessage:            d.reported,
-		OnSessionClosed:      d.left,
+		OnNewSessionRegister: d.onNew,
+		OnMessage:            d.onMessage,
+		OnSessionClosed:      d.onClosed,
 		Logger:               log,
 	}
 	return d.srv

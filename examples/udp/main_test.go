@@ -18,13 +18,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// patience is for what must happen, however busy the machine is.
+// patience is how long a test waits for something that must happen.
 const patience = time.Minute
 
 const programEnv = "SESSIONWHEEL_TEST_PROGRAM"
 
-// TestMain runs the program itself, in place of the tests, in the processes that
-// the tests start.
+// TestMain runs the program instead of the tests in the processes that the tests
+// start.
 func TestMain(m *testing.M) {
 	if os.Getenv(programEnv) != "" {
 		main()
@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// command prepares a process of the program. It is killed with the test.
+// command returns a command that runs the program. It is killed when the test ends.
 func command(t *testing.T, args ...string) *exec.Cmd {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
 	t.Cleanup(cancel)
@@ -44,16 +44,16 @@ func command(t *testing.T, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// process is a server that runs.
+// process is a running server.
 type process struct {
 	cmd  *exec.Cmd
 	addr string
-	log  chan string // its standard error behind the line with its address, when that has ended
+	log  chan string // receives its standard error after the line with the address, when it ends
 }
 
 var listening = regexp.MustCompile(`msg=listening addr=(\S+)`)
 
-// start starts a server on a port of its own.
+// start starts a server on a free port.
 func start(t *testing.T, args ...string) *process {
 	t.Helper()
 	cmd := command(t, append([]string{"--addr", "127.0.0.1:0"}, args...)...)
@@ -74,7 +74,7 @@ func start(t *testing.T, args ...string) *process {
 	return p
 }
 
-// terminate sends SIGTERM, and returns what the process logged.
+// terminate sends SIGTERM, waits for the end and returns what the process logged.
 func (p *process) terminate(t *testing.T) string {
 	t.Helper()
 	require.NoError(t, p.cmd.Process.Signal(syscall.SIGTERM))
@@ -83,7 +83,7 @@ func (p *process) terminate(t *testing.T) string {
 	return log
 }
 
-// dial is a device with an address of its own.
+// dial returns a connection from a new port, which makes it a new device.
 func (p *process) dial(t *testing.T) net.Conn {
 	t.Helper()
 	c, err := net.Dial("udp", p.addr)
@@ -108,7 +108,7 @@ func ask(t *testing.T, c net.Conn, s string) string {
 	return read(t, c)
 }
 
-func TestTheProtocol(t *testing.T) {
+func TestProtocol(t *testing.T) {
 	p := start(t)
 	c, other := p.dial(t), p.dial(t)
 	for _, tt := range []struct{ send, want string }{
@@ -132,7 +132,7 @@ func TestTheProtocol(t *testing.T) {
 	p.terminate(t)
 }
 
-func TestADeviceMakesTheServerKeepSoMuchAndNoMore(t *testing.T) {
+func TestDevice_StoresALimitedNumberOfReports(t *testing.T) {
 	p := start(t)
 	c := p.dial(t)
 	for i := range maxNames {
@@ -146,7 +146,7 @@ func TestADeviceMakesTheServerKeepSoMuchAndNoMore(t *testing.T) {
 	require.Contains(t, p.terminate(t), "dropped=1")
 }
 
-func TestAnAddressIsNotSentMuchMoreThanItHasSent(t *testing.T) {
+func TestReplies_AreLimitedByWhatTheAddressHasSent(t *testing.T) {
 	p := start(t)
 	c := p.dial(t)
 	sent, received := 0, 0
@@ -159,7 +159,7 @@ func TestAnAddressIsNotSentMuchMoreThanItHasSent(t *testing.T) {
 		require.NoError(t, err)
 		count(&sent, 2)
 	}
-	require.Equal(t, "2", ask(t, p.dial(t), "?")) // so it has read what came before that
+	require.Equal(t, "2", ask(t, p.dial(t), "?")) // so it has read the earlier datagrams
 	p.terminate(t)                                // and all that it had to say is in the socket's buffer
 	answers := 0
 	for {
@@ -176,7 +176,7 @@ func TestAnAddressIsNotSentMuchMoreThanItHasSent(t *testing.T) {
 	require.LessOrEqual(t, received, amplification*sent)
 }
 
-func TestASilentDeviceIsToldThatItIsForgotten(t *testing.T) {
+func TestIdleTimeout_TellsASilentDevice(t *testing.T) {
 	p := start(t, "--idle=300ms")
 	c := p.dial(t)
 	require.Equal(t, "ok", ask(t, c, "a=1"))
@@ -184,7 +184,7 @@ func TestASilentDeviceIsToldThatItIsForgotten(t *testing.T) {
 	require.Equal(t, "a?", ask(t, c, "a?"))
 }
 
-func TestSIGTERMSaysGoodbyeToEveryDevice(t *testing.T) {
+func TestSIGTERM_TellsEveryDevice(t *testing.T) {
 	p := start(t)
 	devices := make([]net.Conn, 300)
 	for i := range devices {
@@ -199,7 +199,7 @@ func TestSIGTERMSaysGoodbyeToEveryDevice(t *testing.T) {
 	require.Contains(t, log, "msg=stopped sessions=300 received=300 handled=300 refused=0 dropped=0")
 }
 
-func TestDevicesBeyondTheLimitAreRefused(t *testing.T) {
+func TestMaxSessions_RefusesDevicesBeyondIt(t *testing.T) {
 	p := start(t, "--max-sessions=2")
 	in := p.dial(t)
 	require.Equal(t, "ok", ask(t, in, "a=1"))
@@ -208,15 +208,14 @@ func TestDevicesBeyondTheLimitAreRefused(t *testing.T) {
 	_, err := refused.Write([]byte("a=1"))
 	require.NoError(t, err)
 	require.Equal(t, "a=1", ask(t, in, "a?"), "who is in stays in")
-	// The server reads in the order of arrival: by now it has decided.
+	// The server reads in the order of arrival, so it has read the datagram by now.
 	require.NoError(t, refused.SetReadDeadline(time.Now().Add(50*time.Millisecond)))
 	_, err = refused.Read(make([]byte, 1))
 	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 	require.Contains(t, p.terminate(t), "sessions=2 received=4 handled=3 refused=1")
 }
 
-// bash has a UDP client that this project did not write, and dd reads one
-// datagram.
+// The client is bash, which is independent of this project; dd reads one datagram.
 const bashClient = `
 exec 3<>/dev/udp/${1%:*}/${1#*:}
 ask() { printf '%s' "$1" >&3; timeout 60 dd bs=65536 count=1 <&3 2>/dev/null; echo; }
@@ -227,7 +226,7 @@ ask '?'
 ask .
 `
 
-func TestBashTalksToIt(t *testing.T) {
+func TestReadme_BashClientWorks(t *testing.T) {
 	p := start(t)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -240,7 +239,7 @@ func TestBashTalksToIt(t *testing.T) {
 	require.Contains(t, p.terminate(t), "received=5 handled=5")
 }
 
-func TestWhatIsWrongWithTheCommandLineIsSaidInOneLine(t *testing.T) {
+func TestFlags_ErrorIsOneLineThatNamesTheFlag(t *testing.T) {
 	taken, err := net.ListenPacket("udp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer taken.Close()
@@ -265,7 +264,7 @@ func TestWhatIsWrongWithTheCommandLineIsSaidInOneLine(t *testing.T) {
 	}
 }
 
-func TestHelpNamesEachFlagAndIsNoError(t *testing.T) {
+func TestHelp_NamesEachFlagAndIsNoError(t *testing.T) {
 	var stderr bytes.Buffer
 	require.Zero(t, run([]string{"--help"}, &stderr))
 	for _, name := range []string{"addr", "idle", "drain", "max-sessions", "max-sessions-per-ip"} {
@@ -273,7 +272,7 @@ func TestHelpNamesEachFlagAndIsNoError(t *testing.T) {
 	}
 }
 
-func TestTheReadmeHasTheCommandsThatAreTested(t *testing.T) {
+func TestReadme_HasTheTestedCommands(t *testing.T) {
 	text, err := os.ReadFile("README.md")
 	require.NoError(t, err)
 	require.Contains(t, string(text), "go run ./examples/udp --addr 127.0.0.1:9000\n")

@@ -8,49 +8,50 @@ import (
 	"github.com/sessionwheel/sessionwheel/udp"
 )
 
-// What a device may make the server keep is bounded: maxNames reports, each of
-// which came in a datagram.
+// A device can make the server store maxNames reports of one datagram each.
 const (
 	maxDatagram = 128
 	maxNames    = 8
 )
 
-// Until an address has proved that it is the sender's, a server should send it
-// little more than it has sent, or it multiplies the traffic of whoever forges
-// addresses. Nothing here ever proves it, so the limit is for good: that of
-// QUIC, three times what was received, headers of IP and UDP included.
+// A server should send little more to an address than it has received from it, until
+// the sender has proved that the address is its own. Otherwise an attacker can forge
+// addresses and have the server multiply its traffic. This protocol never proves an
+// address, so the limit always applies. It is that of QUIC: three times what was
+// received, including the headers of IP and UDP.
 const (
 	headers       = 28
 	amplification = 3
 )
 
-// devices are the callbacks of the server. Each session is a device.
+// devices holds the callbacks of the server. Each session is a device.
 type devices struct{ srv *udp.Server }
 
-// device is what is known of one. The callbacks of a session are serial, so it
-// needs no lock.
+// device holds what the server knows of a device. The callbacks of a session run one
+// after the other, so it needs no lock.
 type device struct {
 	reports        map[string]string
 	received, sent int // bytes, with their headers
 }
 
-func (d *devices) arrived(s *udp.Session) { s.SetValue(&device{}) }
+// onNew adds a device.
+func (d *devices) onNew(s *udp.Session) { s.SetValue(&device{}) }
 
-// reported handles a datagram.
-func (d *devices) reported(s *udp.Session, p []byte) {
+// onMessage handles a datagram.
+func (d *devices) onMessage(s *udp.Session, p []byte) {
 	dev := s.Value().(*device)
 	dev.received += headers + len(p)
 	p = bytes.TrimSpace(p)
 	if string(p) == "." {
-		s.Close("left") // the answer is its last word
+		s.Close("left") // onClosed replies
 		return
 	}
 	dev.send(s, d.answer(dev, p))
 }
 
-// answer is what a device gets for what it has sent.
+// answer returns the reply to a datagram.
 func (d *devices) answer(dev *device, p []byte) []byte {
-	if len(p) == 0 { // only to be remembered
+	if len(p) == 0 { // keeps the session open
 		return p
 	}
 	if string(p) == "?" {
@@ -70,7 +71,7 @@ func (d *devices) answer(dev *device, p []byte) []byte {
 	return []byte("ok")
 }
 
-// keep stores a report, and reports false if there are too many.
+// keep stores a report. It returns false if the device has too many.
 func (dev *device) keep(name, value string) bool {
 	if _, known := dev.reports[name]; !known && len(dev.reports) == maxNames {
 		return false
@@ -82,16 +83,16 @@ func (dev *device) keep(name, value string) bool {
 	return true
 }
 
-// send sends an answer, unless it is too much for what the device has sent.
+// send sends a reply, unless the device has not sent enough for that.
 func (dev *device) send(s *udp.Session, p []byte) {
 	if n := headers + len(p); dev.sent+n <= amplification*dev.received {
 		dev.sent += n
-		_ = s.Send(p) // what is lost is lost: the device asks again
+		_ = s.Send(p) // if it is lost, the device asks again
 	}
 }
 
-// left says goodbye, with the reason.
-func (d *devices) left(s *udp.Session, why pool.Reason) {
+// onClosed tells the device the reason.
+func (d *devices) onClosed(s *udp.Session, why pool.Reason) {
 	if dev, ok := s.Value().(*device); ok {
 		dev.send(s, []byte(". "+why))
 	}

@@ -23,7 +23,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/pool"
 )
 
-// browser starts a Chromium with a profile of its own.
+// browser starts a Chromium with a new profile.
 func browser(t *testing.T) context.Context {
 	t.Helper()
 	var path string
@@ -51,18 +51,18 @@ func browser(t *testing.T) context.Context {
 	)
 	t.Cleanup(stop)
 	ctx, _ := chromedp.NewContext(allocator)
-	t.Cleanup(func() { require.NoError(t, chromedp.Cancel(ctx)) }) // waits for the end of the process
+	t.Cleanup(func() { require.NoError(t, chromedp.Cancel(ctx)) }) // waits until the process has ended
 	require.NoError(t, chromedp.Run(ctx))
 	return ctx
 }
 
-// tab is a page of the chat in a browser's tab.
+// tab is a tab of a browser with the chat's page.
 type tab struct {
 	t   *testing.T
 	ctx context.Context
 
 	mu         sync.Mutex
-	complaints []string // guarded by mu: errors and warnings of the console
+	complaints []string // guarded by mu; errors and warnings in the console
 }
 
 func open(t *testing.T, browser context.Context, addr string) *tab {
@@ -86,7 +86,7 @@ func open(t *testing.T, browser context.Context, addr string) *tab {
 			p.complaints = append(p.complaints, ev.Entry.Text)
 		}
 	})
-	// Each tab believes that it has the focus, so that keys reach it.
+	// Without this, keys reach only the tab that has the focus.
 	p.run(emulation.SetFocusEmulationEnabled(true), chromedp.Navigate("http://"+addr+"/"))
 	return p
 }
@@ -96,17 +96,17 @@ func (p *tab) run(actions ...chromedp.Action) {
 	require.NoError(p.t, chromedp.Run(p.ctx, actions...))
 }
 
-// press types on the keyboard, wherever the focus is.
+// press types keys into the element that has the focus.
 func (p *tab) press(keys string) { p.t.Helper(); p.run(chromedp.KeyEvent(keys)) }
 
-// text is what an element shows.
+// text returns the text of an element.
 func (p *tab) text(id string) (text string) {
 	p.t.Helper()
 	p.run(chromedp.Evaluate(fmt.Sprintf("document.getElementById(%q).innerText", id), &text))
 	return text
 }
 
-// shows waits until an element shows a text.
+// shows waits until an element has the given text.
 func (p *tab) shows(id, text string) {
 	p.t.Helper()
 	for end := time.Now().Add(patience); !strings.Contains(p.text(id), text); time.Sleep(20 * time.Millisecond) {
@@ -114,7 +114,8 @@ func (p *tab) shows(id, text string) {
 	}
 }
 
-// fill types a name into the form; a key may come before the field has the focus.
+// fill types a name into the form, again if a key arrived before the field had the
+// focus.
 func (p *tab) fill(name string) {
 	p.t.Helper()
 	var typed string
@@ -126,7 +127,7 @@ func (p *tab) fill(name string) {
 	}
 }
 
-// login joins under a name by keyboard alone.
+// login joins under a name with the keyboard only.
 func (p *tab) login(name string) *tab {
 	p.t.Helper()
 	p.fill(name)
@@ -135,7 +136,7 @@ func (p *tab) login(name string) *tab {
 	return p
 }
 
-// quiet requires that the console has nothing to say.
+// quiet fails the test if the console has errors or warnings.
 func (p *tab) quiet() {
 	p.t.Helper()
 	p.mu.Lock()
@@ -143,7 +144,7 @@ func (p *tab) quiet() {
 	require.Empty(p.t, p.complaints)
 }
 
-func TestThePage(t *testing.T) {
+func TestPage(t *testing.T) {
 	t.Parallel()
 	b := browser(t)
 	t.Run("two tabs chat, by keyboard alone, and what they say is text", func(t *testing.T) {
@@ -248,8 +249,8 @@ func TestThePage(t *testing.T) {
 	})
 }
 
-// contrastsJS is the contrast, as WCAG 2 has it, of five texts with what is
-// behind them.
+// contrastsJS computes the contrast of five texts with their backgrounds, as WCAG 2
+// defines it.
 const contrastsJS = `["#status", "#log li.note", "#log li:not(.note)", "#say button", "#leave"].map((what) => {
 	const light = (color) => {
 		const [r, g, b] = color.match(/\d+/g).map((v) => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
@@ -262,8 +263,8 @@ const contrastsJS = `["#status", "#log li.note", "#log li:not(.note)", "#say but
 	return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
 })`
 
-// fits requires that nothing is wider than the screen, and that what can be
-// typed into and pressed is on it.
+// fits fails the test if something is wider than the screen, or a field or button is
+// outside of it.
 func (p *tab) fits() {
 	p.t.Helper()
 	var wide, off int
@@ -278,8 +279,8 @@ func (p *tab) fits() {
 	require.Zero(p.t, off)
 }
 
-// keepPicture writes a picture of the page to the directory WEBSOCKET_PICTURES,
-// if that is set.
+// keepPicture writes a picture of the page to the directory WEBSOCKET_PICTURES, if it
+// is set.
 func keepPicture(t *testing.T, p *tab, name string) {
 	t.Helper()
 	dir := os.Getenv("WEBSOCKET_PICTURES")
@@ -291,8 +292,8 @@ func keepPicture(t *testing.T, p *tab, name string) {
 	require.NoError(t, os.WriteFile(dir+"/"+name+".png", png, 0o600))
 }
 
-// line is a connection to the server that, once it is cut, brings nothing there
-// any more: browsers answer pings whatever the page does.
+// line is a proxy to the server that stops forwarding when it is cut. A browser answers
+// pings whatever the page does, so a test cannot stop that in any other way.
 type line struct {
 	addr string
 	cut  atomic.Bool
@@ -322,7 +323,7 @@ func oneWay(t *testing.T, to string) *line {
 	return p
 }
 
-// carry ends with either connection, or with ctx.
+// carry forwards data until either connection or ctx ends.
 func (p *line) carry(ctx context.Context, from net.Conn, addr string) {
 	defer from.Close()
 	to, err := net.Dial("tcp", addr)

@@ -24,16 +24,16 @@ var validName = regexp.MustCompile(`^[\p{L}\p{Nd}_-]{1,20}$`)
 //go:embed index.html page.css page.js
 var page embed.FS
 
-// session is somebody in a room, whom the pool knows by name.
+// session is a user in a room. The user's name is its ID.
 type session = pool.Session[string, *peer]
 
-// chat is the server.
+// chat is the chat server.
 type chat struct {
 	http         http.Server
 	sessions     *pool.Pool[string, *peer]
 	writeTimeout time.Duration  // for an event, and for a ping and its pong
-	farewellTime time.Duration  // for a close frame to be sent and answered
-	running      sync.WaitGroup // calls of join, and the writers and pings of their sessions
+	farewellTime time.Duration  // to send a close frame and receive the reply
+	running      sync.WaitGroup // counts calls of join, and the writers and pings of their sessions
 }
 
 func newChat(timeout time.Duration, log *slog.Logger) (*chat, error) {
@@ -61,8 +61,8 @@ func servePage(w http.ResponseWriter, r *http.Request) {
 	http.FileServerFS(page).ServeHTTP(w, r)
 }
 
-// join is a login: GET /chat?room=...&name=... becomes a WebSocket. It returns
-// when the session has ended.
+// join handles a login: it upgrades GET /chat?room=...&name=... to a WebSocket. It
+// returns when the session has ended.
 func (c *chat) join(w http.ResponseWriter, r *http.Request) {
 	c.running.Add(1)
 	defer c.running.Done()
@@ -79,7 +79,7 @@ func (c *chat) join(w http.ResponseWriter, r *http.Request) {
 	}
 	var err error
 	if p.ws, err = websocket.Accept(w, r, &websocket.AcceptOptions{OnPongReceived: pong}); err != nil {
-		return // Accept has answered: a page of another origin is not let in, for one
+		return // Accept has replied, for example to a page of another origin
 	}
 	s, err := c.sessions.Register(name, p)
 	if err != nil {
@@ -90,16 +90,17 @@ func (c *chat) join(w http.ResponseWriter, r *http.Request) {
 	s.Close(c.read(s))
 }
 
-// bye tells the room first: the farewell may take a moment.
+// bye tells the room that a user has left, and then closes the WebSocket, which may
+// take a moment.
 func (c *chat) bye(s *session, r pool.Reason) {
-	if r != pool.Shutdown { // then everybody leaves
+	if r != pool.Shutdown { // all users leave then
 		c.tell(s, "left", string(r))
 	}
 	s.Conn().farewell(r, c.farewellTime)
 }
 
-// shutdown says goodbye to everybody, then ends the HTTP server, and waits for
-// all that served somebody.
+// shutdown closes all sessions, shuts the HTTP server down and waits for the
+// goroutines of all sessions.
 func (c *chat) shutdown(ctx context.Context) error {
 	err := errors.Join(c.sessions.Shutdown(ctx), c.http.Shutdown(ctx))
 	if err == nil {
@@ -108,15 +109,15 @@ func (c *chat) shutdown(ctx context.Context) error {
 	return err
 }
 
-// event is what a page is told about its room.
+// event is sent to a page when something happens in its room.
 type event struct {
 	Kind string `json:"kind"` // "joined", "said" or "left"
 	Name string `json:"name"`
-	Text string `json:"text,omitempty"` // what was said, or why somebody left
-	Here int    `json:"here"`           // how many are in the room
+	Text string `json:"text,omitempty"` // the message, or why the user left
+	Here int    `json:"here"`           // the number of users in the room
 }
 
-// tell sends an event about s to everybody in its room. It never blocks.
+// tell sends an event about s to all users in its room. It never blocks.
 func (c *chat) tell(s *session, kind, text string) {
 	var members []*session
 	for _, m := range c.sessions.All() {

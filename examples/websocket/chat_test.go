@@ -19,7 +19,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/pool"
 )
 
-func TestARoomHearsWhatIsSaidInItAndNoOtherDoes(t *testing.T) {
+func TestRoom_ReceivesItsOwnMessagesOnly(t *testing.T) {
 	t.Parallel()
 	s := serve(t, time.Minute)
 	ann := dial(t, s.addr, "lobby", "ann", nil)
@@ -42,7 +42,7 @@ func TestARoomHearsWhatIsSaidInItAndNoOtherDoes(t *testing.T) {
 	zoe.want(event{Kind: "said", Name: "zoë_1", Text: "alone", Here: 1})
 }
 
-func TestAConnectionThatBreaksLeavesAsLost(t *testing.T) {
+func TestConnection_ThatBreaksLeavesAsLost(t *testing.T) {
 	t.Parallel()
 	s := serve(t, time.Minute)
 	ann := dial(t, s.addr, "lobby", "ann", nil).joined("ann")
@@ -52,7 +52,7 @@ func TestAConnectionThatBreaksLeavesAsLost(t *testing.T) {
 	ann.want(event{Kind: "left", Name: "bob", Text: "Lost", Here: 1})
 }
 
-func TestASecondLoginReplacesTheFirst(t *testing.T) {
+func TestLogin_ReplacesAnEarlierOne(t *testing.T) {
 	t.Parallel()
 	s := serve(t, time.Minute)
 	first := dial(t, s.addr, "lobby", "ann", nil).joined("ann")
@@ -66,7 +66,7 @@ func TestASecondLoginReplacesTheFirst(t *testing.T) {
 }
 
 // A takeover may find the old session before its own Register has returned.
-func TestOfManyLoginsAtOnceOneStays(t *testing.T) {
+func TestLogin_OneOfManyAtOnceStays(t *testing.T) {
 	t.Parallel()
 	s := serve(t, time.Minute)
 	var endings sync.Map
@@ -103,9 +103,9 @@ func TestOfManyLoginsAtOnceOneStays(t *testing.T) {
 	}, counts)
 }
 
-func TestASilentPeerThatAnswersPingsStays(t *testing.T) {
+func TestPing_KeepsASilentPeerThatAnswers(t *testing.T) {
 	t.Parallel()
-	const timeout = 4 * time.Second // half of it for a pong
+	const timeout = 4 * time.Second // half of it is left to answer a ping
 	s := serve(t, timeout)
 	pings := make(chan time.Time, 100)
 	ann := dial(t, s.addr, "lobby", "ann", &websocket.DialOptions{
@@ -132,10 +132,10 @@ func TestASilentPeerThatAnswersPingsStays(t *testing.T) {
 	require.ErrorAs(t, <-reading, new(websocket.CloseError))
 }
 
-// deaf is what a client does with a ping that it does not answer.
+// deaf is a client's handler of pings that does not answer them.
 func deaf(context.Context, []byte) bool { return false }
 
-func TestAPeerThatDoesNotAnswerPingsTimesOut(t *testing.T) {
+func TestPing_WithoutAnswerTimesOut(t *testing.T) {
 	t.Parallel()
 	s := serve(t, 3*time.Second)
 	var pings atomic.Int32
@@ -151,12 +151,12 @@ func TestAPeerThatDoesNotAnswerPingsTimesOut(t *testing.T) {
 }
 
 // The library's own Close waits for 5 seconds.
-func TestAPeerThatIsGoneHoldsUpNobody(t *testing.T) {
+func TestPeer_ThatIsGoneDelaysNoOther(t *testing.T) {
 	t.Parallel()
 	s := serve(t, 200*time.Millisecond, func(c *chat) { c.farewellTime = time.Hour })
 	dial(t, s.addr, "lobby", "ann", nil) // reads nothing and answers nothing
 	ann := s.named(t, "ann")
-	<-ann.Done() // which waits for no answer
+	<-ann.Done() // Close does not wait for an answer
 	require.Equal(t, pool.Timeout, ann.Reason())
 	require.Less(t, time.Since(ann.RegisteredAt()), 4*time.Second)
 
@@ -164,16 +164,16 @@ func TestAPeerThatIsGoneHoldsUpNobody(t *testing.T) {
 	dial(t, s.addr, "lobby", "bob", nil)
 	bob := s.named(t, "bob")
 	start := time.Now()
-	bob.Close("Kicked") // which waits for one, but not for long
+	bob.Close("Kicked") // Close waits for an answer, but not for long
 	require.Less(t, time.Since(start), 4*time.Second)
 }
 
-func TestASlowReaderIsClosedAndHoldsUpNobody(t *testing.T) {
+func TestPeer_ThatReadsSlowlyIsClosedAndDelaysNoOther(t *testing.T) {
 	t.Parallel()
 	s := serve(t, time.Minute, func(c *chat) { c.writeTimeout, c.farewellTime = time.Hour, time.Hour })
 	reader := dial(t, s.addr, "lobby", "slow", nil) // does not read
 	sleeper := s.named(t, "slow")
-	require.NoError(t, sleeper.Conn().conn.(*net.TCPConn).SetWriteBuffer(4096)) // soon full
+	require.NoError(t, sleeper.Conn().conn.(*net.TCPConn).SetWriteBuffer(4096)) // fills up soon
 	ann := dial(t, s.addr, "lobby", "ann", nil).joined("ann")
 	text := strings.Repeat("x", maxMessage)
 	for n := 0; sleeper.Reason() == ""; n++ {
@@ -203,8 +203,8 @@ func TestASlowReaderIsClosedAndHoldsUpNobody(t *testing.T) {
 	require.Equal(t, 1, e.Here)
 }
 
-// What is sent is no activity.
-func TestAPeerThatIsGoneTimesOutInABusyRoom(t *testing.T) {
+// Sending to a peer is not activity.
+func TestPeer_ThatIsGoneTimesOutInABusyRoom(t *testing.T) {
 	t.Parallel()
 	s := serve(t, time.Second)
 	bob := dial(t, s.addr, "lobby", "bob", &websocket.DialOptions{OnPingReceived: deaf})
@@ -229,7 +229,7 @@ func TestAPeerThatIsGoneTimesOutInABusyRoom(t *testing.T) {
 	require.Equal(t, websocket.StatusPolicyViolation, websocket.CloseStatus(<-ending))
 }
 
-func TestAMessageThatCannotBeWrittenInTimeClosesAsSlow(t *testing.T) {
+func TestMessage_ThatCannotBeWrittenInTimeClosesAsSlow(t *testing.T) {
 	t.Parallel()
 	s := serve(t, time.Minute, func(c *chat) { c.writeTimeout = 200 * time.Millisecond })
 	dial(t, s.addr, "lobby", "ann", nil) // does not read
@@ -245,7 +245,7 @@ func TestAMessageThatCannotBeWrittenInTimeClosesAsSlow(t *testing.T) {
 	require.EqualValues(t, "Slow", ann.Reason())
 }
 
-func TestAMessageIsLimitedAndMustBeText(t *testing.T) {
+func TestMessage_IsLimitedAndMustBeText(t *testing.T) {
 	t.Parallel()
 	s := serve(t, time.Minute)
 	for _, tt := range []struct {
@@ -268,7 +268,7 @@ func TestAMessageIsLimitedAndMustBeText(t *testing.T) {
 	}
 }
 
-func TestANameMustBeShortAndPlain(t *testing.T) {
+func TestName_MustBeShortAndPlain(t *testing.T) {
 	t.Parallel()
 	s := serve(t, time.Minute)
 	long := strings.Repeat("é", 21)
@@ -297,7 +297,7 @@ func TestANameMustBeShortAndPlain(t *testing.T) {
 	dial(t, s.addr, "lobby", strings.Repeat("é", 20), nil)
 }
 
-func TestAPageOfAnotherOriginIsNotLetIn(t *testing.T) {
+func TestOrigin_OfAnotherPageIsRefused(t *testing.T) {
 	t.Parallel()
 	s := serve(t, time.Minute)
 	for origin, want := range map[string]int{
@@ -314,7 +314,7 @@ func TestAPageOfAnotherOriginIsNotLetIn(t *testing.T) {
 	}
 }
 
-func TestShutdownTellsEverybodyAndRefusesNewcomers(t *testing.T) {
+func TestShutdown_TellsAllPeersAndRefusesNewOnes(t *testing.T) {
 	t.Parallel()
 	s := serve(t, time.Minute)
 	var clients []*client
@@ -335,11 +335,11 @@ func TestShutdownTellsEverybodyAndRefusesNewcomers(t *testing.T) {
 	require.Error(t, err)
 }
 
-// pong is an empty one, masked.
+// pong is an empty pong frame, masked.
 const pong = "\x8a\x80\x00\x00\x00\x00"
 
-// upgraded is a bare connection that has asked to join the lobby as ann, and sent
-// something more.
+// upgraded returns a plain connection that has requested to join the lobby as ann and
+// then sent more data.
 func upgraded(t *testing.T, addr, more string) net.Conn {
 	t.Helper()
 	conn, err := net.Dial("tcp", addr)
@@ -351,35 +351,35 @@ func upgraded(t *testing.T, addr, more string) net.Conn {
 	return conn
 }
 
-// It is the farewell that reads then, of a peer without a session.
-func TestAPongOfSomebodyWhoWasRefusedIsHarmless(t *testing.T) {
+// Such a peer has no session; only farewell reads from it.
+func TestPong_OfARefusedPeerIsHarmless(t *testing.T) {
 	t.Parallel()
 	s := serve(t, time.Minute)
 	require.NoError(t, s.sessions.Shutdown(t.Context()))
 	conn := upgraded(t, s.addr, pong)
 	defer conn.Close()
-	answer, err := io.ReadAll(conn) // until it is cut
+	answer, err := io.ReadAll(conn) // until the server closes it
 	require.NoError(t, err)
 	require.True(t, strings.HasSuffix(string(answer), "\x88\x0a\x03\xe9Shutdown"), "%q", answer)
 }
 
-// Its farewell still reads when another has the name.
-func TestAPongOfSomebodyWhoWasReplacedKeepsNobody(t *testing.T) {
+// Its farewell still reads when another peer has the name.
+func TestPong_OfAReplacedPeerKeepsNoSession(t *testing.T) {
 	t.Parallel()
 	s := serve(t, time.Minute)
 	conn := upgraded(t, s.addr, "")
 	defer conn.Close()
 	old := s.named(t, "ann")
-	dial(t, s.addr, "lobby", "ann", nil) // reads nothing, so it answers no ping either
+	dial(t, s.addr, "lobby", "ann", nil) // reads nothing, so it does not answer pings
 	require.Eventually(t, func() bool { return old.Reason() == pool.Replaced }, patience, 5*time.Millisecond)
-	_, _ = conn.Write([]byte(strings.Repeat(pong, 10))) // it may be cut meanwhile
+	_, _ = conn.Write([]byte(strings.Repeat(pong, 10))) // fails if the server has closed it
 	_, _ = io.Copy(io.Discard, conn)                    // until it is
 	now := s.named(t, "ann")
 	require.NotEqual(t, old, now)
 	require.Equal(t, now.RegisteredAt(), now.LastActive())
 }
 
-func TestEachReasonHasACloseCodeThatMayBeSent(t *testing.T) {
+func TestCloseCodes_MayBeSent(t *testing.T) {
 	for r, code := range closeCodes {
 		require.Contains(t, []websocket.StatusCode{1000, 1001, 1003, 1009, 1013}, code, r)
 	}

@@ -1,4 +1,4 @@
-// Command websocket is a chat for browsers: see README.md.
+// Command websocket is a chat server for browsers. See README.md.
 package main
 
 import (
@@ -16,10 +16,10 @@ import (
 
 func main() {
 	addr := flag.String("addr", "127.0.0.1:8080", "listen on this `host:port`; port 0 takes a free one")
-	timeout := flag.Duration("timeout", time.Minute, "close a session after this `time` without a sign of life, 1s or more")
+	timeout := flag.Duration("timeout", time.Minute, "close a session after this `time` without a message or a pong; 1s or more")
 	flag.Parse() // exits with status 2 when a flag is wrong
 	if *timeout < time.Second || flag.NArg() > 0 {
-		fmt.Fprintln(os.Stderr, "websocket: --timeout must be 1s or more, and nothing but flags is taken: see --help")
+		fmt.Fprintln(os.Stderr, "websocket: --timeout must be 1s or more, and there are no arguments except flags; see --help")
 		os.Exit(2)
 	}
 	if err := run(*addr, *timeout); err != nil {
@@ -28,7 +28,7 @@ func main() {
 	}
 }
 
-// run serves until SIGINT or SIGTERM, and then says goodbye to everybody.
+// run serves until SIGINT or SIGTERM, and then closes all sessions.
 func run(addr string, timeout time.Duration) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	c, err := newChat(timeout, slog.New(slog.NewTextHandler(os.Stderr, nil)))
@@ -41,12 +41,12 @@ func run(addr string, timeout time.Duration) error {
 	}
 	fmt.Fprintf(os.Stderr, "websocket: open http://%s\n", l.Addr())
 	served := make(chan error, 1)
-	go func() { served <- c.http.Serve(l) }() // ends with shutdown, or when accepting fails
+	go func() { served <- c.http.Serve(l) }() // ends with shutdown, or when Accept fails
 	select {
 	case err = <-served:
 	case <-ctx.Done():
 	}
-	stop() // from now on a signal ends the process
+	stop() // another signal ends the process
 	fmt.Fprintln(os.Stderr, "websocket: the server is going away")
 	drain, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()

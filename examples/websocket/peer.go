@@ -23,7 +23,7 @@ const (
 
 type connKey struct{}
 
-// keepConn keeps the connection beneath a WebSocket in the request's context.
+// keepConn stores the connection of a request in its context.
 func keepConn(ctx context.Context, conn net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, conn)
 }
@@ -31,13 +31,13 @@ func keepConn(ctx context.Context, conn net.Conn) context.Context {
 // peer is the connection of a session.
 type peer struct {
 	room  string
-	conn  net.Conn // beneath ws; its deadlines bound what ws does
+	conn  net.Conn // the connection of ws; its deadlines limit the calls of ws
 	ws    *websocket.Conn
-	queue chan *event // to be written; nil is a ping
+	queue chan *event // for write; nil means a ping
 }
 
-// send queues an event. It never blocks: the session of a peer whose queue is
-// full is closed, which may take a moment, on a goroutine that ends with it.
+// send queues an event and never blocks. If the queue is full, it closes the session
+// on a goroutine of its own, since closing may take a moment.
 func send(s *session, e *event) {
 	select {
 	case s.Conn().queue <- e:
@@ -46,8 +46,8 @@ func send(s *session, e *event) {
 	}
 }
 
-// write sends what is queued until the session ends. A ping waits for its pong,
-// so each has a goroutine; without a pong comes the timeout.
+// write sends the queued events until the session ends. A ping waits for its pong, so
+// it gets a goroutine of its own; without a pong the session times out.
 func (c *chat) write(s *session) {
 	for p := s.Conn(); ; {
 		select {
@@ -64,13 +64,15 @@ func (c *chat) write(s *session) {
 	}
 }
 
+// within calls f with a context that ends after d.
 func within(d time.Duration, f func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), d)
 	defer cancel()
 	return f(ctx)
 }
 
-// read passes on what the peer says, and returns why that ended.
+// read sends the peer's messages to its room, until the connection ends or a message
+// is invalid. It returns the reason.
 func (c *chat) read(s *session) pool.Reason {
 	for {
 		kind, r, err := s.Conn().ws.Reader(context.Background())
@@ -94,34 +96,33 @@ func (c *chat) read(s *session) pool.Reason {
 	}
 }
 
-// Close is called by the pool when the session ends. It stops the reading and
-// leaves the connection to farewell, which follows and is told the reason.
+// Close makes read return. The pool calls it when the session ends; farewell, which
+// knows the reason, closes the connection afterwards.
 func (p *peer) Close() error { return p.conn.SetReadDeadline(time.Now()) }
 
-// farewell sends a close frame with the reason and cuts the connection. It takes
-// no longer than most, whatever the peer does; one that timed out is not waited
-// for.
+// farewell sends a close frame with the reason and closes the connection. It takes at
+// most the given time, and does not wait for the reply of a peer that timed out.
 func (p *peer) farewell(r pool.Reason, most time.Duration) {
 	until := time.Now().Add(most)
 	_ = p.conn.SetWriteDeadline(until)
 	if r != pool.Timeout {
 		_ = p.conn.SetReadDeadline(until)
 	}
-	_ = p.ws.Close(cmp.Or(closeCodes[r], websocket.StatusPolicyViolation), string(r)) // it fails when the peer is gone
+	_ = p.ws.Close(cmp.Or(closeCodes[r], websocket.StatusPolicyViolation), string(r)) // fails if the peer is gone
 }
 
-// closeCodes are the status codes of the reasons. All others are policy violations.
+// closeCodes maps reasons to status codes. All other reasons are policy violations.
 var closeCodes = map[pool.Reason]websocket.StatusCode{
 	"Left":        websocket.StatusNormalClosure,
-	"NotText":     websocket.StatusUnsupportedData, // and no UTF-8 either
+	"NotText":     websocket.StatusUnsupportedData, // not a text message, or not UTF-8
 	"TooLarge":    websocket.StatusMessageTooBig,   // more than maxMessage
-	"Full":        websocket.StatusTryAgainLater,   // there are maxSessions already
+	"Full":        websocket.StatusTryAgainLater,   // maxSessions are open
 	pool.Shutdown: websocket.StatusGoingAway,
 }
 
-// reasonOf is the reason to close a session for after an error of Register, a
-// read or a write. A WebSocket that is closed already, though the session was
-// not, was cut by a write that took too long.
+// reasonOf returns the reason for closing a session after an error of Register, a read
+// or a write. If the WebSocket is closed although the session is not, a write took too
+// long.
 func reasonOf(err error) pool.Reason {
 	switch {
 	case errors.Is(err, pool.ErrFull):

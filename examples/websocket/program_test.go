@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// program is a process of this program.
+// program returns a command that runs this program.
 func program(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	exe, err := os.Executable()
@@ -27,7 +27,7 @@ func program(t *testing.T, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// process is this program, serving.
+// process is a running server.
 type process struct {
 	cmd    *exec.Cmd
 	addr   string
@@ -49,7 +49,7 @@ func launch(t *testing.T, args ...string) *process {
 	return p
 }
 
-// says reads the program's log up to a line that contains text.
+// says reads the program's log up to a line that contains the text.
 func (p *process) says(t *testing.T, text string) string {
 	t.Helper()
 	for {
@@ -61,18 +61,19 @@ func (p *process) says(t *testing.T, text string) string {
 	}
 }
 
-// ends waits for the end of the process and returns its status, -1 for a signal.
+// ends waits until the process has ended and returns its status, or -1 if a signal
+// ended it.
 func (p *process) ends(t *testing.T) (status int, log string) {
 	t.Helper()
 	kill := time.AfterFunc(patience, func() { _ = p.cmd.Process.Kill() })
 	rest, err := io.ReadAll(p.stderr)
 	require.NoError(t, err)
-	_ = p.cmd.Wait() // its status is what counts
+	_ = p.cmd.Wait() // the status is checked by the caller
 	require.True(t, kill.Stop(), "the program goes on: %s", rest)
 	return p.cmd.ProcessState.ExitCode(), string(rest)
 }
 
-func TestFlagsThatAreWrongAreNamedAndHelpIsGiven(t *testing.T) {
+func TestFlags_ErrorNamesTheFlagAndHelpIsPrinted(t *testing.T) {
 	t.Parallel()
 	addr := serve(t, time.Minute).addr
 	for _, tt := range []struct {
@@ -84,7 +85,7 @@ func TestFlagsThatAreWrongAreNamedAndHelpIsGiven(t *testing.T) {
 		{"--timeout 0s", 2, "--timeout must be 1s or more"},
 		{"--timeout 60", 2, `invalid value "60" for flag -timeout`},
 		{"--nope", 2, "-nope"},
-		{"stray", 2, "nothing but flags"},
+		{"stray", 2, "no arguments except flags"},
 		{"--addr " + addr, 1, "websocket: --addr " + addr + ": listen tcp " + addr},
 		{"--addr nowhere", 1, "websocket: --addr nowhere: "},
 	} {
@@ -99,7 +100,7 @@ func TestFlagsThatAreWrongAreNamedAndHelpIsGiven(t *testing.T) {
 	}
 }
 
-func TestASignalTellsEverybodyAndEndsWithStatusZero(t *testing.T) {
+func TestSignal_TellsAllPeersAndEndsWithStatusZero(t *testing.T) {
 	t.Parallel()
 	for _, signal := range []os.Signal{syscall.SIGTERM, os.Interrupt} {
 		p := launch(t)
@@ -114,7 +115,7 @@ func TestASignalTellsEverybodyAndEndsWithStatusZero(t *testing.T) {
 	}
 }
 
-func TestTheTimeoutFlagIsTheIdleTimeout(t *testing.T) {
+func TestTimeoutFlag_IsTheIdleTimeout(t *testing.T) {
 	t.Parallel()
 	p := launch(t, "--timeout", "1s")
 	start := time.Now()
@@ -124,13 +125,13 @@ func TestTheTimeoutFlagIsTheIdleTimeout(t *testing.T) {
 	require.Contains(t, p.says(t, "reason"), "reason=Timeout")
 }
 
-func TestASecondSignalEndsTheProgramAtOnce(t *testing.T) {
+func TestSignal_SecondOneEndsTheProgramAtOnce(t *testing.T) {
 	t.Parallel()
 	p := launch(t)
 	conn, err := net.Dial("tcp", p.addr)
 	require.NoError(t, err)
 	defer conn.Close()
-	_, err = conn.Write([]byte("GET / HTTP/1.1\r\n")) // a request that does not become whole is waited for
+	_, err = conn.Write([]byte("GET / HTTP/1.1\r\n")) // the server waits for the rest of the request
 	require.NoError(t, err)
 	dial(t, p.addr, "lobby", "ann", nil).joined("ann") // accepted after the request
 	require.NoError(t, p.cmd.Process.Signal(syscall.SIGTERM))

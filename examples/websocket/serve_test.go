@@ -17,11 +17,11 @@ import (
 	"go.uber.org/goleak"
 )
 
-// patience is for what must happen, however busy the machine is.
+// patience is how long a test waits for something that must happen.
 const patience = time.Minute
 
-// TestMain runs the program itself, in place of the tests, in the processes that
-// the tests start.
+// TestMain runs the program instead of the tests in the processes that the tests
+// start.
 func TestMain(m *testing.M) {
 	if os.Getenv("WEBSOCKET_TEST_PROGRAM") != "" {
 		main()
@@ -30,11 +30,11 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// served is a chat that serves on the loopback.
+// served is a chat server on the loopback.
 type served struct {
 	*chat
 	addr string
-	stop func() error // shuts it down; a second call does nothing
+	stop func() error // shuts the server down; a second call does nothing
 }
 
 func serve(t *testing.T, timeout time.Duration, adjust ...func(*chat)) *served {
@@ -67,7 +67,7 @@ func serve(t *testing.T, timeout time.Duration, adjust ...func(*chat)) *served {
 	return s
 }
 
-// named waits until somebody has that name.
+// named waits until a session has the name.
 func (s *served) named(t *testing.T, name string) *session {
 	t.Helper()
 	var found *session
@@ -78,7 +78,7 @@ func (s *served) named(t *testing.T, name string) *session {
 	return found
 }
 
-// client is somebody in a room without a browser.
+// client is a user without a browser.
 type client struct {
 	t  *testing.T
 	ws *websocket.Conn
@@ -112,13 +112,13 @@ func (c *client) next() event {
 	return e
 }
 
-// want reads the next event.
+// want reads the next event and compares it.
 func (c *client) want(e event) {
 	c.t.Helper()
 	require.Equal(c.t, e, c.next())
 }
 
-// joined reads until the client itself has joined.
+// joined reads events until the client itself has joined.
 func (c *client) joined(name string) *client {
 	c.t.Helper()
 	for e := c.next(); e.Kind != "joined" || e.Name != name; {
@@ -127,7 +127,7 @@ func (c *client) joined(name string) *client {
 	return c
 }
 
-// ending reads until the server closes, and returns with what.
+// ending reads until the server closes the WebSocket, and returns the close frame.
 func (c *client) ending() websocket.CloseError {
 	c.t.Helper()
 	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
