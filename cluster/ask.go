@@ -7,28 +7,28 @@ import (
 	"github.com/sessionwheel/sessionwheel/pool"
 )
 
-// kicking and sending are what is asked of a session's owner, in the tenure that was
-// found.
-func kicking(id string, s standing, why pool.Reason) request {
+// kickRequest returns a request to close the session of an entry.
+func kickRequest(id string, s dirEntry, why pool.Reason) request {
 	return request{Key: keyOf(id), id: id, Token: s.Token, Rev: s.rev, Reason: why}
 }
 
-func sending(id string, s standing, msg []byte) request {
+// sendRequest returns a request to deliver a message to the session of an entry.
+func sendRequest(id string, s dirEntry, msg []byte) request {
 	return request{Key: keyOf(id), id: id, Token: s.Token, Data: msg}
 }
 
-// checkMessage refuses what the broker would not take.
+// checkMessage returns an error for a message that the broker would not take.
 func (r *reader) checkMessage(msg []byte) error {
-	// It is encoded in base64, beside the ID.
+	// A message is sent in base64, together with the ID.
 	if most := r.nc.MaxPayload()*3/4 - 2*maxID; int64(len(msg)) > most {
 		return fmt.Errorf("%w: a message of %d bytes: use up to %d", ErrInvalid, len(msg), most)
 	}
 	return nil
 }
 
-// tell asks the owner of a session and waits for a lease, the longer of the owner's
-// and this process's.
-func (r *reader) tell(ctx context.Context, epoch, op string, q request) error {
+// callOwner sends a request to the owner of a session and waits for the reply, for a
+// lease at most: the longer of the owner's and this process's.
+func (r *reader) callOwner(ctx context.Context, epoch, op string, q request) error {
 	limit := r.c.LeaseTTL
 	r.mu.Lock()
 	if p := r.peers[epoch]; p != nil {
@@ -37,16 +37,17 @@ func (r *reader) tell(ctx context.Context, epoch, op string, q request) error {
 	r.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	_, err := r.ask(ctx, epoch, op, q)
+	_, err := r.askOwner(ctx, epoch, op, q)
 	return err
 }
 
-// ask puts a question to the owner of a session. An error is all but what it was
-// asked for; ErrNotFound if the session is not there.
-func (r *reader) ask(ctx context.Context, epoch, op string, q request) (reply, error) {
+// askOwner sends a request to the owner of a session and waits for the reply until ctx
+// ends. The error is ErrNotFound if the session is not there, and wraps ErrUnavailable
+// if the owner did not reply or could not do what was requested.
+func (r *reader) askOwner(ctx context.Context, epoch, op string, q request) (reply, error) {
 	m, err := r.nc.RequestWithContext(ctx, r.c.Namespace+".node."+epoch+"."+op, encode(q))
 	if err != nil {
-		return reply{}, fmt.Errorf("%w from the session's owner: %w", ErrUnavailable, err)
+		return reply{}, fmt.Errorf("%w: session's owner: %w", ErrUnavailable, err)
 	}
 	a := decode[reply](m.Data)
 	switch {
@@ -55,6 +56,6 @@ func (r *reader) ask(ctx context.Context, epoch, op string, q request) (reply, e
 	case a.Stale:
 		return a, ErrNotFound
 	default:
-		return a, fmt.Errorf("%w from the session's owner but: %.200s", ErrUnavailable, a.Error)
+		return a, fmt.Errorf("%w: session's owner: %.200s", ErrUnavailable, a.Error)
 	}
 }

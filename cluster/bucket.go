@@ -11,29 +11,31 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// markerTTL is how long the marker of a deletion stays: long enough for who asked
-// for the deletion to write by its revision.
+// markerTTL is how long the marker of a deletion stays: long enough for the node that
+// requested the deletion to write with the marker's revision.
 const markerTTL = time.Second
 
-// The headers by which key-value clients know a deletion.
+// The headers of a deletion in the key-value API.
 const (
 	headerOperation = "KV-Operation"
 	headerMarker    = "Nats-Marker-Reason"
 	headerRollup    = "Nats-Rollup"
 )
 
-// bucket is a key-value bucket, written by compare-and-set alone. The key-value
-// API would do for little of it: its updates drop the time to live.
+// bucket is a key-value bucket that is written by compare-and-set only. It does not use
+// the key-value API for writes, because an update through that drops the time to live.
 type bucket struct {
 	js      jetstream.JetStream
 	name    string
-	attempt time.Duration // limits each question
-	handle  jetstream.Stream
+	attempt time.Duration    // the timeout of each request
+	handle  jetstream.Stream // set by open
 }
 
 func (b *bucket) stream() string            { return "KV_" + b.name }
 func (b *bucket) subject(key string) string { return "$KV." + b.name + "." + key }
 func (b *bucket) String() string            { return b.stream() }
+
+// config returns the configuration of the bucket's stream.
 func (b *bucket) config(c *Config) jetstream.StreamConfig {
 	storage := jetstream.FileStorage
 	if c.Storage == Memory {
@@ -49,8 +51,8 @@ func (b *bucket) config(c *Config) jetstream.StreamConfig {
 		AllowRollup:       true,
 		DenyDelete:        true,
 		AllowDirect:       false, // any replica may answer a direct read, however far it lags
-		// Without markers a record would expire unseen by those who watch, and with
-		// less than a second the time to live is refused.
+		// Without markers, watchers would not notice that a record has expired. A time
+		// to live of less than a second is refused.
 		AllowMsgTTL:            true,
 		SubjectDeleteMarkerTTL: 2 * time.Second,
 		Duplicates:             time.Second,
@@ -60,8 +62,8 @@ func (b *bucket) config(c *Config) jetstream.StreamConfig {
 	}
 }
 
-// ensure makes the bucket unless it is there. The error names the field of the
-// Config that another node has otherwise, or that the broker cannot do.
+// ensure creates the bucket if it does not exist. The error names a field of the Config
+// that the other nodes have set differently or that the broker cannot satisfy.
 func (b *bucket) ensure(ctx context.Context, c *Config) error {
 	want := b.config(c)
 	_, err := b.js.CreateStream(ctx, want)
@@ -69,11 +71,11 @@ func (b *bucket) ensure(ctx context.Context, c *Config) error {
 	switch {
 	case errors.Is(err, jetstream.ErrStreamNameAlreadyInUse):
 	case errors.As(err, &api) && api.ErrorCode == errCodeNoReplicas:
-		return fmt.Errorf("cluster: Config.Replicas is %d, and the broker stands alone: use 1, or brokers that form a cluster", c.Replicas)
-	case err != nil && c.Replicas > 1: // not all brokers may be up
-		return b.refused(ctx, fmt.Errorf("Config.Replicas is %d, and as many brokers must be up for it: %w", c.Replicas, err))
+		return fmt.Errorf("cluster: Config.Replicas is %d, and the broker is standalone: use 1, or brokers that form a cluster", c.Replicas)
+	case err != nil && c.Replicas > 1: // perhaps not all brokers are up
+		return b.classify(ctx, fmt.Errorf("Config.Replicas is %d, which needs as many brokers: %w", c.Replicas, err))
 	default:
-		return b.refused(ctx, err)
+		return b.classify(ctx, err)
 	}
 	s, err := b.js.Stream(ctx, b.stream())
 	if err != nil {
@@ -85,44 +87,43 @@ func (b *bucket) ensure(ctx context.Context, c *Config) error {
 	case have.Storage != want.Storage:
 		return fmt.Errorf("cluster: Config.Storage is %v, but %s has %v: all nodes must have the same", want.Storage, b, have.Storage)
 	case have.MaxMsgsPerSubject != 1 || have.AllowDirect || !have.AllowMsgTTL || !have.AllowRollup:
-		return fmt.Errorf("cluster: the stream %s was not made by this package: use another Config.Namespace", b)
+		return fmt.Errorf("cluster: stream %s was not created by this package: use another Config.Namespace", b)
 	}
 	return nil
 }
 
-// open makes a bucket that is there ready to be read. It is called once, before
-// all else.
+// open prepares a bucket that exists for reading. It is called before the methods that
+// read.
 func (b *bucket) open(ctx context.Context) error {
 	limited, cancel := context.WithTimeout(ctx, b.attempt)
 	defer cancel()
 	s, err := b.js.Stream(limited, b.stream())
-	b.handle = s // which knows the stream by its name: also one that is made anew
-	return b.refused(ctx, err)
+	b.handle = s // refers to the stream by name, so it stays valid if the stream is created again
+	return b.classify(ctx, err)
 }
 
-// errCodeNoReplicas is the answer of a broker without a cluster to more than one
-// replica. Brokers of which too few are there answer in many ways, and those that
-// are just starting answer alike.
+// errCodeNoReplicas is the error code of a broker without a cluster for more than one
+// replica. Too few brokers of a cluster answer with various errors, which brokers that
+// are starting return as well.
 const errCodeNoReplicas jetstream.ErrorCode = 10074
 
-var errNoJetStream = errors.New("cluster: the broker has no JetStream: turn it on, by jetstream {} in its configuration or by nats-server -js, for the account of this connection too")
-
-// refused tells a broker without JetStream, which no waiting mends, from one that
-// does not answer.
-func (b *bucket) refused(ctx context.Context, err error) error {
+// classify returns errNoJetStream if err means that the broker has no JetStream, which
+// retrying cannot fix, and otherwise wraps err in ErrUnavailable.
+func (b *bucket) classify(ctx context.Context, err error) error {
 	var api *jetstream.APIError
 	switch {
 	case errors.As(err, &api) && (api.ErrorCode == jetstream.JSErrCodeJetStreamNotEnabled || api.ErrorCode == jetstream.JSErrCodeJetStreamNotEnabledForAccount):
 		return errNoJetStream
-	case errors.Is(err, nats.ErrNoResponders) && b.off(ctx):
+	case errors.Is(err, nats.ErrNoResponders) && b.isJetStreamOff(ctx):
 		return errNoJetStream
 	}
 	return unavailable(err)
 }
 
-// off asks again after a while: a broker has nobody who would respond also for a
-// moment while it shuts down, and one of several until it has found the others.
-func (b *bucket) off(ctx context.Context) bool {
+// isJetStreamOff asks the broker again after a pause. The broker may have had no responder
+// only for a moment: while it shuts down, or, as one of several, until it has found the
+// others.
+func (b *bucket) isJetStreamOff(ctx context.Context) bool {
 	nc := b.js.Conn()
 	before := nc.Stats().Reconnects
 	if nc.ConnectedClusterName() != "" || !sleep(ctx, b.attempt) {
@@ -134,39 +135,38 @@ func (b *bucket) off(ctx context.Context) bool {
 	return errors.Is(err, nats.ErrNoResponders) && nc.Stats().Reconnects == before
 }
 
-// found is what a key has: its last revision, and its value unless that is a
-// deletion's marker. Revision 0 is a key that has nothing.
-type found struct {
-	rev  uint64
-	live bool
+// kvEntry is the last value of a key.
+type kvEntry struct {
+	rev  uint64 // of the value or of the marker of its deletion; 0: neither exists
+	live bool   // there is a value
 	data []byte
 }
 
-// get asks the stream's leader. A leader that has lost its quorum still answers:
-// what is read is advice, and only a compare-and-set decides.
-func (b *bucket) get(ctx context.Context, key string) (found, error) {
+// get reads a key from the stream's leader. A leader that has lost its quorum still
+// answers, so the value may be old: only a compare-and-set is decisive.
+func (b *bucket) get(ctx context.Context, key string) (kvEntry, error) {
 	ctx, cancel := context.WithTimeout(ctx, b.attempt)
 	defer cancel()
 	m, err := b.handle.GetLastMsgForSubject(ctx, b.subject(key))
 	switch {
 	case errors.Is(err, jetstream.ErrMsgNotFound):
-		return found{}, nil
+		return kvEntry{}, nil
 	case err != nil:
-		return found{}, unavailable(err)
+		return kvEntry{}, unavailable(err)
 	case m.Header.Get(headerOperation) != "" || m.Header.Get(headerMarker) != "":
-		return found{rev: m.Sequence}, nil
+		return kvEntry{rev: m.Sequence}, nil
 	}
-	return found{rev: m.Sequence, live: true, data: m.Data}, nil
+	return kvEntry{rev: m.Sequence, live: true, data: m.Data}, nil
 }
 
-// put writes if the key's last revision is rev, 0 for a key that has nothing. A
-// ttl of 0 means for good.
+// put writes a key if its last revision is rev, which is 0 for a key without any, and
+// returns the new revision. The value expires after ttl; 0 means never.
 func (b *bucket) put(ctx context.Context, key string, v any, rev uint64, ttl time.Duration) (uint64, error) {
 	return b.publish(ctx, &nats.Msg{Subject: b.subject(key), Data: encode(v)}, rev, ttl)
 }
 
-// del deletes the key if its last revision is rev. It leaves a marker, whose
-// revision it returns, for the given time.
+// del deletes a key if its last revision is rev. It returns the revision of the marker of
+// the deletion, which expires after ttl.
 func (b *bucket) del(ctx context.Context, key string, rev uint64, ttl time.Duration) (uint64, error) {
 	m := nats.NewMsg(b.subject(key))
 	m.Header.Set(headerOperation, "PURGE")
@@ -174,12 +174,13 @@ func (b *bucket) del(ctx context.Context, key string, rev uint64, ttl time.Durat
 	return b.publish(ctx, m, rev, ttl)
 }
 
+// publish publishes m if the last revision of its key is rev. It does not retry.
 func (b *bucket) publish(ctx context.Context, m *nats.Msg, rev uint64, ttl time.Duration) (uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, b.attempt)
 	defer cancel()
 	opts := []jetstream.PublishOpt{
 		jetstream.WithExpectLastSequencePerSubject(rev),
-		jetstream.WithRetryAttempts(0), // who asked decides whether it still wants it
+		jetstream.WithRetryAttempts(0), // the caller decides whether to retry
 	}
 	if ttl > 0 {
 		opts = append(opts, jetstream.WithMsgTTL(ttl))
@@ -191,31 +192,31 @@ func (b *bucket) publish(ctx context.Context, m *nats.Msg, rev uint64, ttl time.
 	return ack.Sequence, nil
 }
 
-// isConflict reports whether the broker refused a compare-and-set. On several
-// replicas that is ambiguous: the refused may be the second of two attempts of
-// one's own. So whoever is refused reads before it decides.
+// isConflict reports whether the broker refused a compare-and-set. On several replicas a
+// refusal is ambiguous: the brokers may have executed the write and then refused a
+// duplicate of it. The caller must read the key before it decides.
 func isConflict(err error) bool {
 	var api *jetstream.APIError
 	return errors.As(err, &api) &&
 		(api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
 }
 
-// isNoStream reports whether nothing takes what is written, as when the stream is
-// gone.
+// isNoStream reports whether a write failed because no stream received it, for example
+// because the stream was deleted.
 func isNoStream(err error) bool {
 	return errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, nats.ErrNoResponders) || errors.Is(err, jetstream.ErrStreamNotFound)
 }
 
-// unavailable wraps what went wrong between the node and the broker; a refusal is
-// an answer.
+// unavailable wraps err in ErrUnavailable, unless it is nil or a conflict, which is an
+// answer.
 func unavailable(err error) error {
 	if err == nil || isConflict(err) {
 		return err
 	}
-	return fmt.Errorf("%w from the broker: %w", ErrUnavailable, err)
+	return fmt.Errorf("%w: broker: %w", ErrUnavailable, err)
 }
 
-// isGone reports whether the stream is gone for sure.
+// isGone reports whether the broker says that the stream does not exist.
 func (b *bucket) isGone(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, b.attempt)
 	defer cancel()
@@ -223,7 +224,7 @@ func (b *bucket) isGone(ctx context.Context) bool {
 	return errors.Is(err, jetstream.ErrStreamNotFound)
 }
 
-// lastRevision is the revision of the last write to any key.
+// lastRevision returns the revision of the last write to any key.
 func (b *bucket) lastRevision(ctx context.Context) (uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, b.attempt)
 	defer cancel()
@@ -234,19 +235,19 @@ func (b *bucket) lastRevision(ctx context.Context) (uint64, error) {
 	return s.CachedInfo().State.LastSeq, nil
 }
 
-// through reports whether there is nothing between the revisions seen and last,
-// without seen; false if the broker does not say.
-func (b *bucket) through(ctx context.Context, seen, last uint64) bool {
+// noneBetween reports whether no message has a revision greater than seen and up to last.
+// It reports false if the broker does not answer.
+func (b *bucket) noneBetween(ctx context.Context, seen, last uint64) bool {
 	ctx, cancel := context.WithTimeout(ctx, b.attempt)
 	defer cancel()
 	m, err := b.handle.GetMsg(ctx, seen+1, jetstream.WithGetMsgSubject(b.subject(">")))
 	return errors.Is(err, jetstream.ErrMsgNotFound) || err == nil && m.Sequence > last
 }
 
-// watch tells of what the keys have, then nil, then of every change. It is to be
-// ended by stopWatcher.
+// watch returns a watcher that sends the values of all keys, then nil, then every change.
+// The caller must call stopWatcher.
 func (b *bucket) watch(ctx context.Context, opts ...jetstream.WatchOpt) (jetstream.KeyWatcher, error) {
-	// The watcher's context is to outlast its making, which alone is limited.
+	// The time limit is for starting the watcher; the context must stay valid after that.
 	ctx, cancel := context.WithCancel(ctx)
 	limit := time.AfterFunc(3*b.attempt, cancel)
 	kv, err := b.js.KeyValue(ctx, b.name)
@@ -261,21 +262,21 @@ func (b *bucket) watch(ctx context.Context, opts ...jetstream.WatchOpt) (jetstre
 	}
 	if !limit.Stop() {
 		stopWatcher(w)
-		return nil, fmt.Errorf("%w from the broker: a watcher was too long in the making", ErrUnavailable)
+		return nil, fmt.Errorf("%w: broker: watcher did not start within %v", ErrUnavailable, 3*b.attempt)
 	}
 	return w, nil
 }
 
-// stopWatcher ends a watcher and takes what it still has to tell, which would
-// block a goroutine of the client for good.
+// stopWatcher stops a watcher and drains its channel. Otherwise a goroutine of nats.go
+// could block for ever.
 func stopWatcher(w jetstream.KeyWatcher) {
 	_ = w.Stop() // fails if it has ended already
 	for range w.Updates() {
 	}
 }
 
-// decode reads a value; one that is nobody's is an entry without an owner, which
-// anybody may overwrite.
+// decode decodes a value. For an invalid one it returns the zero value, which is an entry
+// without an owner, so that any node may overwrite it.
 func decode[T any](data []byte) T {
 	var v T
 	if err := json.Unmarshal(data, &v); err != nil {

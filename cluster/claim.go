@@ -9,36 +9,33 @@ import (
 	"github.com/sessionwheel/sessionwheel/pool"
 )
 
-// claim is a login that is under way.
+// claim is a login in progress.
 type claim struct {
 	id       string
 	meta     []byte
 	activate func(token uint64)
 
-	token uint64
-	rev   uint64 // the entry's revision that the next attempt goes by
-	doubt bool   // an attempt at rev got no answer, and may still be written
+	token   uint64
+	rev     uint64 // the entry's revision that the next write expects; 0: there must be none
+	inDoubt bool   // a write at rev got no answer, and may still be executed
 }
 
-// How an attempt fails that got an answer.
-var (
-	errTaken  = errors.New("cluster: the ID has an entry")
-	errLapsed = errors.New("cluster: the lease is over")
-)
-
-// Claim makes this node the owner of id, with up to 64 KiB of metadata that
-// Lookup and List tell. A session that had the ID is closed with pool.Replaced, on
-// whichever node it is, and processes nothing more when activate is called. That
-// happens at most once, before Claim returns, and with the ID locked: it must not
-// block, and no Claim or eviction of the same ID gets between.
+// Claim makes this node the owner of id, and stores up to 64 KiB of metadata that
+// Lookup and List return. A pool calls it in RegisterContext. Other callers must call
+// Release when the session has ended.
 //
-// A pool calls it, in RegisterContext. Whoever calls it otherwise owes a Release.
+// If another session has the ID, on any node, it is closed with pool.Replaced, and
+// processes nothing more when activate is called. Claim calls activate at most once,
+// before it returns, on the caller's goroutine and with the ID locked: no other Claim
+// or eviction of the ID happens at the same time, and activate must not block.
 //
-// The error is ErrInvalid for an ID that is empty or longer than 1 KiB and for too
-// much metadata, ErrIsolated if the node has no lease and may not admit alone,
-// ErrLeft, and when ctx ends, which it wraps too, ErrTakeoverTimeout or
-// ErrUnavailable, as the owner or the broker did not answer. Activate has not been
-// called then, and if an entry was written it is deleted in the background.
+// The error is ErrInvalid if the ID is empty or longer than 1 KiB or the metadata is
+// too long, ErrIsolated if the node has no lease and Config.DegradedLogin is
+// RefuseLogin, and ErrLeft after Leave. Otherwise Claim retries until ctx ends. The
+// error then wraps that of ctx and also ErrTakeoverTimeout, if the previous owner did
+// not give up the ID, or ErrUnavailable, if the broker did not answer. If Claim
+// returns an error, activate was not called, and an entry that was written is deleted
+// in the background.
 func (n *Node) Claim(ctx context.Context, id string, meta []byte, activate func(token uint64)) error {
 	if err := checkID(id); err != nil {
 		return err
@@ -48,15 +45,31 @@ func (n *Node) Claim(ctx context.Context, id string, meta []byte, activate func(
 	}
 	c := &claim{id: id, meta: meta, activate: activate, token: n.tokens.next(0)}
 	err := n.claim(ctx, c)
-	if err != nil && c.doubt {
-		n.tidyUp(id, chore{doubt: true, expected: c.rev})
+	if err != nil && c.inDoubt {
+		n.addCleanup(id, cleanup{inDoubt: true, expectedRev: c.rev})
 	}
 	return err
 }
 
+// claim carries out a login. All of it runs on the goroutine of Claim:
+//
+//  1. tryClaim locks the ID and writes the entry by one compare-and-set that expects
+//     c.rev. If the write fails, it reads the entry to find out why.
+//  2. If the write won, admit closes this node's previous session of the ID,
+//     registers the new one and calls activate. The lock is then released.
+//  3. If the ID has another entry (errTaken), takeOver makes that entry free to be
+//     overwritten, without the lock: by freeEntry, which asks the owner to evict its
+//     session, or by the owner's death. It sets c.rev; then step 1 follows.
+//  4. If the node has no lease (errNoLease), claimIsolated admits the session without
+//     an entry, or refuses it.
+//  5. If the broker does not answer, step 1 follows after a pause.
+//
+// A claim fails when ctx ends, or in step 4. A write that may still be executed is
+// then left to a cleanup.
 func (n *Node) claim(ctx context.Context, c *claim) error {
-	for wait := 20 * time.Millisecond; ; wait = min(2*wait, 500*time.Millisecond) {
-		seen, err := n.attempt(ctx, c)
+	var pause backoff
+	for {
+		seen, err := n.tryClaim(ctx, c)
 		if errors.Is(err, errTaken) {
 			err = n.takeOver(ctx, c, seen)
 			if err == nil {
@@ -66,14 +79,14 @@ func (n *Node) claim(ctx context.Context, c *claim) error {
 		switch {
 		case err == nil:
 			return nil
-		case errors.Is(err, errLapsed):
-			return n.claimAlone(ctx, c)
+		case errors.Is(err, errNoLease):
+			return n.claimIsolated(ctx, c)
 		case errors.Is(err, ErrTakeoverTimeout):
 			return err
 		case isNoStream(err):
-			poke(n.wantSweep) // which makes it anew if it is gone
+			notify(n.reconcileNow) // creates the stream if it does not exist
 		}
-		if !sleep(ctx, wait) {
+		if !pause.wait(ctx) {
 			if !errors.Is(err, ErrUnavailable) {
 				err = fmt.Errorf("%w: %w", ErrUnavailable, err)
 			}
@@ -82,86 +95,91 @@ func (n *Node) claim(ctx context.Context, c *claim) error {
 	}
 }
 
-// attempt writes the entry by one compare-and-set, and if that wins, activates
-// the session, all with the ID locked. Without the lock, an eviction of this very
-// claim could find no session to close, since it is not there yet, say so, and let
-// another node activate its own while this one comes to be.
-func (n *Node) attempt(ctx context.Context, c *claim) (standing, error) {
+// tryClaim writes the entry by one compare-and-set and, if that wins, activates the
+// session. If the ID has another entry it returns that entry and errTaken.
+//
+// The ID is locked throughout. Otherwise an eviction of the new entry could find no
+// session to close, because it is not activated yet, and another node could activate
+// its session at the same time.
+func (n *Node) tryClaim(ctx context.Context, c *claim) (dirEntry, error) {
 	unlock, err := n.locks.lock(ctx, c.id)
 	if err != nil {
-		return standing{}, fmt.Errorf("%w: %w", ErrTakeoverTimeout, err)
+		return dirEntry{}, fmt.Errorf("%w: %w", ErrTakeoverTimeout, err)
 	}
 	defer unlock()
 	n.mu.Lock()
-	epoch, state := n.standingLocked()
-	if old := n.held[c.id]; old != nil && old.token >= c.token { // the directory knew of no session
+	epoch, state := n.epochAndStateLocked()
+	if old := n.sessions[c.id]; old != nil && old.token >= c.token { // it may have no entry
 		c.token = n.tokens.next(old.token)
 	}
 	n.mu.Unlock()
 	if state != Active {
-		return standing{}, errLapsed
+		return dirEntry{}, errNoLease
 	}
 
 	e := entry{Owner: epoch, Node: n.c.Name, Token: c.token, Since: time.Now().UnixMilli(), Meta: c.meta}
 	gen := n.generation()
 	rev, err := n.dir.put(ctx, keyOf(c.id), e, c.rev, 0)
 	if err != nil {
-		// Refused or in doubt, it may have been written: by an attempt whose answer
-		// was lost, or of which the first of two leaders took note.
-		c.doubt = true
-		seen, readErr := n.entry(context.WithoutCancel(ctx), c.id)
+		// The entry may have been written all the same: the answer may be lost, and on
+		// several replicas a refusal is ambiguous (see isConflict).
+		c.inDoubt = true
+		seen, readErr := n.readEntry(context.WithoutCancel(ctx), c.id)
 		switch {
 		case readErr != nil:
-			return standing{}, err
+			return dirEntry{}, err
 		case seen.live && seen.Owner == epoch && seen.Token == c.token:
 			rev = seen.rev
-		case seen.rev != c.rev: // what expects c.rev will be refused
-			c.doubt = false
+		case seen.rev != c.rev: // the write expects c.rev and will be refused
+			c.inDoubt = false
 			return seen, errTaken
 		default:
-			return standing{}, err
+			return dirEntry{}, err
 		}
 	}
-	c.doubt = false
-	return standing{}, n.admit(c, epoch, &held{token: c.token, since: e.Since, meta: c.meta, listed: true, rev: rev, gen: gen})
+	c.inDoubt = false
+	return dirEntry{}, n.admit(c, epoch, &ownSession{token: c.token, since: e.Since, meta: c.meta, mayHaveEntry: true, rev: rev, gen: gen})
 }
 
-// admit activates the session whose entry was written. The caller has locked the ID.
-func (n *Node) admit(c *claim, epoch string, h *held) error {
-	n.closeOld(c.id)
+// admit activates a session whose entry was written. The caller has locked the ID. If
+// the node has lost its lease since, admit returns errNoLease and leaves the entry to
+// a cleanup.
+func (n *Node) admit(c *claim, epoch string, s *ownSession) error {
+	n.closePrevious(c.id)
 	n.mu.Lock()
-	// The write may have taken so long that others have taken over since, or will
-	// in a moment.
-	if now, state := n.standingLocked(); now != epoch || state != Active {
-		n.choreLocked(c.id, chore{rev: h.rev, gen: h.gen})
+	// After a slow write, another node may have taken the ID, or may do so at any
+	// moment.
+	if now, state := n.epochAndStateLocked(); now != epoch || state != Active {
+		n.addCleanupLocked(c.id, cleanup{rev: s.rev, gen: s.gen})
 		n.mu.Unlock()
-		return errLapsed
+		return errNoLease
 	}
-	h.born = n.sweeps
-	n.held[c.id] = h
+	s.bornPass = n.passes
+	n.sessions[c.id] = s
 	n.mu.Unlock()
-	c.activate(h.token)
+	c.activate(s.token)
 	return nil
 }
 
-// closeOld closes the session that this node has under an ID, for one that takes
-// it. The caller has locked the ID. It reports the token, and whether the session
-// may have an entry.
-func (n *Node) closeOld(id string) (token uint64, listed bool) {
+// closePrevious closes this node's session of an ID with pool.Replaced, if there is
+// one. It returns the session's token and whether it may have an entry. The caller has
+// locked the ID.
+func (n *Node) closePrevious(id string) (token uint64, mayHaveEntry bool) {
 	n.mu.Lock()
-	old := n.held[id]
-	delete(n.held, id)
+	old := n.sessions[id]
+	delete(n.sessions, id)
 	n.mu.Unlock()
 	if old == nil {
 		return 0, false
 	}
 	n.c.Local.Close(id, old.token, pool.Replaced)
-	return old.token, old.listed
+	return old.token, old.mayHaveEntry
 }
 
-// claimAlone is for a node without a lease: it admits the session if it may, and
-// leaves the rest to the sweep that follows when the lease is back.
-func (n *Node) claimAlone(ctx context.Context, c *claim) error {
+// claimIsolated handles a login while the node has no lease. If DegradedLogin allows
+// it, the session is activated without an entry, and the next reconciliation, once the
+// lease is back, writes one or closes the session.
+func (n *Node) claimIsolated(ctx context.Context, c *claim) error {
 	if n.State() == Left {
 		return ErrLeft
 	}
@@ -173,21 +191,21 @@ func (n *Node) claimAlone(ctx context.Context, c *claim) error {
 		return fmt.Errorf("%w: %w", ErrTakeoverTimeout, err)
 	}
 	defer unlock()
-	token, listed := n.closeOld(c.id)
+	token, mayHaveEntry := n.closePrevious(c.id)
 	if c.token <= token {
 		c.token = n.tokens.next(token)
 	}
 	n.mu.Lock()
-	if n.left {
+	if n.closing {
 		n.mu.Unlock()
 		return ErrLeft
 	}
-	n.held[c.id] = &held{
+	n.sessions[c.id] = &ownSession{
 		token: c.token, since: time.Now().UnixMilli(), meta: c.meta,
-		listed: listed || c.doubt, born: n.sweeps,
+		mayHaveEntry: mayHaveEntry || c.inDoubt, bornPass: n.passes,
 	}
 	n.mu.Unlock()
 	c.activate(c.token)
-	poke(n.wantSweep)
+	notify(n.reconcileNow)
 	return nil
 }

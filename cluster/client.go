@@ -12,26 +12,27 @@ import (
 	"github.com/sessionwheel/sessionwheel/pool"
 )
 
-// ClientConfig configures a client. One of Conn and URL is required. How the
-// directory is kept, and how long leases are, the client learns from what is stored.
+// ClientConfig configures a client. Either Conn or URL is required. The client learns the
+// nodes' settings, such as their leases, from what is stored.
 type ClientConfig struct {
-	// Namespace is that of the nodes' Config. "" means "sessions".
+	// Namespace is the Namespace of the nodes' Config. "" means "sessions".
 	Namespace string
 
-	// Conn is a connection to the broker that was made with ConnOptions; the client
-	// does not close it. It may serve other clients, and a node.
+	// Conn is a connection to the broker, made with ConnOptions. The client does not
+	// close it. Other clients and one node may use it too.
 	Conn *nats.Conn
 
-	// URL is the brokers' addresses, separated by commas, as nats.Connect takes
-	// them. The client makes the connection, and closes it in Close.
+	// URL holds the addresses of the brokers for nats.Connect, separated by commas. The
+	// client makes the connection and closes it in Close.
 	URL string
 
-	// Logger is told what goes on in the background. Nil: silent.
+	// Logger receives what happens in the background. If nil, nothing is logged.
 	Logger *slog.Logger
 }
 
-// config is what the client and a node have in common.
-func (c ClientConfig) config() (Config, error) {
+// common returns the fields that a client and a node have in common. The error names the
+// first invalid field.
+func (c ClientConfig) common() (Config, error) {
 	if c.Namespace == "" {
 		c.Namespace = "sessions"
 	}
@@ -50,26 +51,26 @@ func (c ClientConfig) config() (Config, error) {
 	return common, checkConn("ClientConfig.Conn", c.Conn, 3*maxPing)
 }
 
-// Client reads the directory and reaches its sessions without being a node: it has
-// no lease and no sessions, the nodes do not see it, and it writes nothing. It is
-// made by [Open] and ended by [Client.Close]; all its methods may be called from any
-// goroutine.
+// Client reads the directory and sends requests to sessions without being a node. It has
+// no lease and no sessions, the nodes do not see it, and it writes nothing to the broker.
+// Make one with [Open] and end it with [Client.Close]. All its methods may be called from
+// any goroutine.
 //
-// A client declares nobody dead. The sessions of a node that died count until
-// another node has said so, or, when no node is left, until one comes.
+// A client declares no node dead. The sessions of a node that has died count until another
+// node has declared it dead; if no node is left, until one joins.
 type Client struct{ r *reader }
 
-// Open makes a client. It tries until ctx ends to reach the broker, and the error is
-// then ErrUnavailable; it is ErrNoCluster if no node has ever joined the namespace.
-// Any other names what is wrong.
+// Open returns a client. It retries until ctx ends if the broker does not answer; the
+// error then wraps ErrUnavailable. The error wraps ErrNoCluster if no node has ever joined
+// the namespace. Any other error says what is wrong, for example an invalid field.
 func Open(ctx context.Context, c ClientConfig) (*Client, error) {
-	common, err := c.config()
+	common, err := c.common()
 	if err != nil {
 		return nil, err
 	}
 	nc := c.Conn
 	if nc == nil {
-		// Without a lease to lose it can wait for an answer behind a long list.
+		// A client has no lease, so a ping may wait behind a long list.
 		if nc, err = dial(ctx, common, minReplicatedLease, "client", "ClientConfig.URL"); err != nil {
 			return nil, err
 		}
@@ -86,8 +87,9 @@ func Open(ctx context.Context, c ClientConfig) (*Client, error) {
 	return client, nil
 }
 
+// open opens the buckets, starts the goroutines and waits for the view of the nodes.
 func (c *Client) open(ctx context.Context) error {
-	err := persist(ctx, func(ctx context.Context) error {
+	err := retry(ctx, func(ctx context.Context) error {
 		err := c.r.open(ctx)
 		if errors.Is(err, jetstream.ErrStreamNotFound) {
 			return fmt.Errorf("%w: %q", ErrNoCluster, c.r.c.Namespace)
@@ -97,16 +99,16 @@ func (c *Client) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.r.run(func() { c.r.viewLoop(lookAt(c.r.nodes)) })
-	c.r.run(func() { c.r.connLoop(func() {}) })
-	return c.r.whole(ctx)
+	c.r.goBackground(func() { c.r.viewLoop(checkRevision(c.r.nodes)) })
+	c.r.goBackground(func() { c.r.connLoop(func() {}) })
+	return c.r.awaitView(ctx)
 }
 
-// Close ends the client's goroutines and its connection, and waits for them. What
-// Watch has given is closed. It is idempotent.
+// Close ends the client's goroutines and waits for them. It closes the channels that Watch
+// returned, and the connection if the client made it. It is idempotent.
 func (c *Client) Close() {
 	c.r.mu.Lock()
-	c.r.left = true
+	c.r.closing = true
 	c.r.mu.Unlock()
 	c.r.cancel()
 	c.r.wg.Wait()
@@ -115,62 +117,64 @@ func (c *Client) Close() {
 	}
 }
 
-// Lookup finds a session, as [Node.Lookup] does. The error is ErrNotFound, also if
-// its node was declared dead, ErrUnavailable or ErrClosed.
+// Lookup returns the entry of a session, as [Node.Lookup] does. The error is ErrNotFound if
+// there is none or its node was declared dead, or ErrClosed, or wraps ErrUnavailable.
 func (c *Client) Lookup(ctx context.Context, id string) (Entry, error) {
-	s, err := c.find(ctx, id)
+	s, err := c.findEntry(ctx, id)
 	if err != nil {
 		return Entry{}, err
 	}
 	return s.export(id), nil
 }
 
-func (c *Client) find(ctx context.Context, id string) (standing, error) {
-	return c.r.find(ctx, id, func(ctx context.Context, epoch string) (bool, error) {
-		_, rec, err := c.r.recordOf(ctx, epoch)
+func (c *Client) findEntry(ctx context.Context, id string) (dirEntry, error) {
+	return c.r.findEntry(ctx, id, func(ctx context.Context, epoch string) (bool, error) {
+		_, rec, err := c.r.readRecord(ctx, epoch)
 		return rec.Dead, err
 	})
 }
 
-// Kick closes a session for the given reason, on whichever node it is, and returns
-// when it processes nothing more. The errors are those of [Node.Kick], and ErrClosed.
+// Kick closes a session for the given reason, on whichever node it is, and returns when
+// the session processes nothing more. The errors are those of [Node.Kick], and ErrClosed.
 func (c *Client) Kick(ctx context.Context, id string, why pool.Reason) error {
-	s, err := c.find(ctx, id)
+	s, err := c.findEntry(ctx, id)
 	if err != nil {
 		return err
 	}
-	return c.r.tell(ctx, s.Owner, opKick, kicking(id, s, why))
+	return c.r.callOwner(ctx, s.Owner, opKick, kickRequest(id, s, why))
 }
 
-// Send hands a message to a session, on whichever node it is, and returns when
-// Local.Deliver has returned there. Messages that are sent one after the other
-// arrive in that order. The errors are those of [Node.Send], and ErrClosed.
+// Send delivers a message to a session, on whichever node it is, and returns when
+// Local.Deliver has returned there. Messages that are sent one after the other are
+// delivered in that order. The errors are those of [Node.Send], and ErrClosed.
 func (c *Client) Send(ctx context.Context, id string, msg []byte) error {
 	if err := c.r.checkMessage(msg); err != nil {
 		return err
 	}
-	s, err := c.find(ctx, id)
+	s, err := c.findEntry(ctx, id)
 	if err != nil {
 		return err
 	}
-	return c.r.tell(ctx, s.Owner, opSend, sending(id, s, msg))
+	return c.r.callOwner(ctx, s.Owner, opSend, sendRequest(id, s, msg))
 }
 
-// Count is how many sessions the nodes of [Client.Nodes] have, and how many nodes
-// that are. It is up to a third of a node's lease old, and asks nobody.
+// Count returns the number of nodes that have not been declared dead, and the number of
+// their sessions, which is up to a third of a node's lease old. It does not ask the broker.
 func (c *Client) Count() (sessions, nodes int) { return count(c.Nodes()) }
 
-// Nodes are the nodes that have not been declared dead, by name.
+// Nodes returns the nodes that have not been declared dead, sorted by name. It does not ask
+// the broker.
 func (c *Client) Nodes() []NodeInfo {
 	c.r.mu.Lock()
 	defer c.r.mu.Unlock()
 	return c.r.nodesLocked()
 }
 
-// List calls f for each session of the cluster, as [Node.List] does, with the same
-// errors but ErrClosed for ErrLeft.
+// List calls f for each session of the cluster, as [Node.List] does, with the same errors
+// except ErrClosed instead of ErrLeft.
 func (c *Client) List(ctx context.Context, f func(Entry) bool) error { return c.r.list(ctx, f) }
 
-// Watch tells of every change of the directory, as [Node.Watch] does. The channel is
-// closed when ctx ends or the client is closed.
-func (c *Client) Watch(ctx context.Context) (<-chan Event, error) { return c.r.changes(ctx) }
+// Watch returns a channel of all changes of the directory, as [Node.Watch] does, with
+// ErrClosed instead of ErrLeft. The channel is closed when ctx ends or the client is
+// closed.
+func (c *Client) Watch(ctx context.Context) (<-chan Event, error) { return c.r.subscribe(ctx) }

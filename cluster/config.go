@@ -9,99 +9,102 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// What the lease is and may be. Killing the leader of replicated streams means an
-// election of four to eight seconds, which cannot be set: a shorter lease would
-// end in each.
+// The minimum and maximum leases. When the leader of a replicated stream is killed, the
+// brokers take four to eight seconds to elect another, which cannot be configured. A
+// shorter lease would expire during each election.
 const (
 	minLease           = 6 * time.Second
 	minReplicatedLease = 20 * time.Second
 	maxLease           = time.Hour
 )
 
-// Storage says where the brokers keep the directory.
+// Storage says where the brokers store the directory.
 type Storage uint8
 
 const (
-	// File outlives a restart of the brokers.
+	// File stores the directory in files; it survives a restart of the brokers.
 	File Storage = iota
-	// Memory does not: the directory is rebuilt from the pools then.
+	// Memory stores the directory in memory. After a restart of the brokers the nodes
+	// write it again.
 	Memory
 )
 
-// Policy says what becomes of a node's sessions when its lease is over.
+// Policy says what happens to a node's sessions when it loses its lease.
 type Policy uint8
 
 const (
-	// KeepServing leaves them open. If somebody else has taken an ID meanwhile, the
-	// session is closed with pool.Replaced when the node is back.
+	// KeepServing leaves them open. If another node has taken an ID by the time this
+	// node has a lease again, its session is closed with pool.Replaced.
 	KeepServing Policy = iota
-	// Fence closes them all with LeaseLost, 256 at a time, before any other node may
-	// take over: if all closes return within a sixth of the lease. A node that was
-	// declared dead is back when all have returned.
+	// Fence closes all of them with LeaseLost, 256 at a time. No other node can take
+	// over an ID before its session is closed, if all closes return within a sixth of
+	// the lease. A node that was declared dead joins again when all have returned.
 	Fence
 )
 
-// Degraded says what becomes of logins while a node has no lease.
+// Degraded says what happens to logins while a node has no lease.
 type Degraded uint8
 
 const (
 	// RefuseLogin makes Claim fail with ErrIsolated.
 	RefuseLogin Degraded = iota
-	// AllowLogin lets the node alone decide. When it is back, the highest token
-	// under an ID wins, and the other sessions are closed with pool.Replaced.
+	// AllowLogin makes Claim succeed without asking the broker. When the node has a
+	// lease again, the session with the highest token keeps its ID, and the others
+	// are closed with pool.Replaced.
 	AllowLogin
 )
 
-// Config configures a node. Name, Local and one of Conn and URL are required.
+// Config configures a node. Name, Local and either Conn or URL are required.
 type Config struct {
-	// Name is the node's, as Entry and NodeInfo tell it: up to 64 of A-Z, a-z, 0-9,
-	// '-' and '_'. Nodes should have different names; nothing breaks if they have
-	// not.
+	// Name is the name of the node in Entry and NodeInfo: 1 to 64 of A-Z, a-z, 0-9,
+	// '-' and '_'. Nodes should have different names, but nothing depends on it.
 	Name string
 
-	// Namespace sets apart clusters that share brokers: up to 64 of the same
+	// Namespace separates clusters that share brokers: up to 64 of the same
 	// characters. "" means "sessions".
 	Namespace string
 
-	// Conn is a connection to the broker that was made with ConnOptions; the node
-	// does not close it. It must not be used for another node.
+	// Conn is a connection to the broker, made with ConnOptions. The node does not
+	// close it. No other node may use it.
 	Conn *nats.Conn
 
-	// URL is the brokers' addresses, separated by commas, as nats.Connect takes
-	// them. The node makes the connection, and closes it in Leave.
+	// URL holds the addresses of the brokers for nats.Connect, separated by commas. The
+	// node makes the connection and closes it in Leave.
 	URL string
 
-	// Replicas is on how many brokers the directory is kept: 1, 3 or 5, and as many
-	// brokers there must be. 0 means 1. All nodes must have the same.
+	// Replicas is the number of brokers that store the directory: 1, 3 or 5. There must
+	// be at least as many brokers. 0 means 1. All nodes must use the same value.
 	Replicas int
 
-	// Storage is where. All nodes must have the same.
+	// Storage says where the brokers store the directory. The zero value is File. All
+	// nodes must use the same value.
 	Storage Storage
 
-	// LeaseTTL is how long a node that is silent counts as alive: whole seconds, at
-	// least 6 s with one replica and 20 s with more, and at most an hour. 0 means
-	// the least. Nodes may have different ones.
+	// LeaseTTL is how long a node counts as alive without a heartbeat. It must be a
+	// whole number of seconds, at least 6 s with one replica and 20 s with more, and at
+	// most an hour. 0 means the minimum; negative is an error. Nodes may use different
+	// values.
 	LeaseTTL time.Duration
 
-	// OnLeaseLost says what becomes of the node's sessions when it cannot renew its
-	// lease in time.
+	// OnLeaseLost says what happens to the node's sessions when it cannot renew its
+	// lease in time. The zero value is KeepServing.
 	OnLeaseLost Policy
 
-	// DegradedLogin says what becomes of logins meanwhile. AllowLogin does not go
-	// with Fence.
+	// DegradedLogin says what happens to logins while the node has no lease. The zero
+	// value is RefuseLogin. AllowLogin cannot be combined with Fence.
 	DegradedLogin Degraded
 
-	// Local is the node's own sessions: a *LocalPool, or another way to reach them.
+	// Local gives access to the node's own sessions. Use a *LocalPool for a pool.
 	Local Local
 
-	// Logger is told what goes on in the background: leases lost and regained,
-	// nodes declared dead, what could not be done and is tried again. Nil: silent.
+	// Logger receives what happens in the background: leases that are lost and
+	// regained, nodes that are declared dead, and operations that failed and are
+	// repeated. If nil, nothing is logged.
 	Logger *slog.Logger
 }
 
-// Check says what is wrong with the fields, as Join does, before there is a Conn, a
-// URL and a Local: it looks at all the others. The error names the first that is
-// wrong.
+// Check returns an error that names the first invalid field, as Join does. It does not
+// check Conn, URL and Local, so it can be called before they are set.
 func (c Config) Check() error {
 	c = c.filled()
 	least, brokers := minLease, "one broker"
@@ -121,19 +124,19 @@ func (c Config) Check() error {
 		return fmt.Errorf("cluster: Config.LeaseTTL is %v: use at least %v with %s, or 0 for that", c.LeaseTTL, least, brokers)
 	case c.LeaseTTL > maxLease:
 		return fmt.Errorf("cluster: Config.LeaseTTL is %v: use at most %v", c.LeaseTTL, maxLease)
-	case c.LeaseTTL%time.Second != 0: // the broker cuts a time to live down to whole seconds: 2.9 s is over at 2.0 s
+	case c.LeaseTTL%time.Second != 0: // the broker rounds a time to live down: 2.9 s expire after 2.0 s
 		return fmt.Errorf("cluster: Config.LeaseTTL is %v: use whole seconds", c.LeaseTTL)
 	case c.OnLeaseLost > Fence:
 		return fmt.Errorf("cluster: Config.OnLeaseLost is %d: use cluster.KeepServing or cluster.Fence", c.OnLeaseLost)
 	case c.DegradedLogin > AllowLogin:
 		return fmt.Errorf("cluster: Config.DegradedLogin is %d: use cluster.RefuseLogin or cluster.AllowLogin", c.DegradedLogin)
 	case c.DegradedLogin == AllowLogin && c.OnLeaseLost == Fence:
-		return errors.New("cluster: Config.DegradedLogin is AllowLogin, which lets in what Config.OnLeaseLost, Fence, shuts out: use RefuseLogin or KeepServing")
+		return errors.New("cluster: Config.DegradedLogin is AllowLogin, which contradicts Fence in Config.OnLeaseLost: use RefuseLogin or KeepServing")
 	}
 	return nil
 }
 
-// filled is c with the defaults for what is zero.
+// filled returns c with defaults for zero fields.
 func (c Config) filled() Config {
 	if c.Namespace == "" {
 		c.Namespace = "sessions"
@@ -153,7 +156,8 @@ func (c Config) filled() Config {
 	return c
 }
 
-// withDefaults fills in what is zero, and names the first field that is wrong.
+// withDefaults returns c with defaults for zero fields. The error names the first invalid
+// field.
 func (c Config) withDefaults() (Config, error) {
 	if err := c.Check(); err != nil {
 		return c, err
@@ -172,18 +176,18 @@ func (c Config) withDefaults() (Config, error) {
 
 // The times that follow from the lease.
 
-// beat is how often a node renews its lease.
+// beat returns the time between heartbeats.
 func (c *Config) beat() time.Duration { return c.LeaseTTL / 3 }
 
-// validity is how long a node counts on its lease, from when it sent the
-// heartbeat. Others wait for all of the lease, from when they saw it: what is
-// between is for fencing, and for clocks that run a little faster.
+// validity returns how long a node relies on its lease, from when it sent the heartbeat.
+// Other nodes wait for the whole lease, from when they received it. The difference is left
+// for fencing and for clocks that run slightly faster.
 func (c *Config) validity() time.Duration { return c.LeaseTTL * 5 / 6 }
 
-// gap is how long a node may be without a renewal of its own and still judge
-// others.
+// gap returns the maximum time since a node's own last renewal during which it may declare
+// others dead.
 func (c *Config) gap() time.Duration { return c.LeaseTTL * 2 / 3 }
 
-// attempt limits one question to the broker or to another node. Without it, a
-// write to a broker that is just gone would hang for 25 s.
+// attempt returns the timeout of one request to the broker or to another node. Without it,
+// a write to a broker that has just gone would block for 25 s.
 func (c *Config) attempt() time.Duration { return min(time.Second, c.LeaseTTL/6) }

@@ -12,36 +12,35 @@ import (
 // maxPing is the longest ping interval that ConnOptions sets.
 const maxPing = 10 * time.Second
 
-// ConnOptions are what a node or a client needs of its connection; lease is the node's
-// Config.LeaseTTL, and 0 the least there is. Append your own for TLS and
-// credentials:
+// ConnOptions returns the options that the connection of a node or a client needs. lease
+// is the node's Config.LeaseTTL; 0 and negative mean the minimum of 6 s. Append other
+// options, for example for TLS and credentials:
 //
 //	nats.Connect(url, append(cluster.ConnOptions(0), nats.UserCredentials(file))...)
 //
-// They set: no writes kept for later while there is no connection, attempts to
-// reconnect without end, and a ping every sixth of the lease (10 s at most), two of
-// which may go unanswered.
+// With these options, the connection does not keep writes while it is disconnected,
+// reconnects without a limit, and sends a ping every sixth of the lease, at least every
+// 10 s, two of which may stay unanswered.
 func ConnOptions(lease time.Duration) []nats.Option {
 	if lease <= 0 {
 		lease = minLease
 	}
 	return []nats.Option{
-		// The client would keep what is written while it is disconnected, report the
-		// failure, and write it all the same later: a claim that was given up.
+		// By default, nats.go keeps writes while it is disconnected and executes them
+		// later, although it has reported them as failed: a claim that was given up.
 		nats.ReconnectBufSize(-1),
 		nats.MaxReconnects(-1),
 		nats.ReconnectWait(100 * time.Millisecond),
 		nats.ReconnectJitter(100*time.Millisecond, 100*time.Millisecond),
 		nats.Timeout(time.Second),
-		// By default a connection that nothing comes back from is noticed after
-		// four minutes.
+		// By default, nats.go notices a dead connection after four minutes.
 		nats.PingInterval(min(lease/6, maxPing)),
 		nats.MaxPingsOutstanding(2),
 	}
 }
 
-// checkConn says what is wrong with a connection that was not made with
-// ConnOptions. Field is where it comes from.
+// checkConn returns an error if a connection has unsuitable options. field is the name of
+// its field in the error.
 func checkConn(field string, nc *nats.Conn, lease time.Duration) error {
 	if nc == nil {
 		return nil
@@ -51,24 +50,24 @@ func checkConn(field string, nc *nats.Conn, lease time.Duration) error {
 	case nc.IsClosed():
 		return fmt.Errorf("cluster: %s is closed", field)
 	case o.ReconnectBufSize >= 0:
-		return fmt.Errorf("cluster: %s keeps writes while it is disconnected and makes them after they have failed: connect with ConnOptions, or nats.ReconnectBufSize(-1)", field)
+		return fmt.Errorf("cluster: %s keeps writes while it is disconnected and executes them after they have failed: connect with ConnOptions, or nats.ReconnectBufSize(-1)", field)
 	case !o.AllowReconnect || o.MaxReconnect >= 0:
-		return fmt.Errorf("cluster: %s gives up after some attempts to reconnect: connect with ConnOptions, or nats.MaxReconnects(-1)", field)
+		return fmt.Errorf("cluster: %s limits the attempts to reconnect: connect with ConnOptions, or nats.MaxReconnects(-1)", field)
 	case o.PingInterval <= 0 || o.PingInterval > lease/3:
-		return fmt.Errorf("cluster: %s pings every %v, which finds a dead connection later than a lease of %v: connect with ConnOptions, or nats.PingInterval(%v) at most", field, o.PingInterval, lease, lease/3)
+		return fmt.Errorf("cluster: %s pings every %v, too rarely to notice a dead connection within a lease of %v: connect with ConnOptions, or nats.PingInterval(%v) at most", field, o.PingInterval, lease, lease/3)
 	}
 	return nil
 }
 
-// dial makes a connection of the package's own, for whom the broker shows as who.
-// Field is where the URL comes from.
+// dial connects to the URL of c, and retries until ctx ends. who is the name of the
+// connection that the broker shows, and field the name of the URL's field in an error.
 func dial(ctx context.Context, c Config, lease time.Duration, who, field string) (*nats.Conn, error) {
 	for {
 		nc, err := nats.Connect(c.URL, append(ConnOptions(lease),
 			nats.Name("sessionwheel "+who),
-			// By default the client writes to the standard error.
+			// By default, nats.go writes errors to standard error.
 			nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-				c.Logger.Debug("the connection to the broker", "of", who, "error", err)
+				c.Logger.Debug("error of the connection to the broker", "of", who, "error", err)
 			}))...)
 		if err == nil {
 			return nc, nil
@@ -78,7 +77,7 @@ func dial(ctx context.Context, c Config, lease time.Duration, who, field string)
 		}
 		select {
 		case <-ctx.Done():
-			return nil, fmt.Errorf("%w from the broker at %s: %w", ErrUnavailable, field, err)
+			return nil, fmt.Errorf("%w: broker at %s: %w", ErrUnavailable, field, err)
 		case <-time.After(100 * time.Millisecond):
 		}
 	}

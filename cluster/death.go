@@ -5,25 +5,25 @@ import (
 	"time"
 )
 
-// silentLocked reports whether an epoch may be declared dead: its last heartbeat
-// was seen a lease or longer ago, the longer of its own and this node's, and this
-// node has been able to renew its own lease all that time.
-func (n *Node) silentLocked(p *peer, now time.Time) bool {
+// isSilentLocked reports whether an epoch may be declared dead: its last heartbeat was
+// seen longer ago than a lease, the longer of its own and this node's, and during all
+// that time this node could renew its own lease.
+func (n *Node) isSilentLocked(p *peer, now time.Time) bool {
 	if now.Sub(n.lastBeat) > n.c.gap() {
-		return false // this node writes as little as that one
+		return false // this node cannot write either
 	}
 	since := p.seen
-	if since.Before(n.clocks) {
-		since = n.clocks
+	if since.Before(n.silenceSince) {
+		since = n.silenceSince
 	}
 	return now.Sub(since) > max(n.c.LeaseTTL, p.lease())
 }
 
-// judgeLoop declares dead the nodes that have been silent, and has the sweep
-// delete what they left.
-func (n *Node) judgeLoop() {
+// deathLoop declares silent nodes dead. It starts a reconciliation when the entries of
+// dead nodes must be deleted.
+func (n *Node) deathLoop() {
 	for sleep(n.ctx, n.c.LeaseTTL/8) {
-		silent, reap := n.judge()
+		silent, stale := n.findSilent()
 		err := parallel(n.ctx, silent, func(ctx context.Context, epoch string) error {
 			_, err := n.isDead(ctx, epoch)
 			return err
@@ -31,49 +31,49 @@ func (n *Node) judgeLoop() {
 		if err != nil && n.ctx.Err() == nil {
 			n.log.Debug("a node could not be declared dead", "error", err)
 		}
-		if reap {
-			poke(n.wantSweep)
+		if stale {
+			notify(n.reconcileNow)
 		}
 	}
 }
 
-// judge returns the epochs that may be declared dead, and whether some that are
-// left entries that this node is to delete.
-func (n *Node) judge() (silent []string, reap bool) {
+// findSilent returns the epochs that may be declared dead, and whether this node must
+// delete entries of epochs that are dead.
+func (n *Node) findSilent() (silent []string, stale bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	now := time.Now()
-	if _, state := n.standingLocked(); state != Active {
+	if _, state := n.epochAndStateLocked(); state != Active {
 		return nil, false
 	}
-	for epoch, p := range n.missed {
-		if n.silentLocked(p, now) {
+	for epoch, p := range n.noRecord {
+		if n.isSilentLocked(p, now) {
 			silent = append(silent, epoch)
 		}
 	}
 	for epoch, p := range n.peers {
 		switch {
 		case p.rec.Dead:
-			reap = reap || now.After(p.reap)
-		case epoch != n.epoch && n.silentLocked(p, now):
+			stale = stale || now.After(p.deleteAt)
+		case epoch != n.epoch && n.isSilentLocked(p, now):
 			silent = append(silent, epoch)
 		}
 	}
-	return silent, reap
+	return silent, stale
 }
 
-// isDead reports whether an epoch is dead for sure, and makes it so if it may be.
-// It may not with an error, or while the epoch's lease is not over.
+// isDead reports whether an epoch has been declared dead, declaring it so first if its
+// lease has expired. If it returns an error, the epoch must be taken as alive.
 func (n *Node) isDead(ctx context.Context, epoch string) (bool, error) {
 	if epoch == "" {
-		return true, nil // an entry that is nobody's
+		return true, nil // an entry without an owner
 	}
 	n.mu.Lock()
 	p := n.peers[epoch]
 	current := epoch == n.epoch
 	var dead, silent bool
 	if p != nil {
-		dead, silent = p.rec.Dead, n.silentLocked(p, time.Now())
+		dead, silent = p.rec.Dead, n.isSilentLocked(p, time.Now())
 	}
 	n.mu.Unlock()
 	switch {
@@ -82,54 +82,56 @@ func (n *Node) isDead(ctx context.Context, epoch string) (bool, error) {
 	case current:
 		return false, nil
 	case silent:
-		return n.certify(ctx, epoch)
+		return n.declareDead(ctx, epoch)
 	case p != nil:
 		return false, nil
 	}
 
-	// Not seen yet, or its record is gone.
-	f, rec, err := n.recordOf(ctx, epoch)
+	// Its record was not received yet, or does not exist.
+	f, rec, err := n.readRecord(ctx, epoch)
 	if err != nil || f.live {
 		return rec.Dead, err
 	}
 	n.mu.Lock()
-	p = n.missed[epoch]
+	p = n.noRecord[epoch]
 	if p == nil {
 		p = &peer{seen: time.Now()}
-		n.missed[epoch] = p
+		n.noRecord[epoch] = p
 	}
-	silent = n.silentLocked(p, time.Now())
+	silent = n.isSilentLocked(p, time.Now())
 	n.mu.Unlock()
 	if !silent {
 		return false, nil
 	}
-	return n.certifyAt(ctx, epoch, p.rec, f.rev)
+	return n.writeTombstone(ctx, epoch, p.rec, f.rev)
 }
 
-// certify writes the death certificate of a silent epoch.
-func (n *Node) certify(ctx context.Context, epoch string) (bool, error) {
+// declareDead writes the tombstone of an epoch, if it is still silent, and reports
+// whether the epoch is dead.
+func (n *Node) declareDead(ctx context.Context, epoch string) (bool, error) {
 	n.mu.Lock()
 	p := n.peers[epoch]
-	if p == nil || p.rec.Dead || !n.silentLocked(p, time.Now()) {
+	if p == nil || p.rec.Dead || !n.isSilentLocked(p, time.Now()) {
 		n.mu.Unlock()
 		return p != nil && p.rec.Dead, nil
 	}
 	rec, rev := p.rec, p.rev
 	n.mu.Unlock()
-	return n.certifyAt(ctx, epoch, rec, rev)
+	return n.writeTombstone(ctx, epoch, rec, rev)
 }
 
-// certifyAt writes a death certificate on exactly the given revision. If the epoch
-// has renewed its lease since, or somebody else was quicker, it is refused. It
-// stays until the entries of the epoch are deleted, whoever does that.
-func (n *Node) certifyAt(ctx context.Context, epoch string, rec beatRecord, rev uint64) (bool, error) {
+// writeTombstone writes the tombstone of an epoch by a compare-and-set on the given
+// revision, and reports whether the epoch is dead. The write is refused if the epoch
+// has renewed its lease in the meantime, or another node has written a tombstone. A
+// tombstone is deleted after the entries of its epoch.
+func (n *Node) writeTombstone(ctx context.Context, epoch string, rec beatRecord, rev uint64) (bool, error) {
 	rec.Dead = true
-	certificate, err := n.nodes.put(ctx, epoch, rec, rev, 0)
+	tombstone, err := n.nodes.put(ctx, epoch, rec, rev, 0)
 	if isConflict(err) {
-		f, rec, err := n.recordOf(ctx, epoch)
-		if err == nil && !f.live { // it was deleted, and no watcher may have told
+		f, rec, err := n.readRecord(ctx, epoch)
+		if err == nil && !f.live { // the record was deleted, and the view may not have it yet
 			n.mu.Lock()
-			n.missLocked(epoch)
+			n.dropRecordLocked(epoch)
 			n.mu.Unlock()
 		}
 		return rec.Dead, err
@@ -140,9 +142,9 @@ func (n *Node) certifyAt(ctx context.Context, epoch string, rec beatRecord, rev 
 	n.log.Info("declared a node dead", "name", rec.Node, "epoch", epoch)
 	n.mu.Lock()
 	now := time.Now()
-	n.peers[epoch] = &peer{rec: rec, rev: certificate, seen: now, reap: now}
-	delete(n.missed, epoch)
+	n.peers[epoch] = &peer{rec: rec, rev: tombstone, seen: now, deleteAt: now}
+	delete(n.noRecord, epoch)
 	n.mu.Unlock()
-	poke(n.wantSweep)
+	notify(n.reconcileNow)
 	return true, nil
 }

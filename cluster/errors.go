@@ -2,27 +2,40 @@ package cluster
 
 import "errors"
 
-// What the methods of a node and of a client return, to be matched by errors.Is.
+// Errors that the methods of Node and Client return, to be matched with errors.Is.
 var (
 	// ErrIsolated means that the node has no valid lease, and may not decide who
 	// owns an ID.
-	ErrIsolated = errors.New("cluster: this node has lost its lease")
-	// ErrNotFound means that there is no such session, or no longer the one that
-	// was there a moment ago.
-	ErrNotFound = errors.New("cluster: no such session")
+	ErrIsolated = errors.New("cluster: node has no lease")
+	// ErrNotFound means that there is no such session, or that another one has
+	// replaced it in the meantime.
+	ErrNotFound = errors.New("cluster: session not found")
 	// ErrTakeoverTimeout means that the ID's previous owner neither gave it up nor
-	// was found dead before the context ended.
-	ErrTakeoverTimeout = errors.New("cluster: the previous owner did not give up the ID in time")
-	// ErrUnavailable means that the broker, or the session's owner, did not answer.
-	// What was asked for may have happened nevertheless.
-	ErrUnavailable = errors.New("cluster: no answer")
+	// was declared dead before the context ended.
+	ErrTakeoverTimeout = errors.New("cluster: takeover timed out")
+	// ErrUnavailable means that the broker or the session's owner did not answer. The
+	// operation may have been executed all the same.
+	ErrUnavailable = errors.New("cluster: unavailable")
 	// ErrLeft means that the node has left the cluster.
-	ErrLeft = errors.New("cluster: this node has left")
-	// ErrClosed means that the client has been closed.
-	ErrClosed = errors.New("cluster: this client is closed")
-	// ErrNoCluster means that no node has ever joined the namespace, on these
-	// brokers.
-	ErrNoCluster = errors.New("cluster: there is no cluster of that namespace")
-	// ErrInvalid means an ID, metadata or a message that no node would take.
+	ErrLeft = errors.New("cluster: node has left")
+	// ErrClosed means that the client is closed.
+	ErrClosed = errors.New("cluster: client closed")
+	// ErrNoCluster means that no node has ever joined the namespace on these brokers.
+	ErrNoCluster = errors.New("cluster: no such cluster")
+	// ErrInvalid means that an ID, metadata or a message is empty or too long.
 	ErrInvalid = errors.New("cluster: invalid argument")
+)
+
+// Errors that do not leave the package, except in a reply.
+var (
+	errTaken   = errors.New("cluster: ID has an entry")  // a write was refused
+	errNoLease = errors.New("cluster: lease expired")    // nothing was written
+	errFencing = errors.New("cluster: sessions closing") // of a lost lease: no new epoch yet
+	errStale   = errors.New("cluster: no session with that token")
+
+	errResync       = errors.New("cluster: connection was made again") // why a feed ends
+	errWatcherEnded = errors.New("cluster: watcher ended")
+	errStalled      = errors.New("cluster: watcher stalled")
+
+	errNoJetStream = errors.New("cluster: broker has no JetStream: enable it with jetstream {} in its configuration or with nats-server -js, also for the account of this connection")
 )

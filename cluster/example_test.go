@@ -10,7 +10,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/pool"
 )
 
-// A node with a pool, on brokers that run elsewhere.
+// A node with a pool, and brokers on other machines.
 func Example() {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
@@ -37,14 +37,14 @@ func Example() {
 	}
 	local.Use(sessions)
 
-	// When a connection has logged in as user-7, its session on any other node ends:
+	// When a connection logs in as user-7, its session on any other node is closed:
 	//	s, err := sessions.RegisterContext(ctx, "user-7", conn, nil)
 
 	if err := node.Send(ctx, "user-8", []byte("hello")); err != nil {
-		log.Print(err) // cluster.ErrNotFound: user-8 is on no node
+		log.Print(err) // cluster.ErrNotFound: user-8 has no session
 	}
 
-	// At the end, first the sessions and then the node.
+	// At the end, shut down the sessions first and then the node.
 	if err := sessions.Shutdown(ctx); err != nil {
 		log.Print(err)
 	}
@@ -53,7 +53,7 @@ func Example() {
 	}
 }
 
-// A process that looks at the cluster from outside.
+// A process that observes the cluster without being a node.
 func ExampleClient() {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
@@ -63,7 +63,7 @@ func ExampleClient() {
 	}
 	defer client.Close()
 
-	// What Watch tells and List adds is complete.
+	// List after Watch, so that the copy is complete.
 	events, err := client.Watch(ctx)
 	if err != nil {
 		log.Print(err)
@@ -84,7 +84,7 @@ func ExampleClient() {
 			owners[e.Entry.ID] = e.Entry.Node
 		case cluster.Released:
 			delete(owners, e.Entry.ID)
-		case cluster.Missed: // begin anew with List
+		case cluster.Missed: // call List again
 		}
 	}
 }

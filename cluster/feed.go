@@ -2,30 +2,23 @@ package cluster
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// feed is one watcher of a bucket, and what its watchdog knows.
+// feed is a watcher of a bucket, with what is needed to detect that it has stalled.
 type feed struct {
-	w      jetstream.KeyWatcher
-	resync <-chan struct{}
-	seen   uint64 // the last revision that it has brought, or that was before it
-	due    uint64 // what it is to have brought by the next look
+	w        jetstream.KeyWatcher
+	resync   <-chan struct{}
+	seen     uint64 // the last revision that it has received, or that existed before it
+	expected uint64 // the revision that it must have received at the next check; 0: none
 }
 
-// Why a feed ends, but for its context.
-var (
-	errResync = errors.New("cluster: the connection was made anew")
-	errEnded  = errors.New("cluster: the watcher ended")
-	errDeaf   = errors.New("cluster: a watcher went deaf")
-)
-
-// follow hands on what a feed brings, until each fails or there is a reason to
-// begin anew, which it returns. It looks after the watchdog at each beat.
-func (r *reader) follow(ctx context.Context, f *feed, look func(context.Context, *feed) error, each func(jetstream.KeyValueEntry) error) error {
+// follow calls each with every entry that a feed receives, and check at each beat. It
+// returns the first error of them, errResync if watchers must be restarted,
+// errWatcherEnded, or the error of ctx.
+func (r *reader) follow(ctx context.Context, f *feed, check func(context.Context, *feed) error, each func(jetstream.KeyValueEntry) error) error {
 	t := time.NewTicker(r.c.beat())
 	defer t.Stop()
 	for {
@@ -35,15 +28,15 @@ func (r *reader) follow(ctx context.Context, f *feed, look func(context.Context,
 		case <-f.resync:
 			return errResync
 		case <-t.C:
-			if err := look(ctx, f); err != nil {
+			if err := check(ctx, f); err != nil {
 				return err
 			}
 		case e, ok := <-f.w.Updates():
 			if !ok {
-				return errEnded
+				return errWatcherEnded
 			}
 			if e != nil {
-				f.seen, f.due = e.Revision(), 0
+				f.seen, f.expected = e.Revision(), 0
 			}
 			if err := each(e); err != nil {
 				return err
@@ -52,28 +45,28 @@ func (r *reader) follow(ctx context.Context, f *feed, look func(context.Context,
 	}
 }
 
-// written tells the watchdog of a revision that has been written. A feed that has
-// brought nothing between two looks, though there was something at the first, is
-// deaf, as one may be for long after a broker's restart.
-func (f *feed) written(rev uint64) error {
-	if f.due > f.seen {
-		return errDeaf
+// expect records that the revision rev was written. It returns errStalled if the feed has
+// not received the revision of the call before: the feed has received nothing since, which
+// can last long after a restart of the broker.
+func (f *feed) expect(rev uint64) error {
+	if f.expected > f.seen {
+		return errStalled
 	}
-	f.due = rev
+	f.expected = rev
 	return nil
 }
 
-// lookAt is the watchdog of who writes nothing: it goes by the bucket's revision. If
-// that has gone back, the bucket is another.
-func lookAt(b *bucket) func(context.Context, *feed) error {
+// checkRevision returns a check for a process that writes nothing. It asks the broker for
+// the bucket's last revision. If that is lower than before, the bucket was replaced.
+func checkRevision(b *bucket) func(context.Context, *feed) error {
 	return func(ctx context.Context, f *feed) error {
 		last, err := b.lastRevision(ctx)
 		switch {
 		case err != nil:
-			return nil // without a broker there is nothing to bring
+			return nil // without a broker there is nothing to receive
 		case last < f.seen:
-			return errDeaf
+			return errStalled
 		}
-		return f.written(last)
+		return f.expect(last)
 	}
 }

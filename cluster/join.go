@@ -7,12 +7,14 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// Join makes this process a node of the cluster: from then on it renews its lease
-// and answers the other nodes, on goroutines that [Node.Leave] ends. It tries
-// until ctx ends to reach the broker, and to have as many brokers as Config.Replicas
-// says; the error is then ErrUnavailable, with the broker's last answer. An error
-// that is none of the package's, as for a broker without JetStream or one alone that
-// is to replicate, comes at once and names what is wrong.
+// Join makes this process a node of the cluster. From then on the node renews its
+// lease and answers other nodes, on goroutines that run until [Node.Leave].
+//
+// Join retries until ctx ends if the broker does not answer or fewer brokers are up
+// than Config.Replicas says; the error then wraps ErrUnavailable and contains the
+// broker's last answer. Errors that retrying cannot fix are returned at once and say
+// what is wrong, for example an invalid field of the Config, a broker without
+// JetStream, or a single broker that is to replicate.
 func Join(ctx context.Context, c Config) (*Node, error) {
 	c, err := c.withDefaults()
 	if err != nil {
@@ -38,34 +40,52 @@ func join(ctx context.Context, c Config, nc *nats.Conn) (*Node, error) {
 	}
 	r.log = c.Logger.With("node", c.Name)
 	n := &Node{
-		reader:    r,
-		serving:   make(chan struct{}, maxServing),
-		wantBeat:  make(chan struct{}, 1),
-		wantSweep: make(chan struct{}, 1),
-		wantTidy:  make(chan struct{}, 1),
-		held:      make(map[string]*held),
-		chores:    make(map[string]chore),
+		reader:       r,
+		serveSlots:   make(chan struct{}, maxServing),
+		beatNow:      make(chan struct{}, 1),
+		reconcileNow: make(chan struct{}, 1),
+		cleanupNow:   make(chan struct{}, 1),
+		sessions:     make(map[string]*ownSession),
+		cleanups:     make(map[string]cleanup),
 	}
 	for _, step := range []func(context.Context) error{n.ensure, n.open, n.newEpoch} {
-		if err := persist(ctx, step); err != nil {
+		if err := retry(ctx, step); err != nil {
 			return nil, err
 		}
 	}
-	for _, f := range []func(){
-		n.beatLoop, n.expireLoop, n.judgeLoop, n.tidyLoop, n.sweepLoop,
-		func() { n.viewLoop(n.echo) },
-		func() { n.connLoop(n.connected) },
-	} {
-		n.run(f)
+	n.startLoops()
+	if err := n.awaitView(ctx); err != nil {
+		return nil, errors.Join(err, n.undoJoin())
 	}
-	if err := n.whole(ctx); err != nil {
-		return nil, errors.Join(err, n.abandon())
-	}
-	poke(n.wantSweep) // for what dead nodes left while nobody was there
+	notify(n.reconcileNow) // deletes what nodes left that died while no node was up
 	return n, nil
 }
 
-// ensure makes the buckets unless they are there.
+// startLoops starts the node's background goroutines, which end with n.ctx. Leave
+// waits for them.
+//
+//	loop           runs                                      writes
+//	beatLoop       each third of the lease, and on beatNow   this node's record: the lease, or a new epoch
+//	expireLoop     when the lease ends                       the end of the lease; starts fence
+//	deathLoop      each eighth of the lease                  tombstones of silent nodes
+//	reconcileLoop  on reconcileNow                           entries of own sessions; deletes those of dead nodes
+//	cleanupLoop    on cleanupNow                             deletes entries without a session
+//	viewLoop       on each change of a node's record         peers and noRecord
+//	connLoop       on each reconnection                      nothing; notifies the loops, restarts watchers
+//
+// Each request of another node (serve), each lost lease with sessions to close (fence)
+// and each Watch has a goroutine of its own beside these.
+func (n *Node) startLoops() {
+	for _, loop := range []func(){
+		n.beatLoop, n.expireLoop, n.deathLoop, n.reconcileLoop, n.cleanupLoop,
+		func() { n.viewLoop(n.checkEcho) },
+		func() { n.connLoop(n.onConnected) },
+	} {
+		n.goBackground(loop)
+	}
+}
+
+// ensure creates the buckets if they do not exist.
 func (n *Node) ensure(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, n.c.LeaseTTL/2) // replicated ones take a while
 	defer cancel()
@@ -75,10 +95,10 @@ func (n *Node) ensure(ctx context.Context) error {
 	return n.dir.ensure(ctx, &n.c)
 }
 
-// abandon ends the background of a node that did not come to be.
-func (n *Node) abandon() error {
+// undoJoin ends the goroutines of a node whose Join has failed.
+func (n *Node) undoJoin() error {
 	n.mu.Lock()
-	n.left = true
+	n.closing = true
 	sub := n.sub
 	n.mu.Unlock()
 	err := sub.Unsubscribe()
@@ -87,9 +107,10 @@ func (n *Node) abandon() error {
 	return err
 }
 
-// connected has everything looked at again.
-func (n *Node) connected() {
-	poke(n.wantBeat)
-	poke(n.wantSweep)
-	poke(n.wantTidy)
+// onConnected makes the loops that write run again, since the broker may be another
+// one.
+func (n *Node) onConnected() {
+	notify(n.beatNow)
+	notify(n.reconcileNow)
+	notify(n.cleanupNow)
 }

@@ -6,12 +6,14 @@ import (
 	"strings"
 )
 
-// What a login may bring. A subject of NATS may have some 4,000 bytes.
+// The maximum length of an ID and of metadata, in bytes. A subject of NATS may have
+// about 4,000 bytes.
 const (
 	maxID   = 1024
 	maxMeta = 64 << 10
 )
 
+// checkID returns an error for an ID that is empty or too long.
 func checkID(id string) error {
 	if id == "" || len(id) > maxID {
 		return fmt.Errorf("%w: the ID has %d bytes: use 1 to %d", ErrInvalid, len(id), maxID)
@@ -19,8 +21,8 @@ func checkID(id string) error {
 	return nil
 }
 
-// isWord reports whether s consists of A-Z, a-z, 0-9, '-' and '_', which mean
-// nothing special in a subject.
+// isWord reports whether s is not empty and consists of A-Z, a-z, 0-9, '-' and '_', which
+// have no special meaning in a subject.
 func isWord(s string) bool {
 	for i := range len(s) {
 		switch b := s[i]; {
@@ -32,16 +34,17 @@ func isWord(s string) bool {
 	return s != ""
 }
 
+// isName reports whether s may be the name of a node or a namespace.
 func isName(s string) bool { return isWord(s) && len(s) <= 64 }
 
-// The keys of the directory: IDs that are words stay readable, and the prefix
-// tells them from others, which could else spell the same.
+// The prefixes of the directory's keys. IDs that are words stay readable. Other IDs are
+// encoded, and the prefix keeps the two kinds apart.
 const (
 	plainKey   = "s."
 	encodedKey = "b."
 )
 
-// keyOf is the key of an ID in the directory's bucket.
+// keyOf returns the key of an ID in the directory's bucket.
 func keyOf(id string) string {
 	if isWord(id) {
 		return plainKey + id
@@ -49,7 +52,7 @@ func keyOf(id string) string {
 	return encodedKey + base64.RawURLEncoding.EncodeToString([]byte(id))
 }
 
-// idOf is the ID of a key; false if no ID has it.
+// idOf returns the ID of a key. It reports false if the key is not that of an ID.
 func idOf(key string) (string, bool) {
 	if id, ok := strings.CutPrefix(key, plainKey); ok {
 		return id, isWord(id)

@@ -3,60 +3,60 @@ package cluster
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"time"
 )
 
-// recordTTL is how long a record outlives its last heartbeat: others declare its
-// node dead long before. It is there for a cluster of which nobody is left to do
-// that. The broker counts it by the wall clock of its host, and whoever sets that
-// forward by as much ends the records of nodes that live.
+// recordTTL is the time after which the broker deletes the record of a node without
+// heartbeats. Other nodes declare the node dead long before; recordTTL matters if no
+// node is left. The broker uses the wall clock of its host: setting that forward by
+// recordTTL deletes the records of living nodes.
 const recordTTL = 24 * time.Hour
 
-// newEpoch begins an incarnation: a record of its own, and a lease.
+// newEpoch begins a new incarnation, with a record of its own, and a lease.
 func (n *Node) newEpoch(ctx context.Context) error {
 	epoch := n.c.Name + "_" + rand.Text()
-	// The node answers before anybody can know that it is there.
+	// Subscribe before other nodes can see the record.
 	sub, err := n.nc.Subscribe(n.c.Namespace+".node."+epoch+".*", n.serve)
 	if err != nil {
 		return unavailable(err)
 	}
 	sent := time.Now()
-	rev, err := n.nodes.put(ctx, epoch, n.record(0), 0, recordTTL)
+	rev, err := n.nodes.put(ctx, epoch, n.newRecord(0), 0, recordTTL)
 	if err != nil {
-		_ = sub.Unsubscribe() // nobody knows of it
+		_ = sub.Unsubscribe() // no node knows the epoch
 		return err
 	}
 	n.mu.Lock()
 	old := n.sub
-	n.epoch, n.sub, n.mine[epoch] = epoch, sub, true
+	n.epoch, n.sub, n.ownEpochs[epoch] = epoch, sub, true
 	n.beatRev, n.beats = rev, 1
-	n.renewedLocked(sent)
-	n.clocks = time.Now() // what the last incarnation saw ended with it
+	n.setLeaseLocked(sent)
+	n.silenceSince = time.Now() // this incarnation has observed no silence yet
 	n.mu.Unlock()
 	if old != nil {
-		_ = old.Unsubscribe() // fails on a connection that is gone, and the subscription with it
+		_ = old.Unsubscribe() // fails if the connection is gone, and with it the subscription
 	}
 	n.log.Info("joined", "epoch", epoch)
 	return nil
 }
 
-func (n *Node) record(beat uint64) beatRecord {
+// newRecord returns the record for the heartbeat with the given number.
+func (n *Node) newRecord(beat uint64) beatRecord {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return beatRecord{Node: n.c.Name, Beat: beat, Sessions: len(n.held), Lease: n.c.LeaseTTL.Milliseconds()}
+	return beatRecord{Node: n.c.Name, Beat: beat, Sessions: len(n.sessions), Lease: n.c.LeaseTTL.Milliseconds()}
 }
 
-// renewedLocked counts the lease from when the heartbeat was sent: whoever sees it
-// does so later, and waits for all of it.
-func (n *Node) renewedLocked(sent time.Time) {
+// setLeaseLocked sets the lease after a heartbeat. The lease counts from when the
+// heartbeat was sent. Other nodes see it later, and wait for a whole lease from then.
+func (n *Node) setLeaseLocked(sent time.Time) {
 	n.leaseUntil = sent.Add(n.c.validity())
-	n.lapsed = false
+	n.expiryHandled = false
 	n.lastBeat = sent
 }
 
-// beatLoop renews the lease. Nothing that may take long runs on its goroutine.
+// beatLoop renews the lease. Nothing that may take long must run on its goroutine.
 func (n *Node) beatLoop() {
 	t := time.NewTimer(n.c.beat())
 	defer t.Stop()
@@ -64,7 +64,7 @@ func (n *Node) beatLoop() {
 		select {
 		case <-n.ctx.Done():
 			return
-		case <-n.wantBeat:
+		case <-n.beatNow:
 		case <-t.C:
 		}
 		if err := n.beat(n.ctx); err != nil && n.ctx.Err() == nil {
@@ -76,23 +76,23 @@ func (n *Node) beatLoop() {
 	}
 }
 
-// beat renews the lease by a compare-and-set on the heartbeat before. A death
-// certificate is one on the same revision, so that one of the two fails.
+// beat renews the lease by a compare-and-set on the previous heartbeat. A tombstone is
+// written by a compare-and-set on the same revision, so only one of the two succeeds.
 func (n *Node) beat(ctx context.Context) error {
 	n.mu.Lock()
 	epoch, rev, beat := n.epoch, n.beatRev, n.beats
 	n.mu.Unlock()
 	sent := time.Now()
-	next, err := n.nodes.put(ctx, epoch, n.record(beat), rev, recordTTL)
+	next, err := n.nodes.put(ctx, epoch, n.newRecord(beat), rev, recordTTL)
 	switch {
 	case err == nil:
 		n.renewed(sent, next)
 		return nil
 	case isConflict(err):
-		return n.disputed(ctx, epoch)
+		return n.resolveConflict(ctx, epoch)
 	case isNoStream(err) && n.nc.IsConnected() && n.nodes.isGone(ctx):
-		// The broker has lost its memory. So the chain of heartbeats is lost, and with
-		// it what others may have said of this epoch.
+		// The broker has lost the stream, and with it the chain of heartbeats and a
+		// tombstone that may have been written.
 		n.log.Warn("the broker has lost the directory")
 		if err := n.ensure(ctx); err != nil {
 			return err
@@ -102,49 +102,51 @@ func (n *Node) beat(ctx context.Context) error {
 	return err
 }
 
+// renewed records a successful heartbeat.
 func (n *Node) renewed(sent time.Time, rev uint64) {
 	n.mu.Lock()
-	regained := n.lapsed
-	// Whoever could not renew its own lease cannot say that others did not try:
-	// when a quorum comes back, the first to write would declare all others dead.
-	// So everybody's clock starts again.
+	regained := n.expiryHandled
+	// If this node could not renew its own lease, others could not either. When a
+	// majority of brokers is back, the first node to write would otherwise declare
+	// all others dead. So the silence of other nodes counts from now.
 	if sent.Sub(n.lastBeat) > n.c.gap() {
-		n.clocks = time.Now()
+		n.silenceSince = time.Now()
 	}
 	n.beatRev = rev
 	n.beats++
-	n.renewedLocked(sent)
+	n.setLeaseLocked(sent)
 	n.mu.Unlock()
 	if regained {
 		n.log.Info("lease regained")
-		poke(n.wantSweep)
+		notify(n.reconcileNow)
 	}
 }
 
-// disputed finds out why a heartbeat was refused.
-func (n *Node) disputed(ctx context.Context, epoch string) error {
+// resolveConflict handles a refused heartbeat. If an earlier heartbeat was written
+// although its answer was lost, it records that; if this node was declared dead, it
+// begins a new incarnation.
+func (n *Node) resolveConflict(ctx context.Context, epoch string) error {
 	f, err := n.nodes.get(ctx, epoch)
 	if err != nil {
 		return err
 	}
 	if f.live && !decode[beatRecord](f.data).Dead {
-		// The node's own heartbeat, whose acknowledgement was lost.
+		// It is this node's heartbeat, whose answer was lost.
 		n.mu.Lock()
 		n.beatRev = f.rev
 		n.mu.Unlock()
-		return fmt.Errorf("%w to the last heartbeat, which was written", ErrUnavailable)
+		return fmt.Errorf("%w: answer to a heartbeat lost", ErrUnavailable)
 	}
 	n.log.Warn("declared dead", "epoch", epoch)
-	n.lapse(true)
+	n.loseLease(true)
 	return n.rejoin(ctx)
 }
 
-var errFencing = errors.New("cluster: sessions of the lost lease are still being closed")
-
-// rejoin begins a new incarnation, to which the sweep then moves the sessions.
+// rejoin begins a new incarnation. The next reconciliation gives it the sessions. While
+// the sessions of a lost lease are being closed, rejoin returns errFencing.
 func (n *Node) rejoin(ctx context.Context) error {
 	n.mu.Lock()
-	fencing := n.fencing > 0
+	fencing := n.activeFences > 0
 	n.mu.Unlock()
 	if fencing {
 		return errFencing
@@ -152,24 +154,24 @@ func (n *Node) rejoin(ctx context.Context) error {
 	if err := n.newEpoch(ctx); err != nil {
 		return err
 	}
-	n.rebuildWatchers()
-	poke(n.wantSweep)
-	poke(n.wantTidy)
+	n.restartWatchers()
+	notify(n.reconcileNow)
+	notify(n.cleanupNow)
 	return nil
 }
 
-// expireLoop deals with the end of the lease at the moment it comes, whatever the
-// heartbeat's goroutine waits for.
+// expireLoop calls loseLease as soon as the lease ends, even if beatLoop is waiting for
+// the broker.
 func (n *Node) expireLoop() {
 	for {
 		n.mu.Lock()
-		left, lapsed := time.Until(n.leaseUntil), n.lapsed
+		left, handled := time.Until(n.leaseUntil), n.expiryHandled
 		n.mu.Unlock()
 		switch {
-		case lapsed:
+		case handled:
 			left = n.c.beat() / 16
 		case left <= 0:
-			n.lapse(false)
+			n.loseLease(false)
 			continue
 		}
 		select {
@@ -180,36 +182,38 @@ func (n *Node) expireLoop() {
 	}
 }
 
-// lapse ends the lease, if it is over or the node was declared dead, and closes
-// the sessions if it is to fence.
-func (n *Node) lapse(dead bool) {
+// loseLease ends the lease if it has expired or the node was declared dead. With Fence
+// it starts a goroutine that closes the sessions. It does nothing if it has run for the
+// current lease.
+func (n *Node) loseLease(dead bool) {
 	n.mu.Lock()
-	if n.lapsed || !dead && time.Now().Before(n.leaseUntil) {
+	if n.expiryHandled || !dead && time.Now().Before(n.leaseUntil) {
 		n.mu.Unlock()
 		return
 	}
-	n.lapsed = true
+	n.expiryHandled = true
 	n.leaseUntil = time.Time{}
-	var fenced []tenure
-	if n.c.OnLeaseLost == Fence && !n.left {
-		fenced = n.heldLocked()
+	var fenced []sessionRef
+	if n.c.OnLeaseLost == Fence && !n.closing {
+		fenced = n.sessionRefsLocked()
 	}
 	if len(fenced) > 0 {
-		n.fencing++
+		n.activeFences++
 		n.wg.Go(func() { n.fence(fenced) })
 	}
 	n.mu.Unlock()
 	n.log.Warn("lease lost", "fenced", len(fenced))
 }
 
-// fence closes the sessions of a lost lease. Until it returns no new incarnation
-// begins: it would count as alive beside sessions that others may have taken.
-func (n *Node) fence(sessions []tenure) {
+// fence closes the sessions of a lost lease. No new incarnation begins until it returns:
+// the node would count as alive while it still has sessions whose IDs other nodes may
+// have taken.
+func (n *Node) fence(sessions []sessionRef) {
 	if err := n.closeAll(n.ctx, sessions, LeaseLost); err != nil {
-		n.log.Debug("leaving cut the fencing short", "error", err)
+		n.log.Debug("fencing was interrupted by Leave", "error", err)
 	}
 	n.mu.Lock()
-	n.fencing--
+	n.activeFences--
 	n.mu.Unlock()
-	poke(n.wantBeat)
+	notify(n.beatNow)
 }

@@ -8,22 +8,22 @@ import (
 	"github.com/sessionwheel/sessionwheel/pool"
 )
 
-// Leave takes the node out of the cluster and ends its goroutines. The sessions
-// that it still has are closed with pool.Shutdown, since others may take their IDs
-// from then on, and their entries are deleted. Shut the pool down first if its
-// sessions are to have their time to finish.
+// Leave removes the node from the cluster and ends its goroutines. It closes the
+// sessions that the node still has with pool.Shutdown, because other nodes may take
+// their IDs afterwards, and deletes their entries. To let sessions finish, shut the
+// pool down first. As soon as Leave has begun, Claim returns ErrLeft.
 //
-// When Leave has begun, Claim returns ErrLeft. The error says what could not be
-// done, as without a broker, or that ctx has ended first: then the others find the
-// node dead after its lease, and do the rest; its goroutines end by themselves. A
-// second Leave returns ErrLeft.
+// The error says what could not be done, for example because the broker does not
+// answer, or that ctx ended first. In both cases the other nodes declare this one dead
+// after its lease, and delete its entries; its goroutines end by themselves. A second
+// Leave returns ErrLeft.
 func (n *Node) Leave(ctx context.Context) error {
 	n.mu.Lock()
-	if n.left {
+	if n.closing {
 		n.mu.Unlock()
 		return ErrLeft
 	}
-	n.left = true // no claim begins, and nothing of the background
+	n.closing = true // no claim and no background goroutine begins
 	n.mu.Unlock()
 
 	done := make(chan error, 1)
@@ -32,25 +32,26 @@ func (n *Node) Leave(ctx context.Context) error {
 	case err := <-done:
 		return err
 	case <-ctx.Done():
-		return fmt.Errorf("cluster: leaving was cut short: %w", ctx.Err())
+		return fmt.Errorf("cluster: Leave: %w", ctx.Err())
 	}
 }
 
+// leave does the work of Leave, on a goroutine of its own.
 func (n *Node) leave(ctx context.Context) error {
-	// The heartbeats end first: the last revision is this goroutine's then.
+	// End the loops first: no heartbeat changes beatRev then.
 	n.cancel()
 	n.wg.Wait()
 	n.mu.Lock()
-	epoch, rev, held, sub := n.epoch, n.beatRev, n.heldLocked(), n.sub
-	for id, h := range n.held {
-		if h.listed {
-			n.choreLocked(id, chore{rev: h.rev, gen: h.gen})
+	epoch, rev, refs, sub := n.epoch, n.beatRev, n.sessionRefsLocked(), n.sub
+	for id, s := range n.sessions {
+		if s.mayHaveEntry {
+			n.addCleanupLocked(id, cleanup{rev: s.rev, gen: s.gen})
 		}
 	}
 	n.mu.Unlock()
 
-	// Only when the sessions are closed may others have their IDs.
-	err := n.closeAll(ctx, held, pool.Shutdown)
+	// Other nodes may have the IDs only when the sessions are closed.
+	err := n.closeAll(ctx, refs, pool.Shutdown)
 	if err == nil {
 		err = n.resign(ctx, epoch, rev)
 	}
@@ -63,21 +64,21 @@ func (n *Node) leave(ctx context.Context) error {
 	return err
 }
 
-// resign declares this node dead, after which its entries do not count, and deletes
-// them. If all are gone the certificate is, too; if not, it has the others delete
-// what is left.
+// resign writes this node's tombstone, after which its entries do not count, and deletes
+// the entries and then the tombstone. If it fails in between, other nodes find the
+// tombstone and delete the rest.
 func (n *Node) resign(ctx context.Context, epoch string, rev uint64) error {
-	certificate, err := n.nodes.put(ctx, epoch, beatRecord{Node: n.c.Name, Dead: true}, rev, 0)
+	tombstone, err := n.nodes.put(ctx, epoch, beatRecord{Node: n.c.Name, Dead: true}, rev, 0)
 	if isConflict(err) {
-		return nil // somebody has declared it dead, and sees to the rest
+		return nil // another node has declared this one dead, and deletes its entries
 	}
 	if err != nil {
 		return err
 	}
-	if err := n.tidy(ctx); err != nil {
+	if err := n.runCleanups(ctx); err != nil {
 		return err
 	}
-	_, err = n.nodes.del(ctx, epoch, certificate, markerTTL)
+	_, err = n.nodes.del(ctx, epoch, tombstone, markerTTL)
 	if isConflict(err) {
 		return nil
 	}

@@ -9,42 +9,44 @@ import (
 )
 
 const (
-	// silence is how long the broker may send nothing on the way through the
-	// directory. A watcher tells nothing of a broker that is gone.
-	silence = 3 * time.Second
+	// scanTimeout is how long the broker may send nothing during a scan. A watcher
+	// does not report that the broker is gone.
+	scanTimeout = 3 * time.Second
 
-	// lull is after how much of it the broker is asked whether there is more to
-	// come.
-	lull = silence / 12
+	// scanCheckAfter is the time without an entry after which scan asks the broker
+	// whether there are more.
+	scanCheckAfter = scanTimeout / 12
 )
 
-// List calls f for each session of the cluster, in no order, until f returns
-// false. It is weakly consistent: a session that is there throughout is told once,
-// one that comes or goes meanwhile may or may not be. F is called on the caller's
-// goroutine; one that is slow makes the broker wait, not this node. It must not
-// keep the entry's Meta.
+// List calls f for each session of the cluster, in no particular order, until f returns
+// false. It is weakly consistent: a session that exists during the whole call is listed
+// once; one that begins or ends during the call may or may not be listed. f is called on
+// the caller's goroutine and must not keep the entry's Meta. A slow f makes the broker
+// wait, but not this node.
 //
-// However long it takes, it goes on while entries come. The error is ErrUnavailable
-// if the broker is silent for three seconds, at the beginning or on the way, ErrLeft,
-// and that of ctx.
+// List has no time limit of its own while entries arrive. The error wraps ErrUnavailable
+// if the broker sends nothing for three seconds; otherwise it is ErrLeft or the error of
+// ctx.
 func (n *Node) List(ctx context.Context, f func(Entry) bool) error { return n.list(ctx, f) }
 
+// list calls f for each session whose owner is not dead.
 func (r *reader) list(ctx context.Context, f func(Entry) bool) error {
-	if err := r.ended(); err != nil {
+	if err := r.checkOpen(); err != nil {
 		return err
 	}
 	return r.scan(ctx, func(key string, _ uint64, e entry) bool {
 		id, ok := idOf(key)
-		if !ok || r.knownDead(e.Owner) {
+		if !ok || r.isKnownDead(e.Owner) {
 			return true
 		}
 		return f(e.export(id))
 	})
 }
 
-// scan reads the directory in one pass. The watcher counts what there is at its
-// beginning and waits for as much, of which markers may expire before they are sent:
-// so whether that was all is found out when nothing more comes.
+// scan calls f for each entry of the directory until f returns false. The watcher counts
+// the messages at its beginning and waits for as many. Some of them may be markers that
+// expire before they are sent, so when no more messages arrive, scan asks the broker
+// whether it has received all.
 func (r *reader) scan(ctx context.Context, f func(key string, rev uint64, e entry) bool) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -52,17 +54,16 @@ func (r *reader) scan(ctx context.Context, f func(key string, rev uint64, e entr
 	if err != nil {
 		return err
 	}
-	// Of each key there is one message, which is the last and all of its history; and
-	// for the broker to go through a stream is less work than to look for the last
-	// of each subject.
+	// Each key has one message, so its history is its last value, and a broker sends a
+	// whole stream with less work than the last message of each subject.
 	w, err := r.dir.watch(ctx, jetstream.IncludeHistory())
 	if err != nil {
 		return err
 	}
 	defer stopWatcher(w)
 	var seen uint64
-	heard := time.Now()
-	t := time.NewTimer(lull)
+	lastEntry := time.Now()
+	t := time.NewTimer(scanCheckAfter)
 	defer t.Stop()
 	for {
 		select {
@@ -70,24 +71,24 @@ func (r *reader) scan(ctx context.Context, f func(key string, rev uint64, e entr
 			return ctx.Err()
 		case <-t.C:
 			switch {
-			case r.dir.through(ctx, seen, last):
+			case r.dir.noneBetween(ctx, seen, last):
 				return nil
-			case time.Since(heard) >= silence:
-				return fmt.Errorf("%w from the broker: the directory's entries stopped coming", ErrUnavailable)
+			case time.Since(lastEntry) >= scanTimeout:
+				return fmt.Errorf("%w: broker: no more entries of the directory within %v", ErrUnavailable, scanTimeout)
 			}
-			t.Reset(lull)
+			t.Reset(scanCheckAfter)
 		case e, ok := <-w.Updates():
 			switch {
 			case !ok:
-				return fmt.Errorf("%w from the broker: the watcher ended", ErrUnavailable)
+				return fmt.Errorf("%w: broker: %w", ErrUnavailable, errWatcherEnded)
 			case e == nil:
 				return nil
 			case e.Operation() == jetstream.KeyValuePut && !f(e.Key(), e.Revision(), decode[entry](e.Value())):
 				return nil
 			}
 			seen = e.Revision()
-			heard = time.Now()
-			t.Reset(lull)
+			lastEntry = time.Now()
+			t.Reset(scanCheckAfter)
 		}
 	}
 }

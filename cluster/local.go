@@ -9,53 +9,53 @@ import (
 
 var _ pool.Directory[string] = (*Node)(nil)
 
-// Local is the sessions of this node. *LocalPool is one. Its methods are called
-// from goroutines of the node's, for sessions that Claim has activated alone.
+// Local gives a node access to the sessions of its process. *LocalPool is a Local. The
+// node calls the methods on several goroutines at the same time, and only for sessions
+// that Claim has activated.
 type Local interface {
-	// Close closes the session with the given ID if token is its own, and returns
-	// when it processes nothing more; false if there is none. It is called with the
-	// ID locked: a Claim of the same ID within it would wait until its context
-	// ends. Release may be called from it. One that never returns keeps the ID from
-	// everybody while this node lives.
+	// Close closes the session with the given ID and token, and returns when the
+	// session processes nothing more. It reports false if there is no such session.
+	// Close is called with the ID locked, so a Claim of the same ID from it would
+	// wait until its context ends; Release may be called. While Close does not return,
+	// no node can take the ID as long as this node is alive.
 	Close(id string, token uint64, why pool.Reason) bool
-	// Deliver hands a message to the session with the given ID if token is its own;
-	// false if there is none. Who sent the message waits until it returns.
+	// Deliver delivers a message to the session with the given ID and token. It
+	// reports false if there is no such session. The sender waits until it returns.
 	Deliver(id string, token uint64, msg []byte) bool
 }
 
-// LeaseLost is why a session is closed when the node has lost its lease and
-// Config.OnLeaseLost is Fence. Beside it and the reasons that Kick is given, the
-// node closes sessions with pool.Replaced, when their ID is taken, and with
-// pool.Shutdown, in Leave.
+// LeaseLost is the reason for closing sessions when the node has lost its lease and
+// Config.OnLeaseLost is Fence. A node also closes sessions with the reasons passed to
+// Kick, with pool.Replaced when their ID is taken, and with pool.Shutdown in Leave.
 const LeaseLost pool.Reason = "LeaseLost"
 
-// LocalPool is a Local made of a pool. The node is made with it, then the pool
-// with the node as its Directory, and then Use joins the two:
+// LocalPool is a Local that uses a pool. Make the node with it, then the pool with the
+// node as its Directory, and then call Use with the pool:
 //
 //	local := &cluster.LocalPool[*Conn]{OnMessage: deliver}
 //	node, err := cluster.Join(ctx, cluster.Config{Local: local, ...})
 //	p, err := pool.New(pool.Config[string, *Conn]{Directory: node, ...})
 //	local.Use(p)
 type LocalPool[C io.Closer] struct {
-	// OnMessage is called with each message that Node.Send brings for a session, on
-	// a goroutine of the node's, or of Send's caller if that is on this node. The
-	// sender waits for it. It may keep the message. Nil: there is no session for
-	// messages.
+	// OnMessage is called for each message that Node.Send or Client.Send sends to a
+	// session, on a goroutine of the node, or on Send's caller's if Send was called on
+	// this node. The sender waits until it returns. It may keep msg. If nil, no
+	// message can be delivered, and Send returns ErrNotFound.
 	OnMessage func(s *pool.Session[string, C], msg []byte)
 
 	pool atomic.Pointer[pool.Pool[string, C]]
 }
 
-// Use sets the pool. It is called once, before the pool's first session.
+// Use sets the pool. It must be called once, before the pool has a session.
 func (l *LocalPool[C]) Use(p *pool.Pool[string, C]) { l.pool.Store(p) }
 
-// Close closes a session of the pool, as [Local] says.
+// Close closes a session of the pool. See [Local].
 func (l *LocalPool[C]) Close(id string, token uint64, why pool.Reason) bool {
 	p := l.pool.Load()
 	return p != nil && p.CloseToken(id, token, why)
 }
 
-// Deliver calls OnMessage for a session of the pool, as [Local] says.
+// Deliver calls OnMessage for a session of the pool. See [Local].
 func (l *LocalPool[C]) Deliver(id string, token uint64, msg []byte) bool {
 	p := l.pool.Load()
 	if p == nil || l.OnMessage == nil {

@@ -5,9 +5,8 @@ import (
 	"sync"
 )
 
-// idLocks are a lock for each ID that is in use, made for the first who wants it
-// and dropped by the last: IDs never wait for one another, and those at rest cost
-// nothing.
+// idLocks holds a lock for each ID in use. A lock exists only while it is held or waited
+// for, so an ID at rest takes no memory.
 //
 // Lock order: an ID's lock, then Node.mu, then idLocks.mu.
 type idLocks struct {
@@ -17,26 +16,27 @@ type idLocks struct {
 }
 
 type idLock struct {
-	held  chan struct{} // holds one value while somebody has the lock
-	users int           // who hold or want it; guarded by idLocks.mu
+	held  chan struct{} // holds one value while the lock is held
+	users int           // goroutines that hold it or wait for it; guarded by idLocks.mu
 }
 
-// lock waits for the lock of an ID. The error is that of ctx.
+// lock locks an ID, waiting until ctx ends. The error is that of ctx.
 func (l *idLocks) lock(ctx context.Context, id string) (unlock func(), err error) {
-	k := l.use(id)
+	k := l.acquireRef(id)
 	select {
 	case k.held <- struct{}{}:
 		return func() {
 			<-k.held
-			l.drop(id, k)
+			l.releaseRef(id, k)
 		}, nil
 	case <-ctx.Done():
-		l.drop(id, k)
+		l.releaseRef(id, k)
 		return nil, ctx.Err()
 	}
 }
 
-func (l *idLocks) use(id string) *idLock {
+// acquireRef returns the lock of an ID, making it if necessary, and counts a user.
+func (l *idLocks) acquireRef(id string) *idLock {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.m == nil {
@@ -51,7 +51,8 @@ func (l *idLocks) use(id string) *idLock {
 	return k
 }
 
-func (l *idLocks) drop(id string, k *idLock) {
+// releaseRef counts a user less, and removes the lock after the last one.
+func (l *idLocks) releaseRef(id string, k *idLock) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if k.users--; k.users == 0 {

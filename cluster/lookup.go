@@ -9,89 +9,89 @@ import (
 	"github.com/sessionwheel/sessionwheel/pool"
 )
 
-// Entry is a session as the directory has it.
+// Entry is the entry of a session in the directory.
 type Entry struct {
 	ID    string
-	Node  string    // the name of the node that has it
-	Owner string    // that node's incarnation
-	Token uint64    // names the login: no other one has had it under this ID
-	Since time.Time // when it logged in, by its node's clock
-	Meta  []byte    // what it logged in with
+	Node  string    // the name of the node that has the session
+	Owner string    // the incarnation of that node
+	Token uint64    // identifies the login among all that the ID ever has
+	Since time.Time // when the session logged in, by its node's clock, in milliseconds
+	Meta  []byte    // the metadata of the login
 }
 
-// Lookup finds a session. The error is ErrNotFound, also if its node has died, or
-// ErrUnavailable.
+// Lookup returns the entry of a session. The error is ErrNotFound if there is none or
+// its node is dead, and wraps ErrUnavailable if the broker does not answer.
 //
-// It asks the broker, whose answer may be older than the last change while the
-// brokers cannot agree: it says where a session was, and not that it still is.
+// Lookup asks the broker. While a majority of the brokers is down, the answer may be
+// older than the last change. In any case the session may have ended since.
 func (n *Node) Lookup(ctx context.Context, id string) (Entry, error) {
-	s, err := n.find(ctx, id)
+	s, err := n.findEntry(ctx, id)
 	if err != nil {
 		return Entry{}, err
 	}
 	return s.export(id), nil
 }
 
-func (n *Node) find(ctx context.Context, id string) (standing, error) {
-	return n.reader.find(ctx, id, n.isDead)
+func (n *Node) findEntry(ctx context.Context, id string) (dirEntry, error) {
+	return n.reader.findEntry(ctx, id, n.isDead)
 }
 
 // Kick closes a session for the given reason, on whichever node it is, and returns
-// when it processes nothing more. The error is ErrNotFound if there is none, or if
-// another login has taken its ID at that moment, which is left alone; and
-// ErrUnavailable if the broker or the session's node did not answer within a lease
-// or until ctx ended.
+// when the session processes nothing more. The error is ErrNotFound if there is no
+// session, or if another login takes the ID at that moment; that session is not
+// closed. It wraps ErrUnavailable if the broker or the session's node does not answer
+// within a lease or until ctx ends; the session may be closed all the same.
 func (n *Node) Kick(ctx context.Context, id string, why pool.Reason) error {
-	s, err := n.find(ctx, id)
+	s, err := n.findEntry(ctx, id)
 	if err != nil {
 		return err
 	}
-	q := kicking(id, s, why)
-	if n.isMine(s.Owner) {
+	q := kickRequest(id, s, why)
+	if n.isOwnEpoch(s.Owner) {
 		ctx, cancel := context.WithTimeout(ctx, n.c.LeaseTTL)
 		defer cancel()
-		return own(n.kick(ctx, q))
+		return asRemoteError(n.kick(ctx, q))
 	}
-	return n.tell(ctx, s.Owner, opKick, q)
+	return n.callOwner(ctx, s.Owner, opKick, q)
 }
 
-// kick closes a session of this node's.
+// kick closes a session of this node.
 func (n *Node) kick(ctx context.Context, q request) error {
 	if !n.has(q.id, q.Token) {
 		return errStale
 	}
 	_, err := n.evict(ctx, q)
 	if isConflict(err) || errors.Is(err, ErrUnavailable) {
-		return nil // the session is closed; its entry goes in the background
+		return nil // the session is closed, and a cleanup deletes its entry
 	}
 	return err
 }
 
-// Send hands a message to a session, on whichever node it is, and returns when
-// Local.Deliver has returned there. Messages that are sent one after the other
-// arrive in that order. The error is ErrNotFound if there is none, or if another
-// login has taken its ID at that moment, which does not get the message; ErrInvalid
-// for a message that is more than the broker takes; and ErrUnavailable if the
-// broker or the session's node did not answer within a lease or until ctx ended:
-// then the message may have arrived.
+// Send delivers a message to a session, on whichever node it is, and returns when
+// Local.Deliver has returned there. Messages that are sent one after the other are
+// delivered in that order. The error is ErrNotFound if there is no session, or if
+// another login takes the ID at that moment; that session does not get the message. It
+// wraps ErrInvalid if the message is longer than the broker allows, and ErrUnavailable
+// if the broker or the session's node does not answer within a lease or until ctx
+// ends; the message may be delivered all the same.
 func (n *Node) Send(ctx context.Context, id string, msg []byte) error {
 	if err := n.checkMessage(msg); err != nil {
 		return err
 	}
-	s, err := n.find(ctx, id)
+	s, err := n.findEntry(ctx, id)
 	if err != nil {
 		return err
 	}
-	q := sending(id, s, msg)
-	if n.isMine(s.Owner) {
-		return own(n.deliver(q))
+	q := sendRequest(id, s, msg)
+	if n.isOwnEpoch(s.Owner) {
+		return asRemoteError(n.deliver(q))
 	}
-	return n.tell(ctx, s.Owner, opSend, q)
+	return n.callOwner(ctx, s.Owner, opSend, q)
 }
 
-// deliver hands a message to a session of this node's.
+// deliver delivers a message to a session of this node.
 func (n *Node) deliver(q request) error {
-	// The pool compares the token again: the session may be replaced meanwhile.
+	// Deliver compares the token again, since the session may be replaced in between.
 	if !n.has(q.id, q.Token) || !n.c.Local.Deliver(q.id, q.Token, q.Data) {
 		return errStale
 	}
@@ -102,17 +102,18 @@ func (n *Node) deliver(q request) error {
 func (n *Node) has(id string, token uint64) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	h := n.held[id]
-	return h != nil && h.token == token
+	s := n.sessions[id]
+	return s != nil && s.token == token
 }
 
-// own is what a question to this node itself comes to, as ask says it of another.
-func own(err error) error {
+// asRemoteError returns the error that askOwner would return if another node had
+// failed with err.
+func asRemoteError(err error) error {
 	switch {
 	case errors.Is(err, errStale):
 		return ErrNotFound
 	case err != nil && !errors.Is(err, ErrUnavailable):
-		return fmt.Errorf("%w from the session's owner but: %w", ErrUnavailable, err)
+		return fmt.Errorf("%w: session's owner: %w", ErrUnavailable, err)
 	}
 	return err
 }

@@ -1,65 +1,65 @@
 package cluster
 
 import (
-	"context"
-	"math/rand/v2"
 	"time"
 
 	"github.com/nats-io/nats.go"
 )
 
-// Node is this process in the cluster: made by [Join], ended by [Node.Leave], and
-// the pool.Directory of the pool whose sessions it speaks for. All its methods may
+// Node is this process in the cluster, and the pool.Directory of the pool that holds
+// its sessions. Make one with [Join] and end it with [Node.Leave]. All its methods may
 // be called from any goroutine.
+//
+// Its background goroutines are listed in startLoops.
 type Node struct {
 	*reader
 
-	serving chan struct{} // has a value for each request that is served; immutable
-
-	// Pokes: a value is there while something waits to be done.
-	wantBeat, wantSweep, wantTidy chan struct{}
+	// Immutable.
+	serveSlots                        chan struct{} // holds a value for each request being served
+	beatNow, reconcileNow, cleanupNow chan struct{} // each holds one value if its loop must run; see notify
 
 	tokens tokens
 	locks  idLocks
 
 	// Guarded by mu, which is the reader's.
-	epoch      string             // this incarnation; a new one after each death
-	sub        *nats.Subscription // of the epoch's requests
-	beatRev    uint64             // of the epoch's last heartbeat
-	beats      uint64
-	leaseUntil time.Time // the zero time: no lease
-	lapsed     bool      // the lease's end has been dealt with
-	fencing    int       // sessions of a lost lease are being closed
-	lastBeat   time.Time // when the last heartbeat that succeeded was sent
-	clocks     time.Time // nobody's silence counts before
-	held       map[string]*held
-	chores     map[string]chore
-	choresMade uint64
-	sweeps     uint64 // begun so far
+	epoch         string             // the current incarnation; a new one after each death
+	sub           *nats.Subscription // receives the epoch's requests
+	beatRev       uint64             // the revision of the epoch's last heartbeat
+	beats         uint64             // heartbeats of the epoch so far
+	leaseUntil    time.Time          // the zero time: no lease
+	expiryHandled bool               // loseLease has run for the current lease
+	activeFences  int                // calls of fence that have not returned
+	lastBeat      time.Time          // when the last successful heartbeat was sent
+	silenceSince  time.Time          // the silence of other nodes counts from here at the earliest
+	sessions      map[string]*ownSession
+	cleanups      map[string]cleanup // by ID
+	cleanupSeq    uint64             // the seq of the newest cleanup
+	passes        uint64             // reconciliation passes begun so far
 }
 
-// held is a session that this node has: a Claim has activated it and nobody has
-// released or evicted it since.
-type held struct {
-	token  uint64
-	since  int64 // unix milliseconds
-	meta   []byte
-	listed bool   // it may have an entry: false for a login that this node let in alone
-	rev    uint64 // of its entry
-	gen    uint64 // the generation of rev
-	born   uint64 // sweeps begun when it was made
-	seen   uint64 // the last sweep that found its entry
+// ownSession is a session of this node: a Claim has activated it, and it was neither
+// released nor evicted.
+type ownSession struct {
+	token        uint64
+	since        int64 // unix milliseconds
+	meta         []byte
+	mayHaveEntry bool   // false for a login that this node admitted without a lease
+	rev          uint64 // the revision of its entry
+	gen          uint64 // the generation of rev
+	bornPass     uint64 // Node.passes when the session was activated
+	seenPass     uint64 // the last pass that found its entry
 }
 
-// State is whether a node may decide who owns an ID.
+// State says whether a node may decide who owns an ID.
 type State uint8
 
 const (
 	Active   State = iota // it has a lease
-	Isolated              // it has not, since it does not reach the broker
-	Left                  // it has left
+	Isolated              // it has no lease, because it does not reach the broker
+	Left                  // Leave was called
 )
 
+// String returns the name of the state.
 func (s State) String() string {
 	switch s {
 	case Active:
@@ -73,22 +73,22 @@ func (s State) String() string {
 	}
 }
 
-// State is the node's state at this moment.
+// State returns the node's current state. It does not ask the broker.
 func (n *Node) State() State {
-	_, s := n.standing()
+	_, s := n.epochAndState()
 	return s
 }
 
-// standing is the epoch and the state.
-func (n *Node) standing() (string, State) {
+// epochAndState returns the node's epoch and state.
+func (n *Node) epochAndState() (string, State) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.standingLocked()
+	return n.epochAndStateLocked()
 }
 
-func (n *Node) standingLocked() (string, State) {
+func (n *Node) epochAndStateLocked() (string, State) {
 	switch {
-	case n.left:
+	case n.closing:
 		return n.epoch, Left
 	case time.Now().Before(n.leaseUntil):
 		return n.epoch, Active
@@ -97,36 +97,23 @@ func (n *Node) standingLocked() (string, State) {
 	}
 }
 
-func (n *Node) isMine(epoch string) bool {
+// isOwnEpoch reports whether an epoch is this node's, or was.
+func (n *Node) isOwnEpoch(epoch string) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.mine[epoch]
+	return n.ownEpochs[epoch]
 }
 
-// generation tells revisions that were learned over one connection from older
-// ones. A broker that is reached anew may have lost the stream, and then revisions
-// begin at 1 again: an old one may have come to mean another's entry.
+// generation returns a number that changes with each reconnection. A revision from an
+// earlier generation must not be used for a write: the broker may have lost the
+// stream, whose revisions then begin at 1 again, and an old revision may now be that
+// of another node's entry.
 func (n *Node) generation() uint64 { return n.nc.Stats().Reconnects }
 
-// poke says that there is something to do.
-func poke(c chan struct{}) {
+// notify makes the loop that receives from c run once more. It never blocks.
+func notify(c chan struct{}) {
 	select {
 	case c <- struct{}{}:
-	default: // it is said already
+	default: // already notified
 	}
-}
-
-// sleep waits for the given time and up to an eighth more, so that nodes do not
-// keep in step; false if ctx has ended.
-func sleep(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-ctx.Done():
-		return false
-	case <-time.After(jitter(d)):
-		return true
-	}
-}
-
-func jitter(d time.Duration) time.Duration {
-	return d + rand.N(d/8+1)
 }

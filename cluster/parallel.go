@@ -6,18 +6,17 @@ import (
 	"sync"
 )
 
-// underWay is how many things are done at once where there are many: questions to
-// the broker, since its answers come one by one and in between others can be asked,
-// and sessions that are closed. A broker that is so slow that an answer to as many
-// takes longer than one attempt would have all of them asked again.
-const underWay = 256
+// maxInFlight bounds concurrent broker requests and session closes. With more requests,
+// a slow broker would not answer all of them within one attempt, and all would be
+// repeated.
+const maxInFlight = 256
 
-// parallel calls do for each item and returns when all calls have returned. After
-// ctx has ended it starts no more of them. The error joins the first one of each
-// worker.
+// parallel calls do for each item, on up to maxInFlight goroutines, and returns when all
+// calls have returned. It starts no more calls after ctx has ended. The returned error
+// joins the first error of each goroutine.
 func parallel[T any](ctx context.Context, items []T, do func(context.Context, T) error) error {
 	next := make(chan T)
-	workers := min(underWay, len(items))
+	workers := min(maxInFlight, len(items))
 	errs := make([]error, workers+1)
 	var wg sync.WaitGroup
 	for w := range workers {

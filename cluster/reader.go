@@ -12,69 +12,74 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// reader is what a Node and a Client have in common: a connection, the buckets, a
-// view of the nodes' records, and a way to the sessions' owners. It writes nothing.
+// reader is the part that a Node and a Client share: the connection, the buckets, a
+// view of the nodes' records, and requests to the owners of sessions. It writes nothing
+// to the broker.
 type reader struct {
 	// Immutable.
-	c       Config // a client's has what a ClientConfig has, and the least lease
-	log     *slog.Logger
-	nc      *nats.Conn
-	ownConn bool
-	js      jetstream.JetStream
-	dir     *bucket       // the sessions' entries
-	nodes   *bucket       // the nodes' records
-	viewed  chan struct{} // closed when the view is whole for the first time
-	gone    error         // what methods return once it has left
+	c         Config // for a client: the fields of its ClientConfig, and the minimum lease
+	log       *slog.Logger
+	nc        *nats.Conn
+	ownConn   bool // nc was made by dial, and is closed with the reader
+	js        jetstream.JetStream
+	dir       *bucket       // the sessions' entries
+	nodes     *bucket       // the nodes' records
+	viewReady chan struct{} // closed when peers is complete for the first time
+	errClosed error         // the error of methods called after Leave or Close
 
-	// The background, which Leave or Close ends and waits for.
+	// The background goroutines. Leave or Close cancels ctx and waits for wg.
 	ctx    context.Context
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
 	mu sync.Mutex
 	// Guarded by mu.
-	left   bool            // Leave or Close has begun
-	mine   map[string]bool // all epochs that this process had; none for a client
-	peers  map[string]*peer
-	missed map[string]*peer // epochs without a record, seen when that was found
-	resync chan struct{}    // closed, and made anew, when watchers must be rebuilt
+	closing   bool             // Leave or Close has begun
+	ownEpochs map[string]bool  // all epochs of this process; empty for a client
+	peers     map[string]*peer // the nodes' records as the view knows them, by epoch
+	noRecord  map[string]*peer // epochs that have entries and no record; seen is when that was found
+	resync    chan struct{}    // closed and replaced when watchers must be restarted
 }
 
-func newReader(c Config, nc *nats.Conn, gone error) (*reader, error) {
+// newReader returns a reader on a connection. closed is the error of methods that are
+// called after Leave or Close.
+func newReader(c Config, nc *nats.Conn, closed error) (*reader, error) {
 	js, err := jetstream.New(nc)
 	if err != nil {
-		return nil, fmt.Errorf("cluster: the connection to the broker: %w", err)
+		return nil, fmt.Errorf("cluster: connection to the broker: %w", err)
 	}
 	r := &reader{
-		c:       c,
-		log:     c.Logger,
-		nc:      nc,
-		ownConn: c.Conn == nil,
-		js:      js,
-		dir:     &bucket{js: js, name: c.Namespace + "_dir", attempt: c.attempt()},
-		nodes:   &bucket{js: js, name: c.Namespace + "_nodes", attempt: c.attempt()},
-		viewed:  make(chan struct{}),
-		gone:    gone,
-		mine:    make(map[string]bool),
-		peers:   make(map[string]*peer),
-		missed:  make(map[string]*peer),
-		resync:  make(chan struct{}),
+		c:         c,
+		log:       c.Logger,
+		nc:        nc,
+		ownConn:   c.Conn == nil,
+		js:        js,
+		dir:       &bucket{js: js, name: c.Namespace + "_dir", attempt: c.attempt()},
+		nodes:     &bucket{js: js, name: c.Namespace + "_nodes", attempt: c.attempt()},
+		viewReady: make(chan struct{}),
+		errClosed: closed,
+		ownEpochs: make(map[string]bool),
+		peers:     make(map[string]*peer),
+		noRecord:  make(map[string]*peer),
+		resync:    make(chan struct{}),
 	}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	return r, nil
 }
 
-// run starts a goroutine of the background; false if it is to end.
-func (r *reader) run(f func()) bool {
+// goBackground calls f on a goroutine that Leave or Close waits for. It reports false,
+// and does nothing, if one of them has begun.
+func (r *reader) goBackground(f func()) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.left {
+	if !r.closing {
 		r.wg.Go(f)
 	}
-	return !r.left
+	return !r.closing
 }
 
-// open makes the buckets ready to be read. It is called once, before all else.
+// open opens the buckets, which must exist. It is called before any other method that
+// asks the broker.
 func (r *reader) open(ctx context.Context) error {
 	if err := r.nodes.open(ctx); err != nil {
 		return err
@@ -82,19 +87,20 @@ func (r *reader) open(ctx context.Context) error {
 	return r.dir.open(ctx)
 }
 
-// whole waits until the view is.
-func (r *reader) whole(ctx context.Context) error {
+// awaitView waits until the view of the nodes' records is complete.
+func (r *reader) awaitView(ctx context.Context) error {
 	select {
-	case <-r.viewed:
+	case <-r.viewReady:
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("%w from the broker: %w", ErrUnavailable, ctx.Err())
+		return fmt.Errorf("%w: broker: %w", ErrUnavailable, ctx.Err())
 	}
 }
 
-// persist tries until the error is nil, or more than no answer, or ctx ends. The
-// error is then the last that did not come of ctx itself.
-func persist(ctx context.Context, do func(context.Context) error) error {
+// retry calls do until it returns nil, returns an error other than ErrUnavailable, or
+// ctx is done. It then returns the last error, if possible one that was not caused by
+// ctx.
+func retry(ctx context.Context, do func(context.Context) error) error {
 	var last error
 	for {
 		err := do(ctx)
@@ -110,9 +116,9 @@ func persist(ctx context.Context, do func(context.Context) error) error {
 	}
 }
 
-// connLoop looks again at everything whenever the connection is made anew: the
-// broker may be another one, and may have lost some or all.
-func (r *reader) connLoop(again func()) {
+// connLoop calls onConnected and restarts all watchers after each reconnection: the
+// broker may be another one, and may have lost data.
+func (r *reader) connLoop(onConnected func()) {
 	status := r.nc.StatusChanged(nats.CONNECTED)
 	defer r.nc.RemoveStatusListener(status)
 	for {
@@ -120,111 +126,115 @@ func (r *reader) connLoop(again func()) {
 		case <-r.ctx.Done():
 			return
 		case _, ok := <-status:
-			if !ok { // closed by whoever made it
+			if !ok { // the connection is closed for good
 				return
 			}
-			again()
-			r.rebuildWatchers()
+			onConnected()
+			r.restartWatchers()
 		}
 	}
 }
 
-// rebuildWatchers ends all watchers of the broker, which then begin anew: one may
-// stay deaf for many seconds after a broker's restart.
-func (r *reader) rebuildWatchers() {
+// restartWatchers makes all watchers start again. A watcher may receive nothing for many
+// seconds after a restart of the broker.
+func (r *reader) restartWatchers() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	close(r.resync)
 	r.resync = make(chan struct{})
 }
 
-func (r *reader) resyncing() <-chan struct{} {
+// resyncSignal returns a channel that the next restartWatchers closes.
+func (r *reader) resyncSignal() <-chan struct{} {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.resync
 }
 
-// ended is the error of a method that is called too late.
-func (r *reader) ended() error {
+// checkOpen returns an error if Leave or Close has begun.
+func (r *reader) checkOpen() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.left {
-		return r.gone
+	if r.closing {
+		return r.errClosed
 	}
 	return nil
 }
 
-// standing is what the directory has of an ID.
-type standing struct {
+// dirEntry is an ID's entry in the directory, or the lack of one.
+type dirEntry struct {
 	entry
-	rev  uint64
-	live bool
+	rev  uint64 // of the entry, or of the marker of its deletion; 0: neither exists
+	live bool   // there is an entry
 }
 
-func (r *reader) entry(ctx context.Context, id string) (standing, error) {
+// readEntry reads the entry of an ID.
+func (r *reader) readEntry(ctx context.Context, id string) (dirEntry, error) {
 	f, err := r.dir.get(ctx, keyOf(id))
-	s := standing{rev: f.rev, live: f.live}
+	s := dirEntry{rev: f.rev, live: f.live}
 	if err == nil && f.live {
 		s.entry = decode[entry](f.data)
 	}
 	return s, err
 }
 
-// find is the entry of a session whose owner is not dead. Dead is asked about an
-// owner that the view does not have: its record has not been seen yet, or is gone.
-func (r *reader) find(ctx context.Context, id string, dead func(context.Context, string) (bool, error)) (standing, error) {
+// findEntry returns the entry of a session whose owner is not dead. It calls isDead for
+// an owner that is not in the view, because its record was not received yet or does not
+// exist.
+func (r *reader) findEntry(ctx context.Context, id string, isDead func(context.Context, string) (bool, error)) (dirEntry, error) {
 	if err := checkID(id); err != nil {
-		return standing{}, err
+		return dirEntry{}, err
 	}
-	if err := r.ended(); err != nil {
-		return standing{}, err
+	if err := r.checkOpen(); err != nil {
+		return dirEntry{}, err
 	}
 	for {
-		s, err := r.entry(ctx, id)
+		s, err := r.readEntry(ctx, id)
 		switch {
 		case err != nil:
-			return standing{}, err
-		case !s.live || r.knownDead(s.Owner):
-			return standing{}, ErrNotFound
-		case r.knows(s.Owner):
+			return dirEntry{}, err
+		case !s.live || r.isKnownDead(s.Owner):
+			return dirEntry{}, ErrNotFound
+		case r.hasRecord(s.Owner):
 			return s, nil
 		}
-		gone, err := dead(ctx, s.Owner)
+		dead, err := isDead(ctx, s.Owner)
 		switch {
 		case err != nil:
-			return standing{}, err
-		case gone:
-			return standing{}, ErrNotFound
+			return dirEntry{}, err
+		case dead:
+			return dirEntry{}, ErrNotFound
 		}
-		// A record is gone too when the entries of a dead owner have been deleted: then
-		// this one is no more.
-		again, err := r.entry(ctx, id)
+		// A dead owner's record is deleted after its entries, so if the record is gone,
+		// the entry may be gone too.
+		again, err := r.readEntry(ctx, id)
 		switch {
 		case err != nil:
-			return standing{}, err
+			return dirEntry{}, err
 		case again.rev == s.rev:
 			return s, nil
 		}
 	}
 }
 
-// knows reports whether the view has a record of an epoch.
-func (r *reader) knows(epoch string) bool {
+// hasRecord reports whether the view has a record of an epoch.
+func (r *reader) hasRecord(epoch string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.peers[epoch] != nil
 }
 
-// knownDead reports whether an epoch is dead as far as the view goes.
-func (r *reader) knownDead(epoch string) bool {
+// isKnownDead reports whether the view has a tombstone of an epoch. The epoch of an
+// entry without an owner is dead.
+func (r *reader) isKnownDead(epoch string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	p := r.peers[epoch]
 	return epoch == "" || p != nil && p.rec.Dead
 }
 
-// recordOf reads the record of an epoch.
-func (r *reader) recordOf(ctx context.Context, epoch string) (found, beatRecord, error) {
+// readRecord reads the record of an epoch and adds it to the view.
+func (r *reader) readRecord(ctx context.Context, epoch string) (kvEntry, beatRecord, error) {
 	f, err := r.nodes.get(ctx, epoch)
 	if err != nil || !f.live {
 		return f, beatRecord{}, err
@@ -232,6 +242,6 @@ func (r *reader) recordOf(ctx context.Context, epoch string) (found, beatRecord,
 	rec := decode[beatRecord](f.data)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.learnLocked(epoch, rec, f.rev)
+	r.addRecordLocked(epoch, rec, f.rev)
 	return f, rec, nil
 }

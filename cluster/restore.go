@@ -6,11 +6,11 @@ import (
 	"github.com/sessionwheel/sessionwheel/pool"
 )
 
-// restore gives a session of this node's its entry, or closes the session if the
-// ID has gone to another. Seen is what the sweep has read of it.
-func (n *Node) restore(ctx context.Context, t tenure, seen standing) error {
+// restore writes the entry of a session of this node, or closes the session if another
+// node's has replaced it. seen is the ID's entry as the reconciliation has read it.
+func (n *Node) restore(ctx context.Context, ref sessionRef, seen dirEntry) error {
 	for {
-		rival, epoch, err := n.relist(ctx, t, seen)
+		rival, epoch, err := n.tryRestore(ctx, ref, seen)
 		if err != nil || rival == nil {
 			return err
 		}
@@ -20,80 +20,81 @@ func (n *Node) restore(ctx context.Context, t tenure, seen standing) error {
 		}
 		switch {
 		case dead:
-			seen = standing{rev: rival.rev}
+			seen = dirEntry{rev: rival.rev}
 			continue
-		case rival.Token > t.token, rival.Token == t.token && rival.Owner > epoch:
-			// Another login has taken the ID while this node was cut off.
-			return n.closeAll(ctx, []tenure{t}, pool.Replaced)
+		case rival.Token > ref.token, rival.Token == ref.token && rival.Owner > epoch:
+			// A later login took the ID while this node was cut off.
+			return n.closeAll(ctx, []sessionRef{ref}, pool.Replaced)
 		}
-		// Another node's entry with a lower token has to go, as for a login.
-		rev, err := n.yielded(ctx, t.id, *rival, pool.Replaced)
+		// The other entry has a lower token, so its owner must evict its session.
+		rev, err := n.freeEntry(ctx, ref.id, *rival, pool.Replaced)
 		if err == nil {
-			seen = standing{rev: rev}
+			seen = dirEntry{rev: rev}
 			continue
 		}
 		if n.State() != Active || !sleep(ctx, n.c.attempt()/8) {
-			return errLapsed
+			return errNoLease
 		}
-		if seen, err = n.entry(ctx, t.id); err != nil {
+		if seen, err = n.readEntry(ctx, ref.id); err != nil {
 			return err
 		}
 	}
 }
 
-// relist does one attempt of restore, with the ID locked: without it, an eviction
-// might close the session and delete its entry while this writes it anew. It
-// returns the entry of another node that is in the way, if there is one, and this
-// node's epoch.
-func (n *Node) relist(ctx context.Context, t tenure, seen standing) (rival *standing, epoch string, err error) {
-	unlock, err := n.locks.lock(ctx, t.id)
+// tryRestore writes the session's entry, unless another node has one. It then returns
+// that entry, and this node's epoch.
+//
+// The ID is locked throughout. Otherwise an eviction could close the session and delete
+// its entry at the same time, and this would write the entry again.
+func (n *Node) tryRestore(ctx context.Context, ref sessionRef, seen dirEntry) (rival *dirEntry, epoch string, err error) {
+	unlock, err := n.locks.lock(ctx, ref.id)
 	if err != nil {
 		return nil, "", err
 	}
 	defer unlock()
 	for {
 		n.mu.Lock()
-		epoch, state := n.standingLocked()
-		h := n.held[t.id]
-		ours := seen.live && n.mine[seen.Owner]
+		epoch, state := n.epochAndStateLocked()
+		s := n.sessions[ref.id]
+		own := seen.live && n.ownEpochs[seen.Owner]
 		var e entry
-		if h != nil {
-			e = entry{Owner: epoch, Node: n.c.Name, Token: h.token, Since: h.since, Meta: h.meta}
+		if s != nil {
+			e = entry{Owner: epoch, Node: n.c.Name, Token: s.token, Since: s.since, Meta: s.meta}
 		}
 		n.mu.Unlock()
 		switch {
-		case h == nil || h.token != t.token:
-			return nil, "", nil // it has ended meanwhile
+		case s == nil || s.token != ref.token:
+			return nil, "", nil // the session has ended
 		case state != Active:
-			return nil, "", errLapsed
-		case !seen.live || ours && (seen.Owner != epoch || seen.Token != t.token):
-			// Nobody's, or of this node's before: write.
-		case ours:
-			n.listed(t, seen.rev)
+			return nil, "", errNoLease
+		case !seen.live || own && (seen.Owner != epoch || seen.Token != ref.token):
+			// No entry, or an earlier one of this node: write.
+		case own:
+			n.recordEntry(ref, seen.rev)
 			return nil, "", nil
 		default:
 			return &seen, epoch, nil
 		}
-		rev, err := n.dir.put(ctx, keyOf(t.id), e, seen.rev, 0)
+		rev, err := n.dir.put(ctx, keyOf(ref.id), e, seen.rev, 0)
 		if err == nil {
-			n.listed(t, rev)
+			n.recordEntry(ref, rev)
 			return nil, "", nil
 		}
 		if !isConflict(err) {
 			return nil, "", err
 		}
-		if seen, err = n.entry(ctx, t.id); err != nil {
+		if seen, err = n.readEntry(ctx, ref.id); err != nil {
 			return nil, "", err
 		}
 	}
 }
 
-// listed notes that a session has its entry, at the given revision.
-func (n *Node) listed(t tenure, rev uint64) {
+// recordEntry records that a session has its entry, at the given revision.
+func (n *Node) recordEntry(ref sessionRef, rev uint64) {
 	gen := n.generation()
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if h := n.held[t.id]; h != nil && h.token == t.token {
-		h.listed, h.rev, h.gen = true, rev, gen
+	if s := n.sessions[ref.id]; s != nil && s.token == ref.token {
+		s.mayHaveEntry, s.rev, s.gen = true, rev, gen
 	}
 }

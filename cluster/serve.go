@@ -8,37 +8,38 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// maxServing is how many requests of other nodes are served at once. Those beyond
-// are left to their askers, who ask again.
+// maxServing is the maximum number of requests of other nodes that are served at the
+// same time. Requests beyond it are refused, and the other nodes repeat them.
 const maxServing = 1024
 
-// serve answers one request of another node, on a goroutine of its own since it
-// may wait for a session to end. It is called on the subscription's goroutine.
+// serve answers a request of another node, on a goroutine of its own because it may wait
+// for a session to end. The subscription's goroutine calls it.
 func (n *Node) serve(m *nats.Msg) {
 	select {
-	case n.serving <- struct{}{}:
+	case n.serveSlots <- struct{}{}:
 	default:
-		n.respond(m, reply{Error: "too many requests at once"})
+		n.respond(m, reply{Error: "too many requests"})
 		return
 	}
-	served := n.run(func() {
-		defer func() { <-n.serving }()
+	served := n.goBackground(func() {
+		defer func() { <-n.serveSlots }()
 		ctx, cancel := context.WithTimeout(n.ctx, n.c.LeaseTTL)
 		defer cancel()
 		op := m.Subject[strings.LastIndexByte(m.Subject, '.')+1:]
-		n.respond(m, n.answer(ctx, op, decode[request](m.Data)))
+		n.respond(m, n.handle(ctx, op, decode[request](m.Data)))
 	})
 	if !served {
-		<-n.serving
-		n.respond(m, reply{Error: "the node is leaving"})
+		<-n.serveSlots
+		n.respond(m, reply{Error: "node is leaving"})
 	}
 }
 
-func (n *Node) answer(ctx context.Context, op string, q request) reply {
+// handle executes a request and returns the reply.
+func (n *Node) handle(ctx context.Context, op string, q request) reply {
 	var r reply
 	var err error
 	if q.id, _ = idOf(q.Key); checkID(q.id) != nil {
-		return reply{Error: "no key of a session"}
+		return reply{Error: "invalid key"}
 	}
 	switch op {
 	case opEvict:
@@ -57,8 +58,9 @@ func (n *Node) answer(ctx context.Context, op string, q request) reply {
 	return r
 }
 
+// respond sends a reply.
 func (n *Node) respond(m *nats.Msg, r reply) {
 	if err := m.Respond(encode(r)); err != nil {
-		n.log.Debug("an answer was not sent", "error", err) // the asker asks again
+		n.log.Debug("reply not sent", "error", err) // the other node repeats its request
 	}
 }

@@ -2,40 +2,37 @@ package cluster
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"time"
 
 	"github.com/sessionwheel/sessionwheel/pool"
 )
 
-// takeOver sees to it that the entry which stands in a claim's way may be
-// overwritten at c.rev: it is gone, or this node's own, or its owner is dead or has
-// given it up.
-func (n *Node) takeOver(ctx context.Context, c *claim, seen standing) error {
-	wait := 20 * time.Millisecond
+// takeOver waits until the entry that another session has under the claim's ID may be
+// overwritten, and sets c.rev to the revision at which it may: the entry is deleted, is
+// this node's own, its owner is dead, or the owner has evicted its session.
+func (n *Node) takeOver(ctx context.Context, c *claim, seen dirEntry) error {
+	var pause backoff
 	for {
 		if n.State() != Active {
-			return errLapsed
+			return errNoLease
 		}
-		// A claim's token is greater than all that had the ID, whatever the clocks say.
+		// The claim's token must be greater than the other's, whatever the clocks say.
 		if seen.live && c.token <= seen.Token {
 			c.token = n.tokens.next(seen.Token)
 		}
-		rev, err := n.yielded(ctx, c.id, seen, pool.Replaced)
+		rev, err := n.freeEntry(ctx, c.id, seen, pool.Replaced)
 		if err == nil {
 			c.rev = rev
 			return nil
 		}
 		before := seen.rev
 		var readErr error
-		seen, readErr = n.entry(ctx, c.id)
-		if readErr == nil && seen.rev == before { // nothing moves: the owner is silent or busy
-			if !sleep(ctx, wait) {
+		seen, readErr = n.readEntry(ctx, c.id)
+		if readErr == nil && seen.rev == before { // unchanged: the owner is silent or busy
+			if !pause.wait(ctx) {
 				return fmt.Errorf("%w: %w (%w)", ErrTakeoverTimeout, err, ctx.Err())
 			}
-			wait = min(2*wait, 500*time.Millisecond)
-			seen, readErr = n.entry(ctx, c.id)
+			seen, readErr = n.readEntry(ctx, c.id)
 		}
 		if ctx.Err() != nil {
 			return fmt.Errorf("%w: %w (%w)", ErrTakeoverTimeout, err, ctx.Err())
@@ -46,10 +43,12 @@ func (n *Node) takeOver(ctx context.Context, c *claim, seen standing) error {
 	}
 }
 
-// yielded returns the revision at which an entry may be overwritten, if it may.
-func (n *Node) yielded(ctx context.Context, id string, seen standing, why pool.Reason) (uint64, error) {
-	if !seen.live || n.isMine(seen.Owner) {
-		return seen.rev, nil // a session of this node's own is closed before the next is activated
+// freeEntry returns the revision at which an entry may be overwritten. If the entry's
+// owner is another node that is alive, it asks the owner once to evict its session for
+// the given reason.
+func (n *Node) freeEntry(ctx context.Context, id string, seen dirEntry, why pool.Reason) (uint64, error) {
+	if !seen.live || n.isOwnEpoch(seen.Owner) {
+		return seen.rev, nil // admit closes an own session before it activates the next
 	}
 	dead, err := n.isDead(ctx, seen.Owner)
 	if err != nil {
@@ -60,77 +59,76 @@ func (n *Node) yielded(ctx context.Context, id string, seen standing, why pool.R
 	}
 	ctx, cancel := context.WithTimeout(ctx, n.c.attempt())
 	defer cancel()
-	r, err := n.ask(ctx, seen.Owner, opEvict, request{Key: keyOf(id), id: id, Token: seen.Token, Rev: seen.rev, Reason: why})
+	r, err := n.askOwner(ctx, seen.Owner, opEvict, request{Key: keyOf(id), id: id, Token: seen.Token, Rev: seen.rev, Reason: why})
 	return r.Rev, err
 }
 
-// errStale is the answer to what was meant for another session than this node has.
-var errStale = errors.New("no session with that token")
-
-// evict closes a session of this node's and deletes its entry at the revision that
-// the asker has seen. It returns the marker's revision, by which the asker goes
-// on. An entry without a session is deleted too.
+// evict closes this node's session that a request names, and deletes its entry, which
+// must have the revision that the requester has seen. It returns the revision of the
+// deletion's marker, which the requester's next write expects. If there is no session
+// of the ID, only the entry is deleted. If there is another session, evict returns
+// errStale.
 func (n *Node) evict(ctx context.Context, q request) (uint64, error) {
-	// The lock waits for an activation that is under way: its session is closed then
-	// and not overlooked.
+	// If the session is being activated, the lock waits until it can be closed.
 	unlock, err := n.locks.lock(ctx, q.id)
 	if err != nil {
 		return 0, err
 	}
 	defer unlock()
-	if !n.closeHeld(q.id, q.Token, q.Reason) {
-		return 0, errStale // a later login has the ID: the asker has seen an older entry
+	if !n.closeSession(q.id, q.Token, q.Reason) {
+		return 0, errStale // a later login has the ID: the requester has seen an older entry
 	}
 	rev, err := n.dir.del(ctx, keyOf(q.id), q.Rev, markerTTL)
 	if err != nil {
-		n.tidyUp(q.id, chore{})
+		n.addCleanup(q.id, cleanup{})
 	}
 	return rev, err
 }
 
-// closeHeld closes the session with the given ID and token, if this node has it.
-// It reports false, and closes nothing, if the node has another one under the ID.
-// The caller has locked the ID.
-func (n *Node) closeHeld(id string, token uint64, why pool.Reason) bool {
+// closeSession closes this node's session with the given ID and token, if there is
+// one. It reports false, and closes nothing, if the ID has another session. The caller
+// has locked the ID.
+func (n *Node) closeSession(id string, token uint64, why pool.Reason) bool {
 	n.mu.Lock()
-	h := n.held[id]
-	if h != nil && h.token == token {
-		delete(n.held, id) // so that the pool's Release leaves the entry to the caller
+	s := n.sessions[id]
+	if s != nil && s.token == token {
+		delete(n.sessions, id) // the pool's Release then leaves the entry to the caller
 	}
 	n.mu.Unlock()
-	if h == nil {
+	if s == nil {
 		return true
 	}
-	if h.token != token {
+	if s.token != token {
 		return false
 	}
 	n.c.Local.Close(id, token, why)
 	return true
 }
 
-// tenure is a session of this node's at one moment.
-type tenure struct {
+// sessionRef identifies a session of this node.
+type sessionRef struct {
 	id    string
 	token uint64
 }
 
-func (n *Node) heldLocked() []tenure {
-	all := make([]tenure, 0, len(n.held))
-	for id, h := range n.held {
-		all = append(all, tenure{id, h.token})
+func (n *Node) sessionRefsLocked() []sessionRef {
+	refs := make([]sessionRef, 0, len(n.sessions))
+	for id, s := range n.sessions {
+		refs = append(refs, sessionRef{id, s.token})
 	}
-	return all
+	return refs
 }
 
-// closeAll closes sessions of this node's, and leaves their entries.
-func (n *Node) closeAll(ctx context.Context, all []tenure, why pool.Reason) error {
-	return parallel(ctx, all, func(ctx context.Context, t tenure) error {
-		unlock, err := n.locks.lock(ctx, t.id)
+// closeAll closes sessions of this node, up to maxInFlight at a time, and leaves their
+// entries.
+func (n *Node) closeAll(ctx context.Context, refs []sessionRef, why pool.Reason) error {
+	return parallel(ctx, refs, func(ctx context.Context, ref sessionRef) error {
+		unlock, err := n.locks.lock(ctx, ref.id)
 		if err != nil {
 			return err
 		}
 		defer unlock()
-		n.closeHeld(t.id, t.token, why)
+		n.closeSession(ref.id, ref.token, why)
 		return nil
 	})
 }

@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// tokens names logins. A stream's revision would not do: it begins at 1 again
-// when a broker has lost the stream.
+// tokens makes the tokens of logins. The revisions of a stream cannot be used as
+// tokens, because they begin at 1 again when a broker has lost the stream.
 type tokens struct{ last atomic.Uint64 }
 
-// next is greater than previous and than all that came before on this node, and
-// at least the time in microseconds, so that a new token is greater than an old
-// one also where nobody knows of the old one.
+// next returns a token greater than previous and than all earlier ones of this node.
+// It is at least the current time in microseconds, so that it is very likely also
+// greater than a token that is not known here.
 func (t *tokens) next(previous uint64) uint64 {
 	for {
 		last := t.last.Load()

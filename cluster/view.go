@@ -10,46 +10,48 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// peer is the last that was seen of an epoch.
+// peer is the last known record of an epoch.
 type peer struct {
-	rec  beatRecord
-	rev  uint64
-	seen time.Time // when rev was seen first, by this node's monotonic clock
-	reap time.Time // of a dead one: from when on this node deletes its entries
+	rec      beatRecord
+	rev      uint64
+	seen     time.Time // when rev was received first, with a monotonic reading
+	deleteAt time.Time // if the epoch is dead: when this node begins to delete its entries
 }
 
-// lease is how long the epoch counts as alive when it is silent.
+// lease returns how long the epoch counts as alive without a heartbeat.
 func (p *peer) lease() time.Duration {
 	return min(time.Duration(p.rec.Lease)*time.Millisecond, maxLease)
 }
 
-// NodeInfo is what a node knows of another, or of itself.
+// NodeInfo describes a node of the cluster.
 type NodeInfo struct {
-	Name     string
-	Epoch    string    // its incarnation
-	Sessions int       // how many it had at its last heartbeat
-	Seen     time.Time // when that came, with a monotonic reading
-	This     bool      // it is the node that was asked
+	Name     string    // Config.Name
+	Epoch    string    // the node's incarnation
+	Sessions int       // the number of its sessions at its last heartbeat, or now if This is true
+	Seen     time.Time // when that heartbeat was received, with a monotonic reading
+	This     bool      // the node whose method returned this
 }
 
-// Nodes are the nodes that have not been declared dead, this one included, by name.
+// Nodes returns the nodes that have not been declared dead, including this one, sorted
+// by name. It does not ask the broker.
 func (n *Node) Nodes() []NodeInfo {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	nodes := n.nodesLocked()
 	for i := range nodes {
 		if nodes[i].Epoch == n.epoch {
-			nodes[i].Sessions, nodes[i].This = len(n.held), true
+			nodes[i].Sessions, nodes[i].This = len(n.sessions), true
 		}
 	}
 	return nodes
 }
 
-// Count is how many sessions the nodes of [Node.Nodes] have, and how many nodes
-// that are. What it says of other nodes is up to a third of their lease old. It
-// asks nobody.
+// Count returns the number of nodes that have not been declared dead, and the number of
+// their sessions. The number of sessions of another node is up to a third of its lease
+// old. Count does not ask the broker.
 func (n *Node) Count() (sessions, nodes int) { return count(n.Nodes()) }
 
+// count returns the number of nodes and of their sessions.
 func count(infos []NodeInfo) (sessions, nodes int) {
 	for _, info := range infos {
 		sessions += info.Sessions
@@ -57,6 +59,7 @@ func count(infos []NodeInfo) (sessions, nodes int) {
 	return sessions, len(infos)
 }
 
+// nodesLocked returns the nodes that have not been declared dead, sorted by name.
 func (r *reader) nodesLocked() []NodeInfo {
 	var nodes []NodeInfo
 	for epoch, p := range r.peers {
@@ -70,33 +73,35 @@ func (r *reader) nodesLocked() []NodeInfo {
 	return nodes
 }
 
-// echo is the watchdog of a node's view, which costs no question: if the node's own
-// heartbeat does not come back, what others send would not come either.
-func (n *Node) echo(_ context.Context, f *feed) error {
+// checkEcho returns errStalled if the view has not received this node's own heartbeat;
+// it would not receive those of others either. It does not ask the broker.
+func (n *Node) checkEcho(_ context.Context, f *feed) error {
 	n.mu.Lock()
 	rev := n.beatRev
 	n.mu.Unlock()
-	return f.written(rev)
+	return f.expect(rev)
 }
 
-// viewLoop keeps the view of the nodes' records.
-func (r *reader) viewLoop(look func(context.Context, *feed) error) {
+// viewLoop keeps the view of the nodes' records up to date. It calls check at each beat to
+// find out whether the watcher has stalled.
+func (r *reader) viewLoop(check func(context.Context, *feed) error) {
 	for r.ctx.Err() == nil {
-		err := r.view(r.ctx, look)
+		err := r.watchNodes(r.ctx, check)
 		if r.ctx.Err() != nil || errors.Is(err, errResync) {
 			continue
 		}
-		r.log.Debug("the view of the nodes begins anew", "error", err)
-		if errors.Is(err, errDeaf) {
-			r.rebuildWatchers() // those of Watch may be as deaf
+		r.log.Debug("restarting the view of the nodes", "error", err)
+		if errors.Is(err, errStalled) {
+			r.restartWatchers() // those of Watch may have stalled too
 		}
 		sleep(r.ctx, 100*time.Millisecond)
 	}
 }
 
-// view watches the nodes' records until there is a reason to begin anew.
-func (r *reader) view(ctx context.Context, look func(context.Context, *feed) error) error {
-	f := &feed{resync: r.resyncing()}
+// watchNodes watches the nodes' records until the watcher must be restarted, and returns
+// the reason.
+func (r *reader) watchNodes(ctx context.Context, check func(context.Context, *feed) error) error {
+	f := &feed{resync: r.resyncSignal()}
 	before, err := r.nodes.lastRevision(ctx)
 	if err != nil {
 		return err
@@ -105,80 +110,81 @@ func (r *reader) view(ctx context.Context, look func(context.Context, *feed) err
 		return err
 	}
 	defer stopWatcher(f.w)
-	found := make(map[string]bool) // in the watcher's snapshot; nil after it
-	return r.follow(ctx, f, look, func(e jetstream.KeyValueEntry) error {
+	found := make(map[string]bool) // epochs in the watcher's snapshot; nil after it
+	return r.follow(ctx, f, check, func(e jetstream.KeyValueEntry) error {
 		if e == nil {
-			r.viewWhole(found)
+			r.finishSnapshot(found)
 			found = nil
-			f.seen = max(f.seen, before) // what was written last may be gone already
+			f.seen = max(f.seen, before) // the last revision may be deleted and never be received
 			return nil
 		}
 		if found != nil {
 			found[e.Key()] = true
 		}
-		r.saw(e)
+		r.update(e)
 		return nil
 	})
 }
 
-// saw takes what a watcher tells.
-func (r *reader) saw(e jetstream.KeyValueEntry) {
+// update updates the view from a watcher's entry.
+func (r *reader) update(e jetstream.KeyValueEntry) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if e.Operation() != jetstream.KeyValuePut {
-		// No verdict: an epoch without a record is dead only by a certificate.
-		r.missLocked(e.Key())
+		// This does not make the epoch dead; only a tombstone does.
+		r.dropRecordLocked(e.Key())
 		return
 	}
-	r.learnLocked(e.Key(), decode[beatRecord](e.Value()), e.Revision())
+	r.addRecordLocked(e.Key(), decode[beatRecord](e.Value()), e.Revision())
 }
 
-// learnLocked takes a record that the broker has shown.
-func (r *reader) learnLocked(epoch string, rec beatRecord, rev uint64) {
+// addRecordLocked adds a record that was received from the broker.
+func (r *reader) addRecordLocked(epoch string, rec beatRecord, rev uint64) {
 	now := time.Now()
 	p := r.peers[epoch]
 	if p != nil && p.rev == rev {
-		return // seen before; a new watcher shows everything again
+		return // known: a new watcher sends all records again
 	}
 	if p == nil || p.rev < rev || !p.rec.Dead {
 		next := &peer{rec: rec, rev: rev, seen: now}
 		if rec.Dead {
-			// Whoever certified the death deletes the entries. The others do it later,
-			// in case that was interrupted.
-			next.reap = now.Add(jitter(r.c.LeaseTTL / 2))
+			// The node that wrote the tombstone deletes the entries. The others do it
+			// later, in case that node is interrupted.
+			next.deleteAt = now.Add(jitter(r.c.LeaseTTL / 2))
 		}
 		r.peers[epoch] = next
-		delete(r.missed, epoch)
+		delete(r.noRecord, epoch)
 	}
 }
 
-// missLocked drops an epoch that has no record any more. Unless it was dead, its
-// node may live: the record may have been deleted, or have expired as the clock of
-// the broker's host was set. That node will know with its next heartbeat, and is
-// given its lease until then.
-func (r *reader) missLocked(epoch string) {
+// dropRecordLocked removes an epoch whose record does not exist any more. Unless it was
+// dead, its node may be alive: the record may have been deleted, or have expired because
+// the clock of the broker's host was set. The node finds out with its next heartbeat, and
+// is not declared dead before a lease has passed.
+func (r *reader) dropRecordLocked(epoch string) {
 	p := r.peers[epoch]
 	delete(r.peers, epoch)
-	if p != nil && !p.rec.Dead && r.missed[epoch] == nil && !r.mine[epoch] {
-		r.missed[epoch] = &peer{rec: p.rec, seen: time.Now()}
+	if p != nil && !p.rec.Dead && r.noRecord[epoch] == nil && !r.ownEpochs[epoch] {
+		r.noRecord[epoch] = &peer{rec: p.rec, seen: time.Now()}
 	}
 }
 
-// viewWhole drops what a whole snapshot did not show.
-func (r *reader) viewWhole(found map[string]bool) {
+// finishSnapshot removes the epochs that are not in a complete snapshot, and makes the
+// view ready. It does nothing if found is nil.
+func (r *reader) finishSnapshot(found map[string]bool) {
 	if found == nil {
 		return
 	}
 	r.mu.Lock()
 	for epoch := range r.peers {
 		if !found[epoch] {
-			r.missLocked(epoch)
+			r.dropRecordLocked(epoch)
 		}
 	}
 	r.mu.Unlock()
 	select {
-	case <-r.viewed:
+	case <-r.viewReady:
 	default:
-		close(r.viewed) // viewLoop's goroutine alone comes here
+		close(r.viewReady) // only viewLoop's goroutine does this
 	}
 }

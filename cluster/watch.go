@@ -7,21 +7,23 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Kind is what an Event tells.
+// Kind says what an Event reports.
 type Kind uint8
 
 const (
-	// Claimed tells of a session that is in the directory: a new one, or one whose
-	// node has listed it anew.
+	// Claimed reports a session in the directory: a new one, or one whose entry its
+	// node has written again.
 	Claimed Kind = iota
-	// Released tells of a session that is no longer in the directory. Its Entry has
-	// the ID alone. A takeover by another node is a Released and a Claimed.
+	// Released reports a session that is no longer in the directory. Only the ID of
+	// its Entry is set. A takeover by another node is a Released and a Claimed.
 	Released
-	// Missed tells that others may have been missed before, as after an outage of the
-	// broker: whoever keeps a copy lists the directory anew.
+	// Missed reports that changes may have been lost before it, for example during an
+	// outage of the broker. Its Entry is empty. A program that keeps a copy of the
+	// directory must call List again.
 	Missed
 )
 
+// String returns the name of the kind.
 func (k Kind) String() string {
 	switch k {
 	case Claimed:
@@ -38,23 +40,25 @@ func (k Kind) String() string {
 // Event is a change of the directory.
 type Event struct {
 	Kind  Kind
-	Entry Entry // of a Claimed; a Released has the ID alone
+	Entry Entry // complete for Claimed; only the ID for Released; empty for Missed
 }
 
-// Watch tells of every change of the directory from when it returns: List after
-// Watch, and what both say is complete. The sessions of a node that has died are
-// told as their entries are deleted. The channel is closed when ctx ends or the node
-// leaves. A reader that is slow makes the broker wait and costs a bounded amount of
-// memory.
-func (n *Node) Watch(ctx context.Context) (<-chan Event, error) { return n.changes(ctx) }
+// Watch returns a channel of all changes of the directory from now on. Call List after
+// Watch to get a complete copy. The sessions of a dead node are reported as Released when
+// their entries are deleted. The channel is unbuffered, and is closed when ctx ends or the
+// node leaves. A slow receiver makes the broker wait and takes a limited amount of memory.
+//
+// The error is ErrLeft, or wraps ErrUnavailable if the broker does not answer.
+func (n *Node) Watch(ctx context.Context) (<-chan Event, error) { return n.subscribe(ctx) }
 
-func (r *reader) changes(ctx context.Context) (<-chan Event, error) {
+// subscribe starts the goroutine of a Watch.
+func (r *reader) subscribe(ctx context.Context) (<-chan Event, error) {
 	r.mu.Lock()
-	if r.left {
+	if r.closing {
 		r.mu.Unlock()
-		return nil, r.gone
+		return nil, r.errClosed
 	}
-	r.wg.Add(1) // Leave or Close waits from here on
+	r.wg.Add(1) // from here on Leave or Close waits for end
 	r.mu.Unlock()
 
 	ctx, cancel := context.WithCancel(ctx)
@@ -64,7 +68,7 @@ func (r *reader) changes(ctx context.Context) (<-chan Event, error) {
 		cancel()
 		r.wg.Done()
 	}
-	f, err := r.tap(ctx)
+	f, err := r.openFeed(ctx)
 	if err != nil {
 		end()
 		return nil, err
@@ -78,9 +82,9 @@ func (r *reader) changes(ctx context.Context) (<-chan Event, error) {
 	return events, nil
 }
 
-// tap makes a feed of the directory's changes.
-func (r *reader) tap(ctx context.Context) (*feed, error) {
-	f := &feed{resync: r.resyncing()}
+// openFeed returns a feed of the directory's changes.
+func (r *reader) openFeed(ctx context.Context) (*feed, error) {
+	f := &feed{resync: r.resyncSignal()}
 	var err error
 	if f.seen, err = r.dir.lastRevision(ctx); err != nil {
 		return nil, err
@@ -91,10 +95,11 @@ func (r *reader) tap(ctx context.Context) (*feed, error) {
 	return f, nil
 }
 
-// watch sends what feeds bring, one after the other until ctx ends.
+// watch sends the changes that a feed receives until ctx ends. It opens a new feed when
+// one ends.
 func (r *reader) watch(ctx context.Context, f *feed, events chan<- Event) {
 	for {
-		err := r.follow(ctx, f, lookAt(r.dir), func(e jetstream.KeyValueEntry) error {
+		err := r.follow(ctx, f, checkRevision(r.dir), func(e jetstream.KeyValueEntry) error {
 			if ev, ok := eventOf(e); ok && !send(ctx, events, ev) {
 				return ctx.Err()
 			}
@@ -104,8 +109,8 @@ func (r *reader) watch(ctx context.Context, f *feed, events chan<- Event) {
 		if ctx.Err() != nil {
 			return
 		}
-		r.log.Debug("a watcher of the directory begins anew", "reason", err)
-		for f, err = r.tap(ctx); err != nil; f, err = r.tap(ctx) {
+		r.log.Debug("restarting a watcher of the directory", "reason", err)
+		for f, err = r.openFeed(ctx); err != nil; f, err = r.openFeed(ctx) {
 			if !sleep(ctx, 100*time.Millisecond) {
 				return
 			}
@@ -117,7 +122,8 @@ func (r *reader) watch(ctx context.Context, f *feed, events chan<- Event) {
 	}
 }
 
-// eventOf is false for what tells of no session.
+// eventOf returns the event of a watcher's entry. It reports false if the entry is not of
+// a session.
 func eventOf(e jetstream.KeyValueEntry) (Event, bool) {
 	if e == nil { // the end of a snapshot
 		return Event{}, false
@@ -133,6 +139,7 @@ func eventOf(e jetstream.KeyValueEntry) (Event, bool) {
 	return Event{Kind: Claimed, Entry: entry.export(id)}, true
 }
 
+// send sends an event. It reports false if ctx ends first.
 func send(ctx context.Context, events chan<- Event, ev Event) bool {
 	select {
 	case <-ctx.Done():

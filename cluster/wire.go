@@ -8,7 +8,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/pool"
 )
 
-// entry is what the directory stores of a session.
+// entry is the value of a session's key in the directory.
 type entry struct {
 	Owner string `json:"owner"` // the owner's epoch
 	Node  string `json:"node"`
@@ -17,53 +17,53 @@ type entry struct {
 	Meta  []byte `json:"meta,omitempty"`
 }
 
+// export returns the entry with its ID.
 func (e *entry) export(id string) Entry {
 	return Entry{ID: id, Node: e.Node, Owner: e.Owner, Token: e.Token, Since: time.UnixMilli(e.Since), Meta: e.Meta}
 }
 
-// beatRecord is what a node's heartbeat stores, under its epoch.
+// beatRecord is the value of an epoch's key in the nodes' bucket. A heartbeat writes it.
 type beatRecord struct {
 	Node     string `json:"node"`
-	Beat     uint64 `json:"beat"` // how many there were before
+	Beat     uint64 `json:"beat"` // the number of earlier heartbeats
 	Sessions int    `json:"sessions"`
 	Lease    int64  `json:"lease"`          // milliseconds
-	Dead     bool   `json:"dead,omitempty"` // a death certificate: final
+	Dead     bool   `json:"dead,omitempty"` // the record is a tombstone: the epoch is dead for ever
 }
 
-// What one node asks of another, at the subject <namespace>.node.<epoch>.<op>.
+// The requests of one node to another, sent to the subject <namespace>.node.<epoch>.<op>.
 const (
 	opEvict = "evict"
 	opKick  = "kick"
 	opSend  = "send"
 )
 
-// request asks the owner of a session. Token says which login is meant: without
-// it, what is asked a moment too late would hit the session that followed. The ID
-// goes as its key: JSON would change one that is not UTF-8.
+// request is sent to the owner of a session. Token identifies the login, so that a late
+// request does not reach a later session of the ID. The ID is sent as its key, because
+// JSON would change an ID that is not UTF-8.
 type request struct {
 	Key    string      `json:"key"`
 	Token  uint64      `json:"token"`
-	Rev    uint64      `json:"rev,omitempty"` // of the entry to delete
+	Rev    uint64      `json:"rev,omitempty"` // the revision of the entry to delete
 	Reason pool.Reason `json:"reason,omitempty"`
 	Data   []byte      `json:"data,omitempty"`
 
-	id string // of the key
+	id string // the ID of Key
 }
 
-// reply tells whether it was done. Rev is the revision of the marker that the
-// entry's deletion left: the next compare-and-set goes by it.
+// reply is the answer to a request.
 type reply struct {
-	OK    bool   `json:"ok"`
-	Stale bool   `json:"stale,omitempty"` // no session with that token is here
-	Rev   uint64 `json:"rev,omitempty"`
+	OK    bool   `json:"ok"`              // it was executed
+	Stale bool   `json:"stale,omitempty"` // there is no session with that token
+	Rev   uint64 `json:"rev,omitempty"`   // the revision of the marker of the entry's deletion
 	Error string `json:"error,omitempty"`
 }
 
-// encode is for the types above, which always encode.
+// encode returns v as JSON. It panics if v is not one of the types above.
 func encode(v any) []byte {
 	b, err := json.Marshal(v)
 	if err != nil {
-		panic(fmt.Sprintf("cluster: %T does not encode: %v", v, err))
+		panic(fmt.Sprintf("cluster: cannot encode %T: %v", v, err))
 	}
 	return b
 }

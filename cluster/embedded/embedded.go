@@ -1,6 +1,6 @@
-// Package embedded runs a NATS broker with JetStream within the process: for a
-// cluster of one machine, and for tests. It is a module of its own, so that who
-// uses brokers that run elsewhere does not link one.
+// Package embedded runs a NATS broker with JetStream within the process, for a cluster on
+// a single machine and for tests. It is a module of its own, so that programs that use
+// other brokers do not link one.
 //
 //	b, err := embedded.Start(embedded.Config{Dir: "/var/lib/server/directory"})
 //	...
@@ -9,9 +9,9 @@
 //	...
 //	node, err := cluster.Join(ctx, cluster.Config{Name: "a", Conn: nc, Local: local})
 //
-// Several processes of one machine share the broker of one of them by its Addr;
-// when that one ends, the others are without. For several machines run three
-// brokers that stay, each a process of its own.
+// Several processes of a machine can share the broker of one of them through its Addr.
+// When that process ends, the others have no broker. For several machines, run three
+// permanent brokers, each as a process of its own.
 package embedded
 
 import (
@@ -28,31 +28,32 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// startLimit is how long the broker may take to start; it has as much to read as
-// its directory holds.
+// startLimit is how long the broker may take to start, during which it reads its
+// directory.
 const startLimit = 30 * time.Second
 
-// Config configures a broker. The zero value is one in memory that this process
-// alone reaches.
+// Config configures a broker. With the zero value, only this process can connect to the
+// broker, and its data is lost when it is closed.
 type Config struct {
-	// Dir is where the broker keeps what is stored in files; it is made if it is not
-	// there. Two brokers must not share one. "" means a temporary directory, which
-	// Close removes: all is lost with the broker, whatever the storage. One that a
-	// killed process has left is removed by the next Start of the same user that has no
-	// Dir; on systems without flock it stays.
+	// Dir is the directory of the broker's files. It is created if it does not exist.
+	// Two brokers must not share one. "" means a temporary directory, which Close
+	// removes, so that all data is lost, whatever its storage. If a process is killed,
+	// its temporary directory is removed by the next Start without a Dir by the same
+	// user; on systems without flock it stays.
 	Dir string
 
-	// Addr is where it listens for other processes, as "127.0.0.1:4222"; port 0 means
-	// one that is free. "" means that it does not listen.
+	// Addr is the address on which the broker listens for other processes, for example
+	// "127.0.0.1:4222". Port 0 means a free port. "" means that it does not listen.
 	Addr string
 
-	// Token is what clients that come over Addr must give, by nats.Token or within
-	// the URL. "" means nothing, and is refused for an Addr that other machines
-	// reach. Connect needs none.
+	// Token is the token that clients must present at Addr, with nats.Token or in the
+	// URL. "" means none, which is an error if other machines can reach Addr. Connect
+	// does not need it.
 	Token string
 }
 
-// Broker is a broker that runs. Its methods may be called from any goroutine.
+// Broker is a running broker. Make one with [Start]. Its methods may be called from any
+// goroutine.
 type Broker struct {
 	srv   *server.Server
 	token string
@@ -60,15 +61,15 @@ type Broker struct {
 	close func() error
 }
 
-// Start starts a broker and returns when it takes connections. The error names the
-// field of the Config that is wrong.
+// Start starts a broker and returns when it accepts connections, or with an error after at
+// most 30 seconds. If a field of the Config is invalid, the error names it.
 func Start(c Config) (*Broker, error) {
 	o := &server.Options{
 		ServerName: "embedded",
 		JetStream:  true,
 		NoSigs:     true,
 		DontListen: c.Addr == "",
-		// A client that is gone is found before its lease is over.
+		// Detect a dead client before its lease expires.
 		PingInterval: 2 * time.Second,
 		MaxPingsOut:  2,
 	}
@@ -79,7 +80,7 @@ func Start(c Config) (*Broker, error) {
 	if o.StoreDir = c.Dir; c.Dir == "" {
 		var err error
 		if b.temp, err = newTemp(); err != nil {
-			return nil, fmt.Errorf("embedded: a temporary directory, since Config.Dir is empty: %w", err)
+			return nil, fmt.Errorf("embedded: temporary directory for an empty Config.Dir: %w", err)
 		}
 		o.StoreDir = b.temp.store()
 	} else if err := os.MkdirAll(c.Dir, 0o700); err != nil {
@@ -92,7 +93,7 @@ func Start(c Config) (*Broker, error) {
 	return b, nil
 }
 
-// listenAt sets where the broker listens.
+// listenAt sets the address on which the broker listens.
 func listenAt(o *server.Options, c Config) error {
 	if c.Addr == "" {
 		return nil
@@ -107,9 +108,9 @@ func listenAt(o *server.Options, c Config) error {
 	}
 	ip, err := netip.ParseAddr(host)
 	if loopback := err == nil && ip.IsLoopback() || host == "localhost"; !loopback && c.Token == "" {
-		return fmt.Errorf("embedded: Config.Addr is %q, which other machines may reach, and Config.Token is empty: set one, or use 127.0.0.1", c.Addr)
+		return fmt.Errorf("embedded: Config.Addr is %q, which other machines can reach, and Config.Token is empty: set it, or use 127.0.0.1", c.Addr)
 	}
-	// The broker itself would not say why it cannot listen.
+	// The broker itself does not report why it cannot listen.
 	l, err := net.Listen("tcp", c.Addr)
 	if err != nil {
 		return fmt.Errorf("embedded: Config.Addr: %w", err)
@@ -124,19 +125,20 @@ func listenAt(o *server.Options, c Config) error {
 	return nil
 }
 
+// start starts the broker and waits until it is ready.
 func (b *Broker) start(o *server.Options) error {
 	srv, err := server.NewServer(o)
 	if err != nil {
 		return fmt.Errorf("embedded: %w", err)
 	}
 	b.srv = srv
-	trouble := make(complaints, 1)
-	srv.SetLogger(trouble, false, false)
+	firstError := make(errorLog, 1)
+	srv.SetLogger(firstError, false, false)
 	srv.Start()
 	deadline := time.Now().Add(startLimit)
 	for !srv.ReadyForConnections(100 * time.Millisecond) {
 		select {
-		case why := <-trouble:
+		case why := <-firstError:
 			return fmt.Errorf("embedded: the broker did not start: %s", why)
 		default:
 		}
@@ -146,7 +148,7 @@ func (b *Broker) start(o *server.Options) error {
 	}
 	if !srv.JetStreamEnabled() {
 		select {
-		case why := <-trouble:
+		case why := <-firstError:
 			return fmt.Errorf("embedded: Config.Dir is %q: %s", o.StoreDir, why)
 		default:
 			return fmt.Errorf("embedded: Config.Dir is %q: JetStream did not start", o.StoreDir)
@@ -155,10 +157,10 @@ func (b *Broker) start(o *server.Options) error {
 	return nil
 }
 
-// Connect makes a connection within the process, without a socket. A node of a
-// cluster needs cluster.ConnOptions. Whoever makes it closes it, before the broker.
+// Connect returns a connection within the process, without a socket. For a node or a client
+// of a cluster, pass cluster.ConnOptions. The caller must close it before the broker.
 func (b *Broker) Connect(opts ...nats.Option) (*nats.Conn, error) {
-	// A copy: append may not write into the caller's array.
+	// Copy, so that append does not write to the caller's array.
 	opts = append([]nats.Option{nats.Token(b.token)}, opts...)
 	nc, err := nats.Connect("", append(opts, nats.InProcessServer(b.srv))...)
 	if err != nil {
@@ -167,8 +169,8 @@ func (b *Broker) Connect(opts ...nats.Option) (*nats.Conn, error) {
 	return nc, nil
 }
 
-// URL is where other processes reach the broker, without the token; "" if it does
-// not listen.
+// URL returns the URL for other processes, without the token, or "" if the broker does not
+// listen.
 func (b *Broker) URL() string {
 	if b.srv.Addr() == nil {
 		return ""
@@ -176,10 +178,11 @@ func (b *Broker) URL() string {
 	return "nats://" + b.srv.Addr().String()
 }
 
-// Close ends the broker and all its connections, and waits until all is written. It
-// is idempotent, and every call returns the same.
+// Close closes all connections and stops the broker, and waits until its data is written.
+// It is idempotent, and every call returns the same.
 func (b *Broker) Close() error { return b.close() }
 
+// shutdown does the work of Close.
 func (b *Broker) shutdown() error {
 	if b.srv != nil {
 		b.srv.Shutdown()
@@ -191,19 +194,19 @@ func (b *Broker) shutdown() error {
 	return b.temp.remove()
 }
 
-// complaints are the broker's log: it keeps the first error and nothing else.
-type complaints chan string
+// errorLog is the broker's logger. It keeps the first error and drops everything else.
+type errorLog chan string
 
-func (c complaints) keep(format string, v ...any) {
+func (l errorLog) keep(format string, v ...any) {
 	select {
-	case c <- fmt.Sprintf(format, v...):
+	case l <- fmt.Sprintf(format, v...):
 	default:
 	}
 }
 
-func (c complaints) Errorf(format string, v ...any) { c.keep(format, v...) }
-func (c complaints) Fatalf(format string, v ...any) { c.keep(format, v...) }
-func (complaints) Noticef(string, ...any)           {}
-func (complaints) Warnf(string, ...any)             {}
-func (complaints) Debugf(string, ...any)            {}
-func (complaints) Tracef(string, ...any)            {}
+func (l errorLog) Errorf(format string, v ...any) { l.keep(format, v...) }
+func (l errorLog) Fatalf(format string, v ...any) { l.keep(format, v...) }
+func (errorLog) Noticef(string, ...any)           {}
+func (errorLog) Warnf(string, ...any)             {}
+func (errorLog) Debugf(string, ...any)            {}
+func (errorLog) Tracef(string, ...any)            {}

@@ -11,7 +11,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/pool"
 )
 
-// sessions are those of one node.
+// sessions holds the sessions of one node.
 type sessions map[string]uint64
 
 func (s sessions) Close(id string, token uint64, why pool.Reason) bool {
@@ -24,7 +24,7 @@ func (s sessions) Deliver(id string, token uint64, msg []byte) bool {
 	return true
 }
 
-// Two nodes in one process, on a broker in memory.
+// Two nodes and their broker in one process.
 func Example() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -47,7 +47,7 @@ func Example() {
 		nodes = append(nodes, node)
 	}
 
-	activated := func(token uint64) {} // a pool would put its session in here
+	activated := func(token uint64) {} // a pool would add its session here
 	if err := nodes[0].Claim(ctx, "user-7", nil, activated); err != nil {
 		log.Fatal(err)
 	}

@@ -4,8 +4,9 @@ package embedded
 
 import "os"
 
-// claimTemp and sweepOne do nothing where a file cannot be locked until its process
-// ends: what a killed process leaves stays.
+// claimTemp does nothing: this system has no lock that ends with its process. So the
+// temporary directory of a killed process stays.
 func claimTemp(string) (*os.File, error) { return nil, nil }
 
+// sweepOne does nothing. See claimTemp.
 func sweepOne(string) {}

@@ -9,8 +9,8 @@ import (
 	"syscall"
 )
 
-// claimTemp locks a directory for this process. The file is locked before it has the
-// name by which others find it.
+// claimTemp locks a directory for this process. It locks the file before the file gets the
+// name by which other processes find it.
 func claimTemp(dir string) (*os.File, error) {
 	early := filepath.Join(dir, "locking")
 	f, err := os.OpenFile(early, os.O_RDWR|os.O_CREATE, 0o600)
@@ -19,7 +19,7 @@ func claimTemp(dir string) (*os.File, error) {
 	}
 	switch err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); {
 	case errors.Is(err, syscall.ENOSYS) || errors.Is(err, syscall.ENOTSUP) || errors.Is(err, syscall.ENOLCK):
-		return nil, f.Close() // not every file system has locks: then it is not found
+		return nil, f.Close() // this file system has no locks: other processes ignore the directory
 	case err != nil:
 		return nil, errors.Join(err, f.Close())
 	}
@@ -29,9 +29,9 @@ func claimTemp(dir string) (*os.File, error) {
 	return f, nil
 }
 
-// sweepOne removes a directory if it is this user's and nobody has its lock.
+// sweepOne removes a directory if it belongs to this user and no process holds its lock.
 func sweepOne(dir string) {
-	// Another user could put a link in the place of a directory of theirs.
+	// Do not follow a link that another user may have put there.
 	info, err := os.Lstat(dir)
 	if err != nil || !info.IsDir() {
 		return
@@ -45,6 +45,6 @@ func sweepOne(dir string) {
 	}
 	defer f.Close()
 	if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
-		_ = removeTemp(dir) // what is left has its lock, and the next tries again
+		_ = removeTemp(dir) // if it fails, the next broker tries again
 	}
 }

@@ -49,8 +49,8 @@ func TestWhatBecomesOfSessionsAndLoginsWithoutALeaseIsAsTheFlagsSay(t *testing.T
 	require.Equal(t, "still here", nameless.ask("still here"), "it has no name that another could take")
 	require.Equal(t, "still here", ann.ask("still here"))
 	require.Equal(t, "still here", bob.ask("still here"))
-	require.Equal(t, "error: cluster: this node has lost its lease", connectGuest(t, keepAddr).ask("login dan"))
-	require.Equal(t, "error: cluster: this node has lost its lease", connectGuest(t, fenceAddr).ask("login dan"))
+	require.Equal(t, "error: cluster: node has no lease", connectGuest(t, keepAddr).ask("login dan"))
+	require.Equal(t, "error: cluster: node has no lease", connectGuest(t, fenceAddr).ask("login dan"))
 	second := connectGuest(t, allowAddr)
 	require.Equal(t, "ok", second.ask("login ann"))
 

@@ -94,7 +94,7 @@ func TestTheManualsCommandsDoOnThreeBrokersAndTwoNodesGoOnWhenABrokerIsKilled(t 
 	require.Len(t, sh.commands, len(want))
 	for i, line := range sh.commands {
 		o := ending(t, sh.runs(line))
-		for strings.Contains(o.err, "no answer") {
+		for strings.Contains(o.err, "unavailable") {
 			o = ending(t, sh.runs(line))
 		}
 		require.Regexp(t, want[i], o.prints(t), line)
@@ -137,7 +137,7 @@ func (g *guest) logIn(name string) {
 		if answer = g.ask("login " + name); answer == "ok" {
 			return
 		}
-		require.Regexp(g.t, `^error: cluster: (no answer|the previous owner)`, answer)
+		require.Regexp(g.t, `^error: cluster: (unavailable|takeover timed out)`, answer)
 	}
 	require.FailNow(g.t, "no login in time", "%s", answer)
 }

@@ -238,7 +238,7 @@ func TestABrokerThatIsNotThereOrRefusesIsOneLineThatNamesItAndTheFix(t *testing.
 	require.Equal(t, exitRuntime, o.status)
 	o.oneErrorLine(t, url, "refuses access with this --cluster-token")
 	require.NotContains(t, o.err, "wrong")
-	tried(t, append(there, "--replicas", "3")...).oneErrorLine(t, url, "--replicas is 3", "stands alone", "use 1")
+	tried(t, append(there, "--replicas", "3")...).oneErrorLine(t, url, "--replicas is 3", "standalone", "use 1")
 	tried(t, append(there, "--cluster-storage", "memory")...).oneErrorLine(t, url, "--cluster-storage is Memory", "has File", "the same")
 	for range 2 { // it is not made by the first look
 		o = program(t, append([]string{"cluster", "ls", "--cluster-namespace", "typo"}, there...)...)

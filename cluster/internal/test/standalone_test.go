@@ -53,8 +53,8 @@ func TestWhatNoWaitingMendsIsToldAtOnce(t *testing.T) {
 		open   bool // a client is told the same
 	}{
 		{"more replicas than brokers", alone.ClientURL(), func(c *cluster.Config) { c.Replicas = 3 }, []string{"Config.Replicas is 3", "use 1"}, false},
-		{"JetStream is off", off.ClientURL(), func(*cluster.Config) {}, []string{"no JetStream", "turn it on"}, true},
-		{"JetStream is off, replicated", off.ClientURL(), func(c *cluster.Config) { c.Replicas = 3 }, []string{"no JetStream", "turn it on"}, true},
+		{"JetStream is off", off.ClientURL(), func(*cluster.Config) {}, []string{"no JetStream", "enable it"}, true},
+		{"JetStream is off, replicated", off.ClientURL(), func(c *cluster.Config) { c.Replicas = 3 }, []string{"no JetStream", "enable it"}, true},
 		{"JetStream is off for the account", withUser(account.ClientURL(), "u:p"), func(*cluster.Config) {}, []string{"no JetStream", "account"}, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

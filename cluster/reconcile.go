@@ -1,0 +1,138 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// reconcileLoop reconciles the directory with this node's sessions whenever they may
+// differ: after joining, when the connection or the lease is back, in a new
+// incarnation, and when a node has died. It repeats a reconciliation that failed.
+func (n *Node) reconcileLoop() {
+	for {
+		select {
+		case <-n.ctx.Done():
+			return
+		case <-n.reconcileNow:
+		}
+		for {
+			err := n.reconcile(n.ctx)
+			if err == nil || errors.Is(err, errNoLease) { // another one follows when the lease is back
+				break
+			}
+			n.log.Debug("reconciliation failed and is repeated", "error", err)
+			if !sleep(n.ctx, n.c.attempt()/2) {
+				return
+			}
+		}
+	}
+}
+
+// reconcilePlan holds what a pass over the directory has found to do.
+type reconcilePlan struct {
+	restore       []restoreItem   // sessions without an entry, or whose ID has another one
+	stale         []staleEntry    // entries of dead epochs
+	unknownEpochs map[string]bool // epochs that have entries and no record
+	deadEpochs    map[string]bool // epochs whose entries this node deletes
+}
+
+type restoreItem struct {
+	sessionRef
+	seen dirEntry
+}
+
+type staleEntry struct {
+	key string
+	rev uint64
+}
+
+// reconcile reads the directory in one pass, and then corrects the differences, many
+// entries at a time. It never writes with a revision that this node remembers from
+// before an outage: the stream may have been lost, and in the one that replaced it the
+// revision may be that of another node's entry.
+func (n *Node) reconcile(ctx context.Context) error {
+	start := time.Now()
+	if n.State() != Active {
+		return errNoLease
+	}
+	if err := n.ensure(ctx); err != nil {
+		return err
+	}
+	p, pass, err := n.plan(ctx)
+	if err != nil {
+		return err
+	}
+	p.restore = append(p.restore, n.withoutEntry(pass)...)
+	err = errors.Join(
+		parallel(ctx, p.restore, func(ctx context.Context, r restoreItem) error {
+			return n.restore(ctx, r.sessionRef, r.seen)
+		}),
+		n.deleteStale(ctx, p),
+		n.checkUnknown(ctx, p.unknownEpochs),
+	)
+	if len(p.restore)+len(p.stale)+len(p.unknownEpochs) > 0 {
+		n.log.Info("reconciled the directory", "restored", len(p.restore), "deleted", len(p.stale),
+			"unknown", len(p.unknownEpochs), "took", time.Since(start), "error", err)
+	}
+	return err
+}
+
+// plan reads the directory and compares it with this node's sessions. It returns the
+// number of the pass too.
+func (n *Node) plan(ctx context.Context) (*reconcilePlan, uint64, error) {
+	p := &reconcilePlan{unknownEpochs: make(map[string]bool), deadEpochs: make(map[string]bool)}
+	n.mu.Lock()
+	n.passes++
+	pass := n.passes
+	now := time.Now()
+	for epoch, peer := range n.peers {
+		if peer.rec.Dead && !now.Before(peer.deleteAt) {
+			p.deadEpochs[epoch] = true
+		}
+	}
+	n.mu.Unlock()
+	gen := n.generation()
+	err := n.scan(ctx, func(key string, rev uint64, e entry) bool {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		n.planLocked(p, pass, gen, key, rev, e)
+		return true
+	})
+	return p, pass, err
+}
+
+// planLocked compares one entry.
+func (n *Node) planLocked(p *reconcilePlan, pass, gen uint64, key string, rev uint64, e entry) {
+	id, ok := idOf(key)
+	if !ok {
+		return // not written by this package
+	}
+	s := n.sessions[id]
+	switch owner := n.peers[e.Owner]; {
+	case s != nil && e.Owner == n.epoch && e.Token == s.token:
+		s.rev, s.gen, s.seenPass = rev, gen, pass
+	case s != nil:
+		s.seenPass = pass
+		p.restore = append(p.restore, restoreItem{sessionRef{id, s.token}, dirEntry{entry: e, rev: rev, live: true}})
+	case n.ownEpochs[e.Owner]: // no session, or its claim is in progress and holds the lock
+		n.addCleanupLocked(id, cleanup{})
+	case p.deadEpochs[e.Owner]:
+		p.stale = append(p.stale, staleEntry{key, rev})
+	case owner == nil:
+		p.unknownEpochs[e.Owner] = true
+	}
+}
+
+// withoutEntry returns the sessions that existed before the pass and have no entry.
+func (n *Node) withoutEntry(pass uint64) []restoreItem {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	var lost []restoreItem
+	for id, s := range n.sessions {
+		if s.bornPass < pass && s.seenPass != pass {
+			lost = append(lost, restoreItem{sessionRef: sessionRef{id, s.token}})
+		}
+	}
+	return lost
+}
