@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func FuzzAnIDComesBackFromItsKey(f *testing.F) {
+func FuzzKeys(f *testing.F) {
 	for _, s := range []string{"user-7", "a b", "s.x", "b.x", "名", "\xff", "*", ">"} {
 		f.Add(s)
 	}
@@ -27,7 +27,7 @@ func FuzzAnIDComesBackFromItsKey(f *testing.F) {
 	})
 }
 
-func TestAnIDsLockIsOneAtATimeAndCostsNothingAtRest(t *testing.T) {
+func TestIDLocks_ExcludeEachOtherAndTakeNoMemoryAtRest(t *testing.T) {
 	var l idLocks
 	counts := map[string]*int{"a": new(int), "b": new(int)}
 	var wg sync.WaitGroup
@@ -67,7 +67,7 @@ func TestAnIDsLockIsOneAtATimeAndCostsNothingAtRest(t *testing.T) {
 	}
 }
 
-func TestATokenIsGreaterThanAllBefore(t *testing.T) {
+func TestTokens_AreGreaterThanAllEarlierOnes(t *testing.T) {
 	var tk tokens
 	last := tk.next(0)
 	for _, previous := range []uint64{0, last, last + 1<<40, 5} {

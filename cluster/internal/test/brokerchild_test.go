@@ -16,8 +16,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// brokerArg is what one broker of three is given, in a child or here; one without a
-// Route is alone.
+// brokerArg is the argument of a broker, in a child process or in this one. A broker
+// without a Route is standalone.
 type brokerArg struct {
 	Name, Dir   string
 	Port, Route int
@@ -36,7 +36,7 @@ func (a brokerArg) options() *server.Options {
 	return o
 }
 
-// brokerProcess is a broker that is alone in a process of its own, and ends with the
+// brokerProcess starts a standalone broker in a process of its own, which ends with the
 // test.
 func brokerProcess(t *testing.T) (url string) {
 	t.Helper()
@@ -52,8 +52,7 @@ func (r *trio) arg(i int) brokerArg {
 	}
 }
 
-// brokerChild is a broker until its standard input ends, and then shuts down in
-// good order.
+// brokerChild runs a broker until its standard input ends, and then shuts it down.
 func brokerChild(arg []byte) error {
 	var a brokerArg
 	if err := json.Unmarshal(arg, &a); err != nil {
@@ -76,7 +75,7 @@ func brokerChild(arg []byte) error {
 	return err
 }
 
-// processes is three brokers that replicate, each a process of its own.
+// processes is three brokers that replicate, each in a process of its own.
 type processes struct {
 	*trio
 	child [3]*child
@@ -96,7 +95,7 @@ func (p *processes) start(i int) {
 	p.child[i] = spawn(p.t, "broker", p.arg(i))
 }
 
-// leader is the broker that leads the directory's stream.
+// leader returns the broker that leads the directory's stream.
 func (p *processes) leader() int {
 	p.t.Helper()
 	nc, err := nats.Connect(p.url(), nats.MaxReconnects(-1))

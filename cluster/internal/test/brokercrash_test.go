@@ -14,16 +14,16 @@ import (
 	"github.com/sessionwheel/sessionwheel/cluster"
 )
 
-// traffic is logins without end, on all sites, that contend for a few IDs.
+// traffic makes logins on all sites, which contend for a few IDs, until it is stopped.
 type traffic struct {
 	t    *testing.T
-	stop func() // and wait
+	stop func() // stops and waits
 
 	mu sync.Mutex
 	// Guarded by mu.
 	won     int
-	last    time.Time     // when one won
-	longest time.Duration // between two that won
+	last    time.Time     // of the last successful login
+	longest time.Duration // between two successful logins
 }
 
 func newTraffic(t *testing.T, sites ...*site) *traffic {
@@ -67,7 +67,7 @@ func (f *traffic) wins() int {
 	return f.won
 }
 
-// goesOn waits for logins, and returns the longest time without one since the last
+// goesOn waits for logins. It returns the longest time between two of them since the last
 // call.
 func (f *traffic) goesOn() time.Duration {
 	f.t.Helper()
@@ -80,9 +80,9 @@ func (f *traffic) goesOn() time.Duration {
 	return longest
 }
 
-// Each a process of its own, of which one and then two are killed as by a crash,
-// the leader among them, and which are then restarted one by one in good order.
-func TestThreeBrokersAreKilledWhileSessionsComeAndGo(t *testing.T) {
+// Each broker is a process of its own. One and then two of them are killed, among them the
+// leader, and then they are shut down and restarted one by one.
+func TestReplicas_SurviveCrashesWhileSessionsComeAndGo(t *testing.T) {
 	t.Parallel()
 	p, o := newProcesses(t), newObserver()
 	c := cluster.Config{URL: p.url(), Replicas: 3, OnLeaseLost: cluster.Fence}
@@ -113,7 +113,7 @@ func TestThreeBrokersAreKilledWhileSessionsComeAndGo(t *testing.T) {
 	p.child[killed].kill()
 	p.child[other].kill()
 	start := time.Now()
-	for { // what was under way when they were killed may still win
+	for { // logins in progress when they were killed may still succeed
 		if err := sites[1].login(within(t, 2*time.Second), "without a quorum"); err != nil {
 			break
 		}

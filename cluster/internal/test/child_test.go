@@ -17,11 +17,11 @@ import (
 // The environment of a child process, which is this test binary.
 const (
 	roleVar = "CLUSTER_TEST_ROLE"
-	argVar  = "CLUSTER_TEST_ARG" // JSON, as the role has it
+	argVar  = "CLUSTER_TEST_ARG" // JSON of the type that the role expects
 )
 
-// beChild is the whole of a child process. A child ends when its standard input
-// does, so that none outlives the test binary, however that ends.
+// beChild is the main function of a child process. A child ends when its standard input
+// ends, so that it never outlives the test binary.
 func beChild(role string) int {
 	child := map[string]func(arg []byte) error{"node": nodeChild, "broker": brokerChild, "temp": tempChild}[role]
 	if err := child([]byte(os.Getenv(argVar))); err != nil {
@@ -34,7 +34,7 @@ func beChild(role string) int {
 // answer writes one line of JSON to the parent.
 func answer(v any) error { return json.NewEncoder(os.Stdout).Encode(v) }
 
-// questions calls f for each line from the parent, until there are no more.
+// questions calls f for each line from the parent until its input ends.
 func questions(f func() error) error {
 	lines := bufio.NewScanner(os.Stdin)
 	for lines.Scan() {
@@ -45,7 +45,7 @@ func questions(f func() error) error {
 	return lines.Err()
 }
 
-// child is such a process.
+// child is a child process.
 type child struct {
 	t     testing.TB
 	cmd   *exec.Cmd
@@ -54,12 +54,12 @@ type child struct {
 	ended func() error
 }
 
-// spawn starts one that ends with the test, and waits for its first answer.
+// spawn starts a child that ends with the test, and waits for its first answer.
 func spawn(t testing.TB, role string, arg any) *child {
 	t.Helper()
 	text, err := json.Marshal(arg)
 	require.NoError(t, err)
-	// It outlives the test's context, which ends before the cleanups.
+	// The test's context ends before the cleanups, which still need the child.
 	ctx, cancel := context.WithCancel(context.Background())
 	c := &child{t: t, cmd: exec.CommandContext(ctx, os.Args[0])}
 	c.cmd.Env = append(os.Environ(), roleVar+"="+role, argVar+"="+string(text))
@@ -85,7 +85,7 @@ func (c *child) read(v any) {
 	require.NoError(c.t, c.out.Decode(v), "the child has ended")
 }
 
-// ask has the child answer.
+// ask reads the child's next answer into v.
 func (c *child) ask(v any) {
 	c.t.Helper()
 	_, err := io.WriteString(c.in, "\n")
@@ -98,14 +98,14 @@ func (c *child) signal(s os.Signal) {
 	require.NoError(c.t, c.cmd.Process.Signal(s))
 }
 
-// kill ends the process as a crash does, and waits for the end.
+// kill kills the process and waits until it has ended.
 func (c *child) kill() {
 	c.t.Helper()
 	c.signal(os.Kill)
 	require.Error(c.t, c.ended())
 }
 
-// stop ends the process in good order.
+// stop ends the process normally and waits for that.
 func (c *child) stop() {
 	c.t.Helper()
 	require.NoError(c.t, c.in.Close())

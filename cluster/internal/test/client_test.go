@@ -17,7 +17,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/pool"
 )
 
-// open makes a client that is closed with the test.
+// open returns a client that is closed at the end of the test.
 func open(t testing.TB, c cluster.ClientConfig) *cluster.Client {
 	t.Helper()
 	client, err := cluster.Open(within(t, patience), c)
@@ -26,7 +26,7 @@ func open(t testing.TB, c cluster.ClientConfig) *cluster.Client {
 	return client
 }
 
-// clientLists is what List tells a client.
+// clientLists returns the entries that a client lists.
 func clientLists(t testing.TB, c *cluster.Client) map[string]cluster.Entry {
 	t.Helper()
 	entries := make(map[string]cluster.Entry)
@@ -37,7 +37,7 @@ func clientLists(t testing.TB, c *cluster.Client) map[string]cluster.Entry {
 	return entries
 }
 
-func TestAClientReadsTheDirectoryAndReachesItsSessions(t *testing.T) {
+func TestClient_ReadsTheDirectoryAndReachesItsSessions(t *testing.T) {
 	t.Parallel()
 	b, o := broker(t), newObserver()
 	a := join(t, o, "a", cluster.Config{URL: b.URL()})
@@ -82,12 +82,12 @@ func TestAClientReadsTheDirectoryAndReachesItsSessions(t *testing.T) {
 	require.ErrorIs(t, err, cluster.ErrInvalid)
 	require.ErrorIs(t, client.Send(t.Context(), "x", make([]byte, 1<<20)), cluster.ErrInvalid)
 
-	// Of a session that was replaced, what follows reaches the one that is there.
+	// After a takeover, requests reach the session that has the ID now.
 	c.mustLogin("x")
 	require.NoError(t, client.Send(t.Context(), "x", []byte("new")))
 	require.Equal(t, []string{"x: new"}, c.received())
 	require.Len(t, a.received(), 50)
-	require.Len(t, a.node.Nodes(), 2, "nobody takes the client for a node")
+	require.Len(t, a.node.Nodes(), 2, "the client does not count as a node")
 	for _, info := range a.node.Nodes() {
 		require.Equal(t, info.Name == "a", info.This)
 	}
@@ -96,8 +96,8 @@ func TestAClientReadsTheDirectoryAndReachesItsSessions(t *testing.T) {
 	}
 }
 
-// The only node was killed, so that nobody else writes.
-func TestAClientLeavesNoTrace(t *testing.T) {
+// The only node was killed, so no other process writes.
+func TestClient_WritesNothing(t *testing.T) {
 	t.Parallel()
 	b := broker(t)
 	spawn(t, "node", nodeArg{Name: "a", URL: b.URL(), Logins: 20}).kill()
@@ -126,13 +126,13 @@ func TestAClientLeavesNoTrace(t *testing.T) {
 	_, err = client.Watch(t.Context())
 	require.NoError(t, err)
 	e, err := client.Lookup(t.Context(), "u7")
-	require.NoError(t, err, "nobody has declared the node dead")
+	require.NoError(t, err, "no node has declared it dead")
 	require.Equal(t, "a", e.Node)
 	require.Len(t, clientLists(t, client), 20)
 	require.ErrorIs(t, client.Kick(t.Context(), "u7", "x"), cluster.ErrUnavailable)
 	require.ErrorIs(t, client.Send(t.Context(), "u7", nil), cluster.ErrUnavailable)
 	require.Len(t, client.Nodes(), 1)
-	time.Sleep(lease * 3 / 2) // when a node would declare it dead
+	time.Sleep(lease * 3 / 2) // the time after which a node would declare it dead
 	client.Close()
 	for _, stream := range streams {
 		have := info(stream).State
@@ -142,7 +142,7 @@ func TestAClientLeavesNoTrace(t *testing.T) {
 	}
 }
 
-func TestAClientWithoutAClusterSaysSoAndMakesNone(t *testing.T) {
+func TestClient_WithoutAClusterFailsAndCreatesNone(t *testing.T) {
 	t.Parallel()
 	b := broker(t)
 	_, err := cluster.Open(within(t, patience), cluster.ClientConfig{URL: b.URL()})
@@ -168,7 +168,7 @@ func TestAClientWithoutAClusterSaysSoAndMakesNone(t *testing.T) {
 	require.ErrorContains(t, err, `"other"`)
 }
 
-func TestABadClientConfigIsRefusedByTheNameOfItsField(t *testing.T) {
+func TestClient_ConfigErrorNamesTheInvalidField(t *testing.T) {
 	t.Parallel()
 	b := broker(t)
 	plain, err := b.Connect()
@@ -196,7 +196,7 @@ func TestABadClientConfigIsRefusedByTheNameOfItsField(t *testing.T) {
 	require.ErrorContains(t, err, "ClientConfig.URL")
 }
 
-func TestAClientFindsNothingOfANodeThatWasDeclaredDead(t *testing.T) {
+func TestClient_FindsNoSessionOfADeadNode(t *testing.T) {
 	t.Parallel()
 	b, o := broker(t), newObserver()
 	p := between(t, b.URL())
@@ -206,7 +206,7 @@ func TestAClientFindsNothingOfANodeThatWasDeclaredDead(t *testing.T) {
 	a.mustLogin("x")
 	c.mustLogin("stays")
 	eventually(t, "both are seen", func() bool { return len(client.Nodes()) == 2 })
-	p.hold() // and never lets go
+	p.hold() // for the rest of the test
 	_, err := client.Lookup(t.Context(), "x")
 	require.NoError(t, err, "it lives as long as its lease")
 	eventually(t, "the node is gone from the client's view", func() bool {
@@ -220,8 +220,8 @@ func TestAClientFindsNothingOfANodeThatWasDeclaredDead(t *testing.T) {
 	require.NotContains(t, clientLists(t, client), "x")
 }
 
-// Entries that nobody deletes, of a node that has a certificate.
-func TestAClientJudgesByTheCertificate(t *testing.T) {
+// The entries belong to a node with a tombstone, and no node is there to delete them.
+func TestClient_JudgesByTheTombstone(t *testing.T) {
 	t.Parallel()
 	b, o := broker(t), newObserver()
 	a := join(t, o, "a", cluster.Config{URL: b.URL()})
@@ -248,7 +248,7 @@ func TestAClientJudgesByTheCertificate(t *testing.T) {
 	require.NotEmpty(t, last(t, nc, "KV_sessions_dir", "$KV.sessions_dir.s.y"), "the client deletes nothing")
 }
 
-func TestAClientThatWatchesOutlivesARestartOfTheBroker(t *testing.T) {
+func TestClient_WatchSurvivesARestartOfTheBroker(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name    string
@@ -282,9 +282,9 @@ func TestAClientThatWatchesOutlivesARestartOfTheBroker(t *testing.T) {
 	}
 }
 
-// Not parallel: it looks at all goroutines of the process, whose node and broker are
-// another's.
-func TestAClientThatIsClosedIsGoneWithItsGoroutines(t *testing.T) {
+// Not parallel: it inspects all goroutines of the process. The node and the broker run in
+// other processes.
+func TestClient_CloseEndsItsGoroutines(t *testing.T) {
 	url := brokerProcess(t)
 	spawn(t, "node", nodeArg{Name: "a", URL: url, Logins: 3})
 	before := goleak.IgnoreCurrent()
@@ -296,7 +296,7 @@ func TestAClientThatIsClosedIsGoneWithItsGoroutines(t *testing.T) {
 	require.Contains(t, stacks(), "sessionwheel/cluster.(*reader)")
 
 	client.Close()
-	// What Close has waited for may still be on its way out.
+	// A goroutine that Close has waited for may not have exited yet.
 	eventually(t, "its goroutines are gone", func() bool { return !strings.Contains(stacks(), "sessionwheel/cluster.") })
 	_, isOpen := <-events
 	require.False(t, isOpen)
@@ -317,8 +317,8 @@ func stacks() string {
 	return string(buf[:runtime.Stack(buf, true)])
 }
 
-// A user for those who look and do not touch: the rights that the manual names.
-func TestTheManualsRightsOfAClientDo(t *testing.T) {
+// The manual names the permissions of a user that only reads.
+func TestManual_PermissionsWorkForAClient(t *testing.T) {
 	t.Parallel()
 	rights := manualBlock(t, "{\n  user: watcher")
 	srv := standalone(t, "authorization { users: [ { user: node, password: a }, "+strings.ReplaceAll(rights, "$WATCHER_PASSWORD", "b")+" ] }")

@@ -12,7 +12,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/cluster/embedded"
 )
 
-func TestABadConfigIsRefusedByTheNameOfItsField(t *testing.T) {
+func TestConfig_ErrorNamesTheInvalidField(t *testing.T) {
 	t.Parallel()
 	b := broker(t)
 	plain, err := b.Connect()
@@ -69,7 +69,7 @@ func TestABadConfigIsRefusedByTheNameOfItsField(t *testing.T) {
 	}
 }
 
-func TestNodesThatDoNotFitTogetherAreRefused(t *testing.T) {
+func TestJoin_RefusesANodeWithOtherSettings(t *testing.T) {
 	t.Parallel()
 	b := broker(t)
 	join(t, newObserver(), "a", cluster.Config{URL: b.URL()})
@@ -78,7 +78,7 @@ func TestNodesThatDoNotFitTogetherAreRefused(t *testing.T) {
 	require.NotErrorIs(t, err, cluster.ErrUnavailable)
 }
 
-func TestJoinWithoutABrokerEndsWithItsContext(t *testing.T) {
+func TestJoin_WithoutABrokerEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	b := broker(t)
 	url := b.URL()
@@ -90,9 +90,9 @@ func TestJoinWithoutABrokerEndsWithItsContext(t *testing.T) {
 	require.ErrorContains(t, err, "Config.URL")
 }
 
-func TestANodeOnAConnectionWithinTheProcess(t *testing.T) {
+func TestJoin_OnAConnectionWithinTheProcess(t *testing.T) {
 	t.Parallel()
-	b, err := embedded.Start(embedded.Config{}) // in memory, and no listener
+	b, err := embedded.Start(embedded.Config{}) // in a temporary directory, without a listener
 	require.NoError(t, err)
 	require.Empty(t, b.URL())
 	nc, err := b.Connect(cluster.ConnOptions(0)...)
@@ -108,7 +108,7 @@ func TestANodeOnAConnectionWithinTheProcess(t *testing.T) {
 	require.NoError(t, b.Close())
 }
 
-func TestABrokerWithABadConfigIsRefusedByTheNameOfItsField(t *testing.T) {
+func TestEmbedded_ErrorNamesTheInvalidField(t *testing.T) {
 	t.Parallel()
 	b := broker(t)
 	taken := b.URL()[len("nats://"):]
@@ -129,7 +129,7 @@ func TestABrokerWithABadConfigIsRefusedByTheNameOfItsField(t *testing.T) {
 	}
 }
 
-func TestABrokersTokenKeepsOthersOut(t *testing.T) {
+func TestEmbedded_TokenIsRequiredOfClients(t *testing.T) {
 	t.Parallel()
 	b, err := embedded.Start(embedded.Config{Dir: t.TempDir(), Addr: "127.0.0.1:0", Token: "secret"})
 	require.NoError(t, err)

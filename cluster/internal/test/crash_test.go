@@ -14,7 +14,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/pool"
 )
 
-// stored is how many keys of a stream have something, a deletion's marker too.
+// stored returns the number of keys of a stream with a value or a marker.
 func stored(t *testing.T, nc *nats.Conn, stream string) int {
 	t.Helper()
 	js, err := jetstream.New(nc)
@@ -26,7 +26,7 @@ func stored(t *testing.T, nc *nats.Conn, stream string) int {
 	return int(s.CachedInfo().State.Msgs)
 }
 
-func TestTenThousandSessionsOfAKilledProcessAreGoneWithItsLease(t *testing.T) {
+func TestLease_OfAKilledProcessEndsItsTenThousandSessions(t *testing.T) {
 	t.Parallel()
 	const crowd = 10_000
 	b, o := broker(t), newObserver()
@@ -47,15 +47,15 @@ func TestTenThousandSessionsOfAKilledProcessAreGoneWithItsLease(t *testing.T) {
 	start := time.Now()
 	ids := names(100, "u%d")
 	require.ErrorIs(t, d.login(within(t, lease/4), ids[0]), cluster.ErrTakeoverTimeout, "its lease is not over")
-	require.NoError(t, many(within(t, patience), d.login, ids...)) // these wait for its death
+	require.NoError(t, many(within(t, patience), d.login, ids...)) // these wait until the node is declared dead
 	declared := time.Since(start)
-	require.Greater(t, declared, lease/2) // the last heartbeat is up to a third of the lease older
+	require.Greater(t, declared, lease/2) // the last heartbeat is up to a third of a lease older
 	require.Less(t, declared, 4*lease, "a lease and a half, and what a busy machine takes")
 	_, err = c.node.Lookup(t.Context(), "u9999")
 	require.ErrorIs(t, err, cluster.ErrNotFound)
 
 	agree(t, c, []*site{c, d})
-	// List leaves out the entries of the dead: there must be none at all.
+	// List omits the entries of dead nodes, so look at the stream: there must be none.
 	eventually(t, "nothing is left of it", func() bool {
 		return stored(t, nc, "KV_sessions_dir") == 200 && stored(t, nc, "KV_sessions_nodes") == 2
 	})
@@ -67,9 +67,9 @@ func TestTenThousandSessionsOfAKilledProcessAreGoneWithItsLease(t *testing.T) {
 	require.LessOrEqual(t, sessions, 200)
 }
 
-// A process that stands still is taken for dead, wakes up with all its sessions,
-// and learns what has become of them.
-func TestAProcessThatStandsStillLongerThanItsLease(t *testing.T) {
+// A process that is stopped for longer than its lease is declared dead. When it continues,
+// it still has all its sessions, and finds out which of them others have taken.
+func TestLease_ExpiresWhileTheProcessIsStopped(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name  string
@@ -112,7 +112,7 @@ func TestAProcessThatStandsStillLongerThanItsLease(t *testing.T) {
 			require.True(t, c.has("u7"))
 			require.Zero(t, o.doubled())
 
-			// It is a node as before.
+			// It is a node again.
 			c.mustLogin("u8")
 			after = report(a)
 			require.False(t, after.has("u8"))

@@ -11,7 +11,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/pool"
 )
 
-func TestTheSessionsOfANodeThatDiesAreGoneWithItsLease(t *testing.T) {
+func TestLease_OfADeadNodeEndsItsSessions(t *testing.T) {
 	t.Parallel()
 	b, o := broker(t), newObserver()
 	p := between(t, b.URL())
@@ -22,7 +22,7 @@ func TestTheSessionsOfANodeThatDiesAreGoneWithItsLease(t *testing.T) {
 	c.mustLogin("stays")
 	dead := epoch(t, c, "a")
 
-	p.hold() // and never lets go
+	p.hold() // for the rest of the test
 	start := time.Now()
 	_, err := c.node.Lookup(t.Context(), ids[0])
 	require.NoError(t, err, "it lives as long as its lease")
@@ -33,7 +33,7 @@ func TestTheSessionsOfANodeThatDiesAreGoneWithItsLease(t *testing.T) {
 	})
 	took := time.Since(start)
 	t.Logf("not found %v after the last sign of life, with a lease of %v", took, lease)
-	require.Greater(t, took, lease/2) // the last heartbeat is up to a third of the lease older
+	require.Greater(t, took, lease/2) // the last heartbeat is up to a third of a lease older
 	_, err = c.node.Lookup(t.Context(), ids[0])
 	require.ErrorIs(t, err, cluster.ErrNotFound)
 	sessions, nodes := c.node.Count()
@@ -50,7 +50,7 @@ func TestTheSessionsOfANodeThatDiesAreGoneWithItsLease(t *testing.T) {
 	c.mustLogin(ids[0])
 }
 
-func TestALoginPassesADeadNodeWhenItsLeaseIsOver(t *testing.T) {
+func TestTakeover_FromADeadNodeSucceedsWhenItsLeaseIsOver(t *testing.T) {
 	t.Parallel()
 	b, o := broker(t), newObserver()
 	p := between(t, b.URL())
@@ -65,8 +65,9 @@ func TestALoginPassesADeadNodeWhenItsLeaseIsOver(t *testing.T) {
 	require.Equal(t, cluster.LeaseLost, a.reason("x"))
 }
 
-// What is left when a reaper dies too: a death certificate and entries.
-func TestAReapThatWasInterruptedIsDoneByAnother(t *testing.T) {
+// If the node that deletes the entries of a dead node dies too, it leaves a tombstone and
+// some entries.
+func TestReconcile_AnotherNodeDeletesTheRestOfADeadNode(t *testing.T) {
 	t.Parallel()
 	b, o := broker(t), newObserver()
 	nc, err := b.Connect()
@@ -84,14 +85,14 @@ func TestAReapThatWasInterruptedIsDoneByAnother(t *testing.T) {
 			require.NoError(t, err)
 		}
 	}
-	write("half_1", true) // seen by a node that is there
+	write("half_1", true) // received by a node that has joined already
 	eventually(t, "the entries are deleted", func() bool {
 		return last(t, nc, "KV_sessions_dir", "$KV.sessions_dir.s.half_1"+ids[199]) == "" &&
 			last(t, nc, "KV_sessions_nodes", "$KV.sessions_nodes.half_1") == ""
 	})
 	require.NoError(t, a.node.Leave(within(t, patience)))
 
-	write("half_2", true) // found by one that comes
+	write("half_2", true) // found by a node that joins now
 	write("none_3", false)
 	c := join(t, o, "c", cluster.Config{URL: b.URL()})
 	_, err = c.node.Lookup(t.Context(), "half_2"+ids[0])
@@ -105,7 +106,7 @@ func TestAReapThatWasInterruptedIsDoneByAnother(t *testing.T) {
 	require.Empty(t, listed(t, c))
 }
 
-func TestLeaveReleasesWhatTheNodeHolds(t *testing.T) {
+func TestLeave_ReleasesTheNodesSessions(t *testing.T) {
 	t.Parallel()
 	b, o := broker(t), newObserver()
 	a := join(t, o, "a", cluster.Config{URL: b.URL()})
@@ -138,7 +139,7 @@ func TestLeaveReleasesWhatTheNodeHolds(t *testing.T) {
 	})
 }
 
-func TestLeaveWithoutABrokerSaysSo(t *testing.T) {
+func TestLeave_WithoutABrokerReturnsAnError(t *testing.T) {
 	t.Parallel()
 	b, o := broker(t), newObserver()
 	a := join(t, o, "a", cluster.Config{URL: b.URL()})

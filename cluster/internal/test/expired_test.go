@@ -12,12 +12,12 @@ import (
 	"github.com/sessionwheel/sessionwheel/cluster"
 )
 
-// A watcher counts what there is at its beginning. Markers of deletions may expire
-// before they are sent, and then it waits for them in vain.
-func TestAListEndsThoughMarkersExpireOnTheWay(t *testing.T) {
+// A watcher counts the messages at its beginning. Markers of deletions may expire before
+// they are sent, and then it waits for them in vain.
+func TestList_EndsThoughMarkersExpireOnTheWay(t *testing.T) {
 	t.Parallel()
 	b := broker(t)
-	p, deaf, dropped := betweenDeaf(t, b.URL(), "$KV.sessions_dir.s.gone")
+	p, stalled, dropped := betweenStalling(t, b.URL(), "$KV.sessions_dir.s.gone")
 	a := join(t, newObserver(), "a", cluster.Config{URL: b.URL()})
 	client := open(t, cluster.ClientConfig{URL: p.url()})
 	const entries, markers = 20, 5
@@ -35,7 +35,7 @@ func TestAListEndsThoughMarkersExpireOnTheWay(t *testing.T) {
 		_, err := js.PublishMsg(within(t, patience), m)
 		require.NoError(t, err)
 	}
-	deaf.Store(true) // the broker sends them, and they do not come
+	stalled.Store(true) // the broker sends them, and they do not arrive
 	seen := 0
 	require.NoError(t, client.List(within(t, patience), func(cluster.Entry) bool {
 		if seen++; seen == entries {
@@ -48,7 +48,7 @@ func TestAListEndsThoughMarkersExpireOnTheWay(t *testing.T) {
 	require.Equal(t, entries, seen)
 	require.NotZero(t, dropped.Load())
 
-	// One that is still there is waited for.
+	// A message that still exists is waited for.
 	m := nats.NewMsg("$KV.sessions_dir.s.gone")
 	m.Header.Set("KV-Operation", "PURGE")
 	_, err = js.PublishMsg(within(t, patience), m)
@@ -56,13 +56,13 @@ func TestAListEndsThoughMarkersExpireOnTheWay(t *testing.T) {
 	require.ErrorIs(t, client.List(within(t, patience), func(cluster.Entry) bool { return true }), cluster.ErrUnavailable)
 }
 
-// Its watchdog sees to that.
-func TestAViewIsWholeThoughMarkersExpireOnTheWay(t *testing.T) {
+// The check for a stalled watcher restarts it.
+func TestView_IsCompleteThoughMarkersExpireOnTheWay(t *testing.T) {
 	t.Parallel()
 	b := broker(t)
 	a := join(t, newObserver(), "a", cluster.Config{URL: b.URL()})
-	require.NoError(t, a.node.Leave(within(t, patience))) // a heartbeat would be the end of what there is
-	p, deaf, dropped := betweenDeaf(t, b.URL(), "$KV.sessions_nodes.gone")
+	require.NoError(t, a.node.Leave(within(t, patience))) // a heartbeat would end the snapshot
+	p, stalled, dropped := betweenStalling(t, b.URL(), "$KV.sessions_nodes.gone")
 	nc, err := b.Connect()
 	require.NoError(t, err)
 	defer nc.Close()
@@ -72,7 +72,7 @@ func TestAViewIsWholeThoughMarkersExpireOnTheWay(t *testing.T) {
 	m.Header.Set("KV-Operation", "PURGE")
 	_, err = js.PublishMsg(within(t, patience), m)
 	require.NoError(t, err)
-	deaf.Store(true)
+	stalled.Store(true)
 	opened := make(chan error, 1)
 	go func() {
 		client, err := cluster.Open(within(t, patience), cluster.ClientConfig{URL: p.url()})
@@ -89,9 +89,9 @@ func TestAViewIsWholeThoughMarkersExpireOnTheWay(t *testing.T) {
 	require.NoError(t, <-opened)
 }
 
-// The record of a dead node goes when the last of its entries has gone: whoever has
-// read the entry before, and finds no record, looks again.
-func TestALookupBesideTheEndOfADeadNodeFindsNothing(t *testing.T) {
+// The tombstone of a dead node is deleted after the last of its entries. A lookup that has
+// read an entry before that, and then finds no record, reads the entry again.
+func TestLookup_WhileADeadNodeIsRemovedFindsNothing(t *testing.T) {
 	t.Parallel()
 	b := broker(t)
 	join(t, newObserver(), "a", cluster.Config{URL: b.URL()})
@@ -103,9 +103,9 @@ func TestALookupBesideTheEndOfADeadNodeFindsNothing(t *testing.T) {
 	_, err = nc.Request("$KV.sessions_dir.s.y", []byte(`{"owner":"gone_1","node":"gone","token":5,"since":1}`), patience)
 	require.NoError(t, err)
 	_, err = client.Lookup(t.Context(), "y")
-	require.NoError(t, err, "nobody has declared its owner dead")
+	require.NoError(t, err, "no node has declared its owner dead")
 
-	p.holdAfter("sessions_nodes.gone_1") // it asks for the record
+	p.holdAfter("sessions_nodes.gone_1") // the request for the record
 	found := make(chan error, 1)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()

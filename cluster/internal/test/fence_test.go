@@ -9,9 +9,9 @@ import (
 	"github.com/sessionwheel/sessionwheel/cluster"
 )
 
-// A new incarnation counts as alive: it may not begin beside sessions of the one
-// that was declared dead.
-func TestANodeThatFencesIsBackOnlyWhenItsSessionsHaveEnded(t *testing.T) {
+// A new incarnation counts as alive, so it must not begin while sessions of the incarnation
+// that was declared dead are open.
+func TestFence_NodeJoinsAgainOnlyWhenItsSessionsHaveEnded(t *testing.T) {
 	t.Parallel()
 	b, o := broker(t), newObserver()
 	p := between(t, b.URL())
@@ -26,7 +26,7 @@ func TestANodeThatFencesIsBackOnlyWhenItsSessionsHaveEnded(t *testing.T) {
 	a.mustLogin("stuck", "other")
 	before := epoch(t, c, "a")
 	p.hold()
-	c.mustLogin("other") // a is dead then
+	c.mustLogin("other") // a was declared dead then
 	p.heal()
 	eventually(t, "a reaches the broker", func() bool {
 		_, err := a.node.Lookup(within(t, patience), "other")

@@ -25,7 +25,7 @@ func active(sites ...*site) func() bool {
 	}
 }
 
-func TestANodeThatFencesHasNoSessionsWhenOthersMayTakeThem(t *testing.T) {
+func TestFence_NodeHasNoSessionsWhenOthersMayTakeThem(t *testing.T) {
 	t.Parallel()
 	b, o := broker(t), newObserver()
 	p := between(t, b.URL())
@@ -50,7 +50,7 @@ func TestANodeThatFencesHasNoSessionsWhenOthersMayTakeThem(t *testing.T) {
 	require.Zero(t, o.doubled())
 }
 
-func TestANodeThatFencesForgetsWhatItHadAlsoIfNobodyDeclaredItDead(t *testing.T) {
+func TestFence_ClosesSessionsEvenIfTheNodeIsNotDeclaredDead(t *testing.T) {
 	t.Parallel()
 	b, o := broker(t), newObserver()
 	p := between(t, b.URL())
@@ -63,7 +63,7 @@ func TestANodeThatFencesForgetsWhatItHadAlsoIfNobodyDeclaredItDead(t *testing.T)
 	eventually(t, "the entries are gone", func() bool { return len(listed(t, a)) == 0 })
 }
 
-func TestANodeThatKeepsServingLosesOnlyWhatOthersHaveTaken(t *testing.T) {
+func TestKeepServing_LosesOnlySessionsThatOthersHaveTaken(t *testing.T) {
 	t.Parallel()
 	b, o := broker(t), newObserver()
 	p := between(t, b.URL())
@@ -73,7 +73,7 @@ func TestANodeThatKeepsServingLosesOnlyWhatOthersHaveTaken(t *testing.T) {
 	a.mustLogin(ids...)
 	before := epoch(t, c, "a")
 	p.hold()
-	c.mustLogin(ids[0], ids[1]) // waits until a is dead
+	c.mustLogin(ids[0], ids[1]) // waits until a is declared dead
 	c.logout(ids[1])
 	require.Equal(t, 300, a.len())
 	require.ErrorIs(t, a.login(t.Context(), "new"), cluster.ErrIsolated)
@@ -82,7 +82,7 @@ func TestANodeThatKeepsServingLosesOnlyWhatOthersHaveTaken(t *testing.T) {
 	p.heal()
 	start := time.Now()
 	eventually(t, "a is back and its sessions are listed", func() bool { return len(listed(t, c)) == 300 })
-	t.Logf("listed anew %v after the network came back", time.Since(start))
+	t.Logf("listed again %v after the network came back", time.Since(start))
 	require.NotEqual(t, before, epoch(t, c, "a"))
 	eventually(t, "the session that was taken is closed", func() bool { return !a.has(ids[0]) })
 	require.Equal(t, pool.Replaced, a.reason(ids[0]))
@@ -95,12 +95,12 @@ func TestANodeThatKeepsServingLosesOnlyWhatOthersHaveTaken(t *testing.T) {
 		require.Equal(t, a.token(id), entries[id].Token)
 		require.Equal(t, []byte("of "+id), entries[id].Meta)
 	}
-	// Its new incarnation answers.
+	// The new incarnation answers requests.
 	require.NoError(t, c.node.Send(t.Context(), ids[7], []byte("hello")))
 	require.Equal(t, []string{ids[7] + ": hello"}, a.received())
 }
 
-func TestALoginWhileIsolatedIsSettledByTheHigherToken(t *testing.T) {
+func TestClaim_WhileIsolatedIsDecidedByTheHigherToken(t *testing.T) {
 	t.Parallel()
 	b, o := broker(t), newObserver()
 	p := between(t, b.URL())
@@ -111,13 +111,13 @@ func TestALoginWhileIsolatedIsSettledByTheHigherToken(t *testing.T) {
 	eventually(t, "the lease is lost", isolated(a))
 	c.mustLogin("c first", "both")
 	old := a.token("own")
-	a.mustLogin("own") // replaces a's own session, alone
+	a.mustLogin("own") // replaces a's own session without the broker
 	require.Greater(t, a.token("own"), old)
 	require.Equal(t, pool.Replaced, a.reason("own"))
 	a.mustLogin("alone", "c first", "brief")
 	a.logout("brief")
 	a.logout("gone")
-	time.Sleep(time.Millisecond) // c's clock is a's
+	time.Sleep(time.Millisecond) // both use the same clock
 	c.mustLogin("both")
 	require.Equal(t, 2, o.alive("c first"), "that is the price")
 
@@ -136,9 +136,9 @@ func TestALoginWhileIsolatedIsSettledByTheHigherToken(t *testing.T) {
 	require.Equal(t, pool.Replaced, c.reason("c first"), "its token was lower")
 }
 
-// When the brokers come back, whoever is first to write must not take the others
-// for dead, who could not write either.
-func TestANodeThatWasCutOffItselfDeclaresNobodyDead(t *testing.T) {
+// When the brokers are back, the first node to write must not declare the others dead,
+// which could not write either.
+func TestDeath_IsNotDeclaredByANodeThatWasCutOffItself(t *testing.T) {
 	t.Parallel()
 	b, o := broker(t), newObserver()
 	p, q := between(t, b.URL()), between(t, b.URL())

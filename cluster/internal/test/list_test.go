@@ -12,8 +12,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/cluster"
 )
 
-// trickle is a slow line: what is read of it comes in small pieces, each later than
-// the one before.
+// trickle is a slow connection: data arrives in small pieces with pauses between them.
 type trickle struct {
 	from  io.Reader
 	piece int
@@ -22,13 +21,13 @@ type trickle struct {
 
 func (r *trickle) Read(b []byte) (int, error) {
 	n, err := r.from.Read(b[:min(len(b), r.piece)])
-	if n > 1024 { // the entries; what is asked beside them is not held up
+	if n > 1024 { // the entries; other answers are not delayed
 		time.Sleep(r.every)
 	}
 	return n, err
 }
 
-func TestAListGoesOnWhileEntriesComeAndEndsWithASilentBroker(t *testing.T) {
+func TestList_GoesOnWhileEntriesArriveAndEndsWithASilentBroker(t *testing.T) {
 	t.Parallel()
 	url := standalone(t, "").ClientURL()
 	a := join(t, newObserver(), "a", cluster.Config{URL: url})
@@ -40,7 +39,7 @@ func TestAListGoesOnWhileEntriesComeAndEndsWithASilentBroker(t *testing.T) {
 	p.mu.Lock()
 	p.inwards = func(from io.Reader) io.Reader { return &trickle{from, 16 << 10, 30 * time.Millisecond} }
 	p.mu.Unlock()
-	// Pings wait behind the entries: a connection that asks often is taken for dead.
+	// Pongs wait behind the entries, so a connection that pings often would be closed.
 	nc, err := nats.Connect(p.url(), cluster.ConnOptions(time.Minute)...)
 	require.NoError(t, err)
 	defer nc.Close()
@@ -54,7 +53,7 @@ func TestAListGoesOnWhileEntriesComeAndEndsWithASilentBroker(t *testing.T) {
 	require.Equal(t, entries, seen)
 	require.Greater(t, took, 4*time.Second, "longer than a silence may be")
 
-	// A caller that is slow is not a broker that is silent.
+	// A slow caller must not be mistaken for a silent broker.
 	seen = 0
 	require.NoError(t, a.node.List(within(t, patience), func(cluster.Entry) bool {
 		if seen++; seen == 2 {
@@ -64,7 +63,7 @@ func TestAListGoesOnWhileEntriesComeAndEndsWithASilentBroker(t *testing.T) {
 	}))
 	require.Equal(t, entries, seen)
 
-	// Silent from the third entry on, and then from the beginning.
+	// The broker is silent after the third entry, and then from the beginning.
 	hold := sync.OnceFunc(p.hold)
 	seen = 0
 	require.ErrorIs(t, client.List(within(t, patience), func(cluster.Entry) bool {

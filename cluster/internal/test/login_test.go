@@ -16,7 +16,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/pool"
 )
 
-func TestASecondLoginTakesOverWhereverTheFirstIs(t *testing.T) {
+func TestTakeover_WorksWhereverTheFirstSessionIs(t *testing.T) {
 	t.Parallel()
 	b, o := broker(t), newObserver()
 	a := join(t, o, "a", cluster.Config{URL: b.URL()})
@@ -51,7 +51,7 @@ func TestASecondLoginTakesOverWhereverTheFirstIs(t *testing.T) {
 	require.Zero(t, o.doubled())
 }
 
-func TestContendedLoginsNeverMakeTwoOwners(t *testing.T) {
+func TestTakeover_UnderContentionNeverMakesTwoOwners(t *testing.T) {
 	t.Parallel()
 	b, o := broker(t), newObserver()
 	var sites []*site
@@ -95,7 +95,7 @@ func TestContendedLoginsNeverMakeTwoOwners(t *testing.T) {
 	})
 }
 
-func TestAnActivationIsOverBeforeAnEvictionOfItBegins(t *testing.T) {
+func TestEviction_WaitsForTheActivationOfItsSession(t *testing.T) {
 	t.Parallel()
 	b, o := broker(t), newObserver()
 	a := join(t, o, "a", cluster.Config{URL: b.URL()})
@@ -115,7 +115,7 @@ func TestAnActivationIsOverBeforeAnEvictionOfItBegins(t *testing.T) {
 	<-activating
 	taken := make(chan error, 1)
 	wg.Go(func() { taken <- c.login(within(t, patience), "x") })
-	// The entry is a's, and its session is not there yet.
+	// The entry is a's, and its session is not activated yet.
 	select {
 	case err := <-taken:
 		t.Errorf("the ID was taken over while its owner was activating: %v", err)
@@ -129,7 +129,7 @@ func TestAnActivationIsOverBeforeAnEvictionOfItBegins(t *testing.T) {
 	require.Equal(t, 1, o.alive("x"))
 }
 
-func TestASessionThatNeverEndsKeepsItsIDAndNobodyElses(t *testing.T) {
+func TestEviction_OfASessionThatNeverEndsBlocksItsOwnIDOnly(t *testing.T) {
 	t.Parallel()
 	b, o := broker(t), newObserver()
 	a := join(t, o, "a", cluster.Config{URL: b.URL()})
@@ -150,7 +150,7 @@ func TestASessionThatNeverEndsKeepsItsIDAndNobodyElses(t *testing.T) {
 	require.Zero(t, o.doubled())
 }
 
-func TestWhatNoNodeWouldTakeIsRefused(t *testing.T) {
+func TestClaim_RefusesInvalidArguments(t *testing.T) {
 	t.Parallel()
 	b, o := broker(t), newObserver()
 	a := join(t, o, "a", cluster.Config{URL: b.URL()})

@@ -8,16 +8,17 @@ import (
 	"go.uber.org/goleak"
 )
 
+// TestMain runs a child process, or the tests, and fails if they leave a goroutine behind.
 func TestMain(m *testing.M) {
 	if role := os.Getenv(roleVar); role != "" {
 		os.Exit(beChild(role))
 	}
-	// The tests wait for leases far more than they compute.
+	// The tests spend most of their time waiting for leases.
 	if err := flag.Set("test.parallel", "6"); err != nil {
 		panic(err)
 	}
 	goleak.VerifyTestMain(m,
-		// The broker's, which end some time after it.
+		// Goroutines of the broker that end some time after it.
 		goleak.IgnoreAnyFunction("github.com/nats-io/nats-server/v2/server.(*Server).monitorRaftStateTransitions"),
 	)
 }

@@ -23,7 +23,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/cluster"
 )
 
-// manualBlock is the block of docs/cluster.md that begins with the given text.
+// manualBlock returns the code block of docs/cluster.md that begins with the given text.
 func manualBlock(t *testing.T, begin string) string {
 	t.Helper()
 	text, err := os.ReadFile("../../../docs/cluster.md")
@@ -35,7 +35,7 @@ func manualBlock(t *testing.T, begin string) string {
 	return begin + config
 }
 
-// certify writes a certificate that is its own authority.
+// certify writes a self-signed certificate and its key.
 func certify(t *testing.T, dir string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -60,9 +60,9 @@ func certify(t *testing.T, dir string) {
 	}
 }
 
-// Three brokers with the manual's configuration, but for addresses and files.
-func TestTheManualsConfigurationDoesForNodes(t *testing.T) {
-	t.Setenv("NODE_PASSWORD", "correct-horse") // so it is not parallel
+// Three brokers run with the manual's configuration, except for addresses and files.
+func TestManual_BrokerConfigurationWorksForNodes(t *testing.T) {
+	t.Setenv("NODE_PASSWORD", "correct-horse") // therefore the test is not parallel
 	dir, text := t.TempDir(), manualBlock(t, "server_name: broker-1")
 	certify(t, dir)
 	r := newTrio(t)
@@ -93,7 +93,7 @@ func TestTheManualsConfigurationDoesForNodes(t *testing.T) {
 	url := strings.ReplaceAll(r.url(), "nats://", "tls://")
 	_, err := nats.Connect(url, nats.RootCAs(filepath.Join(dir, "ca.pem")), nats.UserInfo("node", "guess"))
 	require.ErrorIs(t, err, nats.ErrAuthorization)
-	refused := make(chan error, 64) // what the permissions do not allow
+	refused := make(chan error, 64) // errors about missing permissions
 	connect := func() *nats.Conn {
 		nc, err := nats.Connect(url, append(cluster.ConnOptions(20*time.Second),
 			nats.UserInfo("node", "correct-horse"), nats.RootCAs(filepath.Join(dir, "ca.pem")),

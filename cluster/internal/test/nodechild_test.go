@@ -12,28 +12,28 @@ import (
 	"github.com/sessionwheel/sessionwheel/pool"
 )
 
-// nodeArg is what a child that is a node is given.
+// nodeArg is the argument of a child process that is a node.
 type nodeArg struct {
 	Name, URL string
 	Fence     bool
-	Logins    int    // of u0, u1, ...
-	Watched   string // whose service is dated
+	Logins    int    // the number of logins, as u0, u1, ...
+	Watched   string // the session for which Served is recorded
 }
 
-// nodeReport is what it answers.
+// nodeReport is an answer of such a child.
 type nodeReport struct {
 	Active   bool
 	Epoch    string
 	Sessions map[string]uint64 // the tokens
 	Why      map[string]pool.Reason
-	// The wall clock before the last look that found a lease and the watched
-	// session, as a server looks before it serves a session.
+	// The wall clock just before the last check that found a lease and the watched
+	// session. A server makes this check before it serves a session.
 	Served time.Time
 }
 
 func (r nodeReport) has(id string) bool { return r.Sessions[id] != 0 }
 
-// report asks a node for its own.
+// report asks a child for a report.
 func report(c *child) nodeReport {
 	c.t.Helper()
 	var r nodeReport
@@ -41,7 +41,7 @@ func report(c *child) nodeReport {
 	return r
 }
 
-// nodeChild joins, logs in, and answers with reports.
+// nodeChild joins the cluster, logs in, and answers with reports.
 func nodeChild(arg []byte) error {
 	var a nodeArg
 	if err := json.Unmarshal(arg, &a); err != nil {
@@ -64,7 +64,7 @@ func nodeChild(arg []byte) error {
 
 	var mu sync.Mutex
 	var served time.Time // guarded by mu
-	go func() {          // until the process ends
+	go func() {          // runs until the process ends
 		for ; ; time.Sleep(time.Millisecond) {
 			now := time.Now()
 			if s.node.State() == cluster.Active && s.has(a.Watched) {
@@ -99,8 +99,8 @@ func nodeChild(arg []byte) error {
 	})
 }
 
-// agree waits until the directory has exactly the sessions of the sites and
-// children, each with its token, and reports what is in the way if that never is.
+// agree waits until the directory has exactly the sessions of the sites and children, each
+// with its token. If it never has, agree reports the difference.
 func agree(t *testing.T, by *site, sites []*site, children ...nodeReport) {
 	t.Helper()
 	var problem string

@@ -12,7 +12,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/pool"
 )
 
-// member is a node with a real pool.
+// member is a node with a pool.
 type member struct {
 	node *cluster.Node
 	pool *pool.Pool[string, net.Conn]
@@ -62,7 +62,7 @@ func (m *member) reason(id string) pool.Reason {
 	return m.why[id]
 }
 
-func TestPoolsOfSeveralNodesAreOne(t *testing.T) {
+func TestPool_SharesItsIDsWithThePoolsOfOtherNodes(t *testing.T) {
 	t.Parallel()
 	b := broker(t)
 	a, c := newMember(t, "a", b.URL()), newMember(t, "c", b.URL())
@@ -94,7 +94,7 @@ func TestPoolsOfSeveralNodesAreOne(t *testing.T) {
 	require.NoError(t, a.node.Kick(t.Context(), "x", "Kicked"))
 	require.Equal(t, pool.Reason("Kicked"), second.Reason())
 
-	// A session that ends by itself gives its entry up.
+	// When a session ends by itself, its entry is deleted.
 	server3, client3 := net.Pipe()
 	third, err := a.pool.RegisterContext(t.Context(), "y", server3, nil)
 	require.NoError(t, err)

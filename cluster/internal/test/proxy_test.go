@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// proxy is the network between a node and the broker.
+// proxy stands for the network between a node and the broker.
 type proxy struct {
 	l      net.Listener
 	target string
@@ -20,15 +20,15 @@ type proxy struct {
 	mu   sync.Mutex
 	cond *sync.Cond
 	// Guarded by mu.
-	held   bool // bytes wait
+	held   bool // no bytes are forwarded
 	closed bool
 	conns  map[net.Conn]bool
-	trap   []byte // when the node sends this, it goes through, and then all is held
-	// What the node gets of what the broker sends; nil: all.
+	trap   []byte // when the node has sent this, held is set
+	// filters what the broker sends; nil: forward all.
 	inwards func(io.Reader) io.Reader
 }
 
-// between starts a proxy that ends with the test.
+// between starts a proxy that is closed at the end of the test.
 func between(t testing.TB, url string) *proxy {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -93,7 +93,7 @@ func (p *proxy) admit(c net.Conn) bool {
 	return !p.closed
 }
 
-// pass waits while bytes are held; false when the proxy is closed.
+// pass waits while held is set. It reports false if the proxy is closed.
 func (p *proxy) pass() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -103,7 +103,7 @@ func (p *proxy) pass() bool {
 	return !p.closed
 }
 
-// pipe passes on what is read of a connection.
+// pipe forwards what it reads from a connection.
 func (p *proxy) pipe(from io.Reader, in, to net.Conn, outwards bool) {
 	defer in.Close()
 	defer to.Close()
@@ -130,8 +130,8 @@ func (p *proxy) spring(b []byte) {
 	}
 }
 
-// holdAfter holds all bytes once the node has sent the given text, which still
-// goes through: what the broker answers does not.
+// holdAfter stops forwarding as soon as the node has sent the given text. The text itself
+// is forwarded, and the broker's answer is not.
 func (p *proxy) holdAfter(text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -144,14 +144,15 @@ func (p *proxy) holding() bool {
 	return p.held
 }
 
-// hold keeps all bytes, as a network that is cut: no end of a connection is seen.
+// hold stops forwarding, like a network that is cut: neither side sees its connection
+// end.
 func (p *proxy) hold() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.held = true
 }
 
-// release lets the bytes go on that were held.
+// release forwards the held bytes and all that follow.
 func (p *proxy) release() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -159,8 +160,7 @@ func (p *proxy) release() {
 	p.cond.Broadcast()
 }
 
-// heal loses the bytes that were held, with their connections, and lets new ones
-// through.
+// heal closes all connections, which loses the held bytes, and forwards new ones.
 func (p *proxy) heal() {
 	p.reset()
 	p.release()

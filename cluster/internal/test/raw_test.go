@@ -10,7 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// last is what a subject of a stream has, "" for nothing and for a deletion.
+// last returns the last message of a subject of a stream, or "" if there is none or it is
+// a marker.
 func last(t *testing.T, nc *nats.Conn, stream, subject string) string {
 	t.Helper()
 	js, err := jetstream.New(nc)

@@ -10,14 +10,14 @@ import (
 	"github.com/sessionwheel/sessionwheel/cluster"
 )
 
-// The record of a node that lives is lost, as when somebody deletes it, or as when
-// the clock of the broker's host is set forward by a day and it expires. Nobody may
-// take the node for dead before it can know.
-func TestANodeWhoseRecordIsLostIsGivenItsLease(t *testing.T) {
+// The record of a living node may be deleted, or expire because the clock of the broker's
+// host is set forward by a day. No other node may declare the node dead before it can
+// find out.
+func TestLease_IsGrantedToANodeWhoseRecordIsLost(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name   string
-		marker bool // that others see
+		marker bool // the deletion leaves a marker, which other nodes receive
 	}{{"deleted", true}, {"purged", false}} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

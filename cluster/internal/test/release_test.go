@@ -11,10 +11,10 @@ import (
 	"github.com/sessionwheel/sessionwheel/cluster/embedded"
 )
 
-// fencedAtOnce is how many sessions a node closes at once when it fences.
+// fencedAtOnce is the number of sessions that a fencing node closes at a time.
 const fencedAtOnce = 256
 
-// revision is a stream's last.
+// revision returns the last revision of a stream.
 func revision(t *testing.T, b *embedded.Broker, stream string) uint64 {
 	t.Helper()
 	nc, err := b.Connect()
@@ -27,11 +27,11 @@ func revision(t *testing.T, b *embedded.Broker, stream string) uint64 {
 	return s.CachedInfo().State.LastSeq
 }
 
-// A session ends when its node has reached the broker again and has not looked yet
-// what that has kept. Here the broker has lost all, and at the revision that the node
-// remembers of the session's entry is another node's. So that the node does not look,
-// it is kept from being a node: sessions of its lost lease do not end.
-func TestAReleaseOverAnOlderConnectionLeavesAnothersEntry(t *testing.T) {
+// A session ends after its node has reconnected to the broker and before it has reconciled
+// the directory. The broker has lost its data, and the revision that the node remembers of
+// the session's entry is now that of another node's entry. The node cannot reconcile,
+// because sessions of its lost lease do not end.
+func TestRelease_AfterAReconnectionLeavesAnothersEntry(t *testing.T) {
 	t.Parallel()
 	r, o := newRestartable(t), newObserver()
 	p := between(t, r.b.URL())
@@ -49,15 +49,15 @@ func TestAReleaseOverAnOlderConnectionLeavesAnothersEntry(t *testing.T) {
 	letGo := sync.OnceFunc(func() { close(stuck) })
 	t.Cleanup(letGo)
 	ids := names(fencedAtOnce+20, "u%d")
-	a.mustLogin(ids...) // at revisions 1, 2, ...
+	a.mustLogin(ids...) // with revisions 1, 2, ...
 
 	before := epoch(t, d, "d")
 	p.hold()
 	r.stop()
 	r.start()
 	eventually(t, "d is there in the new stream", func() bool { return epoch(t, d, "d") != before })
-	for _, id := range ids { // at the same revisions again
-		d.mustPersist(id)
+	for _, id := range ids { // with the same revisions
+		d.mustRetryLogin(id)
 	}
 	t.Logf("%d entries at the revisions up to %d", len(ids), revision(t, r.b, "KV_sessions_dir"))
 	events, err := d.node.Watch(t.Context())

@@ -17,11 +17,11 @@ import (
 	"github.com/sessionwheel/sessionwheel/cluster"
 )
 
-// trio is three brokers that replicate, in this process.
+// trio is three brokers in this process that replicate.
 type trio struct {
 	t      *testing.T
 	dir    string
-	ports  []int // of the clients, then of the routes
+	ports  []int // for clients, then for routes
 	routes []string
 	srv    [3]*server.Server
 }
@@ -63,7 +63,7 @@ func (r *trio) url() string {
 	return strings.Join(urls, ",")
 }
 
-// leader is the broker that leads the directory's stream.
+// leader returns the broker that leads the directory's stream.
 func (r *trio) leader() int {
 	r.t.Helper()
 	found := -1
@@ -78,9 +78,9 @@ func (r *trio) leader() int {
 	return found
 }
 
-// Each broker goes and comes back in turn, the leader first, while nodes contend
-// for a few IDs; then two are away at once, so that there is no quorum.
-func TestThreeBrokersGoAndComeBackOneByOne(t *testing.T) {
+// The brokers are restarted one after the other, the leader first, while nodes contend for
+// a few IDs. Then two are down at the same time, so that there is no quorum.
+func TestReplicas_SurviveRestartsOneByOne(t *testing.T) {
 	t.Parallel()
 	r := newTrio(t)
 	for i := range r.srv {
@@ -152,9 +152,9 @@ func TestThreeBrokersGoAndComeBackOneByOne(t *testing.T) {
 	require.Error(t, sites[0].login(within(t, 3*time.Second), "without a quorum"))
 	r.start(lost)
 	r.start((lost + 1) % 3)
-	sites[0].mustPersist("with a quorum")
+	sites[0].mustRetryLogin("with a quorum")
 	sites[0].logout("with a quorum")
-	require.Equal(t, sessions, owners(sites...), "nobody lost a session")
+	require.Equal(t, sessions, owners(sites...), "no session was lost")
 	eventually(t, "the directory is right", func() bool {
 		have := listed(t, sites[1])
 		for id, owner := range sessions {

@@ -12,7 +12,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/pool"
 )
 
-// restartable is a broker that comes back at the same address.
+// restartable is a broker that can be restarted at the same address.
 type restartable struct {
 	t *testing.T
 	c embedded.Config
@@ -42,12 +42,12 @@ func (r *restartable) stop() {
 	require.NoError(r.t, r.b.Close())
 }
 
-func TestSessionsOutliveARestartOfTheBroker(t *testing.T) {
+func TestReconcile_SessionsSurviveARestartOfTheBroker(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name    string
 		storage cluster.Storage
-		lapse   bool // the leases end meanwhile
+		lapse   bool // the leases expire while the broker is down
 	}{
 		{"file, short", cluster.File, false},
 		{"file, long", cluster.File, true},
@@ -82,19 +82,19 @@ func TestSessionsOutliveARestartOfTheBroker(t *testing.T) {
 				owner := map[bool]*site{true: a, false: d}[i+1 < 1000]
 				require.Equal(t, owner.token(id), entries[id].Token)
 			}
-			a.mustPersist(ids[1999])
+			a.mustRetryLogin(ids[1999])
 			require.False(t, d.has(ids[1999]))
 			require.NoError(t, d.node.Send(t.Context(), ids[1999], []byte("hello")))
 			require.Zero(t, o.doubled())
 
-			// Whoever watches is told that it may have missed something, and goes on.
+			// A watcher reports that it may have missed changes, and continues.
 			until(t, events, func(e cluster.Event) bool { return e.Kind == cluster.Missed })
 			hears(t, a, events, "late")
 		})
 	}
 }
 
-// until reads events up to one.
+// until reads events up to one for which is returns true.
 func until(t *testing.T, events <-chan cluster.Event, is func(cluster.Event) bool) {
 	t.Helper()
 	limit := time.After(patience)
@@ -111,9 +111,9 @@ func until(t *testing.T, events <-chan cluster.Event, is func(cluster.Event) boo
 	}
 }
 
-// Revisions begin at 1 again when a broker has lost its memory: an old one may
-// mean another's entry.
-func TestARevisionFromALostStreamDoesNotOverwriteAnothersEntry(t *testing.T) {
+// Revisions begin at 1 again when a broker has lost its data, so an old revision may be
+// that of another node's entry.
+func TestReconcile_NeverWritesWithARevisionOfALostStream(t *testing.T) {
 	t.Parallel()
 	r, o := newRestartable(t), newObserver()
 	p := between(t, r.b.URL())
@@ -125,17 +125,17 @@ func TestARevisionFromALostStreamDoesNotOverwriteAnothersEntry(t *testing.T) {
 	r.stop()
 	r.start()
 	eventually(t, "d is there in the new stream", func() bool { return epoch(t, d, "d") != before })
-	d.mustPersist("x")
-	d.mustPersist("y") // revisions 1 and 2 again
+	d.mustRetryLogin("x")
+	d.mustRetryLogin("y") // revisions 1 and 2 again
 	a.logout("y")
-	events, err := open(t, cluster.ClientConfig{URL: r.b.URL()}).Watch(t.Context()) // d's own may still begin anew
+	events, err := open(t, cluster.ClientConfig{URL: r.b.URL()}).Watch(t.Context()) // d's own watcher may not have restarted yet
 	require.NoError(t, err)
 	p.heal()
 	eventually(t, "a has made its peace with the directory", func() bool {
 		return a.node.State() == cluster.Active && !a.has("x")
 	})
 	require.Equal(t, pool.Replaced, a.reason("x"))
-	a.mustPersist("later")
+	a.mustRetryLogin("later")
 	until(t, events, func(e cluster.Event) bool {
 		require.NotEqual(t, cluster.Missed, e.Kind)
 		if e.Entry.ID == "x" || e.Entry.ID == "y" {
@@ -151,7 +151,7 @@ func TestARevisionFromALostStreamDoesNotOverwriteAnothersEntry(t *testing.T) {
 	}
 }
 
-func TestAStreamThatSomebodyDeletedIsMadeAgain(t *testing.T) {
+func TestReconcile_CreatesADeletedStreamAgain(t *testing.T) {
 	t.Parallel()
 	b, o := broker(t), newObserver()
 	a := join(t, o, "a", cluster.Config{URL: b.URL()})

@@ -19,18 +19,18 @@ import (
 	"github.com/sessionwheel/sessionwheel/pool"
 )
 
-// lease is the shortest that one broker allows.
+// lease is the minimum lease with one broker.
 const lease = 6 * time.Second
 
-// patience is for what must happen in the end, on however slow a machine.
+// patience is how long a test waits for something that must happen.
 const patience = 90 * time.Second
 
-// observer sees every session of every site of a test begin and end.
+// observer records when the sessions of all sites of a test begin and end.
 type observer struct {
 	mu sync.Mutex
 	// Guarded by mu.
 	live    map[string]int
-	doubles int // how often a session began while another had its ID
+	doubles int // how often a session began while another one had its ID
 }
 
 func newObserver() *observer { return &observer{live: make(map[string]int)} }
@@ -61,7 +61,7 @@ func (o *observer) alive(id string) int {
 	return o.live[id]
 }
 
-// site is a node and its sessions: a pool as simple as can be.
+// site is a node and its sessions, without a pool.
 type site struct {
 	t    testing.TB
 	o    *observer
@@ -70,9 +70,9 @@ type site struct {
 	mu sync.Mutex
 	// Guarded by mu.
 	sessions map[string]uint64
-	why      map[string]pool.Reason // of the last close by the node
+	why      map[string]pool.Reason // the reasons of the node's last closes
 	inbox    []string
-	closing  func(id string) // called before the node's close of a session
+	closing  func(id string) // called before the node closes a session
 }
 
 func (s *site) Close(id string, token uint64, why pool.Reason) bool {
@@ -126,9 +126,9 @@ func (s *site) mustLogin(ids ...string) {
 	}
 }
 
-// persist logs in where the test itself may have cost the node its lease, as by a
-// broker that was away or has lost its memory: again while that is so.
-func (s *site) persist(ctx context.Context, id string) error {
+// retryLogin logs in, and repeats that while the node has no lease. It is for tests that
+// may cost a node its lease, for example with a broker that was down.
+func (s *site) retryLogin(ctx context.Context, id string) error {
 	err := s.login(ctx, id)
 	for ; errors.Is(err, cluster.ErrIsolated) && ctx.Err() == nil; err = s.login(ctx, id) {
 		time.Sleep(10 * time.Millisecond)
@@ -136,12 +136,12 @@ func (s *site) persist(ctx context.Context, id string) error {
 	return err
 }
 
-func (s *site) mustPersist(id string) {
+func (s *site) mustRetryLogin(id string) {
 	s.t.Helper()
-	require.NoError(s.t, s.persist(within(s.t, patience), id))
+	require.NoError(s.t, s.retryLogin(within(s.t, patience), id))
 }
 
-// many logs in many at once, by login or persist.
+// many logs in many IDs at the same time, with login or retryLogin.
 func many(ctx context.Context, login func(context.Context, string) error, ids ...string) error {
 	next := make(chan string)
 	errs := make([]error, 32)
@@ -163,7 +163,7 @@ func many(ctx context.Context, login func(context.Context, string) error, ids ..
 	return errors.Join(errs...)
 }
 
-// logout ends a session as its pool does.
+// logout ends a session as a pool does.
 func (s *site) logout(id string) {
 	s.mu.Lock()
 	token, ok := s.sessions[id]
@@ -206,7 +206,7 @@ func (s *site) received() []string {
 	return slices.Clone(s.inbox)
 }
 
-// epoch is the node's incarnation, as another node sees it.
+// epoch returns a node's incarnation as another node sees it.
 func epoch(t testing.TB, by *site, name string) string {
 	t.Helper()
 	var found string
@@ -222,7 +222,7 @@ func epoch(t testing.TB, by *site, name string) string {
 	return found
 }
 
-// broker starts one that ends with the test, after its nodes.
+// broker starts a broker that is closed at the end of the test, after the nodes.
 func broker(t testing.TB) *embedded.Broker {
 	t.Helper()
 	b, err := embedded.Start(embedded.Config{Dir: t.TempDir(), Addr: "127.0.0.1:0"})
@@ -231,7 +231,7 @@ func broker(t testing.TB) *embedded.Broker {
 	return b
 }
 
-// join starts a node that leaves with the test.
+// join starts a node that leaves at the end of the test.
 func join(t testing.TB, o *observer, name string, c cluster.Config) *site {
 	t.Helper()
 	s := newSite(t, o)
@@ -271,7 +271,7 @@ func eventually(t testing.TB, what string, ok func() bool) {
 	}
 }
 
-// listed is what List tells, by ID.
+// listed returns what List lists, by ID.
 func listed(t testing.TB, s *site) map[string]cluster.Entry {
 	t.Helper()
 	var entries map[string]cluster.Entry
@@ -293,7 +293,8 @@ func names(n int, format string) []string {
 	return ids
 }
 
-// owners checks that the directory has exactly the sessions of the sites.
+// owners returns, for each session, the index of the site that has it, or the indexes of
+// all sites that have it.
 func owners(sites ...*site) map[string]string {
 	want := make(map[string]string)
 	for i, s := range sites {

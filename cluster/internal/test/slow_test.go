@@ -15,8 +15,8 @@ import (
 	"github.com/sessionwheel/sessionwheel/cluster"
 )
 
-// slowBroker is a broker whose answers take long, as one whose disk does: every
-// chunk of what it sends is kept for 200 to 900 ms while slow is set.
+// slowBroker stands for a broker with a slow disk: while slow is set, everything it sends
+// is delayed by 200 to 900 ms.
 type slowBroker struct {
 	l      net.Listener
 	target string
@@ -38,7 +38,7 @@ func newSlowBroker(t *testing.T, url string) *slowBroker {
 			b.wg.Go(func() { b.serve(in) })
 		}
 	})
-	t.Cleanup(func() { // after the nodes, whose connections are closed then
+	t.Cleanup(func() { // runs after the nodes have left, when their connections are closed
 		_ = l.Close()
 		b.wg.Wait()
 	})
@@ -72,7 +72,7 @@ func (b *slowBroker) serve(in net.Conn) {
 		for c := range late {
 			time.Sleep(time.Until(c.due))
 			if _, err := in.Write(c.data); err != nil {
-				_ = out.Close() // which ends what fills the channel
+				_ = out.Close() // ends the goroutine that fills the channel
 			}
 		}
 		_ = in.Close()
@@ -89,7 +89,7 @@ func (b *slowBroker) serve(in net.Conn) {
 	wg.Wait()
 }
 
-// readChunks hands on what comes, until nothing more can.
+// readChunks calls f with all data read from a connection, until either fails.
 func readChunks(from net.Conn, f func([]byte) error) {
 	for {
 		buf := make([]byte, 16<<10)
@@ -100,7 +100,7 @@ func readChunks(from net.Conn, f func([]byte) error) {
 	}
 }
 
-func TestABrokerThatAnswersSlowlyMakesNoTwoOwners(t *testing.T) {
+func TestTakeover_WithASlowBrokerNeverMakesTwoOwners(t *testing.T) {
 	t.Parallel()
 	b, o := broker(t), newObserver()
 	var sites []*site

@@ -15,7 +15,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/cluster"
 )
 
-// standalone is a broker with a configuration of its own, which ends with the test.
+// standalone starts a broker with the given configuration, which ends with the test.
 func standalone(t *testing.T, config string) *server.Server {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "broker.conf")
@@ -39,8 +39,8 @@ func serve(t *testing.T, o *server.Options) *server.Server {
 	return srv
 }
 
-// What the broker cannot do is told at once, and not when the context ends.
-func TestWhatNoWaitingMendsIsToldAtOnce(t *testing.T) {
+// If the broker cannot do what is configured, Join fails at once.
+func TestJoin_FailsAtOnceIfRetryingCannotHelp(t *testing.T) {
 	t.Parallel()
 	alone := standalone(t, "")
 	off := serve(t, &server.Options{Host: "127.0.0.1", Port: -1, NoSigs: true, NoLog: true})
@@ -50,7 +50,7 @@ func TestWhatNoWaitingMendsIsToldAtOnce(t *testing.T) {
 		url    string
 		change func(*cluster.Config)
 		want   []string
-		open   bool // a client is told the same
+		open   bool // Open fails with the same error
 	}{
 		{"more replicas than brokers", alone.ClientURL(), func(c *cluster.Config) { c.Replicas = 3 }, []string{"Config.Replicas is 3", "use 1"}, false},
 		{"JetStream is off", off.ClientURL(), func(*cluster.Config) {}, []string{"no JetStream", "enable it"}, true},
@@ -61,7 +61,7 @@ func TestWhatNoWaitingMendsIsToldAtOnce(t *testing.T) {
 			t.Parallel()
 			c := cluster.Config{Name: "a", URL: tt.url, Local: newSite(t, newObserver())}
 			tt.change(&c)
-			_, err := cluster.Join(t.Context(), c) // which does not end
+			_, err := cluster.Join(t.Context(), c) // a context that does not end
 			check := func(err error) {
 				t.Helper()
 				require.NotErrorIs(t, err, cluster.ErrUnavailable)
@@ -81,9 +81,8 @@ func TestWhatNoWaitingMendsIsToldAtOnce(t *testing.T) {
 
 func withUser(url, user string) string { return strings.Replace(url, "nats://", "nats://"+user+"@", 1) }
 
-// A cluster that is just starting answers as one that is too small: it is waited
-// for.
-func TestBrokersThatAreStillStartingAreWaitedFor(t *testing.T) {
+// A cluster that is starting answers like one that is too small, so Join waits for it.
+func TestJoin_WaitsForBrokersThatAreStarting(t *testing.T) {
 	t.Parallel()
 	r := newTrio(t)
 	r.start(0)
@@ -116,8 +115,8 @@ func TestBrokersThatAreStillStartingAreWaitedFor(t *testing.T) {
 	require.NoError(t, s.node.Leave(within(t, patience)))
 }
 
-// A cluster of two, which is whole: the error says what its last answer was.
-func TestTooFewBrokersOfAClusterAreNamedWhenTheContextEnds(t *testing.T) {
+// Two brokers form a complete cluster. The error contains their last answer.
+func TestJoin_NamesTooFewBrokersWhenTheContextEnds(t *testing.T) {
 	t.Parallel()
 	r := newTrio(t)
 	r.routes = r.routes[:2]

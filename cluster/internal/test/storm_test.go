@@ -10,9 +10,9 @@ import (
 	"github.com/sessionwheel/sessionwheel/cluster"
 )
 
-// Everybody who was connected logs in at once at other nodes, while those that had
-// them still look what the broker has kept.
-func TestAStormOfLoginsAfterTheBrokersRestart(t *testing.T) {
+// After a restart of the broker, all users log in at other nodes at the same time, while
+// the nodes that had them are still reconciling.
+func TestTakeover_OfAllSessionsAfterARestartOfTheBroker(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name    string
@@ -32,7 +32,7 @@ func TestAStormOfLoginsAfterTheBrokersRestart(t *testing.T) {
 			storm := make([]error, 2)
 			var wg sync.WaitGroup
 			for i, s := range []*site{c, d} {
-				wg.Go(func() { storm[i] = many(ctx, s.persist, ids[750*i:750*i+750]...) })
+				wg.Go(func() { storm[i] = many(ctx, s.retryLogin, ids[750*i:750*i+750]...) })
 			}
 			wg.Wait()
 			require.Equal(t, []error{nil, nil}, storm)
@@ -41,7 +41,7 @@ func TestAStormOfLoginsAfterTheBrokersRestart(t *testing.T) {
 			t.Logf("%d logins in %v; directory and pools agree after %v; %d sessions began beside another",
 				len(ids), took, time.Since(start), o.doubled())
 			require.Equal(t, []int{0, 750, 750}, []int{a.len(), c.len(), d.len()})
-			if tt.storage == cluster.File { // memory forgets the owners, who are then asked by nobody
+			if tt.storage == cluster.File { // with Memory the owners are lost, so they are not asked to evict
 				require.Zero(t, o.doubled())
 			}
 		})

@@ -11,7 +11,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/cluster/embedded"
 )
 
-// tempChild is a broker without a directory, whose temporary one is within Temp.
+// tempChild runs a broker without a Dir, whose temporary directory is in Temp.
 func tempChild(arg []byte) error {
 	var temp string
 	if err := json.Unmarshal(arg, &temp); err != nil {
@@ -33,7 +33,7 @@ func tempChild(arg []byte) error {
 	return b.Close()
 }
 
-func TestWhatAKilledBrokerLeftIsRemovedByTheNextAndNothingElse(t *testing.T) {
+func TestEmbedded_RemovesTheTemporaryDirectoryOfAKilledBrokerOnly(t *testing.T) {
 	t.Parallel()
 	temp := t.TempDir()
 	dirs := func() []string {
@@ -48,8 +48,8 @@ func TestWhatAKilledBrokerLeftIsRemovedByTheNextAndNothingElse(t *testing.T) {
 	require.Len(t, dirs(), 2, "the first is still there")
 	killed.kill()
 	require.Len(t, dirs(), 2, "a crash leaves its own")
-	// What may be in use, or is another's: a directory that is just being made, and
-	// a link and a file of the same name.
+	// These may be in use or belong to others: a directory without a lock, which may
+	// have been made just now, and a link and a file of such names.
 	others := []string{filepath.Join(temp, "sessionwheel-broker-early"), filepath.Join(temp, "sessionwheel-broker-link"), filepath.Join(temp, "sessionwheel-broker-file")}
 	elsewhere := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(elsewhere, "lock"), nil, 0o600))

@@ -15,16 +15,17 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 )
 
-// brokerVar makes this program a broker: its brokerArg as JSON.
+// brokerVar is the environment variable that makes this program a broker. Its value is a
+// brokerArg as JSON.
 const brokerVar = "SESSIONWHEEL_MEASURE_BROKER"
 
 type brokerArg struct {
 	Name, Dir   string
 	Port, Route int
-	Routes      string // "" for one alone
+	Routes      string // "" for a standalone broker
 }
 
-// beBroker is a broker until its standard input ends.
+// beBroker runs a broker until its standard input ends.
 func beBroker(arg []byte) error {
 	var a brokerArg
 	if err := json.Unmarshal(arg, &a); err != nil {
@@ -53,14 +54,14 @@ func beBroker(arg []byte) error {
 	return err
 }
 
-// brokers are processes.
+// brokers holds the processes of the brokers.
 type brokers struct {
 	args []brokerArg
 	cmds []*exec.Cmd
 	ins  []io.Closer
 }
 
-// start starts one broker or three.
+// start starts the given number of brokers, one or three.
 func (m *measurement) start(n int) (*brokers, error) {
 	dir, err := os.MkdirTemp(m.dir, "brokers-")
 	if err != nil {
@@ -100,7 +101,7 @@ func freePorts(n int) ([]int, error) {
 	return ports, nil
 }
 
-// run starts the i-th and waits until it takes connections.
+// run starts broker i and waits until it accepts connections.
 func (b *brokers) run(i int) error {
 	arg, err := json.Marshal(b.args[i])
 	if err != nil {
@@ -128,7 +129,7 @@ func (b *brokers) run(i int) error {
 	return nil
 }
 
-// end ends the i-th in good order.
+// end shuts broker i down and waits for its end.
 func (b *brokers) end(i int) error {
 	cmd := b.cmds[i]
 	if cmd == nil {

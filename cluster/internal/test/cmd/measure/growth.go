@@ -13,23 +13,23 @@ import (
 	"github.com/sessionwheel/sessionwheel/cluster"
 )
 
-// growthFor is how long the heartbeats of each size go on: three of each node.
+// growthFor is how long heartbeats are sent for each size: three of each node.
 const growthFor = 20 * time.Second
 
 const replicatedBeat = 20 * time.Second / 3 // a third of the lease
 
-// growth measures what the heartbeats of many nodes cost three brokers. Each
-// heartbeat is written once, on three replicas, and goes to every node: the first
-// grows with the nodes, the second with their square. So it is measured with few
-// watchers and with many, and the rest is arithmetic.
+// growth measures what the heartbeats of many nodes cost three brokers. Each heartbeat is
+// written once, on three replicas, and sent to every node. The cost of writing grows with
+// the number of nodes, and that of sending with its square. Both are measured, with few
+// watchers and with many, and the costs of more nodes are computed from them.
 func growth(ctx context.Context, m *measurement) error {
 	b, err := m.start(3)
 	if err != nil {
 		return err
 	}
 	defer b.stop()
-	// A node makes the streams, and goes: it would declare dead those of a size that
-	// is done.
+	// A node creates the streams and leaves. Otherwise it would declare the nodes of a
+	// finished size dead.
 	_, leave, err := nodes(ctx, 1, cluster.Config{URL: b.url(), Replicas: 3})
 	if err == nil {
 		err = leave()
@@ -44,18 +44,18 @@ func growth(ctx context.Context, m *measurement) error {
 		}
 	}
 	rate := 1000 / replicatedBeat.Seconds()
-	delivery := (used[2] - used[1]) / 90 / rate // core seconds for one heartbeat to one watcher
+	delivery := (used[2] - used[1]) / 90 / rate // core seconds to send one heartbeat to one watcher
 	written := used[1]/rate - 10*delivery
 	m.add("growth, computed", 1, 3, "µs of brokers' CPU to write a heartbeat", 1e6*written)
-	m.add("growth, computed", 1, 3, "µs of brokers' CPU to tell one node of it", 1e6*delivery)
+	m.add("growth, computed", 1, 3, "µs of brokers' CPU to send it to one node", 1e6*delivery)
 	for _, n := range []float64{100, 300, 1000, 3000} {
 		m.add("growth, computed", int(n), 3, "cores of the three brokers", n/replicatedBeat.Seconds()*(written+n*delivery))
 	}
 	return nil
 }
 
-// heartbeats sends those of so many nodes, in their own time, to so many watchers,
-// and returns how many cores the brokers take meanwhile.
+// heartbeats sends the heartbeats of a number of nodes, at their normal rate, to a number of
+// watchers, and returns how many cores the brokers use during that.
 func heartbeats(ctx context.Context, m *measurement, b *brokers, count, watchers int) (float64, error) {
 	conns := make([]*nats.Conn, 1+min(watchers, 10)) // the watchers share some connections
 	streams := make([]jetstream.JetStream, len(conns))
@@ -84,14 +84,14 @@ func heartbeats(ctx context.Context, m *measurement, b *brokers, count, watchers
 		if err != nil {
 			return 0, err
 		}
-		wg.Go(func() { // until ctx ends
+		wg.Go(func() { // runs until ctx ends
 			for range w.Updates() {
 				told.Add(1)
 			}
 		})
 		defer w.Stop()
 	}
-	// The first ones are written at once and begin the chains.
+	// The first heartbeats are written at once. The later ones expect their revisions.
 	revs := make([]uint64, count)
 	name := func(i int) string { return fmt.Sprintf("$KV.sessions_nodes.fake_%d_%d_%d", count, watchers, i) }
 	write := func(i int) error {
@@ -140,7 +140,7 @@ func heartbeats(ctx context.Context, m *measurement, b *brokers, count, watchers
 	cores := (after - before).Seconds() / took.Seconds()
 	work := fmt.Sprintf("heartbeats to %d watchers", watchers)
 	m.add(work, count, 3, "written per second", float64(written)/took.Seconds())
-	m.add(work, count, 3, "told per second", float64(told.Load())/took.Seconds())
+	m.add(work, count, 3, "received per second", float64(told.Load())/took.Seconds())
 	m.add(work, count, 3, "cores of the three brokers", cores)
 	return cores, nil
 }

@@ -10,11 +10,10 @@ import (
 	"github.com/sessionwheel/sessionwheel/cluster"
 )
 
-// idleFor is how long the idle sessions are watched: ten heartbeats of each node.
+// idleFor is how long idle sessions are measured: ten heartbeats of each node.
 const idleFor = 20 * time.Second
 
-// idle measures what many sessions cost that nothing happens to, and that another
-// node has to know of.
+// idle measures what many idle sessions cost, with a second node that knows them.
 func idle(ctx context.Context, m *measurement) error {
 	b, err := m.start(1)
 	if err != nil {
@@ -42,7 +41,7 @@ func idleOn(ctx context.Context, m *measurement, b *brokers, node *cluster.Node)
 		return err
 	}
 	m.add("claims of all", m.sessions, 1, "s", took.Seconds())
-	if err := pause(ctx, 5*time.Second); err != nil { // what the claims have left behind settles
+	if err := pause(ctx, 5*time.Second); err != nil { // lets the effects of the claims fade
 		return err
 	}
 	resident, err := b.resident()
@@ -68,7 +67,7 @@ func idleOn(ctx context.Context, m *measurement, b *brokers, node *cluster.Node)
 	return nil
 }
 
-// used is the CPU time of the brokers and of this process.
+// used returns the CPU time of the brokers and of this process.
 func (b *brokers) used() (brokers, own time.Duration, err error) {
 	brokers, err = b.cpu()
 	if err != nil {
@@ -78,8 +77,8 @@ func (b *brokers) used() (brokers, own time.Duration, err error) {
 	return brokers, own, err
 }
 
-// reconcile measures how long it takes until the directory is whole again after
-// the broker has lost all of it, and how long to find that it has lost nothing.
+// reconcile measures how long it takes to restore the directory after the broker has lost
+// all of it, and to find out that it has lost nothing.
 func reconcile(ctx context.Context, m *measurement) error {
 	for _, storage := range []struct {
 		name string
@@ -98,8 +97,8 @@ func reconcileWith(ctx context.Context, m *measurement, work string, storage clu
 		return err
 	}
 	defer b.stop()
-	swept := make(sweeps, 16)
-	two, leave, err := nodes(ctx, 2, cluster.Config{URL: b.url(), Storage: storage, Logger: slog.New(swept)})
+	done := make(reconciliations, 16)
+	two, leave, err := nodes(ctx, 2, cluster.Config{URL: b.url(), Storage: storage, Logger: slog.New(done)})
 	if err != nil {
 		return err
 	}
@@ -123,9 +122,9 @@ func reconcileWith(ctx context.Context, m *measurement, work string, storage clu
 	if storage == cluster.Memory {
 		for restored := int64(0); restored < int64(m.sessions); {
 			select {
-			case s := <-swept:
+			case s := <-done:
 				restored += s.restored
-				m.add(work, m.sessions, 1, fmt.Sprintf("s, the sweep of %d", s.restored), s.took.Seconds())
+				m.add(work, m.sessions, 1, fmt.Sprintf("s, the reconciliation of %d", s.restored), s.took.Seconds())
 			case <-ctx.Done():
 				return errors.Join(ctx.Err(), leave())
 			}
@@ -139,7 +138,7 @@ func reconcileWith(ctx context.Context, m *measurement, work string, storage clu
 		m.add(work, m.sessions, 1, "s of CPU for it, two nodes", (own2 - own).Seconds())
 		m.add(work, m.sessions, 1, "s of CPU for it, broker", (broker2 - broker).Seconds())
 	}
-	// Whole: each session is listed by the other node.
+	// The directory is restored when the other node lists each session.
 	for whole := false; !whole; {
 		if err := ctx.Err(); err != nil {
 			return errors.Join(err, leave())
@@ -153,24 +152,24 @@ func reconcileWith(ctx context.Context, m *measurement, work string, storage clu
 	if err := two[1].List(ctx, func(cluster.Entry) bool { return true }); err != nil {
 		return errors.Join(err, leave())
 	}
-	m.add(work, m.sessions, 1, "s, one List of all, a sweep's reading", time.Since(begun).Seconds())
+	m.add(work, m.sessions, 1, "s, one List of all", time.Since(begun).Seconds())
 	return leave()
 }
 
-// sweep is what a node logs of one that has restored something.
-type sweep struct {
+// reconciliation is what a node logs about a reconciliation that has restored sessions.
+type reconciliation struct {
 	restored int64
 	took     time.Duration
 }
 
-// sweeps is a slog.Handler that takes sweeps out of the log.
-type sweeps chan sweep
+// reconciliations is a slog.Handler that sends the logged reconciliations.
+type reconciliations chan reconciliation
 
-func (sweeps) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelInfo }
-func (s sweeps) WithAttrs([]slog.Attr) slog.Handler         { return s }
-func (s sweeps) WithGroup(string) slog.Handler              { return s }
-func (s sweeps) Handle(_ context.Context, r slog.Record) error {
-	var w sweep
+func (reconciliations) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelInfo }
+func (s reconciliations) WithAttrs([]slog.Attr) slog.Handler         { return s }
+func (s reconciliations) WithGroup(string) slog.Handler              { return s }
+func (s reconciliations) Handle(_ context.Context, r slog.Record) error {
+	var w reconciliation
 	r.Attrs(func(a slog.Attr) bool {
 		switch a.Key {
 		case "restored":

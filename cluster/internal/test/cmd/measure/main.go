@@ -1,11 +1,11 @@
-// Command measure shows what the session directory costs: a table on standard
-// output, and the same as CSV. From the root of the checkout:
+// Command measure measures what the session directory costs. It prints a table to standard
+// output, and can write it as CSV. From the root of the checkout:
 //
 //	go run ./cluster/internal/test/cmd/measure
 //
-// The brokers are child processes of its own, on the loopback; the nodes are in
-// this process. It reads the CPU time and the memory of the brokers from /proc, so
-// it needs Linux. It takes about three minutes.
+// The brokers are child processes on the loopback, and the nodes are in this process. It
+// reads the CPU time and the memory of the brokers from /proc, so it needs Linux. It takes
+// about three minutes.
 package main
 
 import (
@@ -24,7 +24,7 @@ import (
 	"time"
 )
 
-// row is one figure.
+// row is one figure of the table.
 type row struct {
 	work    string
 	size    int // sessions, or nodes
@@ -33,10 +33,10 @@ type row struct {
 	value   float64
 }
 
-// measurement is what the parts write to.
+// measurement collects the figures of all parts.
 type measurement struct {
 	sessions int
-	dir      string // of the brokers' files; gone at the end
+	dir      string // for the brokers' files; removed at the end
 	rows     []row
 }
 
@@ -96,7 +96,7 @@ func run() error {
 	return write(*file, m.rows)
 }
 
-// load is the machine's load average of the last minute.
+// load returns the machine's load average of the last minute.
 func load() string {
 	b, err := os.ReadFile("/proc/loadavg")
 	if err != nil {
@@ -137,7 +137,7 @@ func write(path string, rows []row) error {
 	return f.Close()
 }
 
-// pause waits, unless ctx ends first.
+// pause waits for d. It returns an error if ctx ends first.
 func pause(ctx context.Context, d time.Duration) error {
 	select {
 	case <-ctx.Done():

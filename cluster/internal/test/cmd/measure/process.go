@@ -9,11 +9,10 @@ import (
 	"time"
 )
 
-// clockTick is the unit of /proc/PID/stat: USER_HZ, 100 on all Linux ports that Go
-// has.
+// clockTick is the unit of /proc/PID/stat. USER_HZ is 100 on all Linux ports of Go.
 const clockTick = 10 * time.Millisecond
 
-// cpu is what all brokers have used together.
+// cpu returns the CPU time of all brokers together.
 func (b *brokers) cpu() (time.Duration, error) {
 	var all time.Duration
 	for _, cmd := range b.cmds {
@@ -33,7 +32,7 @@ func (b *brokers) cpu() (time.Duration, error) {
 	return all, nil
 }
 
-// resident is the memory of all brokers together, in bytes.
+// resident returns the resident memory of all brokers together, in bytes.
 func (b *brokers) resident() (int, error) {
 	all := 0
 	for _, cmd := range b.cmds {
@@ -50,7 +49,7 @@ func (b *brokers) resident() (int, error) {
 	return all, nil
 }
 
-// ownCPU is what this process has used.
+// ownCPU returns the CPU time of this process.
 func ownCPU() (time.Duration, error) {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
@@ -59,10 +58,10 @@ func ownCPU() (time.Duration, error) {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano()), nil
 }
 
-// heap is what this process's heap holds.
+// heap returns the bytes in use on this process's heap.
 func heap() int {
 	runtime.GC()
-	runtime.GC() // what finalizers let go
+	runtime.GC() // frees what finalizers have released
 	var s runtime.MemStats
 	runtime.ReadMemStats(&s)
 	return int(s.HeapAlloc)

@@ -12,7 +12,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/pool"
 )
 
-// none is sessions that nobody has: the node's own books are what is measured.
+// none is a Local without sessions: only the node's own work is measured.
 type none struct{}
 
 func (none) Close(string, uint64, pool.Reason) bool { return true }
@@ -21,7 +21,7 @@ func (none) Deliver(string, uint64, []byte) bool { return true }
 
 func activated(uint64) {}
 
-// nodes joins some.
+// nodes starts a number of nodes.
 func nodes(ctx context.Context, n int, c cluster.Config) (all []*cluster.Node, leave func() error, err error) {
 	leave = func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -46,8 +46,8 @@ func nodes(ctx context.Context, n int, c cluster.Config) (all []*cluster.Node, l
 	return all, leave, nil
 }
 
-// atOnce calls do for 0 to n-1, by so many workers, and returns how long each call
-// took, in order of that.
+// atOnce calls do for 0 to n-1 on a number of goroutines. It returns how long each call
+// took, sorted, and how long all took.
 func atOnce(n, workers int, do func(i int) error) (took []time.Duration, all time.Duration, err error) {
 	took = make([]time.Duration, n)
 	errs := make([]error, workers)
@@ -68,8 +68,8 @@ func atOnce(n, workers int, do func(i int) error) (took []time.Duration, all tim
 	return took, all, errors.Join(errs...)
 }
 
-// rates measures claims, takeovers from another node, messages to sessions of
-// another node, and kicks of them.
+// rates measures claims, takeovers from another node, and messages to and kicks of sessions
+// of another node.
 func rates(ctx context.Context, m *measurement) error {
 	for _, n := range []int{1, 3} {
 		for _, workers := range []int{1, 64} {

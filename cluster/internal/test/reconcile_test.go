@@ -9,9 +9,8 @@ import (
 	"github.com/sessionwheel/sessionwheel/cluster"
 )
 
-// What differs either way, when a node looks: entries of its own without a
-// session, and sessions without an entry.
-func TestASweepMendsWhatDiffersEitherWay(t *testing.T) {
+// There are entries of the node without a session, and sessions without an entry.
+func TestReconcile_CorrectsDifferencesEitherWay(t *testing.T) {
 	t.Parallel()
 	r, o := newRestartable(t), newObserver()
 	a := join(t, o, "a", cluster.Config{URL: r.b.URL()})
@@ -45,8 +44,8 @@ func TestASweepMendsWhatDiffersEitherWay(t *testing.T) {
 	require.Equal(t, 100, a.len())
 }
 
-// An owner that has an entry and no session gives it up at once.
-func TestAnOrphanIsInNobodysWay(t *testing.T) {
+// An owner that has an entry and no session deletes it at once when asked to evict.
+func TestEviction_DeletesAnEntryWithoutASession(t *testing.T) {
 	t.Parallel()
 	b, o := broker(t), newObserver()
 	a := join(t, o, "a", cluster.Config{URL: b.URL()})

@@ -9,9 +9,9 @@ import (
 	"github.com/sessionwheel/sessionwheel/cluster"
 )
 
-// A second login on the node that has the session, whose write arrives and whose
-// answer does not, is given up: the first session stays, and must stay reachable.
-func TestALoginGivenUpOnTheNodeThatHasTheSessionLeavesItReachable(t *testing.T) {
+// A second login on the node that has the session is given up after its write was executed
+// and the answer was lost. The first session stays, and must stay reachable.
+func TestClaim_GivenUpOnTheNodeThatHasTheSessionLeavesItReachable(t *testing.T) {
 	t.Parallel()
 	b, o := broker(t), newObserver()
 	p := between(t, b.URL())
@@ -20,7 +20,7 @@ func TestALoginGivenUpOnTheNodeThatHasTheSessionLeavesItReachable(t *testing.T) 
 	a.mustLogin(names(50, "u%d")...)
 	a.mustLogin("x") // the directory's revision 51
 	first := a.token("x")
-	p.holdAfter("Sequence: 51\r") // the second login's write goes through
+	p.holdAfter("Sequence: 51\r") // the second login's write is forwarded
 	require.Error(t, a.login(within(t, 1500*time.Millisecond), "x"))
 	require.True(t, p.holding())
 	p.release()

@@ -9,8 +9,8 @@ import (
 	"github.com/sessionwheel/sessionwheel/cluster"
 )
 
-// The broker takes the claim and its answer is lost.
-func TestAClaimWhoseAnswerIsLostLeavesNothing(t *testing.T) {
+// The broker executes the write of the claim, and its answer is lost.
+func TestClaim_WhoseAnswerIsLostLeavesNothing(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name string
@@ -40,13 +40,13 @@ func TestAClaimWhoseAnswerIsLostLeavesNothing(t *testing.T) {
 			_, err = c.node.Lookup(t.Context(), "x")
 			require.ErrorIs(t, err, cluster.ErrNotFound)
 			require.Equal(t, before, epoch(t, c, "a"), "a has lived all the time")
-			a.mustPersist("x")
+			a.mustRetryLogin("x")
 			require.Equal(t, 1, o.alive("x"))
 		})
 	}
 }
 
-func TestAClaimWhoseAnswerIsLostIsFoundToHaveWon(t *testing.T) {
+func TestClaim_WhoseAnswerIsLostIsFoundToHaveWon(t *testing.T) {
 	t.Parallel()
 	b, o := broker(t), newObserver()
 	p := between(t, b.URL())
@@ -63,8 +63,8 @@ func TestAClaimWhoseAnswerIsLostIsFoundToHaveWon(t *testing.T) {
 	require.Equal(t, a.token("x"), e.Token)
 }
 
-// A heartbeat that was written and not acknowledged is the node's own.
-func TestAHeartbeatWhoseAnswerIsLostDoesNotEndTheNode(t *testing.T) {
+// A node recognizes its own heartbeat whose answer was lost.
+func TestLease_SurvivesAHeartbeatWhoseAnswerIsLost(t *testing.T) {
 	t.Parallel()
 	b, o := broker(t), newObserver()
 	p := between(t, b.URL())
@@ -91,8 +91,8 @@ func beat(t *testing.T, by *site, name string) time.Time {
 	return time.Time{}
 }
 
-// A session that ends while the broker is away is deleted when it is back.
-func TestAReleaseIsMadeGoodWhenTheBrokerIsBack(t *testing.T) {
+// The entry of a session that ends while the broker is down is deleted when it is back.
+func TestRelease_IsExecutedWhenTheBrokerIsBack(t *testing.T) {
 	t.Parallel()
 	b, o := broker(t), newObserver()
 	p := between(t, b.URL())

@@ -14,15 +14,15 @@ import (
 	"github.com/sessionwheel/sessionwheel/cluster"
 )
 
-// sieve is what a broker sends, without the messages of some subjects: as to a
-// watcher that has gone deaf on a connection that is well.
-type sieve struct {
+// filter reads what a broker sends and drops the messages of some subjects. That is what a
+// stalled watcher looks like on a connection that works.
+type filter struct {
 	from *bufio.Reader
 	drop func(subject string) bool
-	rest []byte // to be read yet
+	rest []byte // not read yet
 }
 
-func (s *sieve) Read(b []byte) (int, error) {
+func (s *filter) Read(b []byte) (int, error) {
 	for len(s.rest) == 0 {
 		message, err := s.next()
 		if err != nil {
@@ -35,8 +35,8 @@ func (s *sieve) Read(b []byte) (int, error) {
 	return n, nil
 }
 
-// next is one line of the protocol with its payload, and nothing if it is dropped.
-func (s *sieve) next() ([]byte, error) {
+// next returns one line of the protocol with its payload, or nothing if it is dropped.
+func (s *filter) next() ([]byte, error) {
 	line, err := s.from.ReadSlice('\n')
 	if err != nil {
 		return nil, err
@@ -61,30 +61,30 @@ func (s *sieve) next() ([]byte, error) {
 	return append(message, payload...), nil
 }
 
-// betweenDeaf starts a proxy that drops the messages of subjects with the given
-// prefix while deaf is set. It counts them.
-func betweenDeaf(t testing.TB, url, prefix string) (p *proxy, deaf *atomic.Bool, dropped *atomic.Int64) {
+// betweenStalling starts a proxy that drops and counts the messages of subjects with the
+// given prefix while stalled is set.
+func betweenStalling(t testing.TB, url, prefix string) (p *proxy, stalled *atomic.Bool, dropped *atomic.Int64) {
 	t.Helper()
-	deaf, dropped = new(atomic.Bool), new(atomic.Int64)
+	stalled, dropped = new(atomic.Bool), new(atomic.Int64)
 	p = between(t, url)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.inwards = func(from io.Reader) io.Reader {
-		return &sieve{from: bufio.NewReaderSize(from, 64<<10), drop: func(subject string) bool {
-			drop := deaf.Load() && strings.HasPrefix(subject, prefix)
+		return &filter{from: bufio.NewReaderSize(from, 64<<10), drop: func(subject string) bool {
+			drop := stalled.Load() && strings.HasPrefix(subject, prefix)
 			if drop {
 				dropped.Add(1)
 			}
 			return drop
 		}}
 	}
-	return p, deaf, dropped
+	return p, stalled, dropped
 }
 
-func TestAWatcherThatHasGoneDeafIsFoundAndMissedIsTold(t *testing.T) {
+func TestWatch_ThatHasStalledIsDetectedAndReportsMissed(t *testing.T) {
 	t.Parallel()
 	b, o := broker(t), newObserver()
-	p, deaf, dropped := betweenDeaf(t, b.URL(), "$KV.sessions_dir.")
+	p, stalled, dropped := betweenStalling(t, b.URL(), "$KV.sessions_dir.")
 	a := join(t, o, "a", cluster.Config{URL: p.url()})
 	c := join(t, o, "c", cluster.Config{URL: b.URL()})
 	client := open(t, cluster.ClientConfig{URL: p.url()})
@@ -97,33 +97,34 @@ func TestAWatcherThatHasGoneDeafIsFoundAndMissedIsTold(t *testing.T) {
 		hears(t, c, events, "before "+name)
 		quiet(t, events)
 		was := dropped.Load()
-		deaf.Store(true)
+		stalled.Store(true)
 		c.mustLogin("unheard " + name)
 		until(t, events, func(e cluster.Event) bool {
 			require.NotEqual(t, cluster.Claimed, e.Kind)
 			return e.Kind == cluster.Missed
 		})
 		require.Greater(t, dropped.Load(), was)
-		require.True(t, deaf.Load(), "it was found while nothing came")
-		deaf.Store(false)
+		require.True(t, stalled.Load(), "it was found while nothing came")
+		stalled.Store(false)
 		hears(t, c, events, "after "+name)
 	}
 }
 
-// hears waits until a login by s is told, again if it may have been missed.
+// hears waits until a login by s is reported. It logs in again if the event may have been
+// missed.
 func hears(t *testing.T, s *site, events <-chan cluster.Event, id string) {
 	t.Helper()
 	for missed := true; missed; {
-		s.mustPersist(id)
+		s.mustRetryLogin(id)
 		until(t, events, func(e cluster.Event) bool {
-			missed = e.Kind == cluster.Missed // which may stand for the login
+			missed = e.Kind == cluster.Missed // the login may be among the missed changes
 			return missed || e.Kind == cluster.Claimed && e.Entry.ID == id
 		})
 	}
 }
 
-// quiet waits for a lease in which nothing is told, as nothing happens. On a machine
-// that stands still for seconds a connection may be lost before.
+// quiet waits for a lease without an event, during which nothing happens. On a very busy
+// machine a connection may be lost before that.
 func quiet(t *testing.T, events <-chan cluster.Event) {
 	t.Helper()
 	for end := time.Now().Add(patience); ; {
@@ -138,12 +139,13 @@ func quiet(t *testing.T, events <-chan cluster.Event) {
 	}
 }
 
-// The view's watchdog is a node's own heartbeat, and a client's the revision. When it
-// barks, those who watch the directory are told, on which nothing was written.
-func TestAViewThatHasGoneDeafIsFound(t *testing.T) {
+// A node detects that its view has stalled by its own heartbeat, and a client by the
+// revision of the bucket. The watchers of the directory are then restarted too, although
+// nothing was written to it, and report Missed.
+func TestView_ThatHasStalledIsDetected(t *testing.T) {
 	t.Parallel()
 	b, o := broker(t), newObserver()
-	p, deaf, _ := betweenDeaf(t, b.URL(), "$KV.sessions_nodes.")
+	p, stalled, _ := betweenStalling(t, b.URL(), "$KV.sessions_nodes.")
 	c := join(t, o, "c", cluster.Config{URL: b.URL()})
 	a := join(t, o, "a", cluster.Config{URL: p.url()})
 	client := open(t, cluster.ClientConfig{URL: p.url()})
@@ -153,18 +155,18 @@ func TestAViewThatHasGoneDeafIsFound(t *testing.T) {
 	require.NoError(t, err)
 	quiet(t, ofNode)
 	quiet(t, ofClient)
-	for drained := false; !drained; { // of what the last one was not asked for
+	for drained := false; !drained; { // removes the earlier events
 		select {
 		case <-ofNode:
 		default:
 			drained = true
 		}
 	}
-	deaf.Store(true)
+	stalled.Store(true)
 	for _, events := range []<-chan cluster.Event{ofNode, ofClient} {
 		until(t, events, func(e cluster.Event) bool { return e.Kind == cluster.Missed })
 	}
 	require.NoError(t, c.node.Leave(within(t, patience)))
-	deaf.Store(false)
+	stalled.Store(false)
 	eventually(t, "both see again", func() bool { return len(a.node.Nodes()) == 1 && len(client.Nodes()) == 1 })
 }

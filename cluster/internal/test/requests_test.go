@@ -13,7 +13,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/pool"
 )
 
-func TestKickAndSendReachASessionFromAnyNode(t *testing.T) {
+func TestKick_AndSendReachASessionFromAnyNode(t *testing.T) {
 	t.Parallel()
 	b, o := broker(t), newObserver()
 	a := join(t, o, "a", cluster.Config{URL: b.URL()})
@@ -43,7 +43,7 @@ func TestKickAndSendReachASessionFromAnyNode(t *testing.T) {
 	require.Empty(t, listed(t, a))
 }
 
-// ask is what another node would send, a moment too late.
+// ask sends a request as another node would, possibly with an old token.
 func ask(t *testing.T, nc *nats.Conn, epoch, op string, q map[string]any) map[string]any {
 	t.Helper()
 	b, err := json.Marshal(q)
@@ -55,7 +55,7 @@ func ask(t *testing.T, nc *nats.Conn, epoch, op string, q map[string]any) map[st
 	return r
 }
 
-func TestWhatCarriesAnOldTokenDoesNotReachTheSessionThatFollowed(t *testing.T) {
+func TestToken_OfAnEarlierLoginReachesNoLaterSession(t *testing.T) {
 	t.Parallel()
 	b, o := broker(t), newObserver()
 	a := join(t, o, "a", cluster.Config{URL: b.URL()})
@@ -77,7 +77,7 @@ func TestWhatCarriesAnOldTokenDoesNotReachTheSessionThatFollowed(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, a.token("x"), e.Token)
 
-	// With its own token each of them is done.
+	// With the session's own token each request is executed.
 	r := ask(t, nc, e.Owner, "send", map[string]any{"key": "s.x", "token": e.Token, "data": "bm93"})
 	require.Equal(t, true, r["ok"])
 	require.Equal(t, []string{"x: now"}, a.received())
@@ -86,7 +86,7 @@ func TestWhatCarriesAnOldTokenDoesNotReachTheSessionThatFollowed(t *testing.T) {
 	require.False(t, a.has("x"))
 }
 
-func TestGarbageFromTheNetworkIsAnsweredAndChangesNothing(t *testing.T) {
+func TestRequest_ThatIsInvalidIsAnsweredAndChangesNothing(t *testing.T) {
 	t.Parallel()
 	b, o := broker(t), newObserver()
 	a := join(t, o, "a", cluster.Config{URL: b.URL()})
@@ -104,7 +104,7 @@ func TestGarbageFromTheNetworkIsAnsweredAndChangesNothing(t *testing.T) {
 	}
 	require.True(t, a.has("x"))
 
-	// An entry that is nobody's is anybody's.
+	// Any node may overwrite an entry without an owner.
 	_, err = nc.Request("$KV.sessions_dir.s.y", []byte("not an entry"), patience)
 	require.NoError(t, err)
 	_, err = nc.Request("$KV.sessions_dir.foreign", []byte("not a key"), patience)
@@ -115,7 +115,7 @@ func TestGarbageFromTheNetworkIsAnsweredAndChangesNothing(t *testing.T) {
 	require.Len(t, listed(t, a), 2)
 }
 
-func TestListCountNodesAndWatchTellWhatThereIs(t *testing.T) {
+func TestList_CountNodesAndWatchAgree(t *testing.T) {
 	t.Parallel()
 	b, o := broker(t), newObserver()
 	a := join(t, o, "a", cluster.Config{URL: b.URL()})
