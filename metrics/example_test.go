@@ -46,7 +46,7 @@ func Example() {
 	// sessionwheel_sessions_open{server="chat"} 0
 	// sessionwheel_tick_seconds{wheel="main"} 0.01
 	// <nil>
-	// tcp: the server is shut down
+	// tcp: server closed
 }
 
 // Other labels are added by wrapping the registry.

@@ -31,13 +31,15 @@ func (r Reason) orClosed() Reason {
 	return r
 }
 
-// Errors of Register. Each is matched with errors.Is.
+// Errors that Register and RegisterContext return, to be matched with errors.Is.
 var (
-	ErrDuplicateID = errors.New("pool: a session with this ID is registered already")
-	ErrFull        = errors.New("pool: as many sessions as Config.MaxSessions allows are registered")
-	ErrPoolClosed  = errors.New("pool: the pool is shut down")
-	ErrNilConn     = errors.New("pool: the connection is nil")
-	ErrBadID       = errors.New("pool: the ID does not equal itself, as NaN does not, and could not be found again")
+	ErrDuplicateID = errors.New("pool: duplicate ID")   // a session has the ID, and Config.OnDuplicate is Reject
+	ErrFull        = errors.New("pool: full")           // Config.MaxSessions sessions are registered
+	ErrPoolClosed  = errors.New("pool: closed")         // Shutdown was called
+	ErrNilConn     = errors.New("pool: nil connection") // the connection is nil
+	ErrBadID       = errors.New("pool: invalid ID")     // the ID, such as NaN, does not equal itself and could not be found
+
+	errNotActivated = errors.New("pool: Directory.Claim returned nil without calling activate")
 )
 
 // Duplicate says what Register does when the ID is taken.

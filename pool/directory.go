@@ -2,7 +2,6 @@ package pool
 
 import (
 	"context"
-	"errors"
 	"io"
 )
 
@@ -23,9 +22,6 @@ type Directory[K comparable] interface {
 	// session after all.
 	Release(id K, token uint64)
 }
-
-// errNotActivated is for a Directory that breaks its contract.
-var errNotActivated = errors.New("pool: Directory.Claim has returned nil without calling activate")
 
 // claim is a session that was registered under a token and has not ended.
 type claim[K comparable, C io.Closer] struct {
@@ -89,7 +85,7 @@ func (p *Pool[K, C]) claim(ctx context.Context, id K, conn C, meta []byte) (s *S
 	var refused error
 	err = p.c.Directory.Claim(ctx, id, meta, func(t uint64) {
 		if born != nil {
-			panic("pool: Directory.Claim has called activate twice")
+			panic("pool: Directory.Claim called activate twice")
 		}
 		born, token = p.newSession(id, conn), t
 		if refused = p.begin(born, claim[K, C]{t, born}, reserved); refused == nil {

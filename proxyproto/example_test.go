@@ -50,5 +50,5 @@ func Example() {
 	// hello from 203.0.113.7:56324
 	// <nil>
 	// <nil>
-	// tcp: the server is shut down
+	// tcp: server closed
 }

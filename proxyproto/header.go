@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -25,9 +24,6 @@ const (
 	fixedV2     = 16 // the length of the fixed part of a version 2 header
 	lenOffsetV2 = 14 // where the fixed part has the length of the rest
 )
-
-// errNoData means that the peer closed the connection before its first byte.
-var errNoData = errors.New("proxyproto: no data")
 
 // readHeader reads one header from r, and no byte beyond a well-formed one. It
 // returns nil addresses if the connection keeps its own. Its errors contain no data

@@ -57,11 +57,13 @@ type Config struct {
 
 // Errors that OnError is called with, to be matched with errors.Is.
 var (
-	ErrUntrusted      = errors.New("proxyproto: a connection from an address that Config.Trusted lacks")
-	ErrHeader         = errors.New("proxyproto: the connection does not begin with a PROXY header that can be used")
-	ErrTooLong        = fmt.Errorf("proxyproto: a header of more than %d bytes", MaxHeader)
-	ErrHeaderTimeout  = errors.New("proxyproto: a header was not whole within Config.HeaderTimeout")
-	ErrTooManyWaiting = errors.New("proxyproto: more connections wait for their header than Config.MaxWaiting allows")
+	ErrUntrusted      = errors.New("proxyproto: untrusted address")            // not in Config.Trusted
+	ErrHeader         = errors.New("proxyproto: invalid header")               // the connection does not begin with a usable PROXY header
+	ErrTooLong        = errors.New("proxyproto: header too long")              // more than MaxHeader bytes, or the 107 of version 1
+	ErrHeaderTimeout  = errors.New("proxyproto: header timeout")               // the header was incomplete after Config.HeaderTimeout
+	ErrTooManyWaiting = errors.New("proxyproto: too many connections waiting") // closed to make room, see Config.MaxWaiting
+
+	errNoData = errors.New("proxyproto: no data") // the peer closed the connection before its first byte
 )
 
 // Listener is a net.Listener whose connections have the addresses of clients. Make

@@ -43,7 +43,7 @@ func Example() {
 	// Output:
 	// "hello\n" <nil>
 	// <nil>
-	// tcp: the server is shut down
+	// tcp: server closed
 }
 
 func ExampleScanFrames() {

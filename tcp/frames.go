@@ -2,7 +2,6 @@ package tcp
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -10,12 +9,6 @@ import (
 
 // frameHeader is the '$', two bytes of length and the '#'.
 const frameHeader = 4
-
-// Errors of ScanFrames and AppendFrame, each matched with errors.Is.
-var (
-	ErrFrameMarker  = errors.New("tcp: a frame lacks its marker")
-	ErrBodyTooLarge = errors.New("tcp: a frame's body is over 65,535 bytes")
-)
 
 // ScanFrames is a [bufio.SplitFunc] for frames of a '$', the body's length as a
 // big-endian uint16, a '#', and the body. Its token is the body; an empty body
@@ -25,11 +18,11 @@ var (
 // is there. Input that ends within a frame is io.ErrUnexpectedEOF.
 func ScanFrames(data []byte, atEOF bool) (int, []byte, error) {
 	if len(data) > 0 && data[0] != '$' {
-		return 0, nil, fmt.Errorf("%w: no '$' at its beginning", ErrFrameMarker)
+		return 0, nil, fmt.Errorf("%w: no '$' at the beginning", ErrFrameMarker)
 	}
 	if len(data) >= frameHeader {
 		if data[3] != '#' {
-			return 0, nil, fmt.Errorf("%w: no '#' behind its length", ErrFrameMarker)
+			return 0, nil, fmt.Errorf("%w: no '#' after the length", ErrFrameMarker)
 		}
 		end := frameHeader + int(binary.BigEndian.Uint16(data[1:3]))
 		if len(data) >= end {
@@ -47,7 +40,7 @@ func ScanFrames(data []byte, atEOF bool) (int, []byte, error) {
 // returned as it was.
 func AppendFrame(dst, body []byte) ([]byte, error) {
 	if len(body) > math.MaxUint16 {
-		return dst, fmt.Errorf("%w: %d", ErrBodyTooLarge, len(body))
+		return dst, fmt.Errorf("%w: %d bytes", ErrBodyTooLarge, len(body))
 	}
 	n := uint16(len(body))
 	dst = append(dst, '$', byte(n>>8), byte(n), '#')

@@ -67,7 +67,7 @@ func (s *Session) awaitFailed(err error) bool {
 		s.ended = true
 		return true
 	case errors.Is(err, os.ErrDeadlineExceeded) && s.armed:
-		s.fail(&fault{ReasonFrameTimeout, fmt.Errorf("%w: %d bytes of it came within %v",
+		s.fail(&fault{ReasonFrameTimeout, fmt.Errorf("%w: received %d bytes within %v",
 			ErrFrameTimeout, s.buf.end-s.buf.start, s.server.frameTimeout)})
 	default:
 		s.fail(&fault{ReasonError, fmt.Errorf("%w: %w", ErrRead, err)})

@@ -20,20 +20,28 @@ const (
 	ReasonHandshake    pool.Reason = "Handshake"    // the TLS handshake failed or took longer than Server.HandshakeTimeout
 )
 
-// Errors that OnError, Send and Serve give, each matched with errors.Is.
+// Errors of this package, to be matched with errors.Is. Methods return them, and OnError
+// is called with errors that wrap them. For a connection beyond Server.MaxSessions that
+// is pool.ErrFull.
 var (
-	ErrServerClosed  = errors.New("tcp: the server is shut down")
-	ErrSessionClosed = errors.New("tcp: the session is closed")
-	ErrBound         = errors.New("tcp: the session is bound to an ID already")
-	ErrTooManyFromIP = errors.New("tcp: as many sessions from one address as Server.MaxSessionsPerIP allows")
-	ErrRead          = errors.New("tcp: reading failed")
-	ErrWrite         = errors.New("tcp: writing failed")
-	ErrTooLarge      = errors.New("tcp: a frame is over Server.MaxFrame")
-	ErrBadFrame      = errors.New("tcp: the input is no frame")
-	ErrFrameTimeout  = errors.New("tcp: a frame was not whole within Server.FrameTimeout")
-	ErrSlow          = errors.New("tcp: the peer did not read for Server.WriteTimeout")
-	ErrHandshake     = errors.New("tcp: the TLS handshake failed")
-	ErrGoexit        = errors.New("tcp: a callback called runtime.Goexit")
+	ErrServerClosed  = errors.New("tcp: server closed")                      // Shutdown or Close was called
+	ErrSessionClosed = errors.New("tcp: session closed")                     // the session is closed
+	ErrBound         = errors.New("tcp: session already bound")              // the session has an ID by Bind
+	ErrTooManyFromIP = errors.New("tcp: too many sessions from one address") // Server.MaxSessionsPerIP is reached
+	ErrRead          = errors.New("tcp: read failed")
+	ErrWrite         = errors.New("tcp: write failed")
+	ErrTooLarge      = errors.New("tcp: frame too large")      // more than Server.MaxFrame
+	ErrBadFrame      = errors.New("tcp: bad frame")            // Split returned an error
+	ErrFrameTimeout  = errors.New("tcp: frame timeout")        // a frame was incomplete for Server.FrameTimeout
+	ErrSlow          = errors.New("tcp: slow peer")            // the peer did not read for Server.WriteTimeout
+	ErrHandshake     = errors.New("tcp: TLS handshake failed") // or it took longer than Server.HandshakeTimeout
+	ErrGoexit        = errors.New("tcp: callback called runtime.Goexit")
+
+	ErrFrameMarker  = errors.New("tcp: missing frame marker") // ScanFrames found no '$' or '#'
+	ErrBodyTooLarge = errors.New("tcp: frame body too large") // AppendFrame was given more than 65,535 bytes
+
+	errAdvance    = errors.New("tcp: Split advanced by a negative count or beyond its input")
+	errNoProgress = errors.New("tcp: Split returned too many tokens without advancing")
 )
 
 // PanicError is the error that OnError is given when a callback or Split panicked. Its

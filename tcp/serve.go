@@ -25,7 +25,7 @@ func (srv *Server) ListenAndServe() error {
 	}
 	l, err := net.Listen("tcp", srv.Addr)
 	if err != nil {
-		return fmt.Errorf("tcp: listening on Server.Addr: %w", err)
+		return fmt.Errorf("tcp: listen on Server.Addr: %w", err)
 	}
 	return srv.Serve(l)
 }

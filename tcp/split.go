@@ -10,12 +10,6 @@ import (
 // in bufio.Scanner.
 const maxEmpties = 100
 
-// Why Split is at fault.
-var (
-	errAdvance    = errors.New("tcp: Split advanced by a negative count or beyond its input")
-	errNoProgress = errors.New("tcp: Split gives token after token without advancing")
-)
-
 // next cuts the next frame off the buffer. It returns a token, which is not
 // nil; or what ends the session; or neither, if there is no whole frame yet.
 func (s *Session) next() ([]byte, *fault) {
@@ -75,5 +69,5 @@ func badFrame(err error) *fault {
 }
 
 func (s *Session) tooLarge() *fault {
-	return &fault{ReasonTooLarge, fmt.Errorf("%w of %d bytes", ErrTooLarge, s.server.maxFrame)}
+	return &fault{ReasonTooLarge, fmt.Errorf("%w: more than Server.MaxFrame, %d bytes", ErrTooLarge, s.server.maxFrame)}
 }

@@ -87,7 +87,7 @@ func (s *Session) sendFailed(n, of int, err error) error {
 	}
 	f := &fault{ReasonError, fmt.Errorf("%w: %w", ErrWrite, err)}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		f = &fault{ReasonSlow, fmt.Errorf("%w: it took %d of %d bytes within %v", ErrSlow, n, of, s.server.writeTimeout)}
+		f = &fault{ReasonSlow, fmt.Errorf("%w: wrote %d of %d bytes within %v", ErrSlow, n, of, s.server.writeTimeout)}
 	}
 	s.fail(f)
 	return f.err

@@ -47,7 +47,7 @@ func Example() {
 	// Output:
 	// hello <nil>
 	// <nil>
-	// udp: the server is shut down
+	// udp: server closed
 	// bye: Shutdown <nil>
 }
 

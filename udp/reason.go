@@ -12,19 +12,20 @@ import (
 // Timeout, Lifetime and Shutdown of package pool.
 const ReasonPanic pool.Reason = "Panic"
 
-// Errors that OnError, Send and Serve give, each matched with errors.Is. A
-// session beyond Server.MaxSessions is pool.ErrFull.
+// Errors of this package, to be matched with errors.Is. Methods return them, and OnError
+// is called with errors that wrap them. For a session beyond Server.MaxSessions that is
+// pool.ErrFull.
 var (
-	ErrServerClosed  = errors.New("udp: the server is shut down")
-	ErrServing       = errors.New("udp: the server has its socket already: use a Server for each")
-	ErrSessionClosed = errors.New("udp: the session is closed")
-	ErrTooManyFromIP = errors.New("udp: as many sessions from one address as Server.MaxSessionsPerIP allows")
-	ErrTooLarge      = errors.New("udp: a datagram is over Server.MaxDatagram")
-	ErrPendingFull   = errors.New("udp: as much is pending as Server.MaxPending or Server.MaxPendingBytes allows")
-	ErrBadAddress    = errors.New("udp: a datagram's sender has no address to answer to")
-	ErrRead          = errors.New("udp: reading failed")
-	ErrWrite         = errors.New("udp: writing failed")
-	ErrGoexit        = errors.New("udp: a callback called runtime.Goexit")
+	ErrServerClosed  = errors.New("udp: server closed")                      // Shutdown or Close was called
+	ErrServing       = errors.New("udp: already serving")                    // a Server has one socket
+	ErrSessionClosed = errors.New("udp: session closed")                     // the session is closed
+	ErrTooManyFromIP = errors.New("udp: too many sessions from one address") // Server.MaxSessionsPerIP is reached
+	ErrTooLarge      = errors.New("udp: datagram too large")                 // more than Server.MaxDatagram
+	ErrPendingFull   = errors.New("udp: too many pending datagrams")         // Server.MaxPending or Server.MaxPendingBytes is reached
+	ErrBadAddress    = errors.New("udp: invalid sender address")             // port 0, or not an IP address
+	ErrRead          = errors.New("udp: read failed")
+	ErrWrite         = errors.New("udp: write failed")
+	ErrGoexit        = errors.New("udp: callback called runtime.Goexit")
 )
 
 // PanicError is the error that OnError is given when a callback panicked. Its

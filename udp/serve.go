@@ -22,7 +22,7 @@ func (srv *Server) ListenAndServe() error {
 	}
 	pc, err := net.ListenPacket("udp", srv.Addr)
 	if err != nil {
-		return fmt.Errorf("udp: listening on Server.Addr: %w", err)
+		return fmt.Errorf("udp: listen on Server.Addr: %w", err)
 	}
 	if err := srv.Serve(pc); !errors.Is(err, ErrServing) {
 		return err
