@@ -12,31 +12,32 @@ const (
 	defaultMaxCallbacks = 256
 )
 
-// Config says how a [Wheel] works. The zero value is a good one.
+// Config configures a [Wheel]. The zero value is ready to use.
 type Config struct {
-	// Tick is the resolution: a timer fires at most one Tick after its
-	// deadline, and timers due in the same Tick fire together. 0 means 10ms.
-	// Less than 1ms, and so anything negative, is an error.
+	// Tick is the resolution of the wheel: a timer fires at most one Tick after its
+	// deadline, and timers that are due in the same Tick fire together. 0 means 10ms;
+	// less than 1ms and negative are errors.
 	Tick time.Duration
 
-	// MaxCallbacks is how many callbacks run at once, each on a goroutine of
-	// its own. 0 means 256; a negative number is an error. Callbacks that find
-	// no place wait for one, and delay nobody else until the bound is reached.
-	// Some 2,000 of them wait at most; timers that are due beyond them stay
-	// pending, so they can still be extended or stopped.
+	// MaxCallbacks is the maximum number of callbacks that run at the same time, each
+	// on a goroutine of its own. 0 means 256; negative is an error. While that many
+	// run, further callbacks wait. About 2,000 can wait; beyond that, timers that are
+	// due stay pending, so they can still be extended or stopped.
 	MaxCallbacks int
 
-	// OnPanic is called when a callback panics, on the callback's goroutine
-	// and with no lock held, with the panic's value and the stack as
-	// runtime/debug.Stack formats it. Nil means that the panic goes on and
-	// ends the process, as with time.AfterFunc.
+	// OnPanic is called when a callback panics, on the callback's goroutine and with no
+	// lock held. Its arguments are the panic's value and the stack as formatted by
+	// runtime/debug.Stack. If nil, the panic is not recovered and ends the process, as
+	// with time.AfterFunc.
 	OnPanic func(v any, stack []byte)
 
-	// Logger is told, each at most once in 10 seconds, when the library had to be
-	// helped (warn, rescued is how often so far) and when it is given up (error),
-	// when the wheel stood still for more than 100ms (warn, stalled is for how long)
-	// and when it waits for callbacks that block (warn, running and waiting). It is
-	// called on a goroutine of its own, and holds up nothing. Nil means silent.
+	// Logger receives a record when the library did not wake the wheel in time (warn;
+	// rescued is how often this has happened), when the wheel stops using the library
+	// (error), when the wheel did not run for more than 100ms although it should have
+	// (warn; stalled is for how long), and when it waits for callbacks that block
+	// (warn; running and waiting are their numbers). Each of them is logged at most
+	// once in 10 seconds. The Logger is called on a goroutine of its own, so a slow one
+	// delays no timer. If nil, nothing is logged.
 	Logger *slog.Logger
 }
 

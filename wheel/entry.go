@@ -5,29 +5,29 @@ import (
 	"time"
 )
 
-// Owner is what an [Entry] belongs to: something that ends at a time which it
-// computes itself, such as a session that ends a while after its last activity.
-// The wheel keeps no deadline of its own for it. It asks.
+// Owner is the type in which an [Entry] is embedded. It computes its own deadline, for
+// example a session that expires some time after its last activity. The wheel stores no
+// deadline for it but calls Expire.
 type Owner interface {
-	// Expire is asked when the entry's slot comes up: now is the wheel's time. If
-	// it returns a time after now, the entry moves on and is asked again by then.
-	// Otherwise the entry leaves the wheel and Fire follows; what Expire returned
-	// is when it was due, which its lateness is counted from. [Never] is a time
-	// that does not come.
+	// Expire returns the deadline, in the wheel's time. The wheel calls it when the time
+	// of the entry's slot has come, and now is the wheel's current time. If the deadline
+	// is after now, the entry moves to another slot, and Expire is called again at the
+	// deadline or before. Otherwise the entry leaves the wheel and Fire is called; its
+	// lateness counts from the deadline. [Never] is a deadline that does not come.
 	//
-	// Expire is called with a lock of the wheel's held. It must not block, take a
-	// lock or call a method of the wheel but Elapsed. It is called by one
-	// goroutine at a time.
+	// Expire is called while a lock of the wheel is held. It must not block, take a lock
+	// or call a method of the wheel except Elapsed. It is not called concurrently for one
+	// entry.
 	Expire(now time.Duration) (due time.Duration)
 
-	// Fire is called once after each Expire that let the entry leave, on a
-	// goroutine of the wheel's and with no lock held.
+	// Fire is called once after each Expire for which the entry left the wheel, on a
+	// goroutine of the wheel and with no lock held.
 	Fire()
 }
 
-// Entry is an Owner's place in a [Wheel]. It is embedded in the owner, made ready
-// with [Wheel.Init], and must not be copied. Unlike a [Timer] it has no deadline:
-// extending it costs the wheel nothing at all, since the owner answers for it.
+// Entry is the place of an [Owner] in a [Wheel]. Embed it in the owner and initialize it with
+// [Wheel.Init]. It must not be copied. Unlike a [Timer] it has no deadline, so extending it
+// does not involve the wheel.
 type Entry struct {
 	// Immutable since Wheel.Init.
 	owner Owner
@@ -38,25 +38,25 @@ type Entry struct {
 	next, prev *Entry
 }
 
-// Init makes e ready to be armed for o. It allocates nothing. Init panics if o is
-// nil or e is armed.
+// Init initializes e for o. It does not arm e; use [Wheel.Arm] for that. It does not allocate.
+// Init panics if o is nil or e was initialized already.
 func (w *Wheel) Init(e *Entry, o Owner) {
 	if o == nil {
 		panic("wheel: Wheel.Init with a nil Owner")
 	}
 	if e.shard != 0 {
-		panic("wheel: Wheel.Init of an Entry that is ready already")
+		panic("wheel: Wheel.Init of an Entry that was initialized already")
 	}
 	e.owner, e.shard = o, uint16(rand.IntN(len(w.shards)))+1
 }
 
-// Arm has the wheel ask e's owner when due comes, in terms of [Wheel.Elapsed], or
-// before; now is what the caller has read there. A time that is not after now is
-// asked for at once. Arming an entry that is armed already for a time that is no
-// later changes nothing. On a closed wheel nothing is ever asked.
+// Arm makes the wheel call the Expire of e's owner at due or before, in the wheel's time. now
+// is the current value of [Wheel.Elapsed], which the caller has read. If due is not after now,
+// Expire is called at once. If e is armed already for the same time or an earlier one, Arm
+// changes nothing. On a closed wheel Expire is never called.
 //
-// The driver may have to be woken, which Arm leaves to the caller, so that it can
-// let go of its locks first: if Arm reports true, call [Wheel.Wake].
+// If Arm reports true, the caller must call [Wheel.Wake]. Arm leaves that to the caller so
+// that the caller can release its locks first.
 func (w *Wheel) Arm(e *Entry, now, due time.Duration) (wake bool) {
 	s := w.shardOf(e)
 	s.mu.Lock()
@@ -64,11 +64,11 @@ func (w *Wheel) Arm(e *Entry, now, due time.Duration) (wake bool) {
 	return !s.closed && s.placeLocked(e, now, due)
 }
 
-// Wake has the wheel's driver look at what was armed.
+// Wake makes the wheel's driver process what was armed. It does not block.
 func (w *Wheel) Wake() { w.driver.wake() }
 
-// Disarm takes e out of the wheel, which then keeps no trace of it, and reports
-// whether it was there. A Fire that is under way goes on.
+// Disarm removes e from the wheel, which then keeps no reference to it, and reports whether e
+// was armed. It does not wait for a Fire that is running.
 func (w *Wheel) Disarm(e *Entry) bool {
 	s := w.shardOf(e)
 	s.mu.Lock()
@@ -78,7 +78,7 @@ func (w *Wheel) Disarm(e *Entry) bool {
 
 func (w *Wheel) shardOf(e *Entry) *shard {
 	if e.shard == 0 {
-		panic("wheel: use of an Entry that Wheel.Init has not made ready")
+		panic("wheel: use of an Entry that was not initialized by Wheel.Init")
 	}
 	return &w.shards[e.shard-1]
 }

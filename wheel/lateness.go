@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// LatenessBuckets is how many bounds a [Lateness] has.
+// LatenessBuckets is the number of bounds of a [Lateness].
 const LatenessBuckets = 80
 
 // bounds are four to an octave of seconds, so that each bucket is the native one
@@ -22,21 +22,23 @@ var bounds = func() (b [LatenessBuckets]time.Duration) {
 	return b
 }()
 
-// LatenessBound is the i-th bound, of which each is 1.19 times the one before:
-// 2^((i-55)/4) seconds, from 73µs for 0 to 64s for LatenessBuckets-1.
+// LatenessBound returns the i-th bound, 2^((i-55)/4) seconds: from 73µs for i = 0 to 64s
+// for i = LatenessBuckets-1. Each bound is 1.19 times the one before. LatenessBound panics
+// if i is out of that range.
 func LatenessBound(i int) time.Duration { return bounds[i] }
 
-// Lateness is a histogram: how long after its deadline each callback started.
-// A timer that was due when it was armed counts from then.
+// Lateness is a histogram of how long after its deadline each callback started. If a timer
+// was due already when it was armed, its lateness counts from then.
 type Lateness struct {
-	// Counts[i] counts the callbacks that started at most LatenessBound(i) late, and
-	// later than the bound before; the last one those beyond all bounds.
+	// Counts[i] is the number of callbacks that started at most LatenessBound(i) late
+	// and later than the bound before. The last element counts those later than all
+	// bounds.
 	Counts [LatenessBuckets + 1]uint64
 
-	Sum time.Duration // of all lateness
+	Sum time.Duration // the sum of the lateness of all callbacks
 }
 
-// Count is how many callbacks have started.
+// Count returns the number of callbacks that have started.
 func (l Lateness) Count() (n uint64) {
 	for _, c := range l.Counts {
 		n += c
@@ -44,9 +46,9 @@ func (l Lateness) Count() (n uint64) {
 	return n
 }
 
-// Quantile is the least bound that a share q of the callbacks, from 0 to 1, was
-// not later than. The last bound stands for what is beyond it too. It is 0 if
-// there were none.
+// Quantile returns the smallest bound within which a fraction q of the callbacks, from 0
+// to 1, started. It returns the last bound if they started later than that, and 0 if no
+// callback has started.
 func (l Lateness) Quantile(q float64) time.Duration {
 	count := l.Count()
 	if count == 0 {
@@ -62,7 +64,7 @@ func (l Lateness) Quantile(q float64) time.Duration {
 	return bounds[LatenessBuckets-1]
 }
 
-// Sub is what was added since an earlier reading of the same wheel.
+// Sub returns what was added to l since an earlier reading of the same wheel.
 func (l Lateness) Sub(earlier Lateness) Lateness {
 	for i := range l.Counts {
 		l.Counts[i] -= earlier.Counts[i]
@@ -71,7 +73,7 @@ func (l Lateness) Sub(earlier Lateness) Lateness {
 	return l
 }
 
-// String is a summary of one line.
+// String returns a summary in one line.
 func (l Lateness) String() string {
 	return fmt.Sprintf("%d callbacks, p50 %v, p99 %v, max %v late", l.Count(), l.Quantile(0.5), l.Quantile(0.99), l.Quantile(1))
 }

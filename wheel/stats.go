@@ -6,21 +6,21 @@ import (
 	"time"
 )
 
-// Stats is what a wheel has done and holds.
+// Stats holds the counts of a wheel. Fired, Moved, Rescued and Late never go down.
 type Stats struct {
-	Pending         int      // timers armed and not yet fired or stopped
-	Slots           int      // slots in use, over all shards and levels
-	Fired           uint64   // armings that ended in the callback
-	Moved           uint64   // timers that went on to another slot when theirs came up
-	Running         int      // goroutines running callbacks, at most Config.MaxCallbacks
-	Waiting         int      // callbacks that are due and wait for a goroutine; beyond some 2,000, timers that are due stay pending
-	Rescued         uint64   // times the watchdog found a slot that the library let lie
+	Pending         int      // timers that are armed
+	Slots           int      // slots in use, in all shards and levels
+	Fired           uint64   // armings that ended with the callback
+	Moved           uint64   // how often a timer moved to another slot when the time of its slot came
+	Running         int      // goroutines that run callbacks, at most Config.MaxCallbacks
+	Waiting         int      // callbacks that are due and wait for a goroutine, see Config.MaxCallbacks
+	Rescued         uint64   // how often the watchdog woke the wheel because the library did not
 	LibraryDisabled bool     // the wheel stopped using the library after repeated rescues
-	Late            Lateness // of the callbacks that have started
+	Late            Lateness // the lateness of all callbacks that have started
 }
 
-// Stats takes the figures shard by shard, so they need not add up while timers
-// are armed and fire.
+// Stats returns the wheel's counts. It reads them shard by shard, so they need not add up
+// while timers are armed and fire.
 func (w *Wheel) Stats() Stats {
 	st := Stats{Rescued: w.driver.rescued.Load(), LibraryDisabled: w.driver.gaveUp.Load()}
 	for i := range w.shards {
@@ -37,20 +37,20 @@ func (w *Wheel) Stats() Stats {
 	return st
 }
 
-// Slot is a slot of the hierarchy that timers lie in, over all shards. A level has
-// 64 slots, and a slot of level l spans 64^l ticks. The shards' slots come up at
-// different times within the span, so that they never do so all at once.
+// Slot describes a slot of the hierarchy that is in use, for all shards together. A level has
+// 64 slots, and a slot of level l spans 64^l ticks. The slots of the shards are processed at
+// different times within the span, so that they are never all due at once.
 type Slot struct {
 	Level  int           // from 0, the finest, to 7
-	Index  int           // its place in the level, from 0 to 63
-	Up     time.Duration // when the first shard's comes up, in terms of Wheel.Elapsed
-	Span   time.Duration // what a shard's spans from when it comes up
-	Timers int
+	Index  int           // its position in the level, from 0 to 63
+	Up     time.Duration // when the slot of the first shard is processed, in the wheel's time
+	Span   time.Duration // the length of each shard's slot from the time when it is processed
+	Timers int           // in all shards together
 }
 
-// Slots tells of the slots in use, over all shards and ordered by when they come
-// up: at most some 500, however many timers there are. Timers that never fire
-// lie in none of them. As Stats, it goes from shard to shard.
+// Slots returns the slots in use, sorted by Up; slots of several shards with the same
+// position count as one. There are at most about 500, however many timers there are.
+// Timers that never fire are in no slot. Like Stats, Slots reads shard by shard.
 func (w *Wheel) Slots() []Slot {
 	type place struct {
 		level int
@@ -86,12 +86,11 @@ func (w *Wheel) Slots() []Slot {
 	return all
 }
 
-// LastStall reports, in terms of [Wheel.Elapsed], the last time that something
-// came up and the wheel ran more than 100ms late for it: when it had last run
-// before, and when it ran again. So it shows a process that stood still
-// (stopped, swapped out, migrated), starved of processors, or failed by the
-// library. Stalls less than a second apart are reported as one. If there was
-// none, both are 0.
+// LastStall returns the last stall: a time in which the wheel should have run and did so
+// more than 100ms late. from is when it had run before, and to when it ran again, in the
+// wheel's time (see [Wheel.Elapsed]). The cause may be that the process was stopped, swapped
+// out, migrated or starved of processors, or that the library did not wake the wheel. Stalls
+// less than a second apart are reported as one. If there was none, both are 0.
 func (w *Wheel) LastStall() (from, to time.Duration) {
 	if s := w.driver.stall.Load(); s != nil {
 		return s.from, s.to

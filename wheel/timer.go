@@ -11,21 +11,21 @@ import (
 // Never is a time, in terms of [Wheel.Elapsed], that does not come.
 const Never = time.Duration(math.MaxInt64)
 
-// Handler is what a timer calls when it fires, once for each arming that ends
-// so, on a goroutine of the wheel's and with no lock held.
+// Handler has the method that a timer calls when it fires. Fire is called once for each
+// arming that ends by firing, on a goroutine of the wheel and with no lock held.
 type Handler interface{ Fire() }
 
-// HandlerFunc is a func as a [Handler].
+// HandlerFunc is a function that implements [Handler].
 type HandlerFunc func()
 
 // Fire calls f.
 func (f HandlerFunc) Fire() { f() }
 
-// Timer is a callback with a deadline. It is made by [Wheel.AfterFunc], or
-// embedded in another struct and made ready with [Timer.Init] or
-// [Timer.InitHandler], which allocate nothing. It must not be copied. Its methods panic on a Timer that was not
-// made ready, and may be called from any goroutine, callbacks included; only
-// those two may not run beside another method.
+// Timer is a callback with a deadline. Make one with [Wheel.AfterFunc], or embed a Timer in
+// another struct and initialize it with [Timer.Init] or [Timer.InitHandler], which do not
+// allocate. A Timer must not be copied. Its methods panic if it was not initialized. They
+// may be called from any goroutine, callbacks included, except that Init and InitHandler
+// must not run at the same time as another method.
 type Timer struct {
 	// deadline is the wheel's time at which f is due while the timer is pending,
 	// the complement of that after it fired, and otherwise stopped. The sign
@@ -58,9 +58,9 @@ func dueAt(deadline int64) time.Duration {
 	}
 }
 
-// Init makes t ready to be armed on w by [Timer.Reset]; f is what it calls, on
-// a goroutine of the wheel's. It allocates nothing. Init panics if w or f is
-// nil, or if t is pending.
+// Init initializes t to call f on a goroutine of w when it fires. It does not arm t; use
+// [Timer.Reset] for that. It does not allocate. Init panics if w or f is nil, or if t is
+// pending.
 func (t *Timer) Init(w *Wheel, f func()) {
 	if f == nil {
 		panic("wheel: Timer.Init with a nil func")
@@ -68,8 +68,9 @@ func (t *Timer) Init(w *Wheel, f func()) {
 	t.InitHandler(w, HandlerFunc(f))
 }
 
-// InitHandler is [Timer.Init] with a Handler: a pointer to the struct that t is
-// embedded in needs no closure, which would be an allocation for each.
+// InitHandler is like [Timer.Init] with a Handler instead of a function. If h is a pointer to
+// the struct in which t is embedded, no closure is allocated. InitHandler panics if w or h
+// is nil, or if t is pending.
 func (t *Timer) InitHandler(w *Wheel, h Handler) {
 	if w == nil || h == nil {
 		panic("wheel: Timer.Init with a nil wheel or a nil Handler")
@@ -85,7 +86,7 @@ func (t *Timer) InitHandler(w *Wheel, h Handler) {
 // ready returns t's shard.
 func (t *Timer) ready() *shard {
 	if t.wheel == nil {
-		panic("wheel: use of a Timer that was made neither by Wheel.AfterFunc nor ready by Timer.Init")
+		panic("wheel: use of a Timer that was not initialized by Wheel.AfterFunc or Timer.Init")
 	}
 	return t.wheel.shardOf(&t.entry)
 }
@@ -110,24 +111,23 @@ func (t *expiry) Expire(now time.Duration) time.Duration {
 // Fire calls the handler.
 func (t *expiry) Fire() { t.handler.Fire() }
 
-// Reset arms t, whatever its state, to fire d from now: later or earlier than
-// before. It reports whether t was pending; if so, the callback will not run
-// for that earlier arming. A d of zero or less fires at once. A d that reaches
-// beyond the 292 years that a time.Duration counts, from when the wheel was
-// made, makes t pending for ever. On a closed wheel t never fires, is not
-// pending, and Reset reports false.
+// Reset arms t to fire d from now, whatever its state; the new deadline may be earlier or
+// later than before. It reports whether t was pending; if so, the callback does not run for
+// the earlier arming. If d is zero or negative, t fires at once. If the deadline is more
+// than 292 years after the wheel was made, which a time.Duration cannot hold, t stays
+// pending for ever. On a closed wheel t does not become pending and Reset reports false.
 //
-// Moving a pending timer to a later time takes no lock, and no arming of an
-// embedded Timer allocates.
+// Moving a pending timer to a later deadline takes no lock. Arming an embedded Timer does
+// not allocate.
 func (t *Timer) Reset(d time.Duration) bool {
 	t.ready()
 	now := t.wheel.Elapsed()
 	return t.ResetTo(now, after(now, d))
 }
 
-// ResetTo is [Timer.Reset] to an absolute time, in terms of [Wheel.Elapsed], for
-// a caller that has read the clock already: now is what it read. A time that is
-// past fires at once.
+// ResetTo is like [Timer.Reset] with an absolute deadline in the wheel's time. now is the
+// current value of [Wheel.Elapsed], which the caller has read. If due is not after now, t
+// fires at once.
 func (t *Timer) ResetTo(now, due time.Duration) bool {
 	s := t.ready()
 	deadline := pendingAt(due)
@@ -154,13 +154,12 @@ func (s *shard) arm(t *Timer, now time.Duration, deadline int64) (was, wake bool
 	return was, s.placeLocked(&t.entry, now, dueAt(deadline))
 }
 
-// Extend postpones a pending timer: its deadline becomes d from now, unless it
-// is later already. It reports false, and changes nothing, when the timer has
-// fired or was stopped. A d of zero or less changes nothing.
+// Extend postpones a pending timer: its deadline becomes d from now, unless it is later
+// already. It reports whether t is pending; if not, it changes nothing. A d of zero or
+// less never changes the deadline.
 //
-// Extend takes no lock and allocates nothing. When it reports true, the
-// callback does not start before the new deadline, unless Reset makes it
-// earlier.
+// If Extend reports true, the callback does not start before the new deadline, unless
+// Reset sets an earlier one. Extend takes no lock and does not allocate.
 func (t *Timer) Extend(d time.Duration) bool {
 	t.ready()
 	if d <= 0 {
@@ -169,8 +168,8 @@ func (t *Timer) Extend(d time.Duration) bool {
 	return t.ExtendTo(after(t.wheel.Elapsed(), d))
 }
 
-// ExtendTo is [Timer.Extend] to an absolute time, in terms of [Wheel.Elapsed],
-// for a caller that has read the clock already.
+// ExtendTo is like [Timer.Extend] with an absolute deadline in the wheel's time (see
+// [Wheel.Elapsed]).
 func (t *Timer) ExtendTo(due time.Duration) bool {
 	t.ready()
 	deadline := pendingAt(due)
@@ -188,10 +187,9 @@ func (t *Timer) ExtendTo(due time.Duration) bool {
 	}
 }
 
-// Stop ends t's arming. It reports true if t was pending: the callback then
-// never runs for that arming, and the wheel keeps no trace of t. It reports
-// false if t has fired, was stopped already or was never armed; it does not
-// wait for a callback that is running.
+// Stop disarms t. It reports true if t was pending: the callback then does not run for that
+// arming, and the wheel keeps no reference to t. It reports false if t has fired, was
+// stopped or was never armed. Stop does not wait for a callback that is running.
 func (t *Timer) Stop() bool {
 	s := t.ready()
 	if t.deadline.Load() < 0 {
@@ -208,10 +206,10 @@ func (t *Timer) Stop() bool {
 	return true
 }
 
-// Deadline reports when t is due, and whether it is pending. The time carries a
-// monotonic reading, so time.Until and comparisons hold across a step of the
-// wall clock. A timer that never fires has a deadline 292 years after the wheel
-// was made; one that is not pending has none.
+// Deadline returns the time at which t is due, and reports whether t is pending. The time
+// has a monotonic clock reading, so time.Until and comparisons are right even after a step
+// of the wall clock. For a timer that never fires it is 292 years after the wheel was made.
+// If t is not pending, it is the zero time.
 func (t *Timer) Deadline() (time.Time, bool) {
 	due, pending := t.Due()
 	if !pending {
@@ -220,9 +218,9 @@ func (t *Timer) Deadline() (time.Time, bool) {
 	return t.wheel.Time(due), true
 }
 
-// Due reports whether t is pending, and when it is due in terms of
-// [Wheel.Elapsed]: if it is not pending, when it was due that it fired for, and
-// 0 if it was stopped or never armed.
+// Due returns the deadline of t in the wheel's time (see [Wheel.Elapsed]), and reports
+// whether t is pending. If t is not pending because it has fired, due is the deadline for
+// which it fired; if it was stopped or never armed, due is 0.
 func (t *Timer) Due() (due time.Duration, pending bool) {
 	t.ready()
 	deadline := t.deadline.Load()

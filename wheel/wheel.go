@@ -7,9 +7,8 @@ import (
 	"time"
 )
 
-// Wheel keeps timers. It is made by [New] and owns a few goroutines until
-// [Wheel.Close]. All its methods may be called from any goroutine, callbacks
-// included.
+// Wheel holds timers. Make one with [New]. It has a few goroutines until [Wheel.Close]. All
+// its methods may be called from any goroutine, callbacks included.
 type Wheel struct {
 	// Immutable.
 	tick      time.Duration
@@ -26,8 +25,8 @@ type Wheel struct {
 	sleepTick atomic.Int64
 }
 
-// New makes a wheel and starts its goroutines. The error names the field of the
-// Config that is wrong.
+// New returns a wheel and starts its goroutines. If a field of the Config is invalid, it
+// returns an error that names it.
 func New(c Config) (*Wheel, error) {
 	return newWheel(c, newLibrary)
 }
@@ -60,9 +59,9 @@ func shardCount() int {
 	return n
 }
 
-// AfterFunc calls f on a goroutine of the wheel's once d has passed, and returns
-// the Timer that can stop it or change when. A d of zero or less calls f at
-// once. On a closed wheel the timer never fires. AfterFunc panics if f is nil.
+// AfterFunc calls f on a goroutine of the wheel after d. It returns a Timer, with which the
+// call can be stopped or moved. If d is zero or negative, f is called at once. On a closed
+// wheel f is never called. AfterFunc panics if f is nil.
 func (w *Wheel) AfterFunc(d time.Duration, f func()) *Timer {
 	t := new(Timer)
 	t.Init(w, f)
@@ -70,22 +69,22 @@ func (w *Wheel) AfterFunc(d time.Duration, f func()) *Timer {
 	return t
 }
 
-// Tick is the wheel's resolution, as Config.Tick set it.
+// Tick returns the wheel's resolution. See [Config].
 func (w *Wheel) Tick() time.Duration { return w.tick }
 
-// Elapsed is the wheel's time: how long ago it was made, on the monotonic
-// clock. It is what [Timer.ExtendTo] counts in.
+// Elapsed returns the wheel's time: the time since the wheel was made, on the monotonic
+// clock. [Timer.ResetTo], [Timer.ExtendTo] and [Timer.Due] use this time.
 func (w *Wheel) Elapsed() time.Duration {
 	return time.Since(w.start)
 }
 
-// Time converts the wheel's time to a time.Time with a monotonic reading.
+// Time converts a value of the wheel's time to a time.Time with a monotonic clock reading.
 func (w *Wheel) Time(elapsed time.Duration) time.Time {
 	return w.start.Add(elapsed)
 }
 
-// Len is the number of pending timers and entries. It is exact while none is armed
-// or stopped.
+// Len returns the number of armed timers and entries. It is exact if none is armed, fires or
+// is stopped during the call.
 func (w *Wheel) Len() int {
 	n := 0
 	for i := range w.shards {
@@ -97,13 +96,13 @@ func (w *Wheel) Len() int {
 	return n
 }
 
-// Close ends every arming and stops the wheel's goroutines. No callback starts
-// after it returns: those that wait for a place are dropped. It does not wait
-// for callbacks that run, and so may be called from one. Close is idempotent;
-// a second call returns when the first is through.
+// Close disarms all timers and stops the wheel's goroutines. No callback starts after Close
+// has returned: those that wait for a goroutine are dropped. Close does not wait for
+// callbacks that are running, so it may be called from one. It is idempotent; another call
+// waits for the first to return.
 //
-// Close waits at most a second for the library. Should that be deadlocked, or
-// hang in its own Stop, its goroutines stay behind.
+// Close waits for the library for at most a second. If the library is deadlocked, its
+// goroutines are left running.
 func (w *Wheel) Close() {
 	w.closing.Do(func() {
 		for i := range w.shards {
