@@ -6,12 +6,12 @@ import (
 	"github.com/sessionwheel/sessionwheel/internal/preempt"
 )
 
-// Close closes the session for the given reason, which may be any text; "" stands
-// for Closed. It reports true for the one call that closed it; every other call
-// reports false and changes nothing. It returns when the connection is closed and
-// OnSessionClosed has returned, with the one exception that OnSessionClosed waits
-// for OnNewSessionRegister. So it must not be called under a lock that the
-// connection's Close or OnSessionClosed takes.
+// Close closes the session for the given reason, which may be any text; "" means Closed. It
+// reports whether this call closed the session: only the first does, and later calls change
+// nothing and return at once. The call that closes the session returns after the connection
+// was closed and OnSessionClosed has returned, so it must not be made while holding a lock
+// that one of them takes. If OnNewSessionRegister has not returned yet, Close does not wait
+// for OnSessionClosed, which is then called by Register.
 func (s *Session[K, C]) Close(r Reason) bool {
 	won := s.tryClose(r)
 	if won {

@@ -10,20 +10,19 @@ import (
 	"github.com/sessionwheel/sessionwheel/wheel"
 )
 
-// Reason says why a session was closed. Any text may be one; these are the
-// pool's own.
+// Reason says why a session was closed. Any text may be a reason.
 type Reason string
 
-// The reasons that the pool itself closes sessions for.
+// The reasons for which the pool itself closes sessions.
 const (
-	Timeout  Reason = "Timeout"  // nothing happened for the idle timeout
+	Timeout  Reason = "Timeout"  // there was no activity for the idle timeout
 	Lifetime Reason = "Lifetime" // Config.MaxLifetime passed
 	Replaced Reason = "Replaced" // another session took its ID
-	Shutdown Reason = "Shutdown" // the pool was closed
-	Closed   Reason = "Closed"   // what "" becomes, wherever it is given
+	Shutdown Reason = "Shutdown" // Pool.Shutdown was called
+	Closed   Reason = "Closed"   // the session was closed with the empty reason
 )
 
-// orClosed is what a caller's reason stands for.
+// orClosed returns r, or Closed if r is empty.
 func (r Reason) orClosed() Reason {
 	if r == "" {
 		return Closed
@@ -42,12 +41,12 @@ var (
 	errNotActivated = errors.New("pool: Directory.Claim returned nil without calling activate")
 )
 
-// Duplicate says what Register does when the ID is taken.
+// Duplicate says what Register does if another session has the ID.
 type Duplicate uint8
 
 const (
 	Reject  Duplicate = iota // refuse the new session with ErrDuplicateID
-	Replace                  // close the old one with the reason Replaced
+	Replace                  // close the earlier session with the reason Replaced
 )
 
 const (
@@ -63,67 +62,68 @@ const (
 	maxReplacing = 65_536
 )
 
-// Config says how a [Pool] works. The zero value is a good one.
+// Config configures a [Pool]. The zero value is ready to use.
 type Config[K comparable, C io.Closer] struct {
-	// IdleTimeout is how long a session may go without activity. 0 means 5
-	// minutes; negative means no limit. Pool.SetIdleTimeout changes it.
+	// IdleTimeout is how long a session stays open without activity; it is then closed
+	// with Timeout. 0 means 5 minutes; negative means that sessions do not time out.
+	// Pool.SetIdleTimeout changes it.
 	IdleTimeout time.Duration
 
-	// MaxLifetime is how long a session may last, however active. 0 is the
-	// default, and negative: no limit.
+	// MaxLifetime is how long a session may last, however active; it is then closed with
+	// Lifetime. 0 and negative mean no limit.
 	MaxLifetime time.Duration
 
-	// MaxSessions is how many sessions there may be at once. 0 is the default, and
-	// negative: no limit. A session counts until it leaves the pool, which it does
-	// before its connection is closed.
+	// MaxSessions is the maximum number of sessions in the pool. 0 and negative mean no
+	// limit. A session counts until it leaves the pool, which happens before its
+	// connection is closed.
 	MaxSessions int
 
-	// OnDuplicate says what happens to a second session with the same ID.
+	// OnDuplicate says what happens when a second session with the same ID is
+	// registered. The zero value is Reject.
 	OnDuplicate Duplicate
 
-	// Wheel keeps the timers. Nil means that the pool makes a wheel of its own
-	// and closes it in Shutdown. Several pools may share one, which must outlive
-	// them: once it is closed, nothing times out.
+	// Wheel holds the sessions' timers. If nil, the pool makes one and closes it in
+	// Shutdown. Several pools may share a wheel. It must be closed after the pools: once
+	// it is closed, no session times out.
 	Wheel *wheel.Wheel
 
-	// Directory decides who owns an ID where there are more pools than this one. Nil
-	// means that this pool is the whole world. See RegisterContext.
+	// Directory coordinates the IDs of several pools. If nil, the pool does not
+	// coordinate with other pools. See RegisterContext.
 	Directory Directory[K]
 
-	// OnNewSessionRegister is called once for each session, on the goroutine of
-	// Register and before it returns. The session is in the pool already. May be
-	// nil.
+	// OnNewSessionRegister is called once for each session, on the goroutine of Register
+	// and before Register returns. The session is in the pool already. May be nil.
 	OnNewSessionRegister func(*Session[K, C])
 
-	// OnSessionClosed is called exactly once for each session that Register
-	// returned, after its connection was closed and after OnNewSessionRegister
-	// has returned. See the package's comment for the goroutine. May be nil.
+	// OnSessionClosed is called exactly once for each session that Register returned,
+	// after its connection was closed and after OnNewSessionRegister has returned. See
+	// the package comment for its goroutine. May be nil.
 	OnSessionClosed func(*Session[K, C], Reason)
 
-	// OnIdle is called when a session has been without activity for its idle
-	// timeout less IdleWarning, so that its peer can be asked for a sign of life.
-	// From then on it has IdleWarning left, unless it is touched, however late the
-	// call was. It is called once for each stretch of idleness, not while the
-	// session is held, and on a goroutine of the wheel's. A session that is closed
-	// at that moment may be told after its OnSessionClosed. May be nil.
+	// OnIdle is called IdleWarning before a session's idle timeout, so that its peer can
+	// be asked to respond. From the call on, however late it is, the session has
+	// IdleWarning left, unless it is touched. OnIdle is called once per period of
+	// idleness, on a goroutine of the wheel, and not while the session is held. If the
+	// session is closed at the same moment, OnIdle may be called after OnSessionClosed.
+	// May be nil.
 	OnIdle func(*Session[K, C])
 
-	// IdleWarning is how long before the idle timeout OnIdle is called. 0 means
-	// half of the idle timeout, which is also the most; negative means that OnIdle
-	// is not called.
+	// IdleWarning is how long before the idle timeout OnIdle is called. 0 means half of
+	// the idle timeout, which is also the maximum; negative means that OnIdle is not
+	// called.
 	IdleWarning time.Duration
 
 	// OnPanic is called when OnNewSessionRegister, OnSessionClosed, OnIdle or a
-	// connection's Close panics, on the same goroutine, with the panic's value
-	// and the stack as runtime/debug.Stack formats it. The session goes on as if
-	// the call had returned. Nil means that the panic goes on; where that is a
-	// goroutine of the wheel's or the pool's, it ends the process.
+	// connection's Close panics, on the same goroutine. Its arguments are the panic's
+	// value and the stack as formatted by runtime/debug.Stack. The session continues as
+	// if the call had returned. If nil, the panic is not recovered; on a goroutine of the
+	// wheel or the pool it ends the process.
 	OnPanic func(v any, stack []byte)
 
-	// Logger is told of sessions that are registered (debug), refused (warn) and
-	// closed (info), the latter before OnSessionClosed. The keys are session, which
-	// is the ID, remote, reason, idle, age and error. It goes through LimitLog. Nil
-	// means silent.
+	// Logger receives sessions that are registered (debug), refused (warn) and closed
+	// (info, before OnSessionClosed). The keys are session, which is the ID, remote,
+	// reason, idle, age and error. Records pass through LimitLog. If nil, nothing is
+	// logged.
 	Logger *slog.Logger
 }
 

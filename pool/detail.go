@@ -51,7 +51,7 @@ func (s *Session[K, C]) postponeLocked(active, notBefore time.Duration, warned, 
 	})
 }
 
-// Reason is why the session was closed, and "" while it is open.
+// Reason returns the reason for which the session was closed, or "" while it is open.
 func (s *Session[K, C]) Reason() Reason {
 	if s.open() {
 		return ""
@@ -61,8 +61,8 @@ func (s *Session[K, C]) Reason() Reason {
 	return s.detail.Load().reason
 }
 
-// Done returns a channel that is closed once the session is closed and
-// OnSessionClosed has returned.
+// Done returns a channel that is closed when OnSessionClosed has returned. Each call returns
+// the same channel.
 func (s *Session[K, C]) Done() <-chan struct{} {
 	s.shard.mu.Lock()
 	defer s.shard.mu.Unlock()
@@ -77,16 +77,16 @@ func (s *Session[K, C]) Done() <-chan struct{} {
 	return done
 }
 
-// ClosedError is the cause of a session's context.
+// ClosedError is the cause of the context of a closed session. See [Session.Context].
 type ClosedError struct{ Reason Reason }
 
-// Error says why the session was closed.
+// Error returns a text with the reason.
 func (e *ClosedError) Error() string { return "pool: session closed: " + string(e.Reason) }
 
-// Context returns a context that is cancelled when the session begins to close:
-// when it has left the pool, and before its connection is closed. Its cause is a
-// [*ClosedError]. So it tells work that is done for the session when to stop;
-// Done tells when the session has ended. The context is made by the first call.
+// Context returns a context for work on behalf of the session. It is canceled when the
+// session begins to close: after the session has left the pool and before its connection is
+// closed. Its cause is a [*ClosedError]. The first call makes the context, and later calls
+// return the same.
 func (s *Session[K, C]) Context() context.Context {
 	ctx, closed := s.context()
 	if closed {

@@ -5,21 +5,19 @@ import (
 	"io"
 )
 
-// Directory decides which of several pools owns an ID, such as those of a
-// cluster's nodes. A later session takes the ID over, wherever the earlier one
-// is.
+// Directory decides which of several pools owns an ID, for example those of the nodes of a
+// cluster. A later session takes over the ID, wherever the earlier one is.
 type Directory[K comparable] interface {
-	// Claim makes this pool the owner of id, with meta for others to read. When it
-	// has succeeded it calls activate, once, before it returns nil, and with the ID
-	// locked against others who claim or evict it; when it returns an error it has
-	// not called activate. activate does not block. The token names this ownership
+	// Claim makes this pool the owner of id, and stores meta for others to read. If it
+	// succeeds, it calls activate exactly once before it returns nil, while id is
+	// locked against other claims and evictions. If it returns an error, it has not
+	// called activate. activate does not block. The token identifies this ownership
 	// among all that the ID ever has.
 	Claim(ctx context.Context, id K, meta []byte, activate func(token uint64)) error
 
-	// Release ends an ownership. It does not wait for anything, and does nothing if
-	// the ID is owned under another token by now. It is called once for each
-	// activate, when the session's OnSessionClosed has returned or there was no
-	// session after all.
+	// Release ends an ownership. It must not block, and does nothing if the ID is owned
+	// under another token by now. The pool calls it once for each activate, after the
+	// session's OnSessionClosed has returned, or if no session was registered.
 	Release(id K, token uint64)
 }
 
@@ -29,14 +27,13 @@ type claim[K comparable, C io.Closer] struct {
 	s     *Session[K, C]
 }
 
-// RegisterContext is [Pool.Register] with what a Directory needs: ctx bounds how
-// long it may take to claim the ID, and meta is what other nodes are told of the
-// session. Without a Directory neither is looked at.
+// RegisterContext is like [Pool.Register] for a pool with a Directory: ctx limits the time
+// to claim the ID, and meta is stored in the Directory for other nodes. Without a Directory
+// both are ignored.
 //
-// With one, a session that has the ID, here or elsewhere, is closed first,
-// whatever Config.OnDuplicate says. An error of Claim is returned as it is;
-// nothing was registered then, as with every other error. A pool that is full
-// or shut down is found so before the ID is claimed.
+// With a Directory, an earlier session with the ID is closed first, in whichever pool it
+// is and whatever Config.OnDuplicate says. The error may also be that of Claim. If the pool
+// is full or closed, the ID is not claimed, so no other session loses it.
 func (p *Pool[K, C]) RegisterContext(ctx context.Context, id K, conn C, meta []byte) (*Session[K, C], error) {
 	if err := p.check(id, conn); err != nil {
 		return nil, err
@@ -106,8 +103,8 @@ func (p *Pool[K, C]) claim(ctx context.Context, id K, conn C, meta []byte) (s *S
 	return nil, err
 }
 
-// Token is what the Directory has named this session's ownership of its ID; 0
-// without a Directory, and when OnSessionClosed has returned.
+// Token returns the token with which the Directory identifies this session's ownership of
+// its ID. It returns 0 without a Directory, and after OnSessionClosed has returned.
 func (s *Session[K, C]) Token() uint64 {
 	sh := s.shard
 	sh.mu.Lock()
@@ -120,11 +117,10 @@ func (s *Session[K, C]) Token() uint64 {
 	return 0
 }
 
-// CloseToken closes the session that was registered under the token, as
-// [Pool.CloseSession] does, and reports whether this call closed it. Also when
-// somebody else has, it returns only when OnSessionClosed has returned, and the
-// session processes nothing more. It is for the Directory to call, or who acts
-// for it, and not from the session's own callbacks.
+// CloseToken closes the session that was registered with the given ID and token, and
+// reports whether this call closed it. In any case it returns only after OnSessionClosed
+// has returned, so that the session processes nothing more. It is meant for the Directory.
+// It must not be called from the session's own callbacks, because it waits for them.
 func (p *Pool[K, C]) CloseToken(id K, token uint64, reason Reason) bool {
 	s := p.claimed(id, token)
 	if s == nil {

@@ -13,8 +13,8 @@ import (
 	"github.com/sessionwheel/sessionwheel/pool"
 )
 
-// A server of lines that answers each of them, and closes whoever has been
-// silent for too long.
+// A server that answers each line, and closes a session that has been silent for too
+// long.
 func Example() {
 	closed := make(chan pool.Reason)
 	sessions, err := pool.New(pool.Config[int64, net.Conn]{
@@ -33,7 +33,7 @@ func Example() {
 	serve := func(conn net.Conn) {
 		s, err := sessions.Register(lastID.Add(1), conn)
 		if err != nil {
-			conn.Close() // refused: it is still ours
+			conn.Close() // Register failed, so the connection must be closed here
 			return
 		}
 		lines := bufio.NewScanner(conn)
@@ -67,7 +67,7 @@ func Example() {
 	fmt.Fprintln(peer, "hello")
 	answer, _ := bufio.NewReader(peer).ReadString('\n')
 	fmt.Print(answer)
-	fmt.Println(<-closed) // the peer says nothing more
+	fmt.Println(<-closed) // the peer sends nothing more
 
 	ln.Close()
 	fmt.Println(sessions.Shutdown(context.Background()))
@@ -95,18 +95,18 @@ func ExampleSession_Hold() {
 	}
 
 	release := s.Hold()
-	time.Sleep(200 * time.Millisecond) // the request
+	time.Sleep(200 * time.Millisecond) // handles the request
 	fmt.Printf("while held: %q\n", s.Reason())
 	release()
 
-	<-s.Done() // nothing else happens
+	<-s.Done() // after the idle timeout
 	fmt.Printf("afterwards: %q\n", s.Reason())
 	// Output:
 	// while held: ""
 	// afterwards: "Timeout"
 }
 
-// An operator closes a session by its ID, and then others in a loop.
+// Sessions can be closed by their ID, or in a loop.
 func ExamplePool_All() {
 	sessions, err := pool.New(pool.Config[string, net.Conn]{
 		OnSessionClosed: func(s *pool.Session[string, net.Conn], r pool.Reason) {
@@ -127,11 +127,11 @@ func ExamplePool_All() {
 	}
 
 	fmt.Println(sessions.CloseSession("ann", "kicked"))
-	fmt.Println(sessions.CloseSession("ann", "kicked")) // there is no such session any more
+	fmt.Println(sessions.CloseSession("ann", "kicked")) // the session has left the pool
 
 	for _, s := range sessions.All() {
 		if s.ID() != "cid" {
-			s.Close("cleared out") // which a loop may do
+			s.Close("cleared out") // allowed during the iteration
 		}
 	}
 	fmt.Println(sessions.Len(), "left")
@@ -146,7 +146,7 @@ func ExamplePool_All() {
 	// <nil>
 }
 
-// A line for each session that is closed, and how many there were by reason.
+// The log has a line for each closed session, and Stats counts them by reason.
 func ExampleConfig_logger() {
 	noTime := func(_ []string, a slog.Attr) slog.Attr {
 		if a.Key == slog.TimeKey || a.Key == "idle" || a.Key == "age" {

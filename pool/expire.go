@@ -59,11 +59,11 @@ func (s *Session[K, C]) lifeEnd() time.Duration {
 	return wheel.Never
 }
 
-// Deadline is when the session ends unless there is activity until then, with a
-// monotonic reading: its idle timeout or the end of its lifetime, whichever
-// comes first. It reports false if that is never, and if the session is closed;
-// while it is held, only its lifetime counts. A deadline that has just passed
-// may still be shown until the session is closed.
+// Deadline returns the time at which the session ends if there is no activity until then:
+// its idle timeout or the end of its lifetime, whichever comes first. The time has a
+// monotonic clock reading. Deadline reports false if the session never ends by itself or is
+// closed. While the session is held, only its lifetime counts. A deadline that has just
+// passed may be returned until the session is closed.
 func (s *Session[K, C]) Deadline() (at time.Time, ok bool) {
 	active := s.active.Load()
 	if active < 0 {
@@ -96,7 +96,7 @@ func (s *Session[K, C]) armLocked(now time.Duration) (wake bool) {
 // out of the session's methods.
 type expiry[K comparable, C io.Closer] Session[K, C]
 
-// Expire is called by the wheel, with a lock of its own held.
+// Expire returns when the session is due. The wheel calls it with a lock held.
 func (e *expiry[K, C]) Expire(now time.Duration) (due time.Duration) {
 	s := (*Session[K, C])(e)
 	due, open := s.idleDue()
@@ -109,7 +109,7 @@ func (e *expiry[K, C]) Expire(now time.Duration) (due time.Duration) {
 	return min(due, s.lifeEnd())
 }
 
-// Fire is called by the wheel, on a goroutine of the wheel's.
+// Fire closes the session or calls OnIdle. The wheel calls it on one of its goroutines.
 func (e *expiry[K, C]) Fire() {
 	s := (*Session[K, C])(e)
 	outcome, wake := s.expire()

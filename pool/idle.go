@@ -2,12 +2,11 @@ package pool
 
 import "time"
 
-// SetIdleTimeout changes the idle timeout of the pool: for sessions to come, and
-// for those that there are and have none of their own. It counts from each
-// session's last activity: one that has been idle for longer times out at once. 0
-// means the default of 5 minutes; negative means no limit. It goes over all
-// sessions, as All does; a session that is registered meanwhile has the new one
-// when Register returns.
+// SetIdleTimeout changes the idle timeout of new sessions and of all sessions without one
+// of their own. It counts from each session's last activity: a session that has been idle
+// for longer times out at once. 0 means 5 minutes; negative means that sessions do not time
+// out. SetIdleTimeout goes over all sessions, as All does. A session that is registered at
+// the same time has the new timeout when Register returns.
 func (p *Pool[K, C]) SetIdleTimeout(d time.Duration) {
 	p.idle.Store(int64(orDefault(d, defaultIdleTimeout)))
 	for _, s := range p.All() {
@@ -15,10 +14,10 @@ func (p *Pool[K, C]) SetIdleTimeout(d time.Duration) {
 	}
 }
 
-// SetIdleTimeout gives the session an idle timeout of its own, counted from its
-// last activity: if it has been idle for longer, it times out at once. 0 means the
-// default, which is the pool's idle timeout, whatever that is set to; negative
-// means no limit. OnIdle is called first if it was not yet. On a session that is closing it does nothing.
+// SetIdleTimeout gives the session an idle timeout of its own, counted from its last
+// activity: if the session has been idle for longer, it times out at once, after OnIdle if
+// that was not called yet. 0 means the pool's idle timeout, also after that changes; negative
+// means that the session does not time out. It does nothing on a closed session.
 func (s *Session[K, C]) SetIdleTimeout(d time.Duration) {
 	own := orDefault(d, 0)
 	s.rearm(func(detail *detail) { detail.idle = own })

@@ -13,15 +13,14 @@ const (
 	logInterval = time.Second
 )
 
-// LimitLog returns a Logger that passes on at most 100 records of the same level
-// and message in a second. How many it left out is said by the next of that kind
-// that it passes on, as the attribute "skipped". So whoever makes many sessions
-// end at once, or be refused, does not get to fill the disk.
+// LimitLog returns a Logger that passes on at most 100 records per second with the same
+// level and message. The next record that it passes on has the attribute "skipped", with
+// the number of those that it dropped. So a flood of sessions that are closed or refused
+// does not flood the log.
 //
-// It is what [Config].Logger and the servers' Loggers go through, and serves as
-// well for callbacks that log, whose messages are constants: it remembers each
-// message that it has seen. LimitLog of nil is nil, and of what is limited
-// already that itself.
+// [Config].Logger and the Loggers of the servers pass through LimitLog. Callbacks may use
+// it too, if their messages are constants: it remembers every message. LimitLog(nil) is
+// nil, and a Logger that is limited already is returned as it is.
 func LimitLog(l *slog.Logger) *slog.Logger {
 	if l == nil {
 		return nil
@@ -38,7 +37,7 @@ type limitedLog struct {
 	limits *logLimits
 }
 
-// Handle passes the record on, if its kind may have one more.
+// Handle passes the record on, unless the limit is reached.
 func (h *limitedLog) Handle(ctx context.Context, r slog.Record) error {
 	pass, skipped := h.limits.pass(logKind{r.Level, r.Message}, time.Now())
 	if !pass {
@@ -51,12 +50,12 @@ func (h *limitedLog) Handle(ctx context.Context, r slog.Record) error {
 	return h.Handler.Handle(ctx, r)
 }
 
-// WithAttrs is for slog.
+// WithAttrs returns a handler with the attributes and the same limits.
 func (h *limitedLog) WithAttrs(attrs []slog.Attr) slog.Handler {
 	return &limitedLog{h.Handler.WithAttrs(attrs), h.limits}
 }
 
-// WithGroup is for slog.
+// WithGroup returns a handler with the group and the same limits.
 func (h *limitedLog) WithGroup(name string) slog.Handler {
 	return &limitedLog{h.Handler.WithGroup(name), h.limits}
 }

@@ -14,9 +14,8 @@ import (
 	"github.com/sessionwheel/sessionwheel/wheel"
 )
 
-// Pool keeps sessions by their ID. It is made by [New] and ends with
-// [Pool.Shutdown]. All its methods may be called from any goroutine, and all but
-// Shutdown from callbacks.
+// Pool holds sessions by their ID. Make one with [New] and end it with [Pool.Shutdown]. All
+// its methods may be called from any goroutine, and all except Shutdown from callbacks.
 type Pool[K comparable, C io.Closer] struct {
 	// Immutable.
 	c        Config[K, C]
@@ -43,7 +42,8 @@ type Pool[K comparable, C io.Closer] struct {
 	duplicates, full, late, unclaimed atomic.Uint64
 }
 
-// New makes a pool. The error names the field of the Config that is wrong.
+// New returns a pool. If a field of the Config is invalid, it returns an error that names
+// it.
 func New[K comparable, C io.Closer](c Config[K, C]) (*Pool[K, C], error) {
 	c, err := c.withDefaults()
 	if err != nil {
@@ -84,16 +84,17 @@ func New[K comparable, C io.Closer](c Config[K, C]) (*Pool[K, C], error) {
 
 func (p *Pool[K, C]) hash(id K) uint64 { return maphash.Comparable(p.seed, id) }
 
-// Register puts a session with the given ID and connection into the pool and
-// calls OnNewSessionRegister before it returns. The session's idle timeout and
-// lifetime begin. It may be closed already when Register returns.
+// Register adds a session with the given ID and connection to the pool, starts its idle
+// timeout and lifetime, and calls OnNewSessionRegister before it returns. The session may
+// be closed already when Register returns.
 //
-// The error is one of ErrNilConn, ErrBadID, ErrDuplicateID, ErrFull and
-// ErrPoolClosed; then nothing was registered, no callback is called, and the connection is
-// still the caller's to close. With Replace, the old session is out of the pool
-// and has its reason when Register returns; its connection is closed
-// meanwhile, on another goroutine. It makes room for the new one even when the
-// pool is full.
+// The error is ErrNilConn, ErrBadID, ErrDuplicateID, ErrFull or ErrPoolClosed. Nothing was
+// registered then, no callback is called, and the caller still has to close the
+// connection.
+//
+// With Replace, an earlier session with the ID has left the pool and has its reason when
+// Register returns. Its connection is closed on another goroutine, for which Register does
+// not wait. The new session takes its place even if the pool is full.
 func (p *Pool[K, C]) Register(id K, conn C) (*Session[K, C], error) {
 	return p.RegisterContext(context.Background(), id, conn, nil)
 }
@@ -159,15 +160,15 @@ func (p *Pool[K, C]) sessionEnded(s *Session[K, C]) {
 	}
 }
 
-// Get finds the session with the given ID. It may be closed when Get returns.
+// Get returns the session with the given ID, and reports whether there is one. It may be closed when Get returns.
 func (p *Pool[K, C]) Get(id K) (*Session[K, C], bool) {
 	s := p.find(id)
 	return s, s != nil
 }
 
-// Len is the number of sessions in the pool; it never exceeds MaxSessions.
-// Without a limit it is the sum of 64 shards, looked at one after the other, and
-// exact when no session comes or goes meanwhile.
+// Len returns the number of sessions in the pool. It never exceeds MaxSessions. Without a
+// limit it adds up 64 shards, and is exact if no session is registered or closed during
+// the call.
 func (p *Pool[K, C]) Len() int {
 	if p.limited() {
 		return int(p.sessions.Load())
@@ -185,11 +186,11 @@ func (sh *shard[K, C]) len() int {
 	return sh.sessions.n
 }
 
-// All goes over the sessions in no order. It is weakly consistent: a session
-// that is in the pool throughout is seen once, one that comes or goes meanwhile
-// may or may not be. No lock is held while the loop's body runs, which may do
-// anything, closing sessions included. It copies a sixty-fourth of the sessions
-// at a time.
+// All returns an iterator over the sessions, in no particular order. It is weakly
+// consistent: a session that is in the pool during the whole iteration is visited once;
+// one that is registered or closed during it may or may not be visited. No lock is held
+// while the loop body runs, so it may close sessions. The iterator copies a sixty-fourth of
+// the sessions at a time.
 func (p *Pool[K, C]) All() iter.Seq2[K, *Session[K, C]] {
 	return func(yield func(K, *Session[K, C]) bool) {
 		var some []*Session[K, C]
@@ -210,8 +211,8 @@ func (sh *shard[K, C]) appendTo(some []*Session[K, C]) []*Session[K, C] {
 	return sh.sessions.appendTo(some, sh.sessions.n)
 }
 
-// CloseSession closes the session with the given ID, as [Session.Close] does.
-// It reports false if there is none, or somebody else has closed it.
+// CloseSession closes the session with the given ID, as [Session.Close] does, and reports
+// whether this call closed it.
 func (p *Pool[K, C]) CloseSession(id K, reason Reason) bool {
 	s, ok := p.Get(id)
 	return ok && s.Close(reason)

@@ -10,33 +10,33 @@ import (
 	"github.com/sessionwheel/sessionwheel/wheel"
 )
 
-// Session is a connection in a pool. It is made by [Pool.Register]. All its
-// methods may be called from any goroutine, callbacks included.
-//
-// What a session is at stands in two words:
-//
-//	active   >= 0  open: the last activity, which Touch moves later
-//	         <  0  closed: the complement of it, which stays
-//	state          the flags below, and how many have pinned the session
-//
-// They change like this, and no other way:
-//
-//	active: later    Touch, by compare-and-swap, lock-free
-//	active: negative whoever closes, by compare-and-swap, under the shard's mu:
-//	                 Close, Register that replaces, Shutdown, and expire, which
-//	                 gives up if a Touch came between
-//	registering      set by Register; cleared when OnNewSessionRegister has returned
-//	closePending     set when the connection is closed; whichever of this and
-//	                 clearing registering comes second calls OnSessionClosed
-//	ended            set when OnSessionClosed has returned
-//	doneRequested    set by Done; whichever of this and ended comes second closes
-//	                 the channel
-//	expiredPinned    set when the timer came up while the session was pinned;
-//	                 cleared with the last pin, which counts as activity then
-//
-// When the session ends is nowhere kept: dueAt computes it from active. The
-// session's slot in the wheel only has to come up by then.
+// Session is a connection in a pool, with an ID. [Pool.Register] makes one. All its methods
+// may be called from any goroutine, callbacks included, and also after it was closed.
 type Session[K comparable, C io.Closer] struct {
+	// The state of a session consists of two words:
+	//
+	//	active   >= 0  open: the last activity, which Touch moves later
+	//	         <  0  closed: the complement of it, which stays
+	//	state          the flags below, and how many have pinned the session
+	//
+	// These are all their transitions:
+	//
+	//	active: later    Touch, by compare-and-swap, lock-free
+	//	active: negative a close, by compare-and-swap, under the shard's mu:
+	//	                 Close, Register that replaces, Shutdown, and expire, which
+	//	                 gives up if there was a Touch in between
+	//	registering      set by Register; cleared when OnNewSessionRegister has returned
+	//	closePending     set when the connection is closed; whichever of this and
+	//	                 clearing registering comes second calls OnSessionClosed
+	//	ended            set when OnSessionClosed has returned
+	//	doneRequested    set by Done; whichever of this and ended comes second closes
+	//	                 the channel
+	//	expiredPinned    set when the session expired while it was pinned; cleared
+	//	                 with the last pin, which then counts as activity
+	//
+	// The deadline is not stored: dueAt computes it from active. The wheel processes the
+	// session's slot at that time or before.
+
 	shard  *shard[K, C] // immutable
 	active atomic.Int64 // the wheel's time
 	entry  wheel.Entry
@@ -62,29 +62,29 @@ const (
 	onePin = 1 << 8 // and above it, how many pins there are
 )
 
-// ID is what the session was registered under.
+// ID returns the ID that the session was registered with.
 func (s *Session[K, C]) ID() K { return s.id }
 
-// Conn is the connection that it was registered with.
+// Conn returns the connection that the session was registered with.
 func (s *Session[K, C]) Conn() C { return s.conn }
 
-// RegisteredAt is when Register was called, with a monotonic reading.
+// RegisteredAt returns the time at which the session was registered, with a monotonic
+// clock reading.
 func (s *Session[K, C]) RegisteredAt() time.Time {
 	return s.shard.pool.wheel.Time(s.registered)
 }
 
-// LastActive is when the session was registered or last touched, with a
-// monotonic reading.
+// LastActive returns the time at which the session was registered or last touched, with a
+// monotonic clock reading.
 func (s *Session[K, C]) LastActive() time.Time {
 	active := s.active.Load()
 	return s.shard.pool.wheel.Time(time.Duration(max(active, ^active)))
 }
 
-// Touch says that there was activity: the session does not time out for another
-// idle timeout. It reports false if the session is closing already; the caller
-// then drops what it read.
+// Touch records activity: the session does not time out for another idle timeout. It
+// reports false if the session is closed; the caller should then drop what it has read.
 //
-// Touch is one compare-and-swap. It takes no lock and allocates nothing.
+// Touch is one compare-and-swap. It takes no lock and does not allocate.
 func (s *Session[K, C]) Touch() bool {
 	now := int64(s.shard.pool.wheel.Elapsed())
 	preempt.At("touch: the clock is read")
@@ -102,10 +102,10 @@ func (s *Session[K, C]) Touch() bool {
 	}
 }
 
-// Hold keeps the session from timing out until the returned func is called, as
-// during a long request. Holds add up. The release counts as activity; calling
-// it again does nothing. A held session can be closed all the same, and its
-// lifetime goes on.
+// Hold keeps the session from timing out until release is called, for example during a
+// long request. If Hold is called several times, the session is held until each release
+// has been called. The first call of release counts as activity; further calls do nothing.
+// A held session can still be closed, and still ends with its lifetime.
 func (s *Session[K, C]) Hold() (release func()) {
 	s.Pin()
 	var once sync.Once
@@ -117,12 +117,13 @@ func (s *Session[K, C]) Hold() (release func()) {
 	}
 }
 
-// Pin is Hold for hot paths: no lock, no allocation, and each Pin must be
+// Pin is Hold for hot paths: it takes no lock and does not allocate. Each Pin must be
 // matched by one [Session.Unpin].
 func (s *Session[K, C]) Pin() { s.state.Add(onePin) }
 
-// Unpin ends a Pin. It is no activity in itself, but if the idle timeout has
-// passed, the session gets a whole one. Unpin panics without a Pin.
+// Unpin ends a Pin. It does not count as activity. But if the idle timeout has passed
+// while the session was pinned, the session gets a full one from now. Unpin panics without a
+// Pin.
 func (s *Session[K, C]) Unpin() {
 	if due, open := s.idleDue(); open && due <= s.shard.pool.wheel.Elapsed() {
 		s.Touch() // before the pin is gone, so that expire sees one or the other

@@ -15,15 +15,14 @@ const (
 	sweepAtOnce = 256
 )
 
-// Shutdown closes the pool: every Register from now on fails with
-// ErrPoolClosed, and all sessions are closed with the reason Shutdown, 256
-// connections at once. It returns nil when every OnSessionClosed and every OnIdle has returned.
-// If ctx ends first, which is looked at all the while, it returns an error that
-// wraps the context's cause; the rest still ends in the background. The pool's own
-// wheel is closed; one that came with the Config is not.
+// Shutdown closes the pool. Register returns ErrPoolClosed from now on, and all sessions are
+// closed with the reason Shutdown, up to 256 at the same time. Shutdown returns nil when
+// every OnSessionClosed and every OnIdle has returned. If ctx ends first, it returns an error
+// that wraps the context's cause, and the remaining sessions end in the background. Shutdown
+// closes the pool's own wheel, but not one from the Config.
 //
-// A further call waits as the first does. Shutdown must not be called from a
-// callback, which it would wait for.
+// Another call waits like the first. Shutdown must not be called from a callback, because it
+// waits for it.
 func (p *Pool[K, C]) Shutdown(ctx context.Context) error {
 	p.closing.Store(true)
 	p.sweep.Do(p.closeAll)

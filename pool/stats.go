@@ -2,31 +2,30 @@ package pool
 
 import "sync"
 
-// Stats is what a pool has done and holds.
+// Stats holds the counts of a pool. All except Sessions and Closing never go down.
 type Stats struct {
-	Sessions   int    // in the pool now
-	Closing    int    // out of the pool, but their OnSessionClosed has not returned
-	Registered uint64 // ever
-	Closed     uint64 // ever; those whose close has begun
+	Sessions   int    // sessions in the pool now
+	Closing    int    // sessions that have left the pool and whose OnSessionClosed has not returned
+	Registered uint64 // sessions that were registered
+	Closed     uint64 // sessions whose close has begun
 
-	// Registrations that were refused, by cause.
+	// Registrations that were refused, by cause: ErrDuplicateID, ErrFull, ErrPoolClosed.
 	RefusedDuplicate, RefusedFull, RefusedClosed uint64
 
-	RefusedUnclaimed uint64 // the Directory did not give them their ID
+	RefusedUnclaimed uint64 // registrations whose ID the Directory did not give
 
-	// ByReason is Closed by reason. A pool counts its own reasons apart and the
-	// first 64 others; what is beyond them counts as OtherReasons.
+	// ByReason is Closed by reason. The pool counts its own reasons and the first 64
+	// others one by one, and the rest as OtherReasons.
 	ByReason map[Reason]uint64
 }
 
-// OtherReasons stands in Stats.ByReason for the reasons beyond the first 64 others.
+// OtherReasons is the key in Stats.ByReason for the reasons that are not counted one by one.
 const OtherReasons Reason = "(other)"
 
 const maxReasons = 64
 
-// Stats takes the figures shard by shard, so they need not add up while
-// sessions come and go. A session is in one shard for good, so Closed never
-// exceeds Registered.
+// Stats returns the pool's counts. It reads them shard by shard, so they need not add up
+// while sessions are registered and closed, but Closed never exceeds Registered.
 func (p *Pool[K, C]) Stats() Stats {
 	st := Stats{
 		RefusedDuplicate: p.duplicates.Load(),

@@ -24,21 +24,19 @@ type binding struct {
 // unbound stands in Session.bound when the session has ended.
 var unbound = new(binding)
 
-// Bind gives the session an ID of the protocol's own, as after a login. If
-// another session has it, that one is closed with pool.Replaced. A session is
-// bound once.
+// Bind gives the session an ID of the protocol, for example after a login. If another session
+// has the ID, that session is closed with pool.Replaced. A session can be bound once. When it
+// ends, its ID is released after its OnSessionClosed.
 //
-// With a Directory the ID is claimed there, with meta for others to read, within
-// the time that ctx allows; Bind then returns when the session that had the ID
-// before, here or elsewhere, has had its last callback. Its error is the
-// Directory's. Without one the earlier session is on its way to its end when
-// Bind returns, and ctx and meta are not looked at.
+// With a Directory, Bind claims the ID there and stores meta for others to read. It blocks
+// until the session that had the ID before, on this server or another, has had its last
+// callback, or until ctx ends. Without a Directory, ctx and meta are ignored, and Bind does
+// not wait until the earlier session has ended.
 //
-// When the session ends, its ID is given up after its OnSessionClosed.
-//
-// The error is ErrBound if the session has an ID, ErrSessionClosed if it is closed,
-// before or meanwhile, and ErrServerClosed when the server ends. After an error
-// of the Directory's the session goes on and may be bound again. Bind may be called from any goroutine, callbacks included.
+// The error is ErrBound if the session has an ID already, ErrSessionClosed if it is closed
+// before or during Bind, ErrServerClosed after Shutdown or Close, or that of the Directory.
+// After an error of the Directory the session stays open and may be bound again. Bind may be
+// called from any goroutine, callbacks included.
 func (s *Session) Bind(ctx context.Context, id string, meta []byte) error {
 	if s.ps.Reason() != "" { // nobody loses an ID to it
 		return ErrSessionClosed
@@ -76,8 +74,8 @@ func (s *Session) Bind(ctx context.Context, id string, meta []byte) error {
 	return nil
 }
 
-// Close is called by the pool of bindings when somebody else takes the ID, or
-// the session has ended. It returns when its last callback has returned.
+// Close closes the session and waits until its last callback has returned. The pool of
+// bindings calls it when another session takes the ID, or when the session has ended.
 func (b *binding) Close() error {
 	<-b.ready
 	if entry := b.entry.Load(); entry != nil {
@@ -108,7 +106,7 @@ func (s *Session) entry() *pool.Session[string, *binding] {
 	return nil
 }
 
-// BoundID is the ID that Bind gave the session; "" if it has none.
+// BoundID returns the ID that Bind gave the session, or "" if it has none.
 func (s *Session) BoundID() string {
 	if e := s.entry(); e != nil {
 		return e.ID()
@@ -116,8 +114,8 @@ func (s *Session) BoundID() string {
 	return ""
 }
 
-// Token is what the Directory has named this session's ownership of its ID; 0
-// without a Directory or an ID.
+// Token returns the token with which the Directory identifies this session's ownership of its
+// ID. It returns 0 without a Directory or an ID.
 func (s *Session) Token() uint64 {
 	if e := s.entry(); e != nil {
 		return e.Token()
@@ -125,7 +123,7 @@ func (s *Session) Token() uint64 {
 	return 0
 }
 
-// Bound finds the open session that has the given ID.
+// Bound returns the open session with the given ID of Bind, and reports whether there is one.
 func (srv *Server) Bound(id string) (*Session, bool) {
 	names := srv.names.Load()
 	if names == nil {
@@ -138,11 +136,10 @@ func (srv *Server) Bound(id string) (*Session, bool) {
 	return e.Conn().s, true
 }
 
-// CloseToken closes the session that has the given ID under the token, and
-// reports whether this call closed it. Also when somebody else has, it returns
-// only when OnSessionClosed has returned, and the session processes nothing
-// more. It is for the Directory to call, or who acts for it, and not from the
-// session's own callbacks, which it would wait for.
+// CloseToken closes the session with the given ID of Bind and token, and reports whether this
+// call closed it. In any case it returns only after OnSessionClosed has returned, so that the
+// session processes nothing more. It is meant for the Directory. It must not be called from
+// the session's own callbacks, because it waits for them.
 func (srv *Server) CloseToken(id string, token uint64, r pool.Reason) bool {
 	names := srv.names.Load()
 	return names != nil && names.CloseToken(id, token, r)

@@ -12,12 +12,12 @@ import (
 	"github.com/sessionwheel/sessionwheel/tcp"
 )
 
-// A server that echoes lines and closes who is silent for a minute.
+// A server that echoes lines and closes sessions that are silent for a minute.
 func Example() {
 	srv := &tcp.Server{
 		IdleTimeout: time.Minute,
 		OnMessage: func(s *tcp.Session, line []byte) {
-			_ = s.Send(append(line, '\n')) // a peer that is gone has closed the session
+			_ = s.Send(append(line, '\n')) // if it fails, the session is closed
 		},
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -66,11 +66,11 @@ func ExampleAppendFrame() {
 	// Output: "$\x00\x05#hello" <nil>
 }
 
-// Frames of one's own need a bufio.SplitFunc.
+// For other frames, write a bufio.SplitFunc.
 func ExampleServer_split() {
 	srv := &tcp.Server{
 		Split:    tcp.ScanFrames,
-		MaxFrame: 4 + 1024, // the header and the largest body that makes sense here
+		MaxFrame: 4 + 1024, // the header and the longest body of this protocol
 		OnMessage: func(s *tcp.Session, body []byte) {
 			reply, err := tcp.AppendFrame(nil, body)
 			if err == nil {
@@ -83,7 +83,7 @@ func ExampleServer_split() {
 	// Output: <nil>
 }
 
-// A login gives a session its user's ID, and closes the one that had it.
+// A login gives a session the ID of its user, and closes the session that had it.
 func ExampleSession_Bind() {
 	closed := make(chan string, 1)
 	srv := &tcp.Server{
@@ -92,7 +92,7 @@ func ExampleSession_Bind() {
 				s.Close("Refused")
 				return
 			}
-			_ = s.Send([]byte("welcome\n")) // a peer that is gone has closed the session
+			_ = s.Send([]byte("welcome\n")) // if it fails, the session is closed
 		},
 		OnSessionClosed: func(s *tcp.Session, r pool.Reason) {
 			closed <- fmt.Sprintf("session %d of %s: %s", s.ID(), s.BoundID(), r)

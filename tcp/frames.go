@@ -10,12 +10,13 @@ import (
 // frameHeader is the '$', two bytes of length and the '#'.
 const frameHeader = 4
 
-// ScanFrames is a [bufio.SplitFunc] for frames of a '$', the body's length as a
-// big-endian uint16, a '#', and the body. Its token is the body; an empty body
-// gives a token that is empty and not nil.
+// ScanFrames is a [bufio.SplitFunc] for frames that consist of a '$', the length of the body
+// as a big-endian uint16, a '#', and the body. The token is the body; for an empty body it
+// is empty and not nil.
 //
-// A wrong marker is an error that wraps [ErrFrameMarker], as soon as its byte
-// is there. Input that ends within a frame is io.ErrUnexpectedEOF.
+// If a marker is wrong, ScanFrames returns an error that wraps [ErrFrameMarker] as soon as
+// it has the marker's byte. If the input ends within a frame, it returns
+// io.ErrUnexpectedEOF.
 func ScanFrames(data []byte, atEOF bool) (int, []byte, error) {
 	if len(data) > 0 && data[0] != '$' {
 		return 0, nil, fmt.Errorf("%w: no '$' at the beginning", ErrFrameMarker)
@@ -35,9 +36,9 @@ func ScanFrames(data []byte, atEOF bool) (int, []byte, error) {
 	return 0, nil, nil
 }
 
-// AppendFrame appends body to dst as a frame for [ScanFrames] and returns the
-// extended slice. A body over 65,535 bytes is [ErrBodyTooLarge], and dst is
-// returned as it was.
+// AppendFrame appends body to dst as a frame for [ScanFrames] and returns the extended
+// slice. If the body is longer than 65,535 bytes, it returns dst unchanged and an error that
+// wraps [ErrBodyTooLarge].
 func AppendFrame(dst, body []byte) ([]byte, error) {
 	if len(body) > math.MaxUint16 {
 		return dst, fmt.Errorf("%w: %d bytes", ErrBodyTooLarge, len(body))

@@ -9,28 +9,25 @@ const (
 	maxQueue   = minBuffer << queueClass
 )
 
-// Queue is Send for replies to a pipeline: what callbacks queue while frames that
-// were received together are handled is sent in one go, before the session waits
-// for input again and before Shutdown closes it. It is sent earlier when more
-// than 16 KiB come together, which Queue then waits for as Send does; a p beyond
-// that is not kept at all. So p is the caller's again when Queue returns, and a
-// session that waits for input keeps no queue.
+// Queue is like Send for replies to a pipeline. It copies p to a queue. The replies to all
+// frames that were received together are sent in one write, before the session waits for
+// input again and before Shutdown closes it. If more than 16 KiB would be queued, Queue
+// writes the queue first and blocks as Send does; a longer p is written at once. Queue does
+// not keep p.
 //
-// Queue is for the session's callbacks. What another goroutine queues lies until
-// the next frame, if any; there is Send for that. What was queued comes before
-// what any goroutine sends afterwards, and each p stays whole. A callback that
-// has to wait for something else sends what is queued with Send(nil) first.
+// Queue is for the session's callbacks. What another goroutine queues would stay in the queue
+// until the next frame; use Send there. Queued data is sent before anything that is sent
+// later, and no p is interleaved with others. A callback that is about to wait for something
+// else should call Send(nil) first, which sends the queue.
 //
-// What is sent counts as activity and fails as with Send, which may be at a
-// later Queue or Send or after the callback; the session is closed then in any
-// case, and OnError is told. On a session that is closed, before or meanwhile,
-// it is ErrSessionClosed.
+// Writing counts as activity and fails as with Send, but the error may be returned by a later
+// Queue or Send, or occur after the callback. In any case the session is closed and OnError
+// is called. If the session is closed before or during Queue, the error is ErrSessionClosed.
 //
-// When Session.Close or a panic ends the session in the middle of a callback,
-// what is queued is sent as far as a socket takes it at once, and any other
-// connection within 200 milliseconds; for the reasons Timeout, Lifetime, Slow,
-// FrameTimeout and Error it is dropped. A last reply that must arrive whole is
-// followed by Finish instead.
+// If Session.Close or a panic ends the session during a callback, queued data is sent as far
+// as a socket takes it at once, or, on another kind of connection, within 200 milliseconds.
+// For the reasons Timeout, Lifetime, Slow, FrameTimeout and Error it is dropped. Use Finish
+// after a last reply that must arrive.
 func (s *Session) Queue(p []byte) error {
 	n, of, err := s.enqueue(p)
 	if err != nil {

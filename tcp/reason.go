@@ -7,14 +7,14 @@ import (
 	"github.com/sessionwheel/sessionwheel/pool"
 )
 
-// The reasons that this package closes sessions for, beside those of package
-// pool: Timeout, Lifetime and Shutdown.
+// The reasons for which this package closes sessions, besides Timeout, Lifetime, Shutdown
+// and Replaced of package pool.
 const (
-	ReasonEOF          pool.Reason = "EOF"          // the peer closed, or Split ended the stream with bufio.ErrFinalToken
+	ReasonEOF          pool.Reason = "EOF"          // the peer closed its side, or Split returned bufio.ErrFinalToken
 	ReasonError        pool.Reason = "Error"        // reading or writing failed
-	ReasonTooLarge     pool.Reason = "TooLarge"     // a frame over Server.MaxFrame
+	ReasonTooLarge     pool.Reason = "TooLarge"     // a frame was longer than Server.MaxFrame
 	ReasonBadFrame     pool.Reason = "BadFrame"     // Split returned an error
-	ReasonFrameTimeout pool.Reason = "FrameTimeout" // a frame was not whole within Server.FrameTimeout
+	ReasonFrameTimeout pool.Reason = "FrameTimeout" // a frame was not complete within Server.FrameTimeout
 	ReasonSlow         pool.Reason = "Slow"         // the peer did not read for Server.WriteTimeout
 	ReasonPanic        pool.Reason = "Panic"        // a callback or Split panicked, or called runtime.Goexit
 	ReasonHandshake    pool.Reason = "Handshake"    // the TLS handshake failed or took longer than Server.HandshakeTimeout

@@ -14,8 +14,8 @@ import (
 	"github.com/sessionwheel/sessionwheel/pool"
 )
 
-// ListenAndServe listens on Addr over TCP and serves what connects. It returns
-// as Serve does.
+// ListenAndServe listens on Server.Addr over TCP and calls Serve. It always returns an error:
+// one that names Addr if it is empty or cannot be listened on, otherwise as Serve does.
 func (srv *Server) ListenAndServe() error {
 	if srv.Addr == "" {
 		return errors.New(`tcp: Server.Addr is empty: use "host:port", or ":port" for all addresses`)
@@ -30,15 +30,16 @@ func (srv *Server) ListenAndServe() error {
 	return srv.Serve(l)
 }
 
-// Serve accepts connections from l and serves each on a goroutine of its own,
-// which Shutdown waits for. Several listeners may be served at once. It always
-// returns an error, and l is closed by then: ErrServerClosed after Shutdown or
-// Close, one that names the field when a field is wrong, or what Accept failed
-// with. Errors that pass, as when there are no file descriptors left, are told
-// to OnError and tried again after 5 milliseconds to 1 second.
+// Serve accepts connections from l and serves each on a goroutine of its own, for which
+// Shutdown waits. Several calls with different listeners may run at the same time. Serve
+// blocks and always returns an error; l is closed by then. The error is ErrServerClosed
+// after Shutdown or Close, one that names the field if a field of the Server is invalid, or
+// that of Accept. Temporary errors of Accept, for example when there are no file descriptors
+// left, are reported to OnError, and Serve tries again after a pause of 5 milliseconds to 1
+// second.
 //
-// When Serve returns for another reason than ErrServerClosed, the sessions go
-// on; Shutdown or Close ends them.
+// If Serve returns another error than ErrServerClosed, the sessions stay open; Shutdown or
+// Close ends them.
 func (srv *Server) Serve(l net.Listener) error {
 	ol := &onceListener{Listener: l}
 	defer ol.Close()

@@ -26,124 +26,119 @@ const (
 	defaultHandshakeTimeout = 10 * time.Second
 )
 
-// Activity says what re-arms a session's idle timeout.
+// Activity says what counts as activity on a session and restarts its idle timeout.
 type Activity uint8
 
-// What counts as activity. Bytes that are not a whole frame yet never do. While
-// OnMessage runs a session does not time out, and a frame that was received
-// counts from when it has been handled.
+// The kinds of activity. Part of a frame never counts. While OnMessage runs, a session does
+// not time out, and a received frame counts from when it has been handled.
 const (
-	ReceivedOrSent Activity = iota // a whole frame received, and a successful Send
-	Received                       // a whole frame received
+	ReceivedOrSent Activity = iota // a received frame, and a successful Send
+	Received                       // a received frame
 	Sent                           // a successful Send
 )
 
-// Server accepts connections and serves them. The zero value works; its fields
-// must not change once Serve or ListenAndServe was called, and it must not be
-// copied from then on. It serves until [Server.Shutdown] or [Server.Close],
-// one of which releases what it holds.
+// Server accepts connections and serves them. The zero value is ready to use. Its fields
+// must not change after Serve or ListenAndServe was called, and it must not be copied from
+// then on. It holds goroutines and sessions until [Server.Shutdown] or [Server.Close].
 //
 // All its methods may be called from any goroutine.
 type Server struct {
-	// Addr is where ListenAndServe listens, as "host:port". Serve does not look
-	// at it.
+	// Addr is the address on which ListenAndServe listens, as "host:port". Serve
+	// ignores it.
 	Addr string
 
-	// TLSConfig, if it is not nil, makes every connection a TLS one. It is
-	// cloned, and a MinVersion of 0 becomes TLS 1.2. A listener whose
-	// connections are *tls.Conn already needs none; those sessions are always
-	// closed beneath TLS.
+	// TLSConfig, if not nil, makes every connection a TLS connection. It is cloned, and
+	// a MinVersion of 0 becomes TLS 1.2. It must be nil for a listener whose connections
+	// are *tls.Conn already; those are closed without a close_notify alert.
 	TLSConfig *tls.Config
 
-	// Split cuts the input into frames, with the contract of bufio.Scanner: nil
-	// means bufio.ScanLines. It runs on the session's goroutine, must not keep
-	// data between calls, and may be called by many sessions at once. It differs
-	// from Scanner's use in this: after a step that advances and gives no token
-	// it is called again at once with what is left, if anything is.
+	// Split cuts the input into frames, with the contract of bufio.Scanner. If nil,
+	// bufio.ScanLines is used. It is called on the session's goroutine, for several
+	// sessions at the same time, and must not keep data between calls. In contrast to
+	// Scanner, if it advances without returning a token it is called again at once with
+	// the rest of the input, if there is any.
 	Split bufio.SplitFunc
 
-	// MaxFrame is how many bytes one frame may have on the wire, delimiters and
-	// headers included. 0 means 128 KiB; negative is an error. A larger frame
-	// closes its session with TooLarge. A last frame that only the end of the
-	// stream completes must be shorter than MaxFrame.
+	// MaxFrame is the maximum length of a frame on the wire in bytes, including
+	// delimiters and headers. 0 means 128 KiB; negative is an error. A longer frame
+	// closes its session with ReasonTooLarge. A last frame that is completed by the end
+	// of the stream must be shorter than MaxFrame.
 	MaxFrame int
 
-	// IdleTimeout is how long a session may go without activity before it is
-	// closed with pool.Timeout. 0 means 5 minutes; negative means for ever. Once the
-	// server serves, SetIdleTimeout changes it.
+	// IdleTimeout is how long a session stays open without activity; it is then closed
+	// with pool.Timeout. 0 means 5 minutes; negative means that sessions do not time out.
+	// Use SetIdleTimeout to change it while the server serves.
 	IdleTimeout time.Duration
 
-	// FrameTimeout is how long a frame may take to become whole, from when the
-	// session first waits for the rest of it; its bytes do not extend that. 0
-	// means 30 seconds; negative means for ever.
+	// FrameTimeout is the time within which a frame must be complete, counted from when
+	// the session first waits for the rest of it. Further bytes of the frame do not extend
+	// it. 0 means 30 seconds; negative means no limit. Otherwise the session is closed
+	// with ReasonFrameTimeout.
 	FrameTimeout time.Duration
 
-	// WriteTimeout is how long one Send, or the write of what is queued, may wait
-	// for a peer that does not read, from when the socket is full. 0 means 30
-	// seconds; negative means for ever.
+	// WriteTimeout is how long a Send or a write of queued data may block because the peer
+	// does not read, counted from when the socket's buffer is full. 0 means 30 seconds;
+	// negative means no limit. The session is then closed with ReasonSlow.
 	WriteTimeout time.Duration
 
-	// HandshakeTimeout is how long the TLS handshake may take. 0 means 10
-	// seconds; negative means for ever.
+	// HandshakeTimeout is how long the TLS handshake may take. 0 means 10 seconds;
+	// negative means no limit.
 	HandshakeTimeout time.Duration
 
-	// MaxLifetime is how long a session may last, however active, before it is
-	// closed with pool.Lifetime. 0 and negative mean without limit.
+	// MaxLifetime is how long a session may last, however active; it is then closed with
+	// pool.Lifetime. 0 and negative mean no limit.
 	MaxLifetime time.Duration
 
-	// Activity is what re-arms the idle timeout.
+	// Activity says what restarts the idle timeout. The zero value is ReceivedOrSent.
 	Activity Activity
 
-	// Wheel keeps the sessions' timers. Nil means that the server makes a wheel of
-	// its own and closes it in Shutdown and Close. Several servers, and timers of
-	// the caller's, may share one, which must outlive the servers: once it is
-	// closed, nothing times out.
+	// Wheel holds the sessions' timers. If nil, the server makes one, and closes it in
+	// Shutdown and Close. Several servers and other timers may share a wheel. It must be
+	// closed after the servers: once it is closed, no session times out.
 	Wheel *wheel.Wheel
 
-	// MaxSessions is how many sessions there may be at once, those in their
-	// handshake included. 0 means 65,536, which take some 220 MB when they idle
-	// without TLS; whoever wants no limit says math.MaxInt; negative is an error. A
-	// connection beyond it is closed at once, and OnError is told pool.ErrFull.
+	// MaxSessions is the maximum number of sessions, including those in their handshake. 0
+	// means 65,536, which take about 220 MB when idle without TLS; negative is an error.
+	// Use math.MaxInt for no limit. A connection beyond the limit is closed at once and
+	// reported to OnError as pool.ErrFull.
 	MaxSessions int
 
-	// MaxSessionsPerIP is how many of them may come from one address; of IPv6,
-	// from one /64 network. 0 means without limit; negative is an error. A
-	// connection beyond it is closed at once, and OnError is told
-	// ErrTooManyFromIP. Connections whose address is no IP are not counted.
+	// MaxSessionsPerIP is the maximum number of sessions from one IPv4 address or one IPv6
+	// /64 network. 0 means no limit; negative is an error. A connection beyond the limit
+	// is closed at once and reported to OnError as ErrTooManyFromIP. Connections whose
+	// address is not an IP address are not limited.
 	MaxSessionsPerIP int
 
-	// Directory decides who owns the IDs that Session.Bind gives, where there are
-	// more servers than this one. Nil means that this server is the whole world.
+	// Directory coordinates the IDs of Session.Bind with other servers. If nil, the server
+	// does not coordinate with others.
 	Directory pool.Directory[string]
 
-	// OnMessage is called for each frame, in order, on the session's goroutine.
-	// The slice is valid during the call. The session does not time out
-	// meanwhile. Nil means that frames are read and dropped.
+	// OnMessage is called for each frame, in order, on the session's goroutine. The slice
+	// is valid during the call only. The session does not time out during the call. If
+	// nil, frames are read and dropped.
 	OnMessage func(*Session, []byte)
 
-	// OnError is called with what went wrong: for a fault of a session on its
-	// goroutine, after it was closed and before OnSessionClosed, at most once; for a
-	// refused connection or a listener's passing error with a nil Session, on
-	// Serve's goroutine, which accepts nothing meanwhile. A panic in
-	// OnSessionClosed itself is told after it. A peer that closes is no error.
-	// May be nil.
+	// OnError reports an error. For an error of a session it is called at most once, on
+	// the session's goroutine, after the session was closed and before OnSessionClosed; a
+	// panic in OnSessionClosed is reported after it. For a refused connection or a
+	// temporary Accept error the Session is nil, and Serve accepts nothing until OnError
+	// returns. A peer that closes its connection is not an error. May be nil.
 	OnError func(*Session, error)
 
-	// OnNewSessionRegister is called once for each session, on its goroutine,
-	// before anything else and after the TLS handshake. A connection whose
-	// handshake fails gets neither this nor OnSessionClosed. May be nil.
+	// OnNewSessionRegister is called once for each session, on its goroutine, after the TLS
+	// handshake and before any other callback. For a connection whose handshake fails,
+	// neither this nor OnSessionClosed is called. May be nil.
 	OnNewSessionRegister func(*Session)
 
-	// OnSessionClosed is called once for each session that OnNewSessionRegister
-	// is for, last, on its goroutine, after the connection was closed and when
-	// no other callback of the session runs any more. May be nil.
+	// OnSessionClosed is called once for each session for which OnNewSessionRegister is
+	// called, or would be if it were set. It is called on the session's goroutine, after
+	// the connection was closed and after all other callbacks of the session. May be nil.
 	OnSessionClosed func(*Session, pool.Reason)
 
-	// Logger is told of sessions that open (debug) and close (info), of faults
-	// and listeners' errors (warn) and of panics with their stack (error). The
-	// keys are session, remote, reason, idle, age, frames, error, panic and
-	// stack; what a session sends is never logged. It goes through pool.LimitLog.
-	// Nil means silent.
+	// Logger receives sessions that open (debug) and close (info), errors of sessions and
+	// listeners (warn), and panics with their stack (error). The keys are session, remote,
+	// reason, idle, age, frames, error, panic and stack. The content of frames is never
+	// logged. Records pass through pool.LimitLog. If nil, nothing is logged.
 	Logger *slog.Logger
 
 	// Set by start, before anything is served.
@@ -235,8 +230,8 @@ func (srv *Server) setDefaults() error {
 	return nil
 }
 
-// Session finds the open session with the given ID. A session is found from
-// just before its OnNewSessionRegister until it is closed.
+// Session returns the open session with the given ID. A session is found from just before
+// its OnNewSessionRegister until it is closed.
 func (srv *Server) Session(id int64) (*Session, bool) {
 	p := srv.sessions.Load()
 	if p == nil {
@@ -250,8 +245,9 @@ func (srv *Server) Session(id int64) (*Session, bool) {
 	return s, s.phase.Load() != phaseOpening
 }
 
-// Sessions ranges over the open sessions, in no order. Those that open or close
-// meanwhile may be among them or not. No lock is held at a yield.
+// Sessions returns an iterator over the open sessions, in no particular order. A session
+// that opens or closes during the iteration may or may not be included. No lock is held
+// while the loop body runs.
 func (srv *Server) Sessions() iter.Seq[*Session] {
 	return func(yield func(*Session) bool) {
 		p := srv.sessions.Load()
@@ -267,9 +263,9 @@ func (srv *Server) Sessions() iter.Seq[*Session] {
 	}
 }
 
-// SetIdleTimeout changes the idle timeout: for sessions to come, and for those
-// that there are and have none of their own, counted from the last activity. 0 and
-// negative are as in IdleTimeout, and before the server serves it sets that field.
+// SetIdleTimeout changes the idle timeout of new sessions and of all open sessions without
+// one of their own, counted from their last activity. 0 and negative mean the same as in
+// IdleTimeout. Before the server serves, SetIdleTimeout sets that field.
 func (srv *Server) SetIdleTimeout(d time.Duration) {
 	srv.mu.Lock()
 	p := srv.sessions.Load()
@@ -282,8 +278,8 @@ func (srv *Server) SetIdleTimeout(d time.Duration) {
 	}
 }
 
-// Stats counts sessions, those in their handshake included. It is zero before
-// the server serves.
+// Stats returns the counts of the sessions, including those in their handshake. Before the
+// server serves, it returns the zero value.
 func (srv *Server) Stats() pool.Stats {
 	if p := srv.sessions.Load(); p != nil {
 		return p.Stats()

@@ -12,8 +12,8 @@ import (
 	"github.com/sessionwheel/sessionwheel/pool"
 )
 
-// Session is one connection. Its methods may be called from any goroutine,
-// callbacks included, and also after it was closed.
+// Session is a connection. Its methods may be called from any goroutine, callbacks included,
+// and also after it was closed, except that Queue and Finish are for its callbacks only.
 type Session struct {
 	// Immutable once the goroutine runs. There are as many of these as
 	// connections, so what can be computed is not kept.
@@ -62,28 +62,30 @@ const (
 	phaseOver
 )
 
-// ID is unique among the sessions of its server: they count from 1.
+// ID returns the session's ID, which is unique among the sessions of its server. IDs count
+// from 1.
 func (s *Session) ID() int64 { return s.ps.ID() }
 
-// RemoteAddr is the peer's address.
+// RemoteAddr returns the peer's address.
 func (s *Session) RemoteAddr() net.Addr { return s.conn.RemoteAddr() }
 
-// LocalAddr is the address that the peer has connected to.
+// LocalAddr returns the address that the peer connected to.
 func (s *Session) LocalAddr() net.Addr { return s.conn.LocalAddr() }
 
-// RegisteredAt is when the connection was accepted, with a monotonic reading.
+// RegisteredAt returns the time at which the connection was accepted, with a monotonic clock
+// reading.
 func (s *Session) RegisteredAt() time.Time { return s.ps.RegisteredAt() }
 
-// LastActive is when the session was registered or last active, in the sense of
-// Server.Activity, with a monotonic reading.
+// LastActive returns the time at which the session was registered or last active, as
+// Server.Activity defines it, with a monotonic clock reading.
 func (s *Session) LastActive() time.Time { return s.ps.LastActive() }
 
-// Deadline is when the session ends unless there is activity until then, with a
-// monotonic reading. It reports false if that is never, and if the session is
-// closed; while it is held, as during OnMessage, only its lifetime counts.
+// Deadline returns the time at which the session ends if there is no activity until then,
+// with a monotonic clock reading. It reports false if the session never ends by itself or is
+// closed. While the session is held, as it is during OnMessage, only MaxLifetime counts.
 func (s *Session) Deadline() (at time.Time, ok bool) { return s.ps.Deadline() }
 
-// Value is what SetValue stored last, and nil before.
+// Value returns the value that SetValue stored last, or nil if there is none.
 func (s *Session) Value() any {
 	if v := s.value.Load(); v != nil {
 		return *v
@@ -91,34 +93,35 @@ func (s *Session) Value() any {
 	return nil
 }
 
-// SetValue stores a value of the caller's with the session.
+// SetValue stores a value with the session, for Value to return.
 func (s *Session) SetValue(v any) { s.value.Store(&v) }
 
-// Close closes the session for the given reason, which may be any text. It
-// reports true for the one call that closed it; every other call reports false
-// and changes nothing. The connection is closed when the winning call returns;
-// OnSessionClosed follows on the session's goroutine, when no other callback
-// runs there any more.
+// Close closes the session for the given reason, which may be any text. It reports whether
+// this call closed the session: only the first does, and later calls change nothing. When
+// the call that closes the session returns, the connection is closed. OnSessionClosed is
+// called later on the session's goroutine, after the callback that is running.
 func (s *Session) Close(r pool.Reason) bool { return s.ps.Close(r) }
 
-// Finish closes the session for the given reason behind its last reply: when the
-// callback that calls it has returned, no further frame is handed on, what is
-// queued is sent to its end, as Send does it, and then the session is closed,
-// unless somebody has closed it meanwhile. Finish is for the session's callbacks;
-// the first call's reason counts. In OnSessionClosed and OnError it does nothing.
+// Finish closes the session for the given reason after its last reply. When the callback that
+// calls it has returned, no further frame is handled, all queued data is sent as by Send, and
+// then the session is closed, unless it was closed in the meantime. Only the first call
+// counts. Finish must be called from the session's callbacks; in OnSessionClosed and OnError
+// it does nothing.
 func (s *Session) Finish(r pool.Reason) {
 	if s.finish == nil {
 		s.finish = &fault{reason: r}
 	}
 }
 
-// Hold keeps the session from timing out until the returned func is called, as
-// while another goroutine works on a reply. Holds add up. The release counts as
-// activity, whatever Server.Activity says; calling it again does nothing.
+// Hold keeps the session from timing out until release is called, for example while another
+// goroutine works on a reply. If Hold is called several times, the session is held until each
+// release has been called. The first call of release counts as activity, whatever
+// Server.Activity says; further calls do nothing.
 func (s *Session) Hold() (release func()) { return s.ps.Hold() }
 
-// SetIdleTimeout gives the session an idle timeout of its own, counted from its
-// last activity. 0 means the server's; negative means no limit.
+// SetIdleTimeout gives the session an idle timeout of its own, counted from its last
+// activity. 0 means the server's, also after that changes; negative means that the session
+// does not time out. It does nothing on a closed session.
 func (s *Session) SetIdleTimeout(d time.Duration) { s.ps.SetIdleTimeout(d) }
 
 // serve is the session's goroutine.

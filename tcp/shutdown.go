@@ -10,17 +10,15 @@ import (
 	"github.com/sessionwheel/sessionwheel/pool"
 )
 
-// Shutdown ends the server: it closes the listeners, then drains the sessions.
-// One that waits for input is closed at once, with the reason pool.Shutdown; one
-// that is in a callback first handles the whole frames that it has read already,
-// and is closed then. Shutdown returns nil when every session's last callback
-// has returned, and the server's goroutines have ended.
+// Shutdown stops the server gracefully. It closes the listeners and then all sessions with
+// the reason pool.Shutdown: a session that waits for input at once, and one in a callback
+// after it has handled the whole frames that it has read already. Shutdown returns nil when
+// every callback has returned and the server's goroutines have ended.
 //
-// If ctx ends first, the sessions that are left are closed without more ado,
-// and the error wraps the context's; their callbacks still run to their ends. A
-// further call, also one after Close, waits as the first does. Shutdown must not
-// be called from a callback, which it would wait for. A server never serves
-// again.
+// If ctx ends first, Shutdown closes the remaining sessions and returns an error that wraps
+// the context's; callbacks that are running go on. Another call, also one after Close, waits
+// like the first. Shutdown must not be called from a callback, because it waits for it. A
+// server cannot be used again after Shutdown.
 func (srv *Server) Shutdown(ctx context.Context) error {
 	srv.stop()
 	p := srv.sessions.Load()
@@ -67,10 +65,10 @@ func drainAll(p *sessions) *sync.WaitGroup {
 	return &closers
 }
 
-// Close ends the server at once: it closes the listeners and all sessions, with
-// the reason pool.Shutdown, whatever they are doing. It returns when their
-// connections are closed, and does not wait for callbacks, so it may be called
-// from one; Shutdown after it waits for them. It always returns nil.
+// Close stops the server at once. It closes the listeners and all sessions, with the reason
+// pool.Shutdown, and returns when their connections are closed. Close does not wait for
+// callbacks and may be called from one; a Shutdown afterwards waits for them. It always
+// returns nil.
 func (srv *Server) Close() error {
 	srv.stop()
 	if p := srv.sessions.Load(); p != nil {

@@ -2,20 +2,21 @@ package tcp
 
 import "sync/atomic"
 
-// Traffic is what a server has read and written, since it began.
+// Traffic holds the counts of what a server has read and written. They start at 0 with the
+// server and never go down.
 type Traffic struct {
-	// Bytes of sessions, without what TLS adds to them.
+	// The bytes of all sessions, without the overhead of TLS.
 	BytesIn, BytesOut uint64
 
-	FramesIn  uint64 // handed to OnMessage
-	FramesOut uint64 // taken by Send and Queue: each call with something to send is one
+	FramesIn  uint64 // frames passed to OnMessage
+	FramesOut uint64 // successful calls of Send and Queue with something to send
 
-	RefusedPerIP uint64 // connections over MaxSessionsPerIP; the others are in Stats
-	AcceptErrors uint64 // listeners' passing errors
+	RefusedPerIP uint64 // connections refused by MaxSessionsPerIP; Stats has the other refusals
+	AcceptErrors uint64 // temporary errors of Accept
 }
 
-// Traffic takes the figures one after the other, so they need not add up while
-// sessions read and write.
+// Traffic returns the server's counts of traffic. They are read one after the other, so they
+// need not add up while sessions read and write.
 func (srv *Server) Traffic() Traffic {
 	t := Traffic{RefusedPerIP: srv.refusedPerIP.Load(), AcceptErrors: srv.acceptErrors.Load()}
 	for i := range srv.counts {

@@ -9,18 +9,16 @@ import (
 	"time"
 )
 
-// Send writes p whole, as it is: framing it is the caller's. Sends of several
-// goroutines never interleave. It returns when the socket has taken all of p,
-// which it does not keep, and then counts as activity unless Server.Activity is
-// Received. What is queued goes out first, and with an empty p nothing else does;
-// when there is nothing to send, it is no activity.
+// Send writes all queued data and then p to the connection. p must be framed by the caller.
+// Send blocks until the socket has taken everything, and does not keep p. Concurrent Sends
+// never interleave. With an empty p, Send only writes queued data. If it writes anything, it
+// counts as activity, unless Server.Activity is Received.
 //
-// A Send to a peer that does not read blocks for WriteTimeout at most, and so
-// does every other Send to the same session; then the session is closed with
-// ReasonSlow and the error wraps ErrSlow. When writing fails otherwise, it is
-// closed with ReasonError and the error wraps ErrWrite. On a session that is
-// closed, before or meanwhile, it is ErrSessionClosed; part of p may have been
-// sent.
+// If the peer does not read, Send blocks for at most WriteTimeout, and so do other Sends to
+// the session. Then the session is closed with ReasonSlow, and the error wraps ErrSlow. If
+// writing fails otherwise, the session is closed with ReasonError, and the error wraps
+// ErrWrite. If the session is closed before or during Send, the error is ErrSessionClosed,
+// and part of p may have been sent.
 func (s *Session) Send(p []byte) error {
 	n, of, err := s.send(p)
 	if err != nil {

@@ -28,7 +28,7 @@ func Example() {
 	// pending: 0
 }
 
-// A Timer embedded in another struct needs no allocation of its own.
+// A Timer that is embedded in another struct needs no allocation.
 func ExampleTimer_Init() {
 	type session struct {
 		name string
@@ -54,8 +54,8 @@ func ExampleTimer_Init() {
 	// alice was idle for too long
 }
 
-// Extend is for activity: it costs little while the timer is pending, and
-// reports false once the callback has been decided on.
+// Extend is for activity: it is cheap while the timer is pending, and reports false once
+// the timer has fired.
 func ExampleTimer_Extend() {
 	w, err := wheel.New(wheel.Config{})
 	if err != nil {
@@ -76,7 +76,7 @@ func ExampleTimer_Extend() {
 	}
 	received("hello")
 
-	idle.Reset(time.Millisecond) // no more patience
+	idle.Reset(time.Millisecond) // expires soon
 	<-closed
 	received("are you there?")
 	// Output:
@@ -84,7 +84,7 @@ func ExampleTimer_Extend() {
 	// too late for are you there?
 }
 
-// What a wheel has done, and how late its callbacks started.
+// Stats has the counts of a wheel and the lateness of its callbacks.
 func ExampleWheel_Stats() {
 	w, err := wheel.New(wheel.Config{})
 	if err != nil {
@@ -101,7 +101,7 @@ func ExampleWheel_Stats() {
 
 	st := w.Stats()
 	fmt.Println("pending", st.Pending, "fired", st.Fired, "rescued", st.Rescued)
-	late := st.Late.Sub(before) // in between
+	late := st.Late.Sub(before) // since the reading before
 	fmt.Println(late.Count(), "callback, early by none:", late.Quantile(0.99) > 0)
 	for _, slot := range w.Slots() {
 		fmt.Println(slot.Timers, "timer in a slot that spans", slot.Span)

@@ -101,7 +101,7 @@ func TestSignal_DrainsAndEndsWithStatusZero(t *testing.T) {
 func TestSignal_SecondOneDoesNotWait(t *testing.T) {
 	t.Parallel()
 	p := start(t, "--verbose", "--drain", "10m")
-	for range 1500 { // their lines are more than the pipe takes, and nobody reads it
+	for range 1500 { // their lines fill the pipe, which is not read
 		dial(t, p.addr).echo("x")
 	}
 	ended := make(chan error, 1)

@@ -34,7 +34,7 @@ func TestExpiry_FollowsTheLastCommand(t *testing.T) {
 		require.Equal(t, integer(1), do("INCR", "n"))
 		require.Equal(t, bulk("v"), do("GET", "k"))
 		time.Sleep(time.Second + 20*time.Millisecond)
-		require.Equal(t, integer(1), do("DBSIZE"), "it has left though nobody asked for it")
+		require.Equal(t, integer(1), do("DBSIZE"), "it was removed although no command used it")
 		require.Equal(t, null, do("GET", "k"))
 		require.Zero(t, sv.Wheel.Len())
 

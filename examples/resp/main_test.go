@@ -107,7 +107,7 @@ func tool(t testing.TB, name string) string {
 // real starts a Redis with the limits of this program and returns its address.
 func real(t testing.TB) string {
 	path := tool(t, "redis-server")
-	for range 10 { // somebody may take the port meanwhile
+	for range 10 { // another process may take the port
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		require.NoError(t, err)
 		addr := l.Addr().String()

@@ -70,7 +70,7 @@ func TestCoarseClock_WouldBeEarlyInAProcessThatWasStopped(t *testing.T) {
 		coarseWatch(c, stopped/2, stopped+time.Second)
 		return
 	}
-	t.Parallel() // it waits for a process of its own
+	t.Parallel()   // it waits for a process of its own
 	for range 10 { // at the thaw the ticker may be quicker than who looks
 		cmd := harness.Helper(t, "coarse")
 		cmd.Env = append(cmd.Env, "GOMAXPROCS=1")
