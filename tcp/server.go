@@ -48,8 +48,8 @@ type Server struct {
 	Addr string
 
 	// TLSConfig, if not nil, makes every connection a TLS connection. It is cloned, and
-	// a MinVersion of 0 becomes TLS 1.2. It must be nil for a listener whose connections
-	// are *tls.Conn already; those are closed without a close_notify alert.
+	// a MinVersion of 0 becomes TLS 1.2. It is ignored for connections that are *tls.Conn
+	// already; those are closed without a close_notify alert.
 	TLSConfig *tls.Config
 
 	// Split cuts the input into frames, with the contract of bufio.Scanner. If nil,
@@ -71,18 +71,18 @@ type Server struct {
 	IdleTimeout time.Duration
 
 	// FrameTimeout is the time within which a frame must be complete, counted from when
-	// the session first waits for the rest of it. Further bytes of the frame do not extend
-	// it. 0 means 30 seconds; negative means no limit. Otherwise the session is closed
-	// with ReasonFrameTimeout.
+	// the session first waits for the rest of it; otherwise the session is closed with
+	// ReasonFrameTimeout. Further bytes of the frame do not extend it. 0 means 30 seconds;
+	// negative means no limit.
 	FrameTimeout time.Duration
 
 	// WriteTimeout is how long a Send or a write of queued data may block because the peer
-	// does not read, counted from when the socket's buffer is full. 0 means 30 seconds;
-	// negative means no limit. The session is then closed with ReasonSlow.
+	// does not read, counted from when the socket's buffer is full; the session is then
+	// closed with ReasonSlow. 0 means 30 seconds; negative means no limit.
 	WriteTimeout time.Duration
 
-	// HandshakeTimeout is how long the TLS handshake may take. 0 means 10 seconds;
-	// negative means no limit.
+	// HandshakeTimeout is how long the TLS handshake may take; the session is then closed
+	// with ReasonHandshake. 0 means 10 seconds; negative means no limit.
 	HandshakeTimeout time.Duration
 
 	// MaxLifetime is how long a session may last, however active; it is then closed with
