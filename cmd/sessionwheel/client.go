@@ -12,6 +12,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/console"
 )
 
 var (
@@ -110,7 +112,7 @@ func cause(err error) string {
 	case errors.Is(err, errWrongEcho):
 		return "the echo was not what was sent"
 	case errors.As(err, &cert):
-		return "certificate not trusted: " + oneLine(cert.Err)
+		return "certificate not trusted: " + console.OneLine(cert.Err)
 	case errors.As(err, &record):
 		return "the answer is not TLS"
 	case closedByPeer(err):
@@ -130,9 +132,9 @@ func cause(err error) string {
 	case errors.As(err, &errno):
 		return errno.Error()
 	case errors.As(err, &op):
-		return oneLine(op.Err) // without the addresses, which differ
+		return console.OneLine(op.Err) // without the addresses, which differ
 	default:
-		return oneLine(err)
+		return console.OneLine(err)
 	}
 }
 

@@ -9,13 +9,16 @@ import (
 	"github.com/nats-io/jwt/v2"
 	"github.com/nats-io/nkeys"
 	"github.com/stretchr/testify/require"
+
+	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/console"
+	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/console/consoletest"
 )
 
 // tried is a node of a broker that it does not get to, and its one line of error.
-func tried(t *testing.T, args ...string) outcome {
+func tried(t *testing.T, args ...string) consoletest.Outcome {
 	t.Helper()
-	o := program(t, append([]string{"serve", "--addr", "127.0.0.1:0", "--node", "n", "--log-level", "error"}, args...)...)
-	require.Equal(t, exitRuntime, o.status, o.err)
+	o := consoletest.Run(t, append([]string{"serve", "--addr", "127.0.0.1:0", "--node", "n", "--log-level", "error"}, args...)...)
+	require.Equal(t, console.ExitRuntime, o.Status, o.Err)
 	return o
 }
 
@@ -30,14 +33,14 @@ func TestANodeReachesItsBrokerOverTLSAndSaysWhichFlagIsWrongIfItDoesNot(t *testi
 	host := strings.TrimPrefix(at, "tls://")
 	with := func(secret string) string { return "tls://" + url.UserPassword("node", secret).String() + "@" + host }
 
-	serve := command(t, "serve", "--addr", "127.0.0.1:0", "--node", "n", "--cluster-ca", cert)
+	serve := consoletest.Command(t, "serve", "--addr", "127.0.0.1:0", "--node", "n", "--cluster-ca", cert)
 	serve.Env = append(serve.Env, "SESSIONWHEEL_CLUSTER="+with(password))
 	p, addr := listening(t, serve)
 	g := connectGuest(t, addr)
 	require.Equal(t, "ok", g.ask("login ann"))
-	ls := command(t, "cluster", "ls", "--cluster-ca", cert)
+	ls := consoletest.Command(t, "cluster", "ls", "--cluster-ca", cert)
 	ls.Env = append(ls.Env, "SESSIONWHEEL_CLUSTER="+strings.Replace(with(password), "tls:", "nats:", 1))
-	require.Regexp(t, `^ann\tn\t`, ending(t, ls).prints(t))
+	require.Regexp(t, `^ann\tn\t`, consoletest.End(t, ls).Prints(t))
 
 	other, _, _ := selfSigned(t)
 	for _, tt := range []struct{ args, want []string }{
@@ -49,13 +52,13 @@ func TestANodeReachesItsBrokerOverTLSAndSaysWhichFlagIsWrongIfItDoesNot(t *testi
 		{[]string{"--cluster", at, "--cluster-ca", cert, "--cluster-token", password}, []string{at, "refuses access with this --cluster-token"}},
 	} {
 		o := tried(t, tt.args...)
-		o.oneErrorLine(t, tt.want...)
-		require.NotContains(t, o.err, password)
+		o.OneErrorLine(t, tt.want...)
+		require.NotContains(t, o.Err, password)
 	}
 	_, plain := launchBroker(t, lone(t, ""))
 	plain = strings.Replace(plain, "nats:", "tls:", 1)
-	tried(t, "--cluster", plain, "--cluster-ca", cert).oneErrorLine(t, plain, "speaks no TLS", "nats://")
-	require.NotContains(t, p.logged(), password)
+	tried(t, "--cluster", plain, "--cluster-ca", cert).OneErrorLine(t, plain, "speaks no TLS", "nats://")
+	require.NotContains(t, p.Logged(), password)
 }
 
 // operator signs accounts and users for a broker.
@@ -122,11 +125,11 @@ func TestAUsersCredentialsGiveAccessAndTheErrorNamesThemIfTheyDoNot(t *testing.T
 	creds := o.user(stores)
 	_, addr := serving(t, "--cluster", at, "--node", "n", "--cluster-creds", creds)
 	require.Equal(t, "ok", connectGuest(t, addr).ask("login ann"))
-	require.Regexp(t, `^ann\tn\t`, program(t, "cluster", "where", "ann", "--cluster", at, "--cluster-creds", creds).prints(t))
+	require.Regexp(t, `^ann\tn\t`, consoletest.Run(t, "cluster", "where", "ann", "--cluster", at, "--cluster-creds", creds).Prints(t))
 
 	wrong, garbage := o.user(stranger), written(t, "garbage", "SUABCDEF")
-	tried(t, "--cluster", at, "--cluster-creds", wrong).oneErrorLine(t, at, "refuses access with --cluster-creds "+wrong)
-	tried(t, "--cluster", at, "--cluster-creds", garbage).oneErrorLine(t, "--cluster-creds "+garbage, "no user's credentials")
-	tried(t, "--cluster", at).oneErrorLine(t, at, "refuses access without", "--cluster-creds")
-	tried(t, "--cluster", at, "--cluster-creds", o.user(bare)).oneErrorLine(t, at, "no JetStream", "the account")
+	tried(t, "--cluster", at, "--cluster-creds", wrong).OneErrorLine(t, at, "refuses access with --cluster-creds "+wrong)
+	tried(t, "--cluster", at, "--cluster-creds", garbage).OneErrorLine(t, "--cluster-creds "+garbage, "no user's credentials")
+	tried(t, "--cluster", at).OneErrorLine(t, at, "refuses access without", "--cluster-creds")
+	tried(t, "--cluster", at, "--cluster-creds", o.user(bare)).OneErrorLine(t, at, "no JetStream", "the account")
 }

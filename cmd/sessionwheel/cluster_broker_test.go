@@ -11,6 +11,9 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/stretchr/testify/require"
+
+	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/console"
+	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/console/consoletest"
 )
 
 // runBroker is a process that is a broker, with the configuration at path, until it
@@ -19,18 +22,18 @@ func runBroker(path string) (status int) {
 	o, err := server.ProcessConfigFile(path)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "broker:", err)
-		return exitRuntime
+		return console.ExitRuntime
 	}
 	o.NoLog = true
 	srv, err := server.NewServer(o)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "broker:", err)
-		return exitRuntime
+		return console.ExitRuntime
 	}
 	srv.Start()
-	if !srv.ReadyForConnections(patience) {
+	if !srv.ReadyForConnections(consoletest.Patience) {
 		fmt.Fprintln(os.Stderr, "broker: it did not start")
-		return exitRuntime
+		return console.ExitRuntime
 	}
 	fmt.Fprintln(os.Stderr, "broker at", srv.ClientURL())
 	srv.WaitForShutdown()
@@ -39,12 +42,12 @@ func runBroker(path string) (status int) {
 
 // launchBroker starts a broker, which says in NODE_PASSWORD what a user's password
 // is.
-func launchBroker(t *testing.T, config string) (p *process, url string) {
+func launchBroker(t *testing.T, config string) (p *consoletest.Process, url string) {
 	t.Helper()
-	cmd := command(t)
+	cmd := consoletest.Command(t)
 	cmd.Env = append(cmd.Env, "NODE_PASSWORD="+password, "SESSIONWHEEL_TEST_BROKER="+written(t, "broker.conf", config))
-	p = start(t, nil, cmd)
-	return p, p.await(`broker at (\S+)\n`)
+	p = consoletest.Start(t, nil, cmd)
+	return p, p.Await(`broker at (\S+)\n`)
 }
 
 // lone is the configuration of a broker on a free port with JetStream, and with
@@ -76,7 +79,7 @@ func routePort(t *testing.T) (addr string) {
 
 // launchManuals starts three brokers as the manual has them, but for addresses and
 // files.
-func launchManuals(t *testing.T, config, cert, key string) (brokers [3]*process, urls [3]string) {
+func launchManuals(t *testing.T, config, cert, key string) (brokers [3]*consoletest.Process, urls [3]string) {
 	t.Helper()
 	routes := [3]string{routePort(t), routePort(t), routePort(t)}
 	for i := range brokers {

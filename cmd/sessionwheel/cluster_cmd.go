@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sessionwheel/sessionwheel/cluster"
+	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/console"
 	"github.com/sessionwheel/sessionwheel/pool"
 )
 
@@ -48,8 +49,8 @@ func (c *clientConfig) Validate() error {
 }
 
 // open opens the cluster and has f do its work there, which prints to out.
-func (c *clientConfig) open(ctx context.Context, std stdio, f func(cl *cluster.Client, out *lines) error) error {
-	log := slog.New(slog.NewTextHandler(std.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
+func (c *clientConfig) open(ctx context.Context, std console.Std, f func(cl *cluster.Client, out *lines) error) error {
+	log := slog.New(slog.NewTextHandler(std.Err, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	nc, err := c.dial(ctx, "cluster", 0, log)
 	if err != nil {
 		return err
@@ -62,7 +63,7 @@ func (c *clientConfig) open(ctx context.Context, std stdio, f func(cl *cluster.C
 		return c.joinError(ctx, err)
 	}
 	defer client.Close()
-	out := newLines(std.out, c.JSON)
+	out := newLines(std.Out, c.JSON)
 	err = errors.Join(f(client, out), out.flush())
 	if err != nil && ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -101,7 +102,7 @@ type clusterLs struct {
 }
 
 // Run is called by kong.
-func (c *clusterLs) Run(ctx context.Context, std stdio) error {
+func (c *clusterLs) Run(ctx context.Context, std console.Std) error {
 	return c.open(ctx, std, func(cl *cluster.Client, out *lines) error {
 		return cl.List(ctx, func(e cluster.Entry) bool { return out.put(sessionOf(e)) })
 	})
@@ -112,10 +113,10 @@ type clusterNodes struct {
 }
 
 // Run is called by kong.
-func (c *clusterNodes) Run(ctx context.Context, std stdio) error {
+func (c *clusterNodes) Run(ctx context.Context, std console.Std) error {
 	return c.open(ctx, std, func(cl *cluster.Client, out *lines) error {
 		for _, n := range cl.Nodes() {
-			out.put(nodeLine{Node: clean(n.Name), Sessions: n.Sessions, Epoch: clean(n.Epoch)})
+			out.put(nodeLine{Node: console.Clean(n.Name), Sessions: n.Sessions, Epoch: console.Clean(n.Epoch)})
 		}
 		return nil
 	})
@@ -126,7 +127,7 @@ type clusterWhere struct {
 }
 
 // Run is called by kong.
-func (c *clusterWhere) Run(ctx context.Context, std stdio) error {
+func (c *clusterWhere) Run(ctx context.Context, std console.Std) error {
 	return c.open(ctx, std, func(cl *cluster.Client, out *lines) error {
 		ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 		defer cancel()
@@ -148,18 +149,18 @@ type clusterKick struct {
 
 // Validate is called by kong once the flags are set.
 func (c *clusterKick) Validate() error {
-	if c.Reason == "" || len(c.Reason) > 64 || clean(c.Reason) != c.Reason {
+	if c.Reason == "" || len(c.Reason) > 64 || console.Clean(c.Reason) != c.Reason {
 		return errors.New("--reason must be 1 to 64 bytes of printable text")
 	}
 	return c.named.Validate()
 }
 
 // Run is called by kong.
-func (c *clusterKick) Run(ctx context.Context, std stdio) error {
+func (c *clusterKick) Run(ctx context.Context, std console.Std) error {
 	return c.open(ctx, std, func(cl *cluster.Client, out *lines) error {
 		err := cl.Kick(ctx, c.Name, pool.Reason(c.Reason))
 		if err == nil {
-			out.put(doneLine{ID: clean(c.Name), Done: "kicked"})
+			out.put(doneLine{ID: console.Clean(c.Name), Done: "kicked"})
 		}
 		return c.missed(err)
 	})
@@ -172,11 +173,11 @@ type clusterSend struct {
 }
 
 // Run is called by kong.
-func (c *clusterSend) Run(ctx context.Context, std stdio) error {
+func (c *clusterSend) Run(ctx context.Context, std console.Std) error {
 	return c.open(ctx, std, func(cl *cluster.Client, out *lines) error {
 		err := cl.Send(ctx, c.Name, []byte(c.Text))
 		if err == nil {
-			out.put(doneLine{ID: clean(c.Name), Done: "sent"})
+			out.put(doneLine{ID: console.Clean(c.Name), Done: "sent"})
 		}
 		return c.missed(err)
 	})
@@ -187,13 +188,13 @@ type clusterWatch struct {
 }
 
 // Run is called by kong.
-func (c *clusterWatch) Run(ctx context.Context, std stdio) error {
+func (c *clusterWatch) Run(ctx context.Context, std console.Std) error {
 	return c.open(ctx, std, func(cl *cluster.Client, out *lines) error {
 		events, err := cl.Watch(ctx)
 		if err != nil {
 			return err
 		}
-		fmt.Fprintln(std.err, "sessionwheel: watching the cluster until Ctrl-C")
+		fmt.Fprintln(std.Err, "sessionwheel: watching the cluster until Ctrl-C")
 		for ev := range events { // it is closed when ctx ends
 			if !out.put(eventOf(ev, time.Now())) || out.flush() != nil {
 				break // open tells the error

@@ -13,21 +13,15 @@ import (
 
 	"github.com/sessionwheel/sessionwheel/cluster"
 	"github.com/sessionwheel/sessionwheel/cluster/embedded"
+	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/console"
+	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/console/consoletest"
 	"github.com/sessionwheel/sessionwheel/pool"
 )
 
 // asking runs a command for the cluster at url.
-func asking(t *testing.T, url string, args ...string) outcome {
+func asking(t *testing.T, url string, args ...string) consoletest.Outcome {
 	t.Helper()
-	return program(t, append(append([]string{"cluster"}, args...), "--cluster", url, "--cluster-token", clusterToken)...)
-}
-
-// prints requires that a command has succeeded, and returns what it printed.
-func (o outcome) prints(t *testing.T) string {
-	t.Helper()
-	require.Zero(t, o.status, o.err)
-	require.Empty(t, o.err)
-	return o.out
+	return consoletest.Run(t, append(append([]string{"cluster"}, args...), "--cluster", url, "--cluster-token", clusterToken)...)
 }
 
 func TestTheSessionsOfAllNodesAreListedFoundSentToAndKicked(t *testing.T) {
@@ -39,40 +33,40 @@ func TestTheSessionsOfAllNodesAreListedFoundSentToAndKicked(t *testing.T) {
 	bob := connect(t, addrB, "frames", nil)
 	_, _, err := bob.send([]byte("login bob"))
 	require.NoError(t, err)
-	b.await(`msg=login session=1 name=(bob)`)
+	b.Await(`msg=login session=1 name=(bob)`)
 	require.Equal(t, "$\x00\x02#ok", read(t, bob, 6))
 
 	time := `\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`
-	ls := asking(t, url, "ls").prints(t)
+	ls := asking(t, url, "ls").Prints(t)
 	require.Regexp(t, `(?m)^ann\ta\t`+time+`\t`+ann.LocalAddr().String()+`$`, ls)
 	require.Regexp(t, `(?m)^bob\tb\t`+time+`\t`+bob.LocalAddr().String()+`$`, ls)
 	require.Equal(t, 2, strings.Count(ls, "\n"))
-	require.Regexp(t, `^bob\tb\t`+time+`\t\S+\n$`, asking(t, url, "where", "bob").prints(t))
+	require.Regexp(t, `^bob\tb\t`+time+`\t\S+\n$`, asking(t, url, "where", "bob").Prints(t))
 	var found sessionLine
-	require.NoError(t, json.Unmarshal([]byte(asking(t, url, "where", "bob", "--json").prints(t)), &found))
+	require.NoError(t, json.Unmarshal([]byte(asking(t, url, "where", "bob", "--json").Prints(t)), &found))
 	require.Equal(t, "bob", found.ID)
 	require.Equal(t, "b", found.Node)
 	require.NotZero(t, found.Token)
 	require.False(t, found.Since.IsZero())
 
-	require.Regexp(t, `^a\t\d\ta_\w+\nb\t\d\tb_\w+\n$`, asking(t, url, "nodes").prints(t))
+	require.Regexp(t, `^a\t\d\ta_\w+\nb\t\d\tb_\w+\n$`, asking(t, url, "nodes").Prints(t))
 
-	require.Equal(t, "sent\tann\n", asking(t, url, "send", "ann", "two\nlines\r\nas one").prints(t))
+	require.Equal(t, "sent\tann\n", asking(t, url, "send", "ann", "two\nlines\r\nas one").Prints(t))
 	require.Equal(t, "two lines  as one", ann.hear())
-	require.Equal(t, "sent\tbob\n", asking(t, url, "send", "bob", "two\nlines").prints(t))
+	require.Equal(t, "sent\tbob\n", asking(t, url, "send", "bob", "two\nlines").Prints(t))
 	require.Equal(t, "$\x00\x09#two\nlines", read(t, bob, 13))
 
-	require.Equal(t, "{\"done\":\"kicked\",\"id\":\"ann\"}\n", asking(t, url, "kick", "ann", "--reason", "Rude", "--json").prints(t))
+	require.Equal(t, "{\"done\":\"kicked\",\"id\":\"ann\"}\n", asking(t, url, "kick", "ann", "--reason", "Rude", "--json").Prints(t))
 	ann.closed()
-	require.Equal(t, "kicked\tbob\n", asking(t, url, "kick", "bob").prints(t))
+	require.Equal(t, "kicked\tbob\n", asking(t, url, "kick", "bob").Prints(t))
 	require.NoError(t, bob.awaitClose())
-	b.await(`name=bob session=1 .*reason=Kicked`)
+	b.Await(`name=bob session=1 .*reason=Kicked`)
 	for _, args := range [][]string{{"where", "bob"}, {"kick", "bob"}, {"send", "bob", "hello"}} {
 		o := asking(t, url, args...)
-		require.Equal(t, exitRuntime, o.status)
-		o.oneErrorLine(t, "no session bob")
+		require.Equal(t, console.ExitRuntime, o.Status)
+		o.OneErrorLine(t, "no session bob")
 	}
-	require.Empty(t, asking(t, url, "ls").prints(t))
+	require.Empty(t, asking(t, url, "ls").Prints(t))
 }
 
 // read reads n bytes.
@@ -89,8 +83,8 @@ func TestWatchTellsWhoComesAndGoesUntilItIsInterrupted(t *testing.T) {
 	_, addr, url := firstNode(t, "a")
 	r, w := io.Pipe()
 	defer r.Close()
-	p := launchTo(t, w, "cluster", "watch", "--cluster", url, "--cluster-token", clusterToken)
-	p.await(`watching the cluster until Ctrl-C`)
+	p := consoletest.LaunchTo(t, w, "cluster", "watch", "--cluster", url, "--cluster-token", clusterToken)
+	p.Await(`watching the cluster until Ctrl-C`)
 	out := bufio.NewReader(r)
 	line := func() string {
 		s, err := out.ReadString('\n')
@@ -103,8 +97,8 @@ func TestWatchTellsWhoComesAndGoesUntilItIsInterrupted(t *testing.T) {
 	require.Equal(t, "claimed\tann\ta\t"+first.LocalAddr().String()+"\n", line())
 	require.NoError(t, first.Close())
 	require.Equal(t, "released\tann\n", line())
-	p.signal(syscall.SIGINT)
-	require.Zero(t, p.wait(), p.logged())
+	p.Signal(syscall.SIGINT)
+	require.Zero(t, p.Wait(), p.Logged())
 }
 
 // nobody is the sessions of a node whose test claims them itself.
@@ -136,15 +130,15 @@ func TestWhatTheClusterSaysReachesTheTerminalWithoutControlCharacters(t *testing
 	evil := "ev\x1b[31mil\t\n\u009b2J\u202e\u2028"
 	url := brokerWith(t, evil)
 	for _, args := range [][]string{{"ls"}, {"ls", "--json"}, {"where", evil}} {
-		out := asking(t, url, args...).prints(t)
+		out := asking(t, url, args...).Prints(t)
 		require.Contains(t, out, "ev[31mil2J")
 		require.Contains(t, out, "meta of ev[31mil2J")
 		require.Equal(t, 1, strings.Count(out, "\n"))
 		require.NotRegexp(t, `[\x{1b}\x{9b}\x{202e}\x{2028}]|\\u|\\t`, out)
 	}
-	require.Equal(t, "kicked\tev[31mil2J\n", asking(t, url, "kick", evil).prints(t))
+	require.Equal(t, "kicked\tev[31mil2J\n", asking(t, url, "kick", evil).Prints(t))
 	o := asking(t, url, "kick", evil)
-	require.Equal(t, exitRuntime, o.status)
-	o.oneErrorLine(t, "no session ev[31mil 2J in the cluster")
-	require.NotContains(t, o.err, "\x1b")
+	require.Equal(t, console.ExitRuntime, o.Status)
+	o.OneErrorLine(t, "no session ev[31mil 2J in the cluster")
+	require.NotContains(t, o.Err, "\x1b")
 }

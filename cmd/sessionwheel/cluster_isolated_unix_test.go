@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/console/consoletest"
 )
 
 // The broker stands still for longer than the lease of three nodes, of which each
@@ -16,9 +18,9 @@ import (
 func TestWhatBecomesOfSessionsAndLoginsWithoutALeaseIsAsTheFlagsSay(t *testing.T) {
 	t.Parallel()
 	broker, url := launchBroker(t, lone(t, ""))
-	join := func(args ...string) (p *process, page, addr string) {
+	join := func(args ...string) (p *consoletest.Process, page, addr string) {
 		p, addr = serving(t, append([]string{"--http", "0", "--cluster", url, "--lease", "9s"}, args...)...)
-		return p, p.page(), addr
+		return p, pageOf(p), addr
 	}
 	keep, keepPage, keepAddr := join("--node", "keep")
 	allow, allowPage, allowAddr := join("--node", "allow", "--degraded-login", "allow")
@@ -34,9 +36,9 @@ func TestWhatBecomesOfSessionsAndLoginsWithoutALeaseIsAsTheFlagsSay(t *testing.T
 		measured(t, page, "active 1", "nodes 3", "sessions 3")
 	}
 
-	broker.signal(syscall.SIGSTOP)
-	for _, p := range []*process{keep, allow, fence} {
-		p.await(`level=WARN msg="lease lost"`)
+	broker.Signal(syscall.SIGSTOP)
+	for _, p := range []*consoletest.Process{keep, allow, fence} {
+		p.Await(`level=WARN msg="lease lost"`)
 	}
 	healthy(t, keepPage, 503, "isolated")
 	healthy(t, allowPage, 200, "isolated")
@@ -45,7 +47,7 @@ func TestWhatBecomesOfSessionsAndLoginsWithoutALeaseIsAsTheFlagsSay(t *testing.T
 		measured(t, page, "active 0", "nodes 3")
 	}
 	cid.closed()
-	fence.await(`name=cid .*reason=LeaseLost`)
+	fence.Await(`name=cid .*reason=LeaseLost`)
 	require.Equal(t, "still here", nameless.ask("still here"), "it has no name that another could take")
 	require.Equal(t, "still here", ann.ask("still here"))
 	require.Equal(t, "still here", bob.ask("still here"))
@@ -54,13 +56,13 @@ func TestWhatBecomesOfSessionsAndLoginsWithoutALeaseIsAsTheFlagsSay(t *testing.T
 	second := connectGuest(t, allowAddr)
 	require.Equal(t, "ok", second.ask("login ann"))
 
-	broker.signal(syscall.SIGCONT)
+	broker.Signal(syscall.SIGCONT)
 	for _, page := range []string{keepPage, allowPage, fencePage} {
 		healthy(t, page, 200, "ok")
 		measured(t, page, "active 1")
 	}
 	ann.closed() // the later login has the name
-	keep.await(`name=ann session=1 .*reason=Replaced`)
+	keep.Await(`name=ann session=1 .*reason=Replaced`)
 	require.Equal(t, "still here", second.ask("still here"))
 	connectGuest(t, fenceAddr).logIn("cid")
 }
@@ -76,5 +78,5 @@ func measured(t *testing.T, page string, want ...string) {
 			}
 		}
 		return true
-	}, patience, 50*time.Millisecond, "the metrics never were %v", want)
+	}, consoletest.Patience, 50*time.Millisecond, "the metrics never were %v", want)
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sessionwheel/sessionwheel/cluster"
+	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/console"
 )
 
 // line is what a command for a cluster prints of one thing. All of its text has
@@ -26,8 +27,8 @@ type sessionLine struct {
 
 func sessionOf(e cluster.Entry) sessionLine {
 	return sessionLine{
-		ID: clean(e.ID), Node: clean(e.Node), Since: e.Since.UTC(),
-		Meta: clean(string(e.Meta)), Token: e.Token, Epoch: clean(e.Owner),
+		ID: console.Clean(e.ID), Node: console.Clean(e.Node), Since: e.Since.UTC(),
+		Meta: console.Clean(string(e.Meta)), Token: e.Token, Epoch: console.Clean(e.Owner),
 	}
 }
 
@@ -58,7 +59,7 @@ type eventLine struct {
 }
 
 func eventOf(ev cluster.Event, at time.Time) eventLine {
-	l := eventLine{Time: at.UTC(), Event: strings.ToLower(ev.Kind.String()), ID: clean(ev.Entry.ID)}
+	l := eventLine{Time: at.UTC(), Event: strings.ToLower(ev.Kind.String()), ID: console.Clean(ev.Entry.ID)}
 	if ev.Kind == cluster.Claimed {
 		s := sessionOf(ev.Entry)
 		l.Session = &s

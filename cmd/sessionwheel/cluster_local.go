@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sessionwheel/sessionwheel/cluster"
+	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/console"
 	"github.com/sessionwheel/sessionwheel/pool"
 	"github.com/sessionwheel/sessionwheel/tcp"
 )
@@ -82,14 +83,14 @@ func (r *reception) login(s *tcp.Session, e *echo, name string) {
 	defer s.Hold()()
 	began := time.Now()
 	err := errName
-	if name != "" && clean(name) == name {
+	if name != "" && console.Clean(name) == name {
 		ctx, cancel := context.WithTimeout(r.ctx, r.limit)
 		err = s.Bind(ctx, name, []byte(s.RemoteAddr().String()))
 		cancel()
 	}
 	answer := "ok"
 	if err != nil {
-		answer = "error: " + oneLine(err)
+		answer = "error: " + console.OneLine(err)
 		r.log.Info("login refused", "session", s.ID(), "name", name, "error", err)
 	} else {
 		e.past = true

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/console/consoletest"
 	"github.com/sessionwheel/sessionwheel/tcp"
 )
 
@@ -33,7 +34,7 @@ func desk(t *testing.T, dir *registry, log *slog.Logger) (local *clusterLocal, a
 	proto := protocolOf("lines")
 	srv := echoServer(serveConfig{Split: "lines", MaxFrame: 1024}, nil, slog.New(slog.DiscardHandler))
 	srv.Directory = dir
-	(&reception{ctx: t.Context(), limit: patience, proto: proto, log: log}).open(srv)
+	(&reception{ctx: t.Context(), limit: consoletest.Patience, proto: proto, log: log}).open(srv)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	served := make(chan error, 1)
@@ -102,7 +103,7 @@ func TestASessionThatEndsWithoutALoginHoldsNoMessageUp(t *testing.T) {
 		require.NoError(t, g.Close())
 		select {
 		case <-s.Value().(*echo).welcome:
-		case <-time.After(patience):
+		case <-time.After(consoletest.Patience):
 			require.FailNow(t, "a message would wait for good")
 		}
 	}

@@ -16,6 +16,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
+
+	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/console/consoletest"
 )
 
 // manual is the code in a language of one part of docs/cluster.md.
@@ -66,9 +68,9 @@ func newShell(t *testing.T, urls [3]string, ca string) *shell {
 // runs prepares a line. It has as much time as a slow machine needs.
 func (s *shell) runs(line string) *exec.Cmd {
 	s.t.Helper()
-	cmd := command(s.t)
+	cmd := consoletest.Command(s.t)
 	cmd.Path = "/bin/sh"
-	cmd.Args = []string{"sh", "-c", strings.Join(s.exports, "") + "exec " + strings.TrimSpace(line) + " --cluster-timeout " + patience.String()}
+	cmd.Args = []string{"sh", "-c", strings.Join(s.exports, "") + "exec " + strings.TrimSpace(line) + " --cluster-timeout " + consoletest.Patience.String()}
 	cmd.Env = append(cmd.Env, "NODE_PASSWORD="+password, "PATH="+s.bin)
 	return cmd
 }
@@ -88,56 +90,56 @@ func TestTheManualsCommandsDoOnThreeBrokersAndTwoNodesGoOnWhenABrokerIsKilled(t 
 	second := connectGuest(t, addrB)
 	second.logIn("ann")
 	first.closed()
-	a.await(`name=ann session=1 .*reason=Replaced`)
+	a.Await(`name=ann session=1 .*reason=Replaced`)
 
 	want := []string{`^a\t\d\ta_\w+\nb\t\d\tb_\w+\n$`, `^ann\tb\t\S+\t\S+\n$`, `^ann\tb\t\S+\t\S+\n$`, `^sent\tann\n$`, `^kicked\tann\n$`}
 	require.Len(t, sh.commands, len(want))
 	for i, line := range sh.commands {
-		o := ending(t, sh.runs(line))
-		for strings.Contains(o.err, "unavailable") {
-			o = ending(t, sh.runs(line))
+		o := consoletest.End(t, sh.runs(line))
+		for strings.Contains(o.Err, "unavailable") {
+			o = consoletest.End(t, sh.runs(line))
 		}
-		require.Regexp(t, want[i], o.prints(t), line)
+		require.Regexp(t, want[i], o.Prints(t), line)
 	}
 	sent, err := io.ReadAll(second.in)
 	require.NoError(t, err)
 	require.Contains(t, string(sent), "closing at noon\n")
-	b.await(`name=ann session=1 .*reason=Spam`)
-	healthy(t, a.page(), 200, "ok")
+	b.Await(`name=ann session=1 .*reason=Spam`)
+	healthy(t, pageOf(a), 200, "ok")
 
 	second = connectGuest(t, addrB)
 	second.logIn("ann")
 	see := look(t, strings.Join(urls[:], ","), nats.RootCAs(cert), nats.UserInfo("node", password))
-	require.NoError(t, brokers[see.leader()].cmd.Process.Kill())
+	require.NoError(t, brokers[see.leader()].Cmd.Process.Kill())
 	require.Equal(t, "still here", second.ask("still here"))
 	third, fourth := connectGuest(t, addrA), connectGuest(t, addrA)
 	third.logIn("bob")
 	fourth.logIn("ann")
 	second.closed()
-	b.await(`name=ann session=2 .*reason=Replaced`)
+	b.Await(`name=ann session=2 .*reason=Replaced`)
 
 	require.ElementsMatch(t, []string{"a", "b"}, see.nodes())
-	b.signal(syscall.SIGTERM)
-	require.Zero(t, b.wait(), b.logged())
-	require.Contains(t, b.logged(), "msg=stopped")
+	b.Signal(syscall.SIGTERM)
+	require.Zero(t, b.Wait(), b.Logged())
+	require.Contains(t, b.Logged(), "msg=stopped")
 	require.Equal(t, []string{"a"}, see.nodes())
-	a.signal(syscall.SIGTERM)
+	a.Signal(syscall.SIGTERM)
 	third.closed()
 	fourth.closed()
-	require.Zero(t, a.wait(), a.logged())
+	require.Zero(t, a.Wait(), a.Logged())
 	require.Empty(t, see.nodes())
-	require.NotRegexp(t, `lease lost|declared dead|`+password, a.logged()+b.logged())
+	require.NotRegexp(t, `lease lost|declared dead|`+password, a.Logged()+b.Logged())
 }
 
 // logIn logs in, again after an error such as while the brokers elect a leader.
 func (g *guest) logIn(name string) {
 	g.t.Helper()
 	var answer string
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(consoletest.Patience); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		if answer = g.ask("login " + name); answer == "ok" {
 			return
 		}
-		require.Regexp(g.t, `^error: cluster: (unavailable|takeover timed out)`, answer)
+		require.Regexp(g.t, `^error: cluster: (no answer|the previous owner)`, answer)
 	}
 	require.FailNow(g.t, "no login in time", "%s", answer)
 }
@@ -165,7 +167,7 @@ func (l looker) patiently(ask func(context.Context) error) {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
 		return ask(ctx) == nil
-	}, patience, 50*time.Millisecond)
+	}, consoletest.Patience, 50*time.Millisecond)
 }
 
 // leader is the broker, counted from 0, that leads the directory's stream.

@@ -11,7 +11,7 @@ import (
 func TestTheNodesMetricsAreWellNamedAndOthersHaveNone(t *testing.T) {
 	t.Parallel()
 	p, _, _ := firstNode(t, "a", "--http", "0")
-	_, body := get(t, p.page()+"metrics")
+	_, body := get(t, pageOf(p)+"metrics")
 	problems, err := promlint.New(strings.NewReader(body)).Lint()
 	require.NoError(t, err)
 	for _, problem := range problems {
@@ -19,6 +19,6 @@ func TestTheNodesMetricsAreWellNamedAndOthersHaveNone(t *testing.T) {
 	}
 	require.Equal(t, 3, strings.Count(body, "\n# HELP sessionwheel_cluster_"))
 	p, _ = serving(t, "--http", "0")
-	_, body = get(t, p.page()+"metrics")
+	_, body = get(t, pageOf(p)+"metrics")
 	require.NotContains(t, body, "sessionwheel_cluster_")
 }

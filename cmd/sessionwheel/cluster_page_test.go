@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/console/consoletest"
 )
 
 // clusterView and clusterFound are what the page is told of a cluster.
@@ -49,7 +51,7 @@ func TestThePageOfANodeShowsTheClusterAndClosesItsSessions(t *testing.T) {
 	t.Parallel()
 	a, addrA, url := firstNode(t, "a", "--http", "0", "--http-close")
 	_, addrB := node(t, url, "b")
-	page := a.page()
+	page := pageOf(a)
 	ann, bob := connectGuest(t, addrA), connectGuest(t, addrB)
 	began := time.Now()
 	require.Equal(t, "ok", ann.ask("login ann <b>"))
@@ -60,7 +62,7 @@ func TestThePageOfANodeShowsTheClusterAndClosesItsSessions(t *testing.T) {
 	require.Eventually(t, func() bool { // b's count comes with its next heartbeat
 		view = told[clusterView](t, page+"api/cluster")
 		return len(view.Nodes) == 2 && view.Sessions == 2
-	}, patience, 100*time.Millisecond)
+	}, consoletest.Patience, 100*time.Millisecond)
 	require.Equal(t, "Active", view.State)
 	for i, name := range []string{"a", "b"} {
 		n := view.Nodes[i]
@@ -94,17 +96,17 @@ func TestThePageOfANodeGoesOnWithoutTheBroker(t *testing.T) {
 	t.Parallel()
 	first, _, url := firstNode(t, "a")
 	p, addr := node(t, url, "b", "--http", "0")
-	page := p.page()
+	page := pageOf(p)
 	require.Equal(t, "ok", connectGuest(t, addr).ask("login ann"))
 	require.Len(t, told[clusterFound](t, page+"api/cluster/sessions?q=ann").Sessions, 1)
-	first.signal(syscall.SIGTERM)
-	require.Zero(t, first.wait(), first.logged())
+	first.Signal(syscall.SIGTERM)
+	require.Zero(t, first.Wait(), first.Logged())
 	for _, query := range []string{"", "?q=ann"} {
 		status, body := get(t, page+"api/cluster/sessions"+query)
 		require.Equal(t, 503, status, body)
 		require.Contains(t, body, "cannot be reached")
 	}
-	require.Eventually(t, func() bool { return told[clusterView](t, page+"api/cluster").State == "Isolated" }, patience, 100*time.Millisecond)
+	require.Eventually(t, func() bool { return told[clusterView](t, page+"api/cluster").State == "Isolated" }, consoletest.Patience, 100*time.Millisecond)
 	for _, path := range []string{"", "api/stats", "api/sessions"} {
 		status, body := get(t, page+path)
 		require.Equal(t, 200, status, body)
@@ -117,7 +119,7 @@ func TestThePageOfANodeGoesOnWithoutTheBroker(t *testing.T) {
 func TestThePageOfAServerAloneShowsNoCluster(t *testing.T) {
 	t.Parallel()
 	p, _ := serving(t, "--http", "0")
-	page := p.page()
+	page := pageOf(p)
 	require.False(t, told[struct{ Cluster bool }](t, page+"api/stats").Cluster)
 	for _, path := range []string{"api/cluster", "api/cluster/sessions"} {
 		status, body := get(t, page+path)

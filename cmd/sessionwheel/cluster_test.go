@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"net"
 	"strings"
 	"syscall"
@@ -10,22 +9,25 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/console"
+	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/console/consoletest"
 )
 
 // clusterToken gives access to the brokers of the tests.
 const clusterToken = "a-token-of-the-tests"
 
 // node starts serve as a node on a broker that runs, and returns its address.
-func node(t *testing.T, url, name string, args ...string) (p *process, addr string) {
+func node(t *testing.T, url, name string, args ...string) (p *consoletest.Process, addr string) {
 	t.Helper()
 	return serving(t, append([]string{"--cluster", url, "--cluster-token", clusterToken, "--node", name}, args...)...)
 }
 
 // firstNode is node with a broker of its own, whose URL it returns too.
-func firstNode(t *testing.T, name string, args ...string) (p *process, addr, url string) {
+func firstNode(t *testing.T, name string, args ...string) (p *consoletest.Process, addr, url string) {
 	t.Helper()
 	p, addr = node(t, ownBroker, name, append([]string{"--cluster-listen", "127.0.0.1:0"}, args...)...)
-	return p, addr, p.await(`msg=broker url=(nats://127\.0\.0\.1:\d+)`)
+	return p, addr, p.Await(`msg=broker url=(nats://127\.0\.0\.1:\d+)`)
 }
 
 // guest is a connection whose lines are read one by one.
@@ -51,7 +53,7 @@ func (g *guest) ask(line string) string {
 
 func (g *guest) hear() string {
 	g.t.Helper()
-	require.NoError(g.t, g.SetReadDeadline(time.Now().Add(patience)))
+	require.NoError(g.t, g.SetReadDeadline(time.Now().Add(consoletest.Patience)))
 	s, err := g.in.ReadString('\n')
 	require.NoError(g.t, err)
 	return strings.TrimSuffix(s, "\n")
@@ -60,7 +62,7 @@ func (g *guest) hear() string {
 // closed requires that the server closes the connection, and says nothing before.
 func (g *guest) closed() {
 	g.t.Helper()
-	require.NoError(g.t, g.SetReadDeadline(time.Now().Add(patience)))
+	require.NoError(g.t, g.SetReadDeadline(time.Now().Add(consoletest.Patience)))
 	s, err := g.in.ReadString('\n')
 	require.True(g.t, closedByPeer(err), "%q %v", s, err)
 	require.Empty(g.t, s)
@@ -77,30 +79,30 @@ func TestALoginOnAnotherNodeTakesOverAndTheFirstSessionEndsReplaced(t *testing.T
 	second := connectGuest(t, addrB)
 	require.Equal(t, "ok", second.ask("login ann"))
 	first.closed()
-	a.await(`msg="session closed" name=ann session=1 .*reason=Replaced`)
+	a.Await(`msg="session closed" name=ann session=1 .*reason=Replaced`)
 	require.Equal(t, "still here", second.ask("still here"))
 
 	// And on the same node.
 	third := connectGuest(t, addrB)
 	require.Equal(t, "ok", third.ask("login ann"))
 	second.closed()
-	b.await(`msg="session closed" name=ann session=1 .*reason=Replaced`)
-	require.Equal(t, 1, strings.Count(a.logged(), "session closed"))
+	b.Await(`msg="session closed" name=ann session=1 .*reason=Replaced`)
+	require.Equal(t, 1, strings.Count(a.Logged(), "session closed"))
 
-	b.signal(syscall.SIGTERM)
+	b.Signal(syscall.SIGTERM)
 	third.closed()
-	require.Zero(t, b.wait(), b.logged())
-	require.Contains(t, b.logged(), "msg=stopped")
-	require.NotRegexp(t, `lease lost|declared dead|did not leave`, b.logged())
+	require.Zero(t, b.Wait(), b.Logged())
+	require.Contains(t, b.Logged(), "msg=stopped")
+	require.NotRegexp(t, `lease lost|declared dead|did not leave`, b.Logged())
 
 	// It has left: the name is free at once, and not after a lease.
-	o := program(t, "cluster", "where", "ann", "--cluster", url, "--cluster-token", clusterToken)
-	require.Equal(t, exitRuntime, o.status)
-	o.oneErrorLine(t, "no session ann")
-	require.Regexp(t, `^a\t\d\ta_\w+\n$`, asking(t, url, "nodes").prints(t))
+	o := consoletest.Run(t, "cluster", "where", "ann", "--cluster", url, "--cluster-token", clusterToken)
+	require.Equal(t, console.ExitRuntime, o.Status)
+	o.OneErrorLine(t, "no session ann")
+	require.Regexp(t, `^a\t\d\ta_\w+\n$`, asking(t, url, "nodes").Prints(t))
 	require.Equal(t, "ok", connectGuest(t, addrA).ask("login ann"))
-	a.signal(syscall.SIGTERM)
-	require.Zero(t, a.wait(), a.logged())
+	a.Signal(syscall.SIGTERM)
+	require.Zero(t, a.Wait(), a.Logged())
 }
 
 func TestALoginIsAFirstMessageAndCanBeTriedAgainAfterAnError(t *testing.T) {
@@ -176,19 +178,17 @@ func TestWrongClusterFlagsAreOneLineThatNamesTheFlagAndTheFix(t *testing.T) {
 		{[]string{"demo", "--nodes", "1"}, []string{"--nodes must be from 2 to 9", "demo --help"}},
 		{[]string{"demo", "--nodes", "3", "--http", "0"}, []string{"--http does not go with --nodes"}},
 	} {
-		var out, stderr bytes.Buffer
-		o := outcome{status: run(tt.args, stdio{&out, &stderr})}
-		o.out, o.err = out.String(), stderr.String()
-		require.Equal(t, exitUsage, o.status, "%v: %s", tt.args, o.err)
-		o.oneErrorLine(t, tt.want...)
-		require.NotContains(t, o.err, "s3cret")
+		o := consoletest.Parse(program(), tt.args...)
+		require.Equal(t, console.ExitUsage, o.Status, "%v: %s", tt.args, o.Err)
+		o.OneErrorLine(t, tt.want...)
+		require.NotContains(t, o.Err, "s3cret")
 	}
 }
 
 func TestServesHelpTellsOfLeasesAndOfHealth(t *testing.T) {
 	t.Parallel()
-	o := program(t, "serve", "--help")
-	help := strings.Join(strings.Fields(o.prints(t)), " ")
+	o := consoletest.Run(t, "serve", "--help")
+	help := strings.Join(strings.Fields(o.Prints(t)), " ")
 	for _, want := range []string{
 		`--on-lease-lost="keep"`, `--degraded-login="refuse"`, `--cluster-storage="file"`, "--replicas=1", "($SESSIONWHEEL_CLUSTER)", "($SESSIONWHEEL_CLUSTER_TOKEN)",
 		"Serve /healthz, with --http: 200, and 503 once the server drains, or while it is a node that has lost its lease and refuses logins.",
@@ -205,8 +205,8 @@ func TestAFlagThatTheClusterRefusesIsNamed(t *testing.T) {
 		{[]string{"--cluster-dir", "/dev/null/dir"}, []string{"--cluster-dir", "/dev/null"}},
 	} {
 		o := tried(t, append([]string{"--cluster", "embedded"}, tt.args...)...)
-		o.oneErrorLine(t, tt.want...)
-		require.NotContains(t, o.err, "Config")
+		o.OneErrorLine(t, tt.want...)
+		require.NotContains(t, o.Err, "Config")
 	}
 }
 
@@ -225,25 +225,25 @@ func TestABrokerThatIsNotThereOrRefusesIsOneLineThatNamesItAndTheFix(t *testing.
 		{"serve", "--addr", "127.0.0.1:0", "--node", "a", "--cluster", nobody, "--cluster-timeout", "300ms"},
 		{"cluster", "ls", "--cluster", nobody, "--cluster-timeout", "300ms"},
 	} {
-		o := program(t, args...)
-		require.Equal(t, exitRuntime, o.status, o.err)
-		o.oneErrorLine(t, "no broker at --cluster nats://"+gone.Addr().String(), "--cluster-timeout 300ms", "serve --cluster embedded")
-		require.NotContains(t, o.err, "s3cret")
+		o := consoletest.Run(t, args...)
+		require.Equal(t, console.ExitRuntime, o.Status, o.Err)
+		o.OneErrorLine(t, "no broker at --cluster nats://"+gone.Addr().String(), "--cluster-timeout 300ms", "serve --cluster embedded")
+		require.NotContains(t, o.Err, "s3cret")
 	}
-	tried(t, "--cluster", "embedded", "--cluster-listen", taken).oneErrorLine(t, "--cluster embedded", "--cluster-listen", taken, "in use")
+	tried(t, "--cluster", "embedded", "--cluster-listen", taken).OneErrorLine(t, "--cluster embedded", "--cluster-listen", taken, "in use")
 
 	_, _, url := firstNode(t, "a")
 	there := []string{"--cluster", url, "--cluster-token", clusterToken}
-	o := program(t, "cluster", "ls", "--cluster", url, "--cluster-token", "wrong")
-	require.Equal(t, exitRuntime, o.status)
-	o.oneErrorLine(t, url, "refuses access with this --cluster-token")
-	require.NotContains(t, o.err, "wrong")
-	tried(t, append(there, "--replicas", "3")...).oneErrorLine(t, url, "--replicas is 3", "standalone", "use 1")
-	tried(t, append(there, "--cluster-storage", "memory")...).oneErrorLine(t, url, "--cluster-storage is Memory", "has File", "the same")
+	o := consoletest.Run(t, "cluster", "ls", "--cluster", url, "--cluster-token", "wrong")
+	require.Equal(t, console.ExitRuntime, o.Status)
+	o.OneErrorLine(t, url, "refuses access with this --cluster-token")
+	require.NotContains(t, o.Err, "wrong")
+	tried(t, append(there, "--replicas", "3")...).OneErrorLine(t, url, "--replicas is 3", "standalone", "use 1")
+	tried(t, append(there, "--cluster-storage", "memory")...).OneErrorLine(t, url, "--cluster-storage is Memory", "has File", "the same")
 	for range 2 { // it is not made by the first look
-		o = program(t, append([]string{"cluster", "ls", "--cluster-namespace", "typo"}, there...)...)
-		require.Equal(t, exitRuntime, o.status)
-		o.oneErrorLine(t, "--cluster-namespace typo", "no node has ever joined")
+		o = consoletest.Run(t, append([]string{"cluster", "ls", "--cluster-namespace", "typo"}, there...)...)
+		require.Equal(t, console.ExitRuntime, o.Status)
+		o.OneErrorLine(t, "--cluster-namespace typo", "no node has ever joined")
 	}
 }
 
@@ -253,12 +253,12 @@ func TestASignalEndsAServerThatWaitsForItsBroker(t *testing.T) {
 	mute, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer mute.Close()
-	p := launch(t, "serve", "--addr", "127.0.0.1:0", "--node", "a", "--cluster", "nats://"+mute.Addr().String(), "--cluster-timeout", "1h")
+	p := consoletest.Launch(t, "serve", "--addr", "127.0.0.1:0", "--node", "a", "--cluster", "nats://"+mute.Addr().String(), "--cluster-timeout", "1h")
 	c, err := mute.Accept()
 	require.NoError(t, err)
 	defer c.Close()
-	p.signal(syscall.SIGTERM)
-	require.Zero(t, p.wait(), p.logged())
-	require.Contains(t, p.logged(), "msg=stopped")
-	require.NotContains(t, p.logged(), "listening")
+	p.Signal(syscall.SIGTERM)
+	require.Zero(t, p.Wait(), p.Logged())
+	require.Contains(t, p.Logged(), "msg=stopped")
+	require.NotContains(t, p.Logged(), "listening")
 }

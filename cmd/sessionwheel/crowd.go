@@ -49,7 +49,7 @@ func newCrowd(cfg demoConfig) *crowd {
 	c := &crowd{cfg: cfg, talking: n - active, unclosed: n - active}
 	for i := range n {
 		t := &talker{}
-		t.silent = (i+1)*active/n == i*active/n // the active ones are spread evenly
+		t.silent = (i+1)*active/n == i*active/n // the active ones are console.Spread evenly
 		t.talking = true
 		c.talkers = append(c.talkers, t)
 	}
@@ -63,7 +63,7 @@ func (c *crowd) start(ctx context.Context, addr string) {
 	silent, quiet := c.cfg.Clients-c.cfg.talkers(), 0
 	for _, t := range c.talkers {
 		// The silent ones fall silent one by one over half an idle timeout, so
-		// that their deadlines are spread over many ticks.
+		// that their deadlines are console.Spread over many ticks.
 		var talk time.Duration
 		if t.silent {
 			talk = c.cfg.Idle / 2 * time.Duration(quiet) / time.Duration(silent)

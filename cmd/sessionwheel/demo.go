@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/console"
 	"github.com/sessionwheel/sessionwheel/pool"
 	"github.com/sessionwheel/sessionwheel/tcp"
 	"github.com/sessionwheel/sessionwheel/wheel"
@@ -69,7 +70,7 @@ func (c demoConfig) talkers() int { return int(math.Round(float64(c.Clients) * c
 func (c demoConfig) interval() time.Duration { return c.Idle / 6 }
 
 // runDemo starts a server and its clients, watches them until every silent
-// session should be closed, and prints the verdict. It returns errFailed if the
+// session should be closed, and prints the verdict. It returns console.ErrFailed if the
 // verdict is bad, and the cause of ctx if that ends first. With --http it then
 // goes on until ctx ends. All it has started has ended when it returns.
 func runDemo(ctx context.Context, w io.Writer, cfg demoConfig) error {
@@ -85,7 +86,7 @@ func runDemo(ctx context.Context, w io.Writer, cfg demoConfig) error {
 // demo is one run of the demo.
 type demo struct {
 	cfg      demoConfig
-	screen   *screen
+	screen   *console.Screen
 	patience time.Duration // how far past its deadline a close is waited for
 	began    time.Time
 	stalled  time.Duration // longest time for which watch was not run when it should have been
@@ -99,7 +100,7 @@ func newDemo(w io.Writer, cfg demoConfig) *demo {
 	if cfg.Duration == 0 {
 		cfg.Duration = cfg.Idle * 5 / 2
 	}
-	d := &demo{cfg: cfg, screen: newScreen(w), patience: overdue, crowd: newCrowd(cfg)}
+	d := &demo{cfg: cfg, screen: console.NewScreen(w), patience: overdue, crowd: newCrowd(cfg)}
 	d.server = d.witness.server(cfg.Idle)
 	return d
 }
@@ -137,7 +138,7 @@ func (d *demo) run(ctx context.Context) error {
 	case err == nil:
 		err = d.shutdown()
 	}
-	d.screen.clear()
+	d.screen.Clear()
 	if err != nil {
 		disperse()
 		d.crowd.wg.Wait()
@@ -162,25 +163,25 @@ func (d *demo) run(ctx context.Context) error {
 		return err
 	}
 	if len(v.failures()) > 0 {
-		return errFailed
+		return console.ErrFailed
 	}
 	return nil
 }
 
 // introduce says what there is to see.
 func (d *demo) introduce(addr net.Addr) {
-	d.screen.printf("A server on %s with an idle timeout of %v, and %s:",
-		addr, d.cfg.Idle, plural(d.cfg.Clients, "client"))
-	d.screen.printf("%s keep talking, every %s; %s fall silent after a few words.\n",
-		count(d.cfg.talkers()), short(d.cfg.interval()), count(d.cfg.Clients-d.cfg.talkers()))
+	d.screen.Printf("A server on %s with an idle timeout of %v, and %s:",
+		addr, d.cfg.Idle, console.Plural(d.cfg.Clients, "client"))
+	d.screen.Printf("%s keep talking, every %s; %s fall silent after a few words.\n",
+		console.Count(d.cfg.talkers()), console.Short(d.cfg.interval()), console.Count(d.cfg.Clients-d.cfg.talkers()))
 	if d.page == nil {
 		return
 	}
-	d.screen.printf("The page is at %s until Ctrl-C.", d.page.url)
+	d.screen.Printf("The page is at %s until Ctrl-C.", d.page.url)
 	if d.page.exposed {
-		d.screen.printf("Warning: %s.", exposedNote)
+		d.screen.Printf("Warning: %s.", exposedNote)
 	}
-	d.screen.printf("")
+	d.screen.Printf("")
 }
 
 // watch shows the progress until the demo has run its time. It returns early
@@ -204,7 +205,7 @@ func (d *demo) watch(ctx context.Context, served chan error) error {
 			woken := time.Now()
 			d.stalled = max(d.stalled, woken.Sub(last)-redraw)
 			last = woken
-			d.screen.progress(d.line(now))
+			d.screen.Progress(d.line(now))
 			if err := d.crowd.dialError(); err != nil {
 				return err
 			}
@@ -226,8 +227,8 @@ func (d *demo) line(now time.Time) string {
 	// The server may know of a connection before its client does.
 	connected := max(int(d.crowd.connected.Load()), open+timedOut)
 	return fmt.Sprintf("%5.1fs  %s  connected %s  open %s  closed \"Timeout\" %s",
-		now.Sub(d.began).Seconds(), d.screen.bar(open, timedOut, d.cfg.Clients, 16),
-		count(connected), count(open), count(timedOut))
+		now.Sub(d.began).Seconds(), d.screen.Bar(open, timedOut, d.cfg.Clients, 16),
+		console.Count(connected), console.Count(open), console.Count(timedOut))
 }
 
 // shutdown closes the sessions that are still open, while their clients still
@@ -251,7 +252,7 @@ func (d *demo) endSessions() error {
 	}
 	for deadline := time.Now().Add(replyTimeout); d.witness.open.Load() > 0; time.Sleep(redraw / 10) {
 		if time.Now().After(deadline) {
-			return fmt.Errorf("%s did not end", plural(int(d.witness.open.Load()), "session"))
+			return fmt.Errorf("%s did not end", console.Plural(int(d.witness.open.Load()), "session"))
 		}
 	}
 	d.witness.dismissed.Store(true)
@@ -261,7 +262,7 @@ func (d *demo) endSessions() error {
 // stay keeps the page and the server for clients that come and go until ctx
 // ends.
 func (d *demo) stay(ctx context.Context, addr string) error {
-	d.screen.printf("\nThe page goes on, with clients that come and go: %s\nCtrl-C ends it.", d.page.url)
+	d.screen.Printf("\nThe page goes on, with clients that come and go: %s\nCtrl-C ends it.", d.page.url)
 	visiting, enough := context.WithCancel(ctx)
 	defer enough()
 	var wg sync.WaitGroup
@@ -295,24 +296,24 @@ func (d *demo) lives() []life {
 }
 
 // print writes the verdict for somebody who sees the program for the first time.
-func (v verdict) print(sc *screen, cfg demoConfig, took time.Duration) {
+func (v verdict) print(sc *console.Screen, cfg demoConfig, took time.Duration) {
 	silent := cfg.Clients - cfg.talkers()
-	sc.separate()
-	sc.printf("After %s:\n", short(took))
-	sc.printf("  sessions registered   %8s", count(v.registered))
+	sc.Separate()
+	sc.Printf("After %s:\n", console.Short(took))
+	sc.Printf("  sessions registered   %8s", console.Count(v.registered))
 	active := ""
 	if n := v.activeClosed + v.starved; n > 0 {
-		active = fmt.Sprintf(", %s active", count(n))
+		active = fmt.Sprintf(", %s active", console.Count(n))
 	}
-	sc.printf("  closed with \"Timeout\" %8s   of %s that fell silent%s", count(v.timedOut), count(silent), active)
-	sc.printf("  still open            %8s   of %s that kept talking", count(v.open), count(cfg.talkers()))
+	sc.Printf("  closed with \"Timeout\" %8s   of %s that fell silent%s", console.Count(v.timedOut), console.Count(silent), active)
+	sc.Printf("  still open            %8s   of %s that kept talking", console.Count(v.open), console.Count(cfg.talkers()))
 	if n := len(v.lateness); n > 0 {
-		sc.printf("\n  How late \"Timeout\" came, once nothing had happened for %v:", cfg.Idle)
-		sc.printf("    p50 %s   p99 %s   max %s\n", short(v.lateness.at(0.50)), short(v.lateness.at(0.99)), short(v.lateness.at(1)))
-		v.lateness.histogram(sc)
+		sc.Printf("\n  How late \"Timeout\" came, once nothing had happened for %v:", cfg.Idle)
+		sc.Printf("    p50 %s   p99 %s   max %s\n", console.Short(v.lateness.At(0.50)), console.Short(v.lateness.At(0.99)), console.Short(v.lateness.At(1)))
+		v.lateness.Histogram(sc)
 	}
 	for _, note := range v.notes() {
-		sc.printf("\n  Note: %s.", note)
+		sc.Printf("\n  Note: %s.", note)
 	}
 	except := ""
 	if v.starved > 0 {
@@ -320,8 +321,8 @@ func (v verdict) print(sc *screen, cfg demoConfig, took time.Duration) {
 	}
 	failures := v.failures()
 	if len(failures) == 0 {
-		sc.printf("\n%s: every silent session was closed, none of them early, and no active one%s.", sc.paint(bold+green, "PASSED"), except)
+		sc.Printf("\n%s: every silent session was closed, none of them early, and no active one%s.", sc.Paint(console.Bold+console.Green, "PASSED"), except)
 		return
 	}
-	sc.printf("\n%s: %s.", sc.paint(bold+red, "FAILED"), strings.Join(failures, ";\n        "))
+	sc.Printf("\n%s: %s.", sc.Paint(console.Bold+console.Red, "FAILED"), strings.Join(failures, ";\n        "))
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/sessionwheel/sessionwheel/cluster"
 	"github.com/sessionwheel/sessionwheel/cluster/embedded"
+	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/console"
 )
 
 const (
@@ -29,7 +30,7 @@ const (
 // nodesDemo is a cluster in one terminal: this process has the broker and looks on,
 // and each node is a process of its own.
 type nodesDemo struct {
-	screen *screen
+	screen *console.Screen
 	broker *embedded.Broker
 	conn   *nats.Conn
 	here   *cluster.Client
@@ -38,11 +39,11 @@ type nodesDemo struct {
 	gone   time.Duration
 }
 
-// runNodes shows a cluster of n nodes and prints the verdict. It returns errFailed
+// runNodes shows a cluster of n nodes and prints the verdict. It returns console.ErrFailed
 // if the verdict is bad, and the cause of ctx if that ends first. All it has
 // started, processes included, has ended when it returns.
 func runNodes(ctx context.Context, w io.Writer, n int) error {
-	d := &nodesDemo{screen: newScreen(w)}
+	d := &nodesDemo{screen: console.NewScreen(w)}
 	err := d.start(ctx, n)
 	if err == nil {
 		err = d.show(ctx)
@@ -51,15 +52,15 @@ func runNodes(ctx context.Context, w io.Writer, n int) error {
 		err = nil // a step's failure is only the consequence
 	}
 	err = errors.Join(err, d.stop())
-	d.screen.clear()
+	d.screen.Clear()
 	switch {
 	case err == nil && ctx.Err() != nil:
 		return context.Cause(ctx)
 	case err != nil:
-		d.screen.printf("\n%s: %s.", d.screen.paint(bold+red, "FAILED"), oneLine(err))
-		return errFailed
+		d.screen.Printf("\n%s: %s.", d.screen.Paint(console.Bold+console.Red, "FAILED"), console.OneLine(err))
+		return console.ErrFailed
 	}
-	d.screen.printf("\n%s: one session for a name on all nodes, within reach of each of them, and\n        what the killed node had was free again.", d.screen.paint(bold+green, "PASSED"))
+	d.screen.Printf("\n%s: one session for a name on all nodes, within reach of each of them, and\n        what the killed node had was free again.", d.screen.Paint(console.Bold+console.Green, "PASSED"))
 	return nil
 }
 
@@ -69,7 +70,7 @@ func (d *nodesDemo) start(ctx context.Context, n int) (err error) {
 	if d.broker, err = embedded.Start(embedded.Config{Addr: "127.0.0.1:0", Token: token}); err != nil {
 		return err
 	}
-	d.screen.printf("A broker at %s, and %d nodes, each a process of its own:", d.broker.URL(), n)
+	d.screen.Printf("A broker at %s, and %d nodes, each a process of its own:", d.broker.URL(), n)
 	for i := range n {
 		p, err := startNode(string(rune('a'+i)), d.broker.URL(), token)
 		if err != nil {
@@ -88,7 +89,7 @@ func (d *nodesDemo) start(ctx context.Context, n int) (err error) {
 			return err
 		}
 		p.addr = e.Addr
-		d.screen.printf("  node %s   process %-8d serves at %s", p.name, p.cmd.Process.Pid, p.addr)
+		d.screen.Printf("  node %s   process %-8d serves at %s", p.name, p.cmd.Process.Pid, p.addr)
 	}
 	d.here, err = cluster.Open(ctx, cluster.ClientConfig{Conn: d.conn})
 	return err
@@ -120,7 +121,7 @@ func (d *nodesDemo) stop() error {
 // show is the program of the evening. Each step's error says what was not as it
 // should be.
 func (d *nodesDemo) show(ctx context.Context) error {
-	d.screen.printf("")
+	d.screen.Printf("")
 	for _, step := range []func(context.Context) error{d.logIn, d.takeOver, d.send, d.kick, d.kill, d.comeBack} {
 		limited, cancel := context.WithTimeout(ctx, stepLimit)
 		err := step(limited)
@@ -134,13 +135,13 @@ func (d *nodesDemo) show(ctx context.Context) error {
 
 // say prints what a step has shown.
 func (d *nodesDemo) say(step, format string, args ...any) {
-	d.screen.printf("%-9s %s", step, fmt.Sprintf(format, args...))
+	d.screen.Printf("%-9s %s", step, fmt.Sprintf(format, args...))
 }
 
 // logIn has users log in on all nodes at once.
 func (d *nodesDemo) logIn(ctx context.Context) error {
 	n := len(d.nodes)
-	took := make([]spread, n)
+	took := make([]console.Spread, n)
 	users := make([][]*user, n)
 	errs := make([]error, n)
 	var wg sync.WaitGroup
@@ -159,7 +160,7 @@ func (d *nodesDemo) logIn(ctx context.Context) error {
 		})
 	}
 	wg.Wait()
-	var all spread
+	var all console.Spread
 	for i := range n {
 		d.users = append(d.users, users[i]...)
 		all = append(all, took[i]...)
@@ -172,7 +173,7 @@ func (d *nodesDemo) logIn(ctx context.Context) error {
 		err = fmt.Errorf("%d users have logged in, and the directory has %d", len(all), listed)
 	}
 	if err == nil {
-		d.say("Login", "%d users, %d on each node, each known to all: p50 %s, max %s", len(all), usersPerNode, short(all.at(0.5)), short(all.at(1)))
+		d.say("Login", "%d users, %d on each node, each known to all: p50 %s, max %s", len(all), usersPerNode, console.Short(all.At(0.5)), console.Short(all.At(1)))
 	}
 	return err
 }
@@ -193,7 +194,7 @@ func (d *nodesDemo) takeOver(ctx context.Context) error {
 	if err := d.expect(ctx, u.name, second.name); err != nil {
 		return err
 	}
-	d.say("Takeover", "%s logs in on %s too, and %s has closed \"Replaced\" first: %s", u.name, second.name, first.name, short(took))
+	d.say("Takeover", "%s logs in on %s too, and %s has closed \"Replaced\" first: %s", u.name, second.name, first.name, console.Short(took))
 	return nil
 }
 
@@ -212,7 +213,7 @@ func (d *nodesDemo) send(ctx context.Context) error {
 	case got != text:
 		return fmt.Errorf("%s got %q and not the message", u.name, got)
 	}
-	d.say("Message", "from here to %s on %s, read by its peer: %s", u.name, p.name, short(time.Since(began)))
+	d.say("Message", "from here to %s on %s, read by its peer: %s", u.name, p.name, console.Short(time.Since(began)))
 	return nil
 }
 
@@ -230,7 +231,7 @@ func (d *nodesDemo) kick(ctx context.Context) error {
 	if err := d.expect(ctx, u.name, ""); err != nil {
 		return err
 	}
-	d.say("Kick", "%s on %s, closed \"Kicked\" from here: %s", u.name, p.name, short(took))
+	d.say("Kick", "%s on %s, closed \"Kicked\" from here: %s", u.name, p.name, console.Short(took))
 	return nil
 }
 
@@ -257,9 +258,9 @@ func (d *nodesDemo) kill(ctx context.Context) error {
 		if left == 0 {
 			break
 		}
-		d.screen.progress(fmt.Sprintf("%5.1fs  %d entries of %s are there", d.gone.Seconds(), left, p.name))
+		d.screen.Progress(fmt.Sprintf("%5.1fs  %d entries of %s are there", d.gone.Seconds(), left, p.name))
 		if !pause(ctx, redraw) {
-			return fmt.Errorf("%d entries of %s are there %s after its end", left, p.name, short(d.gone))
+			return fmt.Errorf("%d entries of %s are there %s after its end", left, p.name, console.Short(d.gone))
 		}
 	}
 	rest, err := d.list(ctx, "")
@@ -271,9 +272,9 @@ func (d *nodesDemo) kill(ctx context.Context) error {
 	}
 	most := nodesLease * 3 / 2
 	if d.gone > most+overdue {
-		return fmt.Errorf("the entries of %s were there for %s, and a lease and a half are %v", p.name, short(d.gone), most)
+		return fmt.Errorf("the entries of %s were there for %s, and a lease and a half are %v", p.name, console.Short(d.gone), most)
 	}
-	d.say("", "gone after %s, of %v at most; the other %d are untouched", short(d.gone), most, rest)
+	d.say("", "gone after %s, of %v at most; the other %d are untouched", console.Short(d.gone), most, rest)
 	return nil
 }
 
@@ -288,7 +289,7 @@ func (d *nodesDemo) comeBack(ctx context.Context) error {
 		err = d.expect(ctx, u.name, p.name)
 	}
 	if err == nil {
-		d.say("Login", "%s, who was on the dead node, on %s: %s", u.name, p.name, short(took))
+		d.say("Login", "%s, who was on the dead node, on %s: %s", u.name, p.name, console.Short(took))
 	}
 	return err
 }

@@ -14,6 +14,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/console"
+	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/console/consoletest"
 )
 
 // output is what a demo has written so far.
@@ -38,7 +41,7 @@ func (o *output) String() string {
 func (o *output) await(t *testing.T, pattern string) string {
 	t.Helper()
 	re := regexp.MustCompile(pattern)
-	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(consoletest.Patience); ; time.Sleep(10 * time.Millisecond) {
 		if m := re.FindStringSubmatch(o.String()); m != nil {
 			return m[len(m)-1]
 		}
@@ -72,7 +75,7 @@ func registered(t *testing.T, page, reason string) (all, closed int) {
 func TestTheDemosPageGoesOnAfterTheVerdictUntilCtrlC(t *testing.T) {
 	t.Parallel()
 	var out output
-	p := launchTo(t, &out, "--http", "0", "--clients", "40", "--idle", "300ms")
+	p := consoletest.LaunchTo(t, &out, "--http", "0", "--clients", "40", "--idle", "300ms")
 	page := out.await(t, `The page is at (http://\S+) until Ctrl-C\.\n`)
 	require.NotContains(t, out.String(), "PASSED", "the address comes first")
 	status, body := get(t, page)
@@ -82,10 +85,10 @@ func TestTheDemosPageGoesOnAfterTheVerdictUntilCtrlC(t *testing.T) {
 	require.Eventually(t, func() bool { // 40 clients were judged; these come after
 		all, timedOut := registered(t, page, "Timeout")
 		return all > 60 && timedOut > 25
-	}, patience, 20*time.Millisecond)
-	p.signal(syscall.SIGINT)
-	require.Zero(t, p.wait(), "%s%s", out.String(), p.logged())
-	require.Empty(t, p.logged())
+	}, consoletest.Patience, 20*time.Millisecond)
+	p.Signal(syscall.SIGINT)
+	require.Zero(t, p.Wait(), "%s%s", out.String(), p.Logged())
+	require.Empty(t, p.Logged())
 }
 
 func TestTheDemosStatusIsTheVerdictsThoughThePageWentOn(t *testing.T) {
@@ -106,9 +109,9 @@ func TestTheDemosStatusIsTheVerdictsThoughThePageWentOn(t *testing.T) {
 	require.Eventually(t, func() bool {
 		all, _ := registered(t, d.page.url, "")
 		return all > small.Clients
-	}, patience, 10*time.Millisecond)
+	}, consoletest.Patience, 10*time.Millisecond)
 	cancel(errors.New("enough"))
-	require.ErrorIs(t, <-ended, errFailed)
+	require.ErrorIs(t, <-ended, console.ErrFailed)
 	require.Len(t, d.witness.ended, small.Clients, "of those that come after the verdict nothing is kept")
 	goroutinesEnd(t, before)
 }

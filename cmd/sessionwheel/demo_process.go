@@ -11,6 +11,8 @@ import (
 	"os/exec"
 	"sync"
 	"time"
+
+	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/console"
 )
 
 // stopLimit is how long a node's process may take to end in order.
@@ -73,7 +75,7 @@ func (p *nodeProcess) follow(log io.Reader) {
 	for sc.Scan() {
 		var e logged
 		if json.Unmarshal(sc.Bytes(), &e) != nil {
-			e = logged{Msg: clean(sc.Text())}
+			e = logged{Msg: console.Clean(sc.Text())}
 		}
 		p.mu.Lock()
 		p.log = append(p.log, e)

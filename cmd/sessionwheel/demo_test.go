@@ -11,6 +11,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/console"
+	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/console/consoletest"
 )
 
 // small is a demo that is over in a second.
@@ -33,7 +36,7 @@ func TestTheDemoPassesAndEndsAllItStarted(t *testing.T) {
 // goroutinesEnd requires that there are soon no more goroutines than before.
 func goroutinesEnd(t *testing.T, before int) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); runtime.NumGoroutine() > before; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(consoletest.Patience); runtime.NumGoroutine() > before; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			stacks := make([]byte, 1<<20)
 			require.FailNow(t, "goroutines go on", "%s", stacks[:runtime.Stack(stacks, true)])
@@ -43,10 +46,10 @@ func goroutinesEnd(t *testing.T, before int) {
 
 func TestTheDemoIsWhatRunsWithoutACommand(t *testing.T) {
 	t.Parallel()
-	o := program(t, "--clients", "10", "--idle", "200ms")
-	require.Zero(t, o.status, o.out+o.err)
-	require.Contains(t, o.out, "PASSED")
-	require.Empty(t, o.err)
+	o := consoletest.Run(t, "--clients", "10", "--idle", "200ms")
+	require.Zero(t, o.Status, o.Out+o.Err)
+	require.Contains(t, o.Out, "PASSED")
+	require.Empty(t, o.Err)
 }
 
 func TestTheDemoWithOnlyOneKindOfClient(t *testing.T) {
@@ -66,7 +69,7 @@ func TestTheDemoFailsWhenSilentSessionsStayOpen(t *testing.T) {
 	d := newDemo(&out, small)
 	d.server.IdleTimeout = -1
 	d.patience = 10 * time.Millisecond
-	require.ErrorIs(t, d.run(t.Context()), errFailed)
+	require.ErrorIs(t, d.run(t.Context()), console.ErrFailed)
 	require.Contains(t, out.String(), "FAILED: 20 sessions silent and still open")
 }
 
@@ -78,7 +81,7 @@ func TestTheDemoFailsWhenSessionsAreClosedEarly(t *testing.T) {
 	var out bytes.Buffer
 	d := newDemo(&out, cfg)
 	d.server.IdleTimeout = 300 * time.Millisecond
-	require.ErrorIs(t, d.run(t.Context()), errFailed)
+	require.ErrorIs(t, d.run(t.Context()), console.ErrFailed)
 	require.Regexp(t, `FAILED: [\s\S]*closed before the idle timeout had passed`, out.String())
 }
 
@@ -105,34 +108,34 @@ func TestTheDemoEndsAtOnceWhenItsContextDoes(t *testing.T) {
 
 func TestTheSummaryFitsTheTerminalWhateverHappened(t *testing.T) {
 	v := verdict{
-		registered: 100_000, timedOut: 100_000, open: 100_000, lateness: spread{time.Second, 10 * time.Second},
+		registered: 100_000, timedOut: 100_000, open: 100_000, lateness: console.Spread{time.Second, 10 * time.Second},
 		starved: 100_000, longestGap: 123 * time.Second, stalled: 123 * time.Second,
 	}
 	cfg := demoConfig{Clients: 100_000, Idle: 100 * time.Second, Active: 0.5}
 	var out bytes.Buffer
-	v.print(newScreen(&out), cfg, time.Hour)
+	v.print(console.NewScreen(&out), cfg, time.Hour)
 	require.Contains(t, out.String(), "whose client talked in time")
 	v.early, v.silentOpen, v.activeClosed, v.unseen, v.unregistered = 100_000, 100_000, 100_000, 100_000, 100_000
-	v.print(newScreen(&out), cfg, time.Hour)
+	v.print(console.NewScreen(&out), cfg, time.Hour)
 	require.Contains(t, out.String(), "FAILED")
 	require.NotRegexp(t, `(?m)^.{81,}$`, out.String())
 }
 
 func TestASignalEndsTheDemoWithAWord(t *testing.T) {
 	t.Parallel()
-	for sig, want := range map[syscall.Signal]outcome{
-		syscall.SIGINT:  {status: 130, err: "sessionwheel: interrupted\n"},
-		syscall.SIGTERM: {status: 143, err: "sessionwheel: stopped by signal: terminated\n"},
+	for sig, want := range map[syscall.Signal]consoletest.Outcome{
+		syscall.SIGINT:  {Status: 130, Err: "sessionwheel: interrupted\n"},
+		syscall.SIGTERM: {Status: 143, Err: "sessionwheel: stopped by signal: terminated\n"},
 	} {
 		r, w := io.Pipe()
-		p := launchTo(t, w, "--clients", "10", "--idle", "1h")
+		p := consoletest.LaunchTo(t, w, "--clients", "10", "--idle", "1h")
 		_, err := r.Read(make([]byte, 1)) // it has begun
 		require.NoError(t, err)
 		go func() { _, _ = io.Copy(io.Discard, r) }() // ends when the test closes w
 		time.Sleep(200 * time.Millisecond)            // in the midst of it, or before: either way
-		p.signal(sig)
-		require.Equal(t, want.status, p.wait())
-		require.Equal(t, want.err, p.logged())
+		p.Signal(sig)
+		require.Equal(t, want.Status, p.Wait())
+		require.Equal(t, want.Err, p.Logged())
 		require.NoError(t, w.Close())
 	}
 }

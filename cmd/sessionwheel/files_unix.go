@@ -5,6 +5,8 @@ package main
 import (
 	"fmt"
 	"syscall"
+
+	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/console"
 )
 
 // needFiles makes sure that the process may hold n more open files, raising its
@@ -25,5 +27,5 @@ func needFiles(n int, flag string) error {
 		}
 	}
 	return fmt.Errorf("%s open files are needed and this process may hold %s: lower %s, or raise the limit (ulimit -n)",
-		count(int(want)), count(int(max(limit.Cur, limit.Max))), flag)
+		console.Count(int(want)), console.Count(int(max(limit.Cur, limit.Max))), flag)
 }

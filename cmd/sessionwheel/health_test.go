@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/console/consoletest"
 )
 
 // healthy waits until a node's /healthz answers as said.
@@ -13,7 +15,7 @@ func healthy(t *testing.T, page string, status int, word string) {
 	require.Eventually(t, func() bool {
 		s, body := get(t, page+"healthz")
 		return s == status && body == word+"\n"
-	}, patience, 50*time.Millisecond, "/healthz never was %d %s", status, word)
+	}, consoletest.Patience, 50*time.Millisecond, "/healthz never was %d %s", status, word)
 }
 
 func TestADrainIsToldAlsoOfAnIsolatedNodeThatTakesLogins(t *testing.T) {

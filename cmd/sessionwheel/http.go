@@ -37,7 +37,7 @@ const exposedNote = "the page has no password and --http listens beyond this mac
 
 // httpConfig is the flags of the HTTP server beside a command's own server.
 type httpConfig struct {
-	HTTP      string   `name:"http" placeholder:"ADDR" help:"Serve a page that shows the sessions at this address: a port of the loopback, such as 8080, or host:port; port 0 takes a free one. Beside the page there are /metrics, /healthz and /debug/pprof/."`
+	HTTP      string   `name:"http" placeholder:"ADDR" want:"a port, such as 8080, or host:port" help:"Serve a page that shows the sessions at this address: a port of the loopback, such as 8080, or host:port; port 0 takes a free one. Beside the page there are /metrics, /healthz and /debug/pprof/."`
 	HTTPHost  []string `name:"http-host" placeholder:"NAME" help:"Name, beside localhost and IP addresses, that requests to --http may be for; may be repeated, and * allows any."`
 	HTTPClose bool     `name:"http-close" help:"Let whoever sees the page close sessions."`
 	Page      bool     `default:"true" negatable:"" help:"Serve the page and its API, with --http."`

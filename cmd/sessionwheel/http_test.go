@@ -17,14 +17,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/console/consoletest"
 	"github.com/sessionwheel/sessionwheel/tcp"
 	"github.com/sessionwheel/sessionwheel/wheel"
 )
 
 // page is where a running serve or demo has its page.
-func (p *process) page() string {
-	p.t.Helper()
-	return p.await(`msg=http url=(http://\S+)`)
+func pageOf(p *consoletest.Process) string {
+	return p.Await(`msg=http url=(http://\S+)`)
 }
 
 // get asks a page and returns the answer's status and body.
@@ -69,7 +69,7 @@ var parts = map[string]string{
 func TestServeHasAPageMetricsHealthAndProfiles(t *testing.T) {
 	t.Parallel()
 	p, addr := serving(t, "--http", "0", "--idle", "1h")
-	page := p.page()
+	page := pageOf(p)
 	c := connect(t, addr, "lines", nil)
 	_, _, err := c.send([]byte("hello"))
 	require.NoError(t, err)
@@ -103,7 +103,7 @@ func TestEachPartOfThePageCanBeTurnedOff(t *testing.T) {
 	t.Parallel()
 	for off := range parts {
 		p, _ := serving(t, "--http", "0", off)
-		page := p.page()
+		page := pageOf(p)
 		for flag, path := range parts {
 			status, _ := get(t, page+path)
 			if flag == off {
@@ -118,16 +118,16 @@ func TestEachPartOfThePageCanBeTurnedOff(t *testing.T) {
 func TestHealthTellsOfTheDrain(t *testing.T) {
 	t.Parallel()
 	p, addr := serving(t, "--http", "0", "--drain", "1h", "--write-timeout", "1h")
-	page := p.page()
+	page := pageOf(p)
 	stuck(t, addr)
 	status, _ := get(t, page+"healthz")
 	require.Equal(t, 200, status)
-	p.signal(syscall.SIGTERM)
-	p.await(`msg=draining`)
+	p.Signal(syscall.SIGTERM)
+	p.Await(`msg=draining`)
 	require.Eventually(t, func() bool {
 		status, body := get(t, page+"healthz")
 		return status == 503 && body == "draining\n"
-	}, patience, 10*time.Millisecond)
+	}, consoletest.Patience, 10*time.Millisecond)
 	status, _ = get(t, page)
 	require.Equal(t, 200, status, "the page shows the drain")
 }
@@ -144,7 +144,7 @@ func TestHealthIsReadAlone(t *testing.T) {
 func TestEventStreamsAndProfilesDoNotHoldUpTheEnd(t *testing.T) {
 	t.Parallel()
 	p, _ := serving(t, "--http", "0", "--drain", "1h")
-	page := p.page()
+	page := pageOf(p)
 	for _, path := range []string{"api/events", "debug/pprof/profile?seconds=3600", "debug/pprof/trace?seconds=3600"} {
 		conn, err := net.Dial("tcp", strings.Trim(strings.TrimPrefix(page, "http:"), "/"))
 		require.NoError(t, err)
@@ -159,9 +159,9 @@ func TestEventStreamsAndProfilesDoNotHoldUpTheEnd(t *testing.T) {
 	}
 	_, err := net.Dial("tcp", strings.Trim(strings.TrimPrefix(page, "http:"), "/")) // and says nothing
 	require.NoError(t, err)
-	p.signal(syscall.SIGTERM)
-	require.Zero(t, p.wait(), p.logged())
-	require.Contains(t, p.logged(), "msg=stopped")
+	p.Signal(syscall.SIGTERM)
+	require.Zero(t, p.Wait(), p.Logged())
+	require.Contains(t, p.Logged(), "msg=stopped")
 }
 
 func TestSessionsAreClosedFromThePageOnlyIfThatIsAllowed(t *testing.T) {
@@ -173,7 +173,7 @@ func TestSessionsAreClosedFromThePageOnlyIfThatIsAllowed(t *testing.T) {
 			args, want = append(args, "--http-close"), 200
 		}
 		p, addr := serving(t, args...)
-		page := p.page()
+		page := pageOf(p)
 		c := connect(t, addr, "lines", nil)
 		_, _, err := c.send([]byte("hello"))
 		require.NoError(t, err)
@@ -191,7 +191,7 @@ func TestSessionsAreClosedFromThePageOnlyIfThatIsAllowed(t *testing.T) {
 		require.Equal(t, allowed, st.Closable)
 		if allowed {
 			require.NoError(t, c.awaitClose())
-			p.await(`session closed.*reason=Enough`)
+			p.Await(`session closed.*reason=Enough`)
 		} else {
 			_, _, err = c.send([]byte("still here"))
 			require.NoError(t, err)
@@ -203,7 +203,7 @@ func TestSessionsAreClosedFromThePageOnlyIfThatIsAllowed(t *testing.T) {
 func TestRequestsForNamesThatAnybodyCanOwnAreRefused(t *testing.T) {
 	t.Parallel()
 	p, _ := serving(t, "--http", "0", "--http-host", "Ops.example.", "--http-host", "b.example")
-	page := p.page()
+	page := pageOf(p)
 	for host, want := range map[string]int{
 		"localhost": 200, "LOCALHOST:1": 200, "a.localhost:80": 200, "127.0.0.1": 200, "127.9.9.9:1": 200, "[::1]:80": 200,
 		"ops.example": 200, "OPS.example.:8080": 200, "b.example": 200,
@@ -219,7 +219,7 @@ func TestRequestsForNamesThatAnybodyCanOwnAreRefused(t *testing.T) {
 		}
 	}
 	open, _ := serving(t, "--http", "0", "--http-host", "*")
-	status, _ := get(t, open.page(), withHost("evil.example"))
+	status, _ := get(t, pageOf(open), withHost("evil.example"))
 	require.Equal(t, 200, status)
 }
 
@@ -258,7 +258,7 @@ func webFor(t *testing.T, ln net.Listener, log io.Writer) *web {
 	h, err := startWeb(ln, cfg, watched{server: &tcp.Server{}, wheel: timers}, slog.New(slog.NewTextHandler(log, nil)))
 	require.NoError(t, err)
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		ctx, cancel := context.WithTimeout(context.Background(), consoletest.Patience)
 		defer cancel()
 		require.NoError(t, h.shutdown(ctx))
 	})
@@ -299,7 +299,7 @@ func TestAClientOfThePageThatDawdlesOrSaysTooMuchIsCutOff(t *testing.T) {
 	defer conn.Close()
 	_, err = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: localhost\r\nX:")
 	require.NoError(t, err)
-	require.NoError(t, conn.SetReadDeadline(time.Now().Add(patience)))
+	require.NoError(t, conn.SetReadDeadline(time.Now().Add(consoletest.Patience)))
 	_, err = io.Copy(io.Discard, conn)
 	require.NoError(t, err, "closed by the server")
 

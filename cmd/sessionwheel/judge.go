@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/console"
 	"github.com/sessionwheel/sessionwheel/pool"
 )
 
@@ -26,7 +27,7 @@ type verdict struct {
 	registered int
 	timedOut   int
 	open       int // to the end
-	lateness   spread
+	lateness   console.Spread
 
 	unregistered int // connected, but the server never knew
 	early        int // closed before the idle timeout had passed
@@ -96,7 +97,7 @@ func (v verdict) failures() []string {
 	var f []string
 	add := func(n int, text string) {
 		if n > 0 {
-			f = append(f, plural(n, "session")+" "+text)
+			f = append(f, console.Plural(n, "session")+" "+text)
 		}
 	}
 	add(v.activeClosed, "timed out although the client kept talking")
@@ -114,11 +115,11 @@ func (v verdict) failures() []string {
 func (v verdict) notes() []string {
 	var notes []string
 	if v.stalled >= worthANote {
-		notes = append(notes, fmt.Sprintf("this process stood still for up to %s; nothing closes meanwhile", short(v.stalled)))
+		notes = append(notes, fmt.Sprintf("this process stood still for up to %s; nothing closes meanwhile", console.Short(v.stalled)))
 	}
 	if v.starved > 0 {
 		notes = append(notes, fmt.Sprintf("%s timed out: the client paused for up to %s,\n"+
-			"  since this machine did not let it talk in time", plural(v.starved, "active session"), short(v.longestGap)))
+			"  since this machine did not let it talk in time", console.Plural(v.starved, "active session"), console.Short(v.longestGap)))
 	}
 	return notes
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/console"
 	"github.com/sessionwheel/sessionwheel/pool"
 )
 
@@ -102,7 +103,7 @@ func TestJudgeCounts(t *testing.T) {
 	require.Equal(t, 1, v.open)
 	require.Equal(t, 1, v.early)
 	require.Equal(t, 1, v.unregistered)
-	require.Equal(t, spread{5, 7}, v.lateness, "what is early has no lateness")
+	require.Equal(t, console.Spread{5, 7}, v.lateness, "what is early has no lateness")
 }
 
 func TestAStandstillIsTold(t *testing.T) {

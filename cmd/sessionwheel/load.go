@@ -8,6 +8,8 @@ import (
 	"io"
 	"net"
 	"time"
+
+	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/console"
 )
 
 type loadConfig struct {
@@ -73,7 +75,7 @@ func (c *loadConfig) tlsConfig() *tls.Config {
 	return &tls.Config{ServerName: host, InsecureSkipVerify: c.TLSInsecure}
 }
 
-// runLoad puts load on a server and reports. It returns errFailed if the report
+// runLoad puts load on a server and reports. It returns console.ErrFailed if the report
 // shows a failure, and the cause of ctx if that ends first, after the report.
 // All it has started has ended when it returns.
 func runLoad(ctx context.Context, w io.Writer, cfg loadConfig) error {
@@ -83,9 +85,9 @@ func runLoad(ctx context.Context, w io.Writer, cfg loadConfig) error {
 	if err := probe(ctx, cfg); err != nil {
 		return err
 	}
-	sc := newScreen(w)
-	sc.printf("%s active and %s idle connections to %s,", count(cfg.Active), count(cfg.Idle), cfg.Addr)
-	sc.printf("%s of %s bytes, for %v:\n", cfg.Split, count(cfg.Size), cfg.Duration)
+	sc := console.NewScreen(w)
+	sc.Printf("%s active and %s idle connections to %s,", console.Count(cfg.Active), console.Count(cfg.Idle), cfg.Addr)
+	sc.Printf("%s of %s bytes, for %v:\n", cfg.Split, console.Count(cfg.Size), cfg.Duration)
 
 	// The connections outlive ctx, so that what was measured is settled and the
 	// last replies are read before they end.
@@ -101,13 +103,13 @@ func runLoad(ctx context.Context, w io.Writer, cfg loadConfig) error {
 	waitAtMost(&l.talks, lastReplies)
 	end()
 	l.wg.Wait()
-	sc.separate()
+	sc.Separate()
 	l.report(sc)
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case l.failed():
-		return errFailed
+		return console.ErrFailed
 	}
 	return nil
 }
@@ -134,7 +136,7 @@ func probe(ctx context.Context, cfg loadConfig) error {
 }
 
 // watch shows the progress until the load is done or ctx is.
-func (l *load) watch(ctx context.Context, sc *screen) {
+func (l *load) watch(ctx context.Context, sc *console.Screen) {
 	ticker := time.NewTicker(redraw)
 	defer ticker.Stop()
 	for {
@@ -142,7 +144,7 @@ func (l *load) watch(ctx context.Context, sc *screen) {
 		case <-ctx.Done():
 			return
 		case now := <-ticker.C:
-			sc.progress(l.line(now))
+			sc.Progress(l.line(now))
 			if l.done(now) {
 				return
 			}

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/console"
 )
 
 // load is one run of the load generator: its connections and what they measure.
@@ -31,7 +33,7 @@ type load struct {
 	mu        sync.Mutex
 	errors    map[string]int // guarded by mu: by cause
 	early     int            // guarded by mu: idle connections closed before --idle-timeout
-	lateness  spread         // guarded by mu: of the others; until the close, if --idle-timeout is 0
+	lateness  console.Spread // guarded by mu: of the others; until the close, if --idle-timeout is 0
 	lastIdle  time.Time      // guarded by mu: when the last idle connection sent its message
 	connected time.Time      // guarded by mu: when all were; measured from here
 	ended     time.Time      // guarded by mu: when measuring stopped
@@ -256,16 +258,16 @@ func (l *load) done(now time.Time) bool {
 func (l *load) line(now time.Time) string {
 	if !l.measuring.Load() {
 		return fmt.Sprintf("%5.1fs  connecting  %s of %s  errors %s", now.Sub(l.began).Seconds(),
-			count(int(l.settled.Load())), count(l.cfg.Active+l.cfg.Idle), count(int(l.failures.Load())))
+			console.Count(int(l.settled.Load())), console.Count(l.cfg.Active+l.cfg.Idle), console.Count(int(l.failures.Load())))
 	}
 	l.mu.Lock()
 	since := max(0, now.Sub(l.connected).Seconds())
 	l.mu.Unlock()
 	sent := int(l.sent.Load())
-	text := fmt.Sprintf("%5.1fs  open %s  messages %s (%s/s)  errors %s", since, count(int(l.open.Load())),
-		count(sent), count(int(float64(sent)/max(since, 0.001))), count(int(l.failures.Load())))
+	text := fmt.Sprintf("%5.1fs  open %s  messages %s (%s/s)  errors %s", since, console.Count(int(l.open.Load())),
+		console.Count(sent), console.Count(int(float64(sent)/max(since, 0.001))), console.Count(int(l.failures.Load())))
 	if l.cfg.Idle > 0 {
-		text += "  idle closed " + count(int(l.closed.Load()))
+		text += "  idle closed " + console.Count(int(l.closed.Load()))
 	}
 	return text
 }

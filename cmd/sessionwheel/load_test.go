@@ -12,88 +12,91 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/console"
+	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/console/consoletest"
 )
 
 func TestLoadMeasuresRoundTripsAndHowLateIdleConnectionsAreClosed(t *testing.T) {
 	t.Parallel()
 	for _, split := range []string{"lines", "frames"} {
 		p, addr := serving(t, "--split", split, "--idle", "500ms", "--log-level", "info")
-		o := program(t, "load", "--addr", addr, "--split", split, "--active", "5", "--idle", "10",
+		o := consoletest.Run(t, "load", "--addr", addr, "--split", split, "--active", "5", "--idle", "10",
 			"--idle-timeout", "500ms", "--duration", "600ms", "--size", "300")
-		require.Zero(t, o.status, o.out+o.err)
-		require.Empty(t, o.err)
-		require.Regexp(t, `messages +[\d,]+ echoed, [\d,]+/s`, o.out)
-		require.Regexp(t, `round trip +p50 \S+ +p90 \S+ +p99 \S+ +p99\.9 \S+ +max \S+\n`, o.out)
-		require.Contains(t, o.out, "10 closed by the server, 0 still open")
-		require.Regexp(t, `closed late +p50 \S+ +p99 \S+ +max \S+\n`, o.out)
-		require.Regexp(t, `errors +0\n`, o.out)
-		require.NotContains(t, o.out, "\x1b")
-		require.NotRegexp(t, `(?m)^.{81,}$`, o.out)
-		p.signal(syscall.SIGTERM)
-		require.Zero(t, p.wait())
-		require.NotContains(t, p.logged(), "level=WARN", "it leaves no connection torn")
+		require.Zero(t, o.Status, o.Out+o.Err)
+		require.Empty(t, o.Err)
+		require.Regexp(t, `messages +[\d,]+ echoed, [\d,]+/s`, o.Out)
+		require.Regexp(t, `round trip +p50 \S+ +p90 \S+ +p99 \S+ +p99\.9 \S+ +max \S+\n`, o.Out)
+		require.Contains(t, o.Out, "10 closed by the server, 0 still open")
+		require.Regexp(t, `closed late +p50 \S+ +p99 \S+ +max \S+\n`, o.Out)
+		require.Regexp(t, `errors +0\n`, o.Out)
+		require.NotContains(t, o.Out, "\x1b")
+		require.NotRegexp(t, `(?m)^.{81,}$`, o.Out)
+		p.Signal(syscall.SIGTERM)
+		require.Zero(t, p.Wait())
+		require.NotContains(t, p.Logged(), "level=WARN", "it leaves no connection torn")
 	}
 }
 
 func TestLoadFailsWhenIdleConnectionsAreClosedEarly(t *testing.T) {
 	t.Parallel()
 	_, addr := serving(t, "--idle", "100ms")
-	o := program(t, "load", "--addr", addr, "--active", "0", "--idle", "3", "--duration", "40s", "--idle-timeout", "30s")
-	require.Equal(t, exitRuntime, o.status, o.out+o.err)
-	require.Contains(t, o.out, "3 closed before --idle-timeout 30s")
-	require.Empty(t, o.err)
+	o := consoletest.Run(t, "load", "--addr", addr, "--active", "0", "--idle", "3", "--duration", "40s", "--idle-timeout", "30s")
+	require.Equal(t, console.ExitRuntime, o.Status, o.Out+o.Err)
+	require.Contains(t, o.Out, "3 closed before --idle-timeout 30s")
+	require.Empty(t, o.Err)
 }
 
 func TestLoadTellsAfterWhatTimeIdleConnectionsAreClosed(t *testing.T) {
 	t.Parallel()
 	_, addr := serving(t, "--idle", "100ms")
-	o := program(t, "load", "--addr", addr, "--active", "0", "--idle", "3", "--duration", "40s")
-	require.Zero(t, o.status, o.out+o.err)
-	require.Regexp(t, `closed after +p50 \d+`, o.out)
+	o := consoletest.Run(t, "load", "--addr", addr, "--active", "0", "--idle", "3", "--duration", "40s")
+	require.Zero(t, o.Status, o.Out+o.Err)
+	require.Regexp(t, `closed after +p50 \d+`, o.Out)
 }
 
 func TestLoadKeepsToItsRate(t *testing.T) {
 	t.Parallel()
 	_, addr := serving(t)
-	o := program(t, "load", "--addr", addr, "--active", "4", "--rate", "100", "--duration", "1s")
-	require.Zero(t, o.status, o.out+o.err)
+	o := consoletest.Run(t, "load", "--addr", addr, "--active", "4", "--rate", "100", "--duration", "1s")
+	require.Zero(t, o.Status, o.Out+o.Err)
 	var sent int
-	i := bytes.Index([]byte(o.out), []byte("  messages     "))
-	require.GreaterOrEqual(t, i, 0, o.out)
-	_, err := fmt.Sscanf(o.out[i:], "  messages %d echoed", &sent)
+	i := bytes.Index([]byte(o.Out), []byte("  messages     "))
+	require.GreaterOrEqual(t, i, 0, o.Out)
+	_, err := fmt.Sscanf(o.Out[i:], "  messages %d echoed", &sent)
 	require.NoError(t, err)
 	require.Positive(t, sent)
 	require.Less(t, sent, 1000, "as fast as possible would be many thousands")
-	require.Contains(t, o.out, "from when each message was due, at 100/s")
+	require.Contains(t, o.Out, "from when each message was due, at 100/s")
 }
 
 func TestLoadFailsWhenNothingIsEchoed(t *testing.T) {
 	t.Parallel()
 	_, addr := serving(t, "--split", "lines")
-	o := program(t, "load", "--addr", addr, "--split", "frames", "--active", "2", "--duration", "300ms")
-	require.Equal(t, exitRuntime, o.status, o.out+o.err)
-	require.Contains(t, o.out, "--split frames?")
+	o := consoletest.Run(t, "load", "--addr", addr, "--split", "frames", "--active", "2", "--duration", "300ms")
+	require.Equal(t, console.ExitRuntime, o.Status, o.Out+o.Err)
+	require.Contains(t, o.Out, "--split frames?")
 }
 
 func TestLoadCountsErrorsByTheirCause(t *testing.T) {
 	t.Parallel()
 	_, addr := serving(t, "--max-sessions", "2")
-	o := program(t, "load", "--addr", addr, "--active", "5", "--duration", "300ms")
-	require.Equal(t, exitRuntime, o.status, o.out+o.err)
-	require.Regexp(t, `errors +[3-5]\n +[3-5]  closed by the server\n`, o.out)
+	o := consoletest.Run(t, "load", "--addr", addr, "--active", "5", "--duration", "300ms")
+	require.Equal(t, console.ExitRuntime, o.Status, o.Out+o.Err)
+	require.Regexp(t, `errors +[3-5]\n +[3-5]  closed by the server\n`, o.Out)
 }
 
 func TestASignalEndsLoadEarlyAndItStillReports(t *testing.T) {
 	t.Parallel()
 	server, addr := serving(t)
-	p := launch(t, "load", "--addr", addr, "--active", "3", "--idle", "3", "--duration", "1h")
-	server.await(`session=7 `) // one connection was the probe
+	p := consoletest.Launch(t, "load", "--addr", addr, "--active", "3", "--idle", "3", "--duration", "1h")
+	server.Await(`session=7 `) // one connection was the probe
 	time.Sleep(200 * time.Millisecond)
-	p.signal(syscall.SIGINT)
-	require.Equal(t, 130, p.wait())
-	require.Equal(t, "sessionwheel: interrupted\n", p.logged())
-	require.Regexp(t, `errors +0\n`, p.out.String())
-	require.Contains(t, p.out.String(), "3 still open at the end")
+	p.Signal(syscall.SIGINT)
+	require.Equal(t, 130, p.Wait())
+	require.Equal(t, "sessionwheel: interrupted\n", p.Logged())
+	require.Regexp(t, `errors +0\n`, p.Out.String())
+	require.Contains(t, p.Out.String(), "3 still open at the end")
 }
 
 func TestLoadSaysThatAServerDoesNotSpeakTLS(t *testing.T) {
@@ -111,9 +114,9 @@ func TestLoadSaysThatAServerDoesNotSpeakTLS(t *testing.T) {
 			_ = c.Close()
 		}
 	}()
-	o := program(t, "load", "--addr", ln.Addr().String(), "--tls")
-	require.Equal(t, exitRuntime, o.status)
-	o.oneErrorLine(t, ln.Addr().String(), "--tls")
+	o := consoletest.Run(t, "load", "--addr", ln.Addr().String(), "--tls")
+	require.Equal(t, console.ExitRuntime, o.Status)
+	o.OneErrorLine(t, ln.Addr().String(), "--tls")
 }
 
 func TestCauseIsTheSameForAllConnections(t *testing.T) {

@@ -1,13 +1,15 @@
 package main
 
 import (
-	"bytes"
 	"net"
 	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/console"
+	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/console/consoletest"
 )
 
 func TestWrongUsageIsOneLineThatNamesTheMistakeAndTheHelp(t *testing.T) {
@@ -18,7 +20,13 @@ func TestWrongUsageIsOneLineThatNamesTheMistakeAndTheHelp(t *testing.T) {
 		args []string
 		want []string
 	}{
-		{[]string{"dmeo"}, []string{`unknown command "dmeo"`, "demo, serve, load, top, bench and soak", "sessionwheel --help"}},
+		{[]string{"dmeo"}, []string{`unknown command "dmeo"`, `did you mean "demo"?`, "sessionwheel --help"}},
+		{[]string{"srve", "--http", "8080"}, []string{`did you mean "serve"?`}},
+		{[]string{"start"}, []string{`unknown command "start"`, "bench, cluster, demo, load, serve, soak, top", "sessionwheel --help"}},
+		{[]string{"--http"}, []string{"--http needs a value: a port", "8080", "host:port"}},
+		{[]string{"demo", "--http", "--clients", "3"}, []string{"--http needs a value: a port", "8080", "host:port", "demo --help"}},
+		{[]string{"demo", "--idle"}, []string{"--idle needs a value, such as 3s"}},
+		{[]string{"--clients=0"}, []string{"--clients", "at least 1"}},
 		{[]string{"demo", "now"}, []string{"unexpected argument now", "demo --help"}},
 		{[]string{"--bogus"}, []string{"--bogus"}},
 		{[]string{"--clients", "many"}, []string{"--clients", "many"}},
@@ -59,15 +67,13 @@ func TestWrongUsageIsOneLineThatNamesTheMistakeAndTheHelp(t *testing.T) {
 		{[]string{"load", "--duration", "0s"}, []string{"--duration"}},
 		{[]string{"load", "--idle", "1", "--idle-timeout", "30s"}, []string{"--duration", "--idle-timeout"}},
 	} {
-		var out, stderr bytes.Buffer
-		o := outcome{status: run(tt.args, stdio{&out, &stderr})}
-		o.out, o.err = out.String(), stderr.String()
-		require.Equal(t, exitUsage, o.status, "%v: %s", tt.args, o.err)
-		o.oneErrorLine(t, tt.want...)
+		o := consoletest.Parse(program(), tt.args...)
+		require.Equal(t, console.ExitUsage, o.Status, "%v: %s", tt.args, o.Err)
+		o.OneErrorLine(t, tt.want...)
 	}
-	o := program(t, "serve", "--bogus")
-	require.Equal(t, exitUsage, o.status)
-	o.oneErrorLine(t, "--bogus", "serve --help")
+	o := consoletest.Run(t, "serve", "--bogus")
+	require.Equal(t, console.ExitUsage, o.Status)
+	o.OneErrorLine(t, "--bogus", "serve --help")
 }
 
 func TestHelpAndVersionExitWithZeroAndFitTheTerminal(t *testing.T) {
@@ -76,7 +82,7 @@ func TestHelpAndVersionExitWithZeroAndFitTheTerminal(t *testing.T) {
 		args []string
 		want []string
 	}{
-		{[]string{"--help"}, []string{"demo", "serve", "load", "--version"}},
+		{[]string{"--help"}, []string{"demo", "serve", "load", "top", "cluster", "bench", "soak", "--version", "--clients=2000", "--http=ADDR"}},
 		{[]string{"demo", "--help"}, []string{"--clients=2000", "--idle=3s", "--active=0.5", "--duration"}},
 		{[]string{"serve", "--help"}, []string{"--addr", "--idle=5m", "--split", "--max-sessions-per-ip", "--tls-cert", "--drain=10s"}},
 		{[]string{"serve", "--help"}, []string{"--http=ADDR", "--http-host", "--http-close", "--[no-]page", "--[no-]metrics", "--[no-]healthz", "--[no-]pprof"}},
@@ -85,12 +91,12 @@ func TestHelpAndVersionExitWithZeroAndFitTheTerminal(t *testing.T) {
 		{[]string{"load", "--help"}, []string{"--addr", "--active=100", "--idle-timeout", "--rate", "--tls-insecure"}},
 		{[]string{"--version"}, []string{"sessionwheel "}},
 	} {
-		o := program(t, tt.args...)
-		require.Zero(t, o.status, "%v", tt.args)
-		require.Empty(t, o.err)
-		require.NotRegexp(t, `(?m)^.{81,}$`, o.out)
+		o := consoletest.Run(t, tt.args...)
+		require.Zero(t, o.Status, "%v", tt.args)
+		require.Empty(t, o.Err)
+		require.NotRegexp(t, `(?m)^.{81,}$`, o.Out)
 		for _, w := range tt.want {
-			require.Contains(t, o.out, w)
+			require.Contains(t, o.Out, w)
 		}
 	}
 }
@@ -102,26 +108,26 @@ func TestARuntimeErrorIsOneLineThatNamesTheAddressAndTheFix(t *testing.T) {
 	defer taken.Close()
 	addr := taken.Addr().String()
 
-	o := program(t, "serve", "--addr", addr)
-	require.Equal(t, exitRuntime, o.status)
-	o.oneErrorLine(t, addr, "in use", "--addr")
+	o := consoletest.Run(t, "serve", "--addr", addr)
+	require.Equal(t, console.ExitRuntime, o.Status)
+	o.OneErrorLine(t, addr, "in use", "--addr")
 
-	o = program(t, "serve", "--addr", "127.0.0.1:0", "--http", addr)
-	require.Equal(t, exitRuntime, o.status)
-	o.oneErrorLine(t, addr, "in use", "--http")
+	o = consoletest.Run(t, "serve", "--addr", "127.0.0.1:0", "--http", addr)
+	require.Equal(t, console.ExitRuntime, o.Status)
+	o.OneErrorLine(t, addr, "in use", "--http")
 
 	noPEM := filepath.Join(t.TempDir(), "cert.pem")
 	require.NoError(t, os.WriteFile(noPEM, []byte("not a certificate"), 0o600))
-	o = program(t, "serve", "--addr", "127.0.0.1:0", "--tls-cert", noPEM, "--tls-key", noPEM)
-	require.Equal(t, exitRuntime, o.status)
-	o.oneErrorLine(t, noPEM, "--tls-cert")
+	o = consoletest.Run(t, "serve", "--addr", "127.0.0.1:0", "--tls-cert", noPEM, "--tls-key", noPEM)
+	require.Equal(t, console.ExitRuntime, o.Status)
+	o.OneErrorLine(t, noPEM, "--tls-cert")
 
 	// A port that was free a moment ago, and that nobody listens on.
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	nobody := free.Addr().String()
 	require.NoError(t, free.Close())
-	o = program(t, "load", "--addr", nobody)
-	require.Equal(t, exitRuntime, o.status)
-	o.oneErrorLine(t, nobody, "refused", "--addr", "sessionwheel serve")
+	o = consoletest.Run(t, "load", "--addr", nobody)
+	require.Equal(t, console.ExitRuntime, o.Status)
+	o.OneErrorLine(t, nobody, "refused", "--addr", "sessionwheel serve")
 }

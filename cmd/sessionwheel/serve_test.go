@@ -20,6 +20,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/console"
+	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/console/consoletest"
 )
 
 // connect dials a server that a test has started.
@@ -41,14 +44,14 @@ func TestServeEchoesLinesAndFramesAndDrainsOnASignal(t *testing.T) {
 			require.NoError(t, err)
 			require.NoError(t, c.receive())
 		}
-		p.signal(sig)
+		p.Signal(sig)
 		require.NoError(t, c.awaitClose())
-		require.Zero(t, p.wait(), p.logged())
-		require.Regexp(t, `msg="session opened" session=1 remote=127\.0\.0\.1:\d+ open=1\n`, p.logged())
-		require.Regexp(t, `msg="session closed" session=1 remote=\S+ reason=Shutdown idle=\S+ age=\S+ frames=3 bytes=40005 open=0\n`, p.logged())
-		require.Contains(t, p.logged(), "msg=draining")
-		require.Contains(t, p.logged(), "msg=stopped")
-		require.Equal(t, 1, strings.Count(p.logged(), "session closed"))
+		require.Zero(t, p.Wait(), p.Logged())
+		require.Regexp(t, `msg="session opened" session=1 remote=127\.0\.0\.1:\d+ open=1\n`, p.Logged())
+		require.Regexp(t, `msg="session closed" session=1 remote=\S+ reason=Shutdown idle=\S+ age=\S+ frames=3 bytes=40005 open=0\n`, p.Logged())
+		require.Contains(t, p.Logged(), "msg=draining")
+		require.Contains(t, p.Logged(), "msg=stopped")
+		require.Equal(t, 1, strings.Count(p.Logged(), "session closed"))
 	}
 }
 
@@ -57,11 +60,11 @@ func TestServeClosesIdleSessionsAndLogsInJSON(t *testing.T) {
 	p, addr := serving(t, "--idle", "200ms", "--log-format", "json")
 	c := connect(t, addr, "lines", nil)
 	require.NoError(t, c.awaitClose())
-	p.await(`session closed`)
-	p.signal(syscall.SIGTERM)
-	require.Zero(t, p.wait())
+	p.Await(`session closed`)
+	p.Signal(syscall.SIGTERM)
+	require.Zero(t, p.Wait())
 	found := false
-	for line := range strings.Lines(p.logged()) {
+	for line := range strings.Lines(p.Logged()) {
 		var entry map[string]any
 		require.NoError(t, json.Unmarshal([]byte(line), &entry), line)
 		if entry["msg"] == "session closed" {
@@ -83,13 +86,13 @@ func TestServeRefusesSessionsBeyondItsLimits(t *testing.T) {
 	for _, flag := range []string{"--max-sessions", "--max-sessions-per-ip"} {
 		p, addr := serving(t, flag, "1")
 		first := connect(t, addr, "lines", nil)
-		p.await(`session opened`)
+		p.Await(`session opened`)
 		second := connect(t, addr, "lines", nil)
 		require.NoError(t, second.awaitClose())
 		_, _, err := first.send([]byte("still here"))
 		require.NoError(t, err)
 		require.NoError(t, first.receive())
-		p.await(`level=WARN .*refused`)
+		p.Await(`level=WARN .*refused`)
 	}
 }
 
@@ -100,17 +103,17 @@ func TestServeIsQuietAtALevelAbove(t *testing.T) {
 	require.NoError(t, err)
 	addr := free.Addr().String()
 	require.NoError(t, free.Close())
-	p := launch(t, "serve", "--addr", addr, "--log-level", "error")
+	p := consoletest.Launch(t, "serve", "--addr", addr, "--log-level", "error")
 	require.Eventually(t, func() bool {
 		c, err := net.Dial("tcp", addr)
 		if err == nil {
 			_ = c.Close()
 		}
 		return err == nil
-	}, patience, 20*time.Millisecond)
-	p.signal(syscall.SIGTERM)
-	require.Zero(t, p.wait())
-	require.Empty(t, p.logged())
+	}, consoletest.Patience, 20*time.Millisecond)
+	p.Signal(syscall.SIGTERM)
+	require.Zero(t, p.Wait())
+	require.Empty(t, p.Logged())
 }
 
 // stuck gives a server a session that does not end by itself: its peer sends
@@ -132,20 +135,20 @@ func TestServeDrainsNoLongerThanItsLimit(t *testing.T) {
 	t.Parallel()
 	p, addr := serving(t, "--drain", "100ms")
 	stuck(t, addr)
-	p.signal(syscall.SIGTERM)
-	require.Equal(t, exitRuntime, p.wait())
-	require.Regexp(t, `session=1 .*reason=Shutdown [\s\S]*\nsessionwheel: .*--drain 100ms.*\n$`, p.logged())
+	p.Signal(syscall.SIGTERM)
+	require.Equal(t, console.ExitRuntime, p.Wait())
+	require.Regexp(t, `session=1 .*reason=Shutdown [\s\S]*\nsessionwheel: .*--drain 100ms.*\n$`, p.Logged())
 }
 
 func TestASecondSignalEndsServeAtOnce(t *testing.T) {
 	t.Parallel()
 	p, addr := serving(t, "--drain", "1h", "--write-timeout", "1h")
 	stuck(t, addr)
-	p.signal(syscall.SIGTERM)
-	p.await(`msg=draining`)
-	p.signal(syscall.SIGTERM)
-	require.Equal(t, 143, p.wait())
-	require.Contains(t, p.logged(), "sessionwheel: second signal")
+	p.Signal(syscall.SIGTERM)
+	p.Await(`msg=draining`)
+	p.Signal(syscall.SIGTERM)
+	require.Equal(t, 143, p.Wait())
+	require.Contains(t, p.Logged(), "sessionwheel: second signal")
 }
 
 // selfSigned writes a certificate for 127.0.0.1 and its key.
@@ -180,14 +183,14 @@ func TestServeSpeaksTLS(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, c.receive())
 
-	o := program(t, "load", "--addr", addr, "--tls-insecure", "--active", "3", "--duration", "300ms")
-	require.Zero(t, o.status, o.out+o.err)
-	o = program(t, "load", "--addr", addr, "--tls", "--duration", "300ms")
-	require.Equal(t, exitRuntime, o.status)
-	o.oneErrorLine(t, addr, "not trusted", "--tls-insecure")
+	o := consoletest.Run(t, "load", "--addr", addr, "--tls-insecure", "--active", "3", "--duration", "300ms")
+	require.Zero(t, o.Status, o.Out+o.Err)
+	o = consoletest.Run(t, "load", "--addr", addr, "--tls", "--duration", "300ms")
+	require.Equal(t, console.ExitRuntime, o.Status)
+	o.OneErrorLine(t, addr, "not trusted", "--tls-insecure")
 
-	p.signal(syscall.SIGTERM)
+	p.Signal(syscall.SIGTERM)
 	_, err = io.Copy(io.Discard, bufio.NewReader(c.Conn))
 	require.NoError(t, err, "a drain says farewell")
-	require.Zero(t, p.wait(), p.logged())
+	require.Zero(t, p.Wait(), p.Logged())
 }

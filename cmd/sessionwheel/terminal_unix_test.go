@@ -18,6 +18,8 @@ import (
 	"github.com/creack/pty"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/term"
+
+	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/console/consoletest"
 )
 
 // terminal is a process of the program in a terminal of its own, which is a
@@ -38,7 +40,7 @@ type terminal struct {
 // its environment.
 func onTerminal(t *testing.T, width, height int, env []string, args ...string) *terminal {
 	t.Helper()
-	p := &terminal{t: t, cmd: command(t, args...), emulator: vt.NewEmulator(width, height)}
+	p := &terminal{t: t, cmd: consoletest.Command(t, args...), emulator: vt.NewEmulator(width, height)}
 	var err error
 	p.pty, p.tty, err = pty.Open()
 	require.NoError(t, err)
@@ -118,7 +120,7 @@ func (p *terminal) altScreen() bool {
 func (p *terminal) await(pattern string) {
 	p.t.Helper()
 	re := regexp.MustCompile(pattern)
-	for deadline := time.Now().Add(patience); !re.MatchString(p.screen()); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(consoletest.Patience); !re.MatchString(p.screen()); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			require.FailNow(p.t, "not shown in time", "%q in:\n%s", pattern, p.screen())
 		}
@@ -141,7 +143,7 @@ func (p *terminal) end() int {
 	var err error
 	select {
 	case err = <-ended:
-	case <-time.After(patience):
+	case <-time.After(consoletest.Patience):
 		require.FailNow(p.t, "the program goes on", "%s", p.screen())
 	}
 	p.restored()
@@ -169,5 +171,5 @@ func (p *terminal) restored() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		return !p.emulator.IsAltScreen() && !p.emulator.CursorHidden()
-	}, patience, 10*time.Millisecond, "the screen is given back")
+	}, consoletest.Patience, 10*time.Millisecond, "the screen is given back")
 }

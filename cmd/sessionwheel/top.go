@@ -13,6 +13,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 	"golang.org/x/term"
 
+	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/console"
 	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/top"
 )
 
@@ -51,7 +52,7 @@ func (c *topConfig) Validate() error {
 }
 
 // Run is called by kong.
-func (c *topConfig) Run(ctx context.Context, std stdio) error { return runTop(ctx, std.out, *c) }
+func (c *topConfig) Run(ctx context.Context, std console.Std) error { return runTop(ctx, std.Out, *c) }
 
 // runTop shows a server on w: live if that is a terminal, else once.
 func runTop(ctx context.Context, w io.Writer, cfg topConfig) error {
@@ -61,13 +62,13 @@ func runTop(ctx context.Context, w io.Writer, cfg topConfig) error {
 	}
 	view := top.Config{
 		URL: u, Interval: cfg.Interval, Sort: cfg.Sort, Reverse: cfg.Reverse, Filter: cfg.Filter, Rows: cfg.Rows,
-		ASCII: !speaksUTF8(), NoColor: os.Getenv("NO_COLOR") != "",
+		ASCII: !console.SpeaksUTF8(), NoColor: os.Getenv("NO_COLOR") != "",
 	}
 	f, ok := w.(*os.File)
 	if cfg.Once || !ok || !term.IsTerminal(int(f.Fd())) || os.Getenv("TERM") == "dumb" {
 		return top.Once(ctx, w, view)
 	}
-	defer atExit(restorer(f))()
+	defer console.AtExit(restorer(f))()
 	return top.Live(ctx, f, view)
 }
 

@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/console/consoletest"
 )
 
 // Whatever writes to a terminal that takes no output blocks, so the first signal
@@ -14,7 +16,7 @@ import (
 func TestASecondSignalGivesBackATerminalThatTakesNoOutput(t *testing.T) {
 	t.Parallel()
 	p, _ := serving(t, "--http", "0")
-	top := onTerminal(t, 80, 24, nil, "top", p.page(), "--interval", "100ms")
+	top := onTerminal(t, 80, 24, nil, "top", pageOf(p), "--interval", "100ms")
 	top.await(`live`)
 	fd := int(top.tty.Fd())
 	require.NoError(t, unix.IoctlSetInt(fd, unix.TCXONC, unix.TCOOFF))
@@ -35,7 +37,7 @@ func TestASecondSignalGivesBackATerminalThatTakesNoOutput(t *testing.T) {
 	select {
 	case got := <-status:
 		require.Equal(t, 143, got)
-	case <-time.After(patience):
+	case <-time.After(consoletest.Patience):
 		require.FailNow(t, "the program goes on")
 	}
 	<-ended

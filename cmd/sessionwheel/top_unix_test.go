@@ -13,6 +13,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/console"
+	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/console/consoletest"
 )
 
 func TestTopShowsARunningServerAndFollowsIt(t *testing.T) {
@@ -22,7 +25,7 @@ func TestTopShowsARunningServerAndFollowsIt(t *testing.T) {
 	_, _, err := first.send([]byte("hello"))
 	require.NoError(t, err)
 	require.NoError(t, first.receive())
-	top := onTerminal(t, 100, 30, nil, "top", p.page(), "--interval", "100ms")
+	top := onTerminal(t, 100, 30, nil, "top", pageOf(p), "--interval", "100ms")
 	top.await(`sessionwheel  live  up \S+  http://127\.0\.0\.1:\d+/`)
 	top.await(`open +1 `)
 	top.await(`frames in +1 +0/s`)
@@ -49,7 +52,7 @@ func TestTopShowsARunningServerAndFollowsIt(t *testing.T) {
 		require.Eventually(t, func() bool {
 			lines := strings.Split(strings.TrimRight(top.screen(), "\n"), "\n")
 			return len(lines) == size[1] && strings.HasPrefix(lines[len(lines)-1], "q quit") && strings.HasPrefix(lines[0], "sessionwheel")
-		}, patience, 10*time.Millisecond, "%v", size)
+		}, consoletest.Patience, 10*time.Millisecond, "%v", size)
 	}
 	top.press("q")
 	require.Zero(t, top.end())
@@ -68,7 +71,7 @@ func TestTopGivesTheTerminalBackHoweverItEnds(t *testing.T) {
 		"SIGTERM": {func(p *terminal) { require.NoError(p.t, p.cmd.Process.Signal(syscall.SIGTERM)) }, 143, "sessionwheel: stopped by signal: terminated"},
 		"SIGINT":  {func(p *terminal) { require.NoError(p.t, p.cmd.Process.Signal(syscall.SIGINT)) }, 130, "sessionwheel: interrupted"},
 	} {
-		top := onTerminal(t, 80, 24, nil, "top", p.page())
+		top := onTerminal(t, 80, 24, nil, "top", pageOf(p))
 		top.await(`live`)
 		require.True(t, top.altScreen(), name)
 		tt.end(top)
@@ -81,7 +84,7 @@ func TestTwoSignalsAtOnceGiveTheTerminalBackToo(t *testing.T) {
 	t.Parallel()
 	p, _ := serving(t, "--http", "0")
 	for range 3 { // the second may come before the first has been followed, or after
-		top := onTerminal(t, 80, 24, nil, "top", p.page())
+		top := onTerminal(t, 80, 24, nil, "top", pageOf(p))
 		top.await(`live`)
 		require.NoError(t, top.cmd.Process.Signal(syscall.SIGTERM))
 		require.NoError(t, top.cmd.Process.Signal(syscall.SIGINT))
@@ -92,15 +95,15 @@ func TestTwoSignalsAtOnceGiveTheTerminalBackToo(t *testing.T) {
 func TestTopWaitsForAServerThatIsGone(t *testing.T) {
 	t.Parallel()
 	p, _ := serving(t, "--http", "0")
-	page := p.page()
+	page := pageOf(p)
 	top := onTerminal(t, 100, 30, nil, "top", page, "--interval", "100ms")
 	top.await(`live`)
-	p.signal(syscall.SIGTERM)
-	require.Zero(t, p.wait())
+	p.Signal(syscall.SIGTERM)
+	require.Zero(t, p.Wait())
 	top.await(`no answer for \S+ \(connection refused\), trying again`)
 	port := strings.Trim(page[strings.LastIndex(page, ":"):], ":/")
 	again, addr := serving(t, "--http", port)
-	require.Equal(t, page, again.page())
+	require.Equal(t, page, pageOf(again))
 	connect(t, addr, "lines", nil)
 	top.await(`live`)
 	top.await(`open +1 `)
@@ -115,7 +118,7 @@ func TestTopRespectsNoColor(t *testing.T) {
 	t.Parallel()
 	p, _ := serving(t, "--http", "0")
 	for value, want := range map[string]bool{"": true, "1": false, "yes": false} {
-		top := onTerminal(t, 80, 24, []string{"NO_COLOR=" + value}, "top", p.page())
+		top := onTerminal(t, 80, 24, []string{"NO_COLOR=" + value}, "top", pageOf(p))
 		top.await(`live`)
 		top.press("q")
 		require.Zero(t, top.end())
@@ -127,7 +130,7 @@ func TestTopKeepsToASCIIWhereTheLocaleDoes(t *testing.T) {
 	t.Parallel()
 	p, addr := serving(t, "--http", "0", "--idle", "1h")
 	connect(t, addr, "lines", nil)
-	top := onTerminal(t, 80, 24, []string{"LC_ALL=C"}, "top", p.page())
+	top := onTerminal(t, 80, 24, []string{"LC_ALL=C"}, "top", pageOf(p))
 	top.await(`open +1 `)
 	top.await(`level \d  \S+ .*#`)
 	require.NotRegexp(t, `[^\x00-\x7f]`, top.screen())
@@ -139,16 +142,16 @@ func TestTopPrintsOnceWhereThereIsNoTerminal(t *testing.T) {
 	t.Parallel()
 	p, addr := serving(t, "--http", "0")
 	c := connect(t, addr, "lines", nil)
-	p.await(`session opened`)
-	for _, args := range [][]string{{"top", p.page()}, {"top", "--once", p.page()}} {
-		o := program(t, args...)
-		require.Zero(t, o.status, o.err)
-		require.Regexp(t, `(?m)^  open +1$`, o.out)
-		require.Regexp(t, `(?m)^  level-\d +1 timers in 1 slots of \S+$`, o.out)
-		require.Contains(t, o.out, c.LocalAddr().String())
-		require.NotRegexp(t, `[^\n -~]`, o.out)
+	p.Await(`session opened`)
+	for _, args := range [][]string{{"top", pageOf(p)}, {"top", "--once", pageOf(p)}} {
+		o := consoletest.Run(t, args...)
+		require.Zero(t, o.Status, o.Err)
+		require.Regexp(t, `(?m)^  open +1$`, o.Out)
+		require.Regexp(t, `(?m)^  level-\d +1 timers in 1 slots of \S+$`, o.Out)
+		require.Contains(t, o.Out, c.LocalAddr().String())
+		require.NotRegexp(t, `[^\n -~]`, o.Out)
 	}
-	top := onTerminal(t, 80, 24, []string{"TERM=dumb"}, "top", p.page())
+	top := onTerminal(t, 80, 24, []string{"TERM=dumb"}, "top", pageOf(p))
 	require.Zero(t, top.end())
 	top.await(c.LocalAddr().String())
 	require.NotContains(t, top.written(), "\x1b")
@@ -160,22 +163,22 @@ func TestTopSaysWhatIsWrongInOneLine(t *testing.T) {
 	require.NoError(t, err)
 	nobody := free.Addr().String()
 	require.NoError(t, free.Close())
-	o := program(t, "top", nobody)
-	require.Equal(t, exitRuntime, o.status)
-	o.oneErrorLine(t, nobody, "connection refused", "sessionwheel serve --http")
+	o := consoletest.Run(t, "top", nobody)
+	require.Equal(t, console.ExitRuntime, o.Status)
+	o.OneErrorLine(t, nobody, "connection refused", "sessionwheel serve --http")
 
 	_, echo := serving(t)
-	o = program(t, "top", echo)
-	require.Equal(t, exitRuntime, o.status)
-	o.oneErrorLine(t, echo, "is no sessionwheel dashboard", "--http")
+	o = consoletest.Run(t, "top", echo)
+	require.Equal(t, console.ExitRuntime, o.Status)
+	o.OneErrorLine(t, echo, "is no sessionwheel dashboard", "--http")
 
 	noPage, _ := serving(t, "--http", "0", "--no-page")
-	o = program(t, "top", noPage.page())
-	require.Equal(t, exitRuntime, o.status)
-	o.oneErrorLine(t, "is no sessionwheel dashboard", "404")
+	o = consoletest.Run(t, "top", pageOf(noPage))
+	require.Equal(t, console.ExitRuntime, o.Status)
+	o.OneErrorLine(t, "is no sessionwheel dashboard", "404")
 
 	top := onTerminal(t, 80, 24, nil, "top", nobody)
-	require.Equal(t, exitRuntime, top.end())
+	require.Equal(t, console.ExitRuntime, top.end())
 	top.await(`no answer from http://`)
 }
 
@@ -185,7 +188,7 @@ func TestTopsOutputCanBeAFile(t *testing.T) {
 	f, err := os.Create(filepath.Join(t.TempDir(), "out"))
 	require.NoError(t, err)
 	defer f.Close()
-	require.Zero(t, launchTo(t, f, "top", p.page()).wait())
+	require.Zero(t, consoletest.LaunchTo(t, f, "top", pageOf(p)).Wait())
 	out, err := os.ReadFile(f.Name())
 	require.NoError(t, err)
 	require.Contains(t, string(out), "registered")

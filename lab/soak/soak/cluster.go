@@ -1,0 +1,128 @@
+package soak
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/sessionwheel/sessionwheel/cluster"
+	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/flags"
+)
+
+// ClusterScenarios returns the scenarios of a cluster, in the order in which they
+// take turns. Each round starts brokers and three nodes, each a process of its own,
+// and puts the same load on them, until the fault, during it and after it.
+func ClusterScenarios() []Scenario {
+	rounds := make(map[string]func(context.Context, *Run) error)
+	for name, t := range map[string]trouble{
+		"takeover":   {contended(), rush},
+		"kill":       {crowded(), killNode},
+		"stop-keep":  {one(keep), stopNode},
+		"stop-fence": {one(fence), stopNode},
+		"cut-keep":   {one(keep), cutNode},
+		"cut-admit":  {one(admit), cutNode},
+		"cut-fence":  {one(fence), cutNode},
+		"restart":    {one(keep), restartBroker},
+		"outage":     {one(keep), outage},
+		"memory":     {inMemory(), loseAll},
+		"storm":      {one(keep), storm},
+		"slow":       {one(keep), slowBroker},
+		"clock":      {withClock(), setClock},
+		"rolling":    {three(), rollBrokers},
+		"leader":     {three(), killLeader},
+		"quorum":     {three(), loseQuorum},
+	} {
+		rounds[name] = t.round
+	}
+	return inOrder(flags.ClusterScenarios, rounds)
+}
+
+// trouble is a scenario of a cluster: a fault, and what it is done to.
+type trouble struct {
+	plan   plan
+	strike func(context.Context, *fleet) error // does it, and mends it if it can be
+}
+
+// one is one broker, and the policy of the node that something befalls.
+func one(p policy) plan {
+	return plan{brokers: 1, nodes: [3]policy{p, keep, fence}, rest: 300, few: 40, ids: 40, workers: 4, think: 8 * time.Millisecond}
+}
+
+func contended() plan {
+	p := one(fence)
+	p.ids, p.workers, p.think = 5, 8, 0
+	return p
+}
+
+func crowded() plan {
+	p := one(keep)
+	p.rest, p.few = 10_000, 300
+	return p
+}
+
+func inMemory() plan {
+	p := one(keep)
+	p.storage = cluster.Memory
+	return p
+}
+
+func withClock() plan {
+	p := one(keep)
+	p.settable = true
+	return p
+}
+
+func three() plan {
+	p := one(keep)
+	p.brokers = 3
+	return p
+}
+
+// round lets the load run, strikes, waits until all is right again, and lets the
+// load run once more.
+func (t trouble) round(ctx context.Context, r *Run) (err error) {
+	clock := time.Now()
+	f, err := raise(ctx, r, t.plan)
+	defer func() { err = f.close(err) }()
+	if err != nil {
+		return err
+	}
+	if err := f.calm(ctx); err != nil {
+		return err
+	}
+	if err := f.load(doLoad); err != nil {
+		return err
+	}
+	f.began = time.Now()
+	f.mended = f.began
+	if err := t.strike(ctx, f); err != nil {
+		return err
+	}
+	if err := f.goesOn(ctx, f.mended); err != nil {
+		return err
+	}
+	took, err := f.settle(ctx, f.mended)
+	if err != nil {
+		return err
+	}
+	r.late(took)
+	if err := f.calm(ctx); err != nil {
+		return err
+	}
+	if off := time.Now().Round(0).Sub(clock.Round(0)) - time.Since(clock); off.Abs() > 10*time.Millisecond {
+		return fmt.Errorf("somebody set this machine's wall clock by %v meanwhile, by which the sessions are dated", off)
+	}
+	return f.disband(ctx)
+}
+
+// calm lets the load run while nothing befalls the fleet.
+func (f *fleet) calm(ctx context.Context) error {
+	if err := f.load(doLoad); err != nil {
+		return err
+	}
+	if err := f.soak(ctx, f.r.span()); err != nil {
+		return err
+	}
+	_, err := f.settle(ctx, time.Now())
+	return err
+}
