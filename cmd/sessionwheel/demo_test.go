@@ -1,50 +1,17 @@
 package main
 
 import (
-	"bytes"
-	"context"
-	"errors"
-	"io"
-	"runtime"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/console"
 	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/console/consoletest"
+	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/internal/servetest"
 )
 
-// small is a demo that is over in a second.
-var small = demoConfig{Clients: 40, Idle: 300 * time.Millisecond, Active: 0.5}
-
-func TestTheDemoPassesAndEndsAllItStarted(t *testing.T) {
-	before := runtime.NumGoroutine()
-	var out bytes.Buffer
-	require.NoError(t, runDemo(t.Context(), &out, small), out.String())
-	require.Contains(t, out.String(), "PASSED")
-	require.Regexp(t, `sessions registered +40\n`, out.String())
-	require.Contains(t, out.String(), "of 20 that fell silent")
-	require.Regexp(t, `p50 \S+ +p99 \S+ +max \S+`, out.String())
-	require.NotContains(t, out.String(), "\x1b", "no control codes where there is no terminal")
-	require.NotContains(t, out.String(), "\r")
-	require.NotRegexp(t, `(?m)^.{81,}$`, out.String())
-	goroutinesEnd(t, before)
-}
-
-// goroutinesEnd requires that there are soon no more goroutines than before.
-func goroutinesEnd(t *testing.T, before int) {
-	t.Helper()
-	for deadline := time.Now().Add(consoletest.Patience); runtime.NumGoroutine() > before; time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			stacks := make([]byte, 1<<20)
-			require.FailNow(t, "goroutines go on", "%s", stacks[:runtime.Stack(stacks, true)])
-		}
-	}
-}
-
-func TestTheDemoIsWhatRunsWithoutACommand(t *testing.T) {
+func TestDemo_RunsWithoutACommand(t *testing.T) {
 	t.Parallel()
 	o := consoletest.Run(t, "--clients", "10", "--idle", "200ms")
 	require.Zero(t, o.Status, o.Out+o.Err)
@@ -52,90 +19,49 @@ func TestTheDemoIsWhatRunsWithoutACommand(t *testing.T) {
 	require.Empty(t, o.Err)
 }
 
-func TestTheDemoWithOnlyOneKindOfClient(t *testing.T) {
-	t.Parallel()
-	for _, share := range []float64{0, 1} {
-		cfg := small
-		cfg.Clients, cfg.Active = 9, share
-		var out bytes.Buffer
-		require.NoError(t, runDemo(t.Context(), &out, cfg), out.String())
-		require.Contains(t, out.String(), "PASSED")
-	}
-}
-
-func TestTheDemoFailsWhenSilentSessionsStayOpen(t *testing.T) {
-	t.Parallel()
-	var out bytes.Buffer
-	d := newDemo(&out, small)
-	d.server.IdleTimeout = -1
-	d.patience = 10 * time.Millisecond
-	require.ErrorIs(t, d.run(t.Context()), console.ErrFailed)
-	require.Contains(t, out.String(), "FAILED: 20 sessions silent and still open")
-}
-
-func TestTheDemoFailsWhenSessionsAreClosedEarly(t *testing.T) {
-	t.Parallel()
-	cfg := small
-	cfg.Idle, cfg.Active = 3*time.Second, 0
-	cfg.Duration = 500 * time.Millisecond
-	var out bytes.Buffer
-	d := newDemo(&out, cfg)
-	d.server.IdleTimeout = 300 * time.Millisecond
-	require.ErrorIs(t, d.run(t.Context()), console.ErrFailed)
-	require.Regexp(t, `FAILED: [\s\S]*closed before the idle timeout had passed`, out.String())
-}
-
-func TestTheDemoReportsClientsThatCannotConnect(t *testing.T) {
-	t.Parallel()
-	d := newDemo(io.Discard, small)
-	d.crowd.failed(syscall.ECONNREFUSED)
-	require.ErrorContains(t, d.run(t.Context()), "--clients")
-}
-
-func TestTheDemoEndsAtOnceWhenItsContextDoes(t *testing.T) {
-	before := runtime.NumGoroutine()
-	why := errors.New("enough")
-	for _, after := range []time.Duration{0, 20 * time.Millisecond, 400 * time.Millisecond} {
-		ctx, cancel := context.WithCancelCause(t.Context())
-		timer := time.AfterFunc(after, func() { cancel(why) })
-		cfg := small
-		cfg.Idle = time.Hour
-		require.ErrorIs(t, runDemo(ctx, io.Discard, cfg), why)
-		timer.Stop()
-	}
-	goroutinesEnd(t, before)
-}
-
-func TestTheSummaryFitsTheTerminalWhateverHappened(t *testing.T) {
-	v := verdict{
-		registered: 100_000, timedOut: 100_000, open: 100_000, lateness: console.Spread{time.Second, 10 * time.Second},
-		starved: 100_000, longestGap: 123 * time.Second, stalled: 123 * time.Second,
-	}
-	cfg := demoConfig{Clients: 100_000, Idle: 100 * time.Second, Active: 0.5}
-	var out bytes.Buffer
-	v.print(console.NewScreen(&out), cfg, time.Hour)
-	require.Contains(t, out.String(), "whose client talked in time")
-	v.early, v.silentOpen, v.activeClosed, v.unseen, v.unregistered = 100_000, 100_000, 100_000, 100_000, 100_000
-	v.print(console.NewScreen(&out), cfg, time.Hour)
-	require.Contains(t, out.String(), "FAILED")
-	require.NotRegexp(t, `(?m)^.{81,}$`, out.String())
-}
-
-func TestASignalEndsTheDemoWithAWord(t *testing.T) {
+func TestDemo_ASignalEndsItWithASummary(t *testing.T) {
 	t.Parallel()
 	for sig, want := range map[syscall.Signal]consoletest.Outcome{
 		syscall.SIGINT:  {Status: 130, Err: "sessionwheel: interrupted\n"},
 		syscall.SIGTERM: {Status: 143, Err: "sessionwheel: stopped by signal: terminated\n"},
 	} {
-		r, w := io.Pipe()
-		p := consoletest.LaunchTo(t, w, "--clients", "10", "--idle", "1h")
-		_, err := r.Read(make([]byte, 1)) // it has begun
-		require.NoError(t, err)
-		go func() { _, _ = io.Copy(io.Discard, r) }() // ends when the test closes w
-		time.Sleep(200 * time.Millisecond)            // in the midst of it, or before: either way
+		var out consoletest.Output
+		p := consoletest.LaunchTo(t, &out, "--clients", "10", "--active", "0.5", "--idle", "400ms", "--duration", "1h")
+		out.Await(t, `closed "Timeout" [1-9]`) // in a line of its progress
 		p.Signal(sig)
 		require.Equal(t, want.Status, p.Wait())
 		require.Equal(t, want.Err, p.Logged())
-		require.NoError(t, w.Close())
+		require.Regexp(t, `\nInterrupted after \S+, before the verdict:\n\n  sessions registered +10\n  closed with "Timeout" +\d\n  still open +\d\n`, out.String())
+		require.Regexp(t, `How late "Timeout" came[\s\S]* p50 \S+ +p99 \S+ +max \S+\n`, out.String())
+		require.NotContains(t, out.String(), "PASSED")
 	}
+}
+
+func TestDemo_ASignalAtItsBeginningEndsIt(t *testing.T) {
+	t.Parallel()
+	var out consoletest.Output
+	p := consoletest.LaunchTo(t, &out, "--clients", "10", "--idle", "1h")
+	out.Await(t, `A server on`)
+	p.Signal(syscall.SIGINT)
+	require.Equal(t, 130, p.Wait())
+	require.Contains(t, out.String(), "Interrupted after")
+}
+
+func TestDemo_ItsPageGoesOnAfterTheVerdictUntilCtrlC(t *testing.T) {
+	t.Parallel()
+	var out consoletest.Output
+	p := consoletest.LaunchTo(t, &out, "--http", "0", "--clients", "40", "--idle", "300ms")
+	page := out.Await(t, `The page is at (http://\S+) until Ctrl-C\.\n`)
+	require.NotContains(t, out.String(), "PASSED", "the address comes first")
+	status, body := servetest.Get(t, page)
+	require.Equal(t, 200, status)
+	require.Contains(t, body, "<html")
+	out.Await(t, `PASSED[\s\S]*The page goes on, with clients that come and go: `+page)
+	require.Eventually(t, func() bool { // 40 clients were judged; these come after
+		all, timedOut := servetest.Registered(t, page, "Timeout")
+		return all > 60 && timedOut > 25
+	}, consoletest.Patience, 20*time.Millisecond)
+	p.Signal(syscall.SIGINT)
+	require.Zero(t, p.Wait(), "%s%s", out.String(), p.Logged())
+	require.Empty(t, p.Logged())
 }

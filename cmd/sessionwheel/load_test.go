@@ -2,11 +2,9 @@ package main
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"syscall"
 	"testing"
 	"time"
@@ -15,12 +13,13 @@ import (
 
 	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/console"
 	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/console/consoletest"
+	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/internal/servetest"
 )
 
-func TestLoadMeasuresRoundTripsAndHowLateIdleConnectionsAreClosed(t *testing.T) {
+func TestLoad_MeasuresRoundTripsAndHowLateIdleConnectionsAreClosed(t *testing.T) {
 	t.Parallel()
 	for _, split := range []string{"lines", "frames"} {
-		p, addr := serving(t, "--split", split, "--idle", "500ms", "--log-level", "info")
+		p, addr := servetest.Start(t, "--split", split, "--idle", "500ms", "--log-level", "info")
 		o := consoletest.Run(t, "load", "--addr", addr, "--split", split, "--active", "5", "--idle", "10",
 			"--idle-timeout", "500ms", "--duration", "600ms", "--size", "300")
 		require.Zero(t, o.Status, o.Out+o.Err)
@@ -38,26 +37,26 @@ func TestLoadMeasuresRoundTripsAndHowLateIdleConnectionsAreClosed(t *testing.T) 
 	}
 }
 
-func TestLoadFailsWhenIdleConnectionsAreClosedEarly(t *testing.T) {
+func TestLoad_FailsWhenIdleConnectionsAreClosedEarly(t *testing.T) {
 	t.Parallel()
-	_, addr := serving(t, "--idle", "100ms")
+	_, addr := servetest.Start(t, "--idle", "100ms")
 	o := consoletest.Run(t, "load", "--addr", addr, "--active", "0", "--idle", "3", "--duration", "40s", "--idle-timeout", "30s")
 	require.Equal(t, console.ExitRuntime, o.Status, o.Out+o.Err)
 	require.Contains(t, o.Out, "3 closed before --idle-timeout 30s")
 	require.Empty(t, o.Err)
 }
 
-func TestLoadTellsAfterWhatTimeIdleConnectionsAreClosed(t *testing.T) {
+func TestLoad_ReportsAfterWhatTimeIdleConnectionsAreClosed(t *testing.T) {
 	t.Parallel()
-	_, addr := serving(t, "--idle", "100ms")
+	_, addr := servetest.Start(t, "--idle", "100ms")
 	o := consoletest.Run(t, "load", "--addr", addr, "--active", "0", "--idle", "3", "--duration", "40s")
 	require.Zero(t, o.Status, o.Out+o.Err)
 	require.Regexp(t, `closed after +p50 \d+`, o.Out)
 }
 
-func TestLoadKeepsToItsRate(t *testing.T) {
+func TestLoad_KeepsToItsRate(t *testing.T) {
 	t.Parallel()
-	_, addr := serving(t)
+	_, addr := servetest.Start(t)
 	o := consoletest.Run(t, "load", "--addr", addr, "--active", "4", "--rate", "100", "--duration", "1s")
 	require.Zero(t, o.Status, o.Out+o.Err)
 	var sent int
@@ -70,25 +69,25 @@ func TestLoadKeepsToItsRate(t *testing.T) {
 	require.Contains(t, o.Out, "from when each message was due, at 100/s")
 }
 
-func TestLoadFailsWhenNothingIsEchoed(t *testing.T) {
+func TestLoad_FailsWhenNothingIsEchoed(t *testing.T) {
 	t.Parallel()
-	_, addr := serving(t, "--split", "lines")
+	_, addr := servetest.Start(t, "--split", "lines")
 	o := consoletest.Run(t, "load", "--addr", addr, "--split", "frames", "--active", "2", "--duration", "300ms")
 	require.Equal(t, console.ExitRuntime, o.Status, o.Out+o.Err)
 	require.Contains(t, o.Out, "--split frames?")
 }
 
-func TestLoadCountsErrorsByTheirCause(t *testing.T) {
+func TestLoad_CountsErrorsByTheirCause(t *testing.T) {
 	t.Parallel()
-	_, addr := serving(t, "--max-sessions", "2")
+	_, addr := servetest.Start(t, "--max-sessions", "2")
 	o := consoletest.Run(t, "load", "--addr", addr, "--active", "5", "--duration", "300ms")
 	require.Equal(t, console.ExitRuntime, o.Status, o.Out+o.Err)
 	require.Regexp(t, `errors +[3-5]\n +[3-5]  closed by the server\n`, o.Out)
 }
 
-func TestASignalEndsLoadEarlyAndItStillReports(t *testing.T) {
+func TestLoad_ASignalEndsItEarlyAndItStillReports(t *testing.T) {
 	t.Parallel()
-	server, addr := serving(t)
+	server, addr := servetest.Start(t)
 	p := consoletest.Launch(t, "load", "--addr", addr, "--active", "3", "--idle", "3", "--duration", "1h")
 	server.Await(`session=7 `) // one connection was the probe
 	time.Sleep(200 * time.Millisecond)
@@ -99,7 +98,7 @@ func TestASignalEndsLoadEarlyAndItStillReports(t *testing.T) {
 	require.Contains(t, p.Out.String(), "3 still open at the end")
 }
 
-func TestLoadSaysThatAServerDoesNotSpeakTLS(t *testing.T) {
+func TestLoad_SaysThatAServerDoesNotSpeakTLS(t *testing.T) {
 	t.Parallel()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -117,24 +116,4 @@ func TestLoadSaysThatAServerDoesNotSpeakTLS(t *testing.T) {
 	o := consoletest.Run(t, "load", "--addr", ln.Addr().String(), "--tls")
 	require.Equal(t, console.ExitRuntime, o.Status)
 	o.OneErrorLine(t, ln.Addr().String(), "--tls")
-}
-
-func TestCauseIsTheSameForAllConnections(t *testing.T) {
-	op := func(err error) error { return &net.OpError{Op: "read", Net: "tcp", Err: err} }
-	for want, err := range map[string]error{
-		"the echo was not what was sent":      errWrongEcho,
-		"closed by the server":                io.EOF,
-		"no answer in time":                   op(os.ErrDeadlineExceeded),
-		"connection refused":                  op(os.NewSyscallError("connect", errnoRefused)),
-		"host not found":                      op(&net.DNSError{Err: "no such host", IsNotFound: true}),
-		"no free local port":                  op(os.NewSyscallError("connect", syscall.EADDRNOTAVAIL)),
-		"too many open files (see ulimit -n)": op(os.NewSyscallError("socket", syscall.EMFILE)),
-		"something else":                      op(errors.New("something\nelse")),
-		syscall.ENETUNREACH.Error():           op(os.NewSyscallError("connect", syscall.ENETUNREACH)),
-		"use of closed network connection":    op(net.ErrClosed),
-	} {
-		require.Equal(t, want, cause(err))
-	}
-	require.Equal(t, "closed by the server", cause(op(os.NewSyscallError("write", syscall.EPIPE))))
-	require.Equal(t, "closed by the server", cause(op(os.NewSyscallError("read", errnoReset))))
 }

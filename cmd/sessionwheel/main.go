@@ -2,42 +2,95 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 
 	"github.com/alecthomas/kong"
 
 	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/console"
 	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/flags"
+	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/internal/demo"
 	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/internal/launch"
+	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/internal/load"
+	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/internal/serve"
 )
 
 // commands is the command line: its fields are the commands and the flags they
 // share.
 type commands struct {
-	Version kong.VersionFlag `help:"Print the version and exit."`
+	ShowVersion kong.VersionFlag `name:"version" help:"Print the version and exit."`
 
-	Demo    demoConfig  `cmd:"" default:"withargs" help:"Start a server and real clients, let half of them fall silent, and show how late each is closed with \"Timeout\" (the default command)."`
-	Serve   serveConfig `cmd:"" help:"Run an echo server that closes idle sessions."`
-	Load    loadConfig  `cmd:"" help:"Put load on an echo server, such as serve, and measure it."`
-	Top     topConfig   `cmd:"" help:"Watch a server that runs with --http, live in the terminal."`
-	Cluster clusterCmd  `cmd:"" help:"See and steer the sessions of a cluster, such as of several serve --cluster."`
-	Bench   benchCmd    `cmd:"" passthrough:"" help:"Do the same work with this project and with its rivals, side by side, and draw it."`
-	Soak    soakCmd     `cmd:"" help:"Look for broken guarantees for a long time, under faults of every kind."`
+	Demo    demoCmd    `cmd:"" default:"withargs" help:"Start a server and real clients, let half of them fall silent, and show how late each is closed with \"Timeout\" (the default command). --nodes and --metrics need sessionwheel-full."`
+	Serve   serveCmd   `cmd:"" help:"Run an echo server that closes idle sessions. --cluster and --metrics need sessionwheel-full."`
+	Load    loadCmd    `cmd:"" help:"Put load on an echo server, such as serve, and measure it."`
+	Top     topCmd     `cmd:"" help:"Show a server that runs with --http, live in the terminal. Needs sessionwheel-top."`
+	Cluster clusterCmd `cmd:"" help:"Inspect and control the sessions of a cluster, such as of several serve --cluster. Needs sessionwheel-full."`
+	Bench   benchCmd   `cmd:"" passthrough:"" help:"Do the same work with this project and with its rivals, side by side, and draw charts. Needs sessionwheel-bench."`
+	Soak    soakCmd    `cmd:"" help:"Look for broken guarantees for a long time, under faults of every kind. Needs sessionwheel-soak."`
+	Version versionCmd `cmd:"" help:"Print the version."`
+}
+
+const description = "A session manager for custom protocol servers: every session has a timer in a hierarchical timing wheel, every activity re-arms it, and when it expires the session is closed with the reason \"Timeout\".\n\n" +
+	"sessionwheel-full, -top, -bench and -soak are programs of their own, since they depend on much more. One that is not installed is built from the checkout when it is first used, which takes a minute or two."
+
+func program() console.Program {
+	return console.Program{Commands: &commands{}, Description: description, Default: "demo"}
+}
+
+func main() { os.Exit(program().Run(os.Args[1:], console.Std{Out: os.Stdout, Err: os.Stderr})) }
+
+type demoCmd struct {
+	demo.Config `embed:""`
 }
 
 // Run is called by kong.
-func (c *demoConfig) Run(ctx context.Context, std console.Std) error {
-	return runDemo(ctx, std.Out, *c)
+func (c *demoCmd) Run(ctx context.Context, std console.Std, args console.Args) error {
+	if c.Nodes > 0 || c.HTTP.Metrics {
+		if len(args) == 0 || args[0] != "demo" { // the default command
+			args = append([]string{"demo"}, args...)
+		}
+		return launch.Full.Run(ctx, std, args)
+	}
+	return demo.Run(ctx, std.Out, c.Config, nil)
+}
+
+type serveCmd struct {
+	serve.Config `embed:""`
 }
 
 // Run is called by kong.
-func (c *serveConfig) Run(ctx context.Context, std console.Std) error {
-	return runServe(ctx, std.Err, *c)
+func (c *serveCmd) Run(ctx context.Context, std console.Std, args console.Args) error {
+	if c.Node.Cluster != "" || c.HTTP.Metrics {
+		return launch.Full.Run(ctx, std, args)
+	}
+	return serve.Run(ctx, std.Err, c.Config, serve.Extras{})
+}
+
+type loadCmd struct {
+	load.Config `embed:""`
 }
 
 // Run is called by kong.
-func (c *loadConfig) Run(ctx context.Context, std console.Std) error {
-	return runLoad(ctx, std.Out, *c)
+func (c *loadCmd) Run(ctx context.Context, std console.Std) error {
+	return load.Run(ctx, std.Out, c.Config)
+}
+
+type topCmd struct {
+	flags.Top `embed:""`
+}
+
+// Run is called by kong.
+func (c *topCmd) Run(ctx context.Context, std console.Std, args console.Args) error {
+	return launch.Top.Run(ctx, std, args)
+}
+
+type clusterCmd struct {
+	flags.Cluster `embed:""`
+}
+
+// Run is called by kong, for each of the commands.
+func (c *clusterCmd) Run(ctx context.Context, std console.Std, args console.Args) error {
+	return launch.Full.Run(ctx, std, args)
 }
 
 type soakCmd struct {
@@ -62,12 +115,10 @@ func (c *benchCmd) Run(ctx context.Context, std console.Std) error {
 	return launch.Bench.Run(ctx, std, c.Args)
 }
 
-func program() console.Program {
-	return console.Program{
-		Commands:    &commands{},
-		Description: "A session manager for custom protocol servers: every session has a timer in a hierarchical timing wheel, every activity re-arms it, and when it expires the session is closed with the reason \"Timeout\".",
-		Default:     "demo",
-	}
-}
+type versionCmd struct{}
 
-func main() { os.Exit(program().Run(os.Args[1:], console.Std{Out: os.Stdout, Err: os.Stderr})) }
+// Run is called by kong.
+func (versionCmd) Run(std console.Std) error {
+	_, err := fmt.Fprintln(std.Out, console.Version())
+	return err
+}

@@ -12,7 +12,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/console/consoletest"
 )
 
-func TestWrongUsageIsOneLineThatNamesTheMistakeAndTheHelp(t *testing.T) {
+func TestUsage_AMistakeIsOneLineThatNamesItAndTheHelp(t *testing.T) {
 	t.Parallel()
 	noKey := filepath.Join(t.TempDir(), "cert.pem")
 	require.NoError(t, os.WriteFile(noKey, nil, 0o600))
@@ -41,7 +41,7 @@ func TestWrongUsageIsOneLineThatNamesTheMistakeAndTheHelp(t *testing.T) {
 		{[]string{"serve", "--log-level", "loud"}, []string{"--log-level", "debug"}},
 		{[]string{"serve", "--log-format", "xml"}, []string{"--log-format", "json"}},
 		{[]string{"serve", "--idle=-1s"}, []string{"--idle", "0 means never"}},
-		{[]string{"serve", "--max-sessions=-1"}, []string{"--max-sessions", "no limit"}},
+		{[]string{"serve", "--max-sessions=-1"}, []string{"--max-sessions", "65,536"}},
 		{[]string{"serve", "--max-sessions-per-ip=-1"}, []string{"--max-sessions-per-ip", "no limit"}},
 		{[]string{"serve", "--tls-cert", noKey}, []string{"--tls-cert", "--tls-key"}},
 		{[]string{"serve", "--tls-cert", noKey + "x", "--tls-key", noKey}, []string{"--tls-cert", "no such file"}},
@@ -51,11 +51,12 @@ func TestWrongUsageIsOneLineThatNamesTheMistakeAndTheHelp(t *testing.T) {
 		{[]string{"serve", "--http", "localhost:"}, []string{"--http", "127.0.0.1:8080"}},
 		{[]string{"serve", "--http", "::1"}, []string{"--http", "127.0.0.1:8080"}},
 		{[]string{"serve", "--no-pprof"}, []string{"--no-pprof", "--http"}},
+		{[]string{"serve", "--metrics"}, []string{"--metrics needs --http"}},
 		{[]string{"serve", "--http-close"}, []string{"--http-close needs --http"}},
 		{[]string{"serve", "--http-host", "a.example"}, []string{"--http-host needs --http"}},
 		{[]string{"serve", "--http", "0", "--http-host", "http://a.example"}, []string{"--http-host", "ops.example.com"}},
 		{[]string{"serve", "--http", "0", "--http-close", "--no-page"}, []string{"--http-close", "drop --no-page"}},
-		{[]string{"serve", "--http", "0", "--no-page", "--no-metrics", "--no-healthz", "--no-pprof"}, []string{"--http has nothing left to serve"}},
+		{[]string{"serve", "--http", "0", "--no-page", "--no-healthz", "--no-pprof"}, []string{"--http has nothing left to serve"}},
 		{[]string{"demo", "--http", "here"}, []string{"--http", "demo --help"}},
 		{[]string{"top", "ftp://127.0.0.1/"}, []string{"ftp://127.0.0.1/", "http://127.0.0.1:8080/", "top --help"}},
 		{[]string{"top", "--interval", "1ms"}, []string{"--interval", "100ms"}},
@@ -76,7 +77,7 @@ func TestWrongUsageIsOneLineThatNamesTheMistakeAndTheHelp(t *testing.T) {
 	o.OneErrorLine(t, "--bogus", "serve --help")
 }
 
-func TestHelpAndVersionExitWithZeroAndFitTheTerminal(t *testing.T) {
+func TestHelp_AndVersionExitWithZeroAndFitTheTerminal(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		args []string
@@ -85,11 +86,17 @@ func TestHelpAndVersionExitWithZeroAndFitTheTerminal(t *testing.T) {
 		{[]string{"--help"}, []string{"demo", "serve", "load", "top", "cluster", "bench", "soak", "--version", "--clients=2000", "--http=ADDR"}},
 		{[]string{"demo", "--help"}, []string{"--clients=2000", "--idle=3s", "--active=0.5", "--duration"}},
 		{[]string{"serve", "--help"}, []string{"--addr", "--idle=5m", "--split", "--max-sessions-per-ip", "--tls-cert", "--drain=10s"}},
-		{[]string{"serve", "--help"}, []string{"--http=ADDR", "--http-host", "--http-close", "--[no-]page", "--[no-]metrics", "--[no-]healthz", "--[no-]pprof"}},
+		{[]string{"serve", "--help"}, []string{"--http=ADDR", "--http-host", "--http-close", "--[no-]page", "--metrics", "--[no-]healthz", "--[no-]pprof"}},
 		{[]string{"demo", "--help"}, []string{"--http=ADDR", "until Ctrl-C"}},
 		{[]string{"top", "--help"}, []string{"[<url>]", "--interval=1s", "--once", "NO_COLOR", "Ctrl-C"}},
 		{[]string{"load", "--help"}, []string{"--addr", "--active=100", "--idle-timeout", "--rate", "--tls-insecure"}},
+		{[]string{"cluster", "--help"}, []string{"ls", "nodes", "where", "kick", "send", "watch", "SESSIONWHEEL_CLUSTER_TOKEN"}},
+		{[]string{"cluster", "ls", "--help"}, []string{"--cluster=URL", "--json"}},
+		{[]string{"soak", "--help"}, []string{"--duration=1m", "--seed", "--only", "--list", "--json", "--drill", "--cluster"}},
+		{[]string{"soak", "--list"}, []string{"clock ", "library ", "model "}},
+		{[]string{"soak", "--cluster", "--list"}, []string{"takeover ", "quorum "}},
 		{[]string{"--version"}, []string{"sessionwheel "}},
+		{[]string{"version"}, []string{"sessionwheel "}},
 	} {
 		o := consoletest.Run(t, tt.args...)
 		require.Zero(t, o.Status, "%v", tt.args)
@@ -101,7 +108,7 @@ func TestHelpAndVersionExitWithZeroAndFitTheTerminal(t *testing.T) {
 	}
 }
 
-func TestARuntimeErrorIsOneLineThatNamesTheAddressAndTheFix(t *testing.T) {
+func TestError_IsOneLineThatNamesTheAddressAndTheFix(t *testing.T) {
 	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

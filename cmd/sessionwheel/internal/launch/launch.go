@@ -31,6 +31,8 @@ type Program struct {
 
 // The programs.
 var (
+	Top   = Program{Name: "sessionwheel-top", About: "the live view in the terminal", Dir: "cmd/sessionwheel/sessionwheel-top"}
+	Full  = Program{Name: "sessionwheel-full", About: "clusters and metrics", Dir: "cmd/sessionwheel/sessionwheel-full"}
 	Soak  = Program{Name: "sessionwheel-soak", About: "the search for broken guarantees", Dir: "lab/soak", Alone: true}
 	Bench = Program{Name: "sessionwheel-bench", About: "the benchmarks and the rivals", Dir: "lab/bench", Alone: true}
 )

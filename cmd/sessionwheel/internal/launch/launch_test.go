@@ -30,12 +30,10 @@ func tinyCheckout(t *testing.T, source string) (root string) {
 	} {
 		require.NoError(t, os.WriteFile(filepath.Join(root, name), []byte(text), 0o600))
 	}
+	goCache, err := exec.Command("go", "env", "GOCACHE").Output()
+	require.NoError(t, err)
+	t.Setenv("GOCACHE", string(bytes.TrimSpace(goCache)))
 	t.Setenv("XDG_CACHE_HOME", t.TempDir()) // where it is built
-	if os.Getenv("GOCACHE") == "" {         // which would lie there as well
-		out, err := exec.Command("go", "env", "GOCACHE").Output()
-		require.NoError(t, err)
-		t.Setenv("GOCACHE", string(bytes.TrimSpace(out)))
-	}
 	return root
 }
 
@@ -126,7 +124,7 @@ func TestFind_WithoutTheGoCommandSaysSo(t *testing.T) {
 func TestPrograms_AreModulesOfThisCheckout(t *testing.T) {
 	root, ok := checkout(places())
 	require.True(t, ok)
-	for _, p := range []Program{Soak, Bench} {
+	for _, p := range []Program{Top, Full, Soak, Bench} {
 		mod, err := os.ReadFile(filepath.Join(root, p.Dir, "go.mod"))
 		require.NoError(t, err)
 		require.Contains(t, string(mod), "module "+project+"/"+p.Dir+"\n")

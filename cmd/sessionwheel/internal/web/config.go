@@ -1,0 +1,67 @@
+package web
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+)
+
+// Config is the flags of the HTTP server beside a command's own server.
+type Config struct {
+	HTTP      string   `name:"http" placeholder:"ADDR" want:"a port, such as 8080, or host:port" help:"Serve a page that shows the sessions, at this address: a port on the loopback, such as 8080, or host:port; port 0 takes a free one. /healthz and /debug/pprof/ are beside it."`
+	HTTPHost  []string `name:"http-host" placeholder:"NAME" help:"Answer requests for this name too, beside localhost and IP addresses. May be repeated; * allows any name."`
+	HTTPClose bool     `name:"http-close" help:"Let the page close sessions."`
+	Page      bool     `default:"true" negatable:"" help:"Serve the page and its API, with --http."`
+	Metrics   bool     `help:"Serve /metrics for Prometheus as well, with --http."`
+	Healthz   bool     `default:"true" negatable:"" help:"Serve /healthz, with --http: 200, or 503 while the server drains, and while it is a node that has lost its lease and refuses logins."`
+	Pprof     bool     `default:"true" negatable:"" help:"Serve Go's profiles at /debug/pprof/, with --http."`
+}
+
+// Check says what is wrong with the flags.
+func (c *Config) Check() error {
+	if c.HTTP == "" {
+		switch {
+		case len(c.HTTPHost) > 0:
+			return errors.New("--http-host needs --http")
+		case c.HTTPClose:
+			return errors.New("--http-close needs --http")
+		case c.Metrics:
+			return errors.New("--metrics needs --http")
+		case !c.Page, !c.Healthz, !c.Pprof:
+			return errors.New("--no-page, --no-healthz and --no-pprof need --http")
+		}
+		return nil
+	}
+	if _, err := c.addr(); err != nil {
+		return err
+	}
+	for _, name := range c.HTTPHost {
+		if name == "" || strings.ContainsAny(name, ":/ ") {
+			return fmt.Errorf("--http-host must be a name without scheme, port and path, such as ops.example.com, not %q", name)
+		}
+	}
+	switch {
+	case !c.Page && !c.Metrics && !c.Healthz && !c.Pprof:
+		return errors.New("--http has nothing left to serve: drop one of --no-page, --no-healthz and --no-pprof, or --http")
+	case c.HTTPClose && !c.Page:
+		return errors.New("--http-close needs the page: drop --no-page")
+	}
+	return nil
+}
+
+// addr is where to listen. Without a host that is the loopback.
+func (c *Config) addr() (string, error) {
+	host, port, err := net.SplitHostPort(c.HTTP)
+	if err != nil { // a port alone
+		host, port = "", c.HTTP
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return "", fmt.Errorf("--http must be a port or host:port, such as 8080 or 127.0.0.1:8080, not %q", c.HTTP)
+	}
+	if host == "" {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port), nil
+}

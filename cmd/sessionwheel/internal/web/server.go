@@ -1,0 +1,225 @@
+// Package web is the HTTP server beside a command's own server: the page, its API,
+// health, profiles and, where they are built in, metrics.
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/internal/errno"
+	"github.com/sessionwheel/sessionwheel/dashboard"
+	"github.com/sessionwheel/sessionwheel/tcp"
+	"github.com/sessionwheel/sessionwheel/wheel"
+)
+
+// What a client of the HTTP server may cost.
+const (
+	headerTimeout = 5 * time.Second
+	idleTimeout   = 2 * time.Minute
+	maxHeader     = 16 << 10 // bytes
+	maxBody       = 64 << 10 // bytes; nothing here needs one
+)
+
+// ExposedNote is what the user is told when the HTTP server is exposed.
+const ExposedNote = "the page has no password and --http listens beyond this machine: whoever reaches it sees all sessions"
+
+// Shown is what the HTTP server shows. Server and Wheel are required.
+type Shown struct {
+	Title  string
+	Server *tcp.Server
+	Wheel  *wheel.Wheel // that the server keeps its timers in
+
+	// Of a node of a cluster; nil without one.
+	Cluster  dashboard.Cluster
+	Isolated func() (isolated, takes bool) // whether it has lost its lease, and takes logins
+
+	Metrics http.Handler // of /metrics; nil: there is none
+}
+
+// Server is a running HTTP server. Nil is one that was not asked for; its methods
+// do nothing.
+type Server struct {
+	URL     string // of the page
+	Exposed bool   // it listens on more than the loopback
+
+	server *http.Server
+	dash   *dashboard.Handler // nil: no page
+	health health
+	hangUp context.CancelFunc // ends what a request is waiting for
+	ended  chan struct{}      // closed when serving has ended
+	err    error              // why; read it when ended is closed
+}
+
+// Listen returns a listener on addr. The error names the flag that addr came from.
+func Listen(addr, flag string) (net.Listener, error) {
+	ln, err := net.Listen("tcp", addr)
+	if errors.Is(err, errno.InUse) {
+		return nil, fmt.Errorf("cannot listen on %s: the address is in use: stop the program that has it, or choose another %s", addr, flag)
+	} else if err != nil {
+		return nil, fmt.Errorf("cannot listen on %s: %w: choose another %s", addr, reason(err), flag)
+	}
+	return ln, nil
+}
+
+// reason removes the operation and the address from a network error, for a message
+// that names them itself.
+func reason(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return op.Err
+	}
+	return err
+}
+
+// Listen returns the listener that the flags ask for, and nil if they ask for none.
+func (c *Config) Listen() (net.Listener, error) {
+	if c.HTTP == "" {
+		return nil, nil
+	}
+	addr, err := c.addr()
+	if err != nil {
+		return nil, err
+	}
+	return Listen(addr, "--http")
+}
+
+// Serve starts to serve on ln what the flags ask for. It returns nil if ln is nil.
+// It owns ln, also if it returns an error. The server ends with Shutdown.
+func (c *Config) Serve(ln net.Listener, shown Shown, log *slog.Logger) (*Server, error) {
+	if ln == nil {
+		return nil, nil
+	}
+	h := &Server{ended: make(chan struct{})}
+	mux, err := h.routes(c, shown)
+	if err != nil {
+		_ = ln.Close()
+		return nil, err
+	}
+	requests, hangUp := context.WithCancel(context.Background())
+	h.hangUp = hangUp
+	h.server = &http.Server{
+		Handler:           newGuard(ln.Addr(), c.HTTPHost, http.MaxBytesHandler(mux, maxBody)),
+		ReadHeaderTimeout: headerTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeader,
+		BaseContext:       func(net.Listener) context.Context { return requests },
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+	h.URL = pageURL(ln.Addr())
+	h.Exposed = !onLoopback(ln.Addr())
+	log.Info("http", "url", h.URL, "page", c.Page, "close", c.HTTPClose, "metrics", c.Metrics, "healthz", c.Healthz, "pprof", c.Pprof)
+	if h.Exposed {
+		log.Warn(ExposedNote, "url", h.URL)
+	}
+	go func() { // ended and waited for by Shutdown
+		defer close(h.ended)
+		h.err = h.server.Serve(ln)
+	}()
+	return h, nil
+}
+
+// routes is what there is to serve.
+func (h *Server) routes(c *Config, shown Shown) (*http.ServeMux, error) {
+	mux := http.NewServeMux()
+	if c.Page {
+		config := dashboard.Config{
+			Title: shown.Title, Source: dashboard.Server(shown.Server), Wheel: shown.Wheel,
+			Cluster: shown.Cluster,
+			Hosts:   []string{"*"}, // guard has checked
+		}
+		if c.HTTPClose {
+			config.Authorize = func(*http.Request) error { return nil }
+		}
+		dash, err := dashboard.New(config)
+		if err != nil {
+			return nil, err
+		}
+		h.dash = dash
+		mux.Handle("/", dash)
+	}
+	if c.Healthz {
+		h.health.isolated = shown.Isolated
+		mux.Handle("/healthz", &h.health)
+	}
+	metrics := shown.Metrics
+	if metrics == nil {
+		metrics = http.HandlerFunc(noMetrics)
+	}
+	mux.Handle("/metrics", metrics)
+	if c.Pprof {
+		profiles := http.NewServeMux()
+		profiles.HandleFunc("/debug/pprof/", pprof.Index)
+		profiles.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
+		profiles.HandleFunc("/debug/pprof/profile", pprof.Profile)
+		profiles.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+		profiles.HandleFunc("/debug/pprof/trace", pprof.Trace)
+		mux.Handle("/debug/pprof/", notAcrossSites(profiles))
+	}
+	return mux, nil
+}
+
+// noMetrics answers /metrics where there are none.
+func noMetrics(w http.ResponseWriter, _ *http.Request) {
+	http.Error(w, "There are no metrics here: start sessionwheel with --metrics, beside --http.", http.StatusNotFound)
+}
+
+// Ended is closed when serving has ended by itself, or by Shutdown.
+func (h *Server) Ended() <-chan struct{} {
+	if h == nil {
+		return nil
+	}
+	return h.ended
+}
+
+// Drain lets /healthz say that the server is about to end.
+func (h *Server) Drain() {
+	if h != nil {
+		h.health.draining.Store(true)
+	}
+}
+
+// Shutdown ends the server: event streams and profiles at once, other requests
+// when they are answered, all of them when ctx ends, which is an error.
+func (h *Server) Shutdown(ctx context.Context) error {
+	if h == nil {
+		return nil
+	}
+	h.Drain()
+	h.hangUp()
+	var streams sync.WaitGroup
+	if h.dash != nil {
+		streams.Go(h.dash.Close)
+	}
+	err := h.server.Shutdown(ctx)
+	if err != nil {
+		_ = h.server.Close() // the connections that are left
+	}
+	streams.Wait()
+	<-h.ended
+	if !errors.Is(h.err, http.ErrServerClosed) {
+		return fmt.Errorf("--http: %w", h.err)
+	}
+	return err
+}
+
+// pageURL is where a browser on this machine finds what listens on addr.
+func pageURL(addr net.Addr) string {
+	at, err := netip.ParseAddrPort(addr.String())
+	if err == nil && at.Addr().IsUnspecified() {
+		return fmt.Sprintf("http://localhost:%d/", at.Port())
+	}
+	return "http://" + addr.String() + "/"
+}
+
+func onLoopback(addr net.Addr) bool {
+	at, err := netip.ParseAddrPort(addr.String())
+	return err == nil && at.Addr().IsLoopback()
+}

@@ -1,0 +1,61 @@
+package node
+
+import (
+	"context"
+	"errors"
+
+	"github.com/sessionwheel/sessionwheel/cluster"
+	"github.com/sessionwheel/sessionwheel/dashboard"
+	"github.com/sessionwheel/sessionwheel/pool"
+)
+
+// page is the cluster of a node, for the page. It has the names of logins and their
+// peers' addresses unchanged, since the page shows them as text.
+type page struct{ node *cluster.Node }
+
+// Page is the cluster as the page shows it.
+func (m *Member) Page() dashboard.Cluster { return page{m.node} }
+
+// State is as dashboard.Cluster says.
+func (p page) State() string { return p.node.State().String() }
+
+// Nodes is as dashboard.Cluster says.
+func (p page) Nodes() []dashboard.ClusterNode {
+	var nodes []dashboard.ClusterNode
+	for _, n := range p.node.Nodes() {
+		nodes = append(nodes, dashboard.ClusterNode{Name: n.Name, Incarnation: n.Epoch, Sessions: n.Sessions, This: n.This})
+	}
+	return nodes
+}
+
+// Lookup is as dashboard.Cluster says.
+func (p page) Lookup(ctx context.Context, id string) (dashboard.ClusterSession, bool, error) {
+	e, err := p.node.Lookup(ctx, id)
+	if found, err := wasFound(err); !found {
+		return dashboard.ClusterSession{}, false, err
+	}
+	return onPage(e), true, nil
+}
+
+// List is as dashboard.Cluster says.
+func (p page) List(ctx context.Context, f func(dashboard.ClusterSession) bool) error {
+	return p.node.List(ctx, func(e cluster.Entry) bool { return f(onPage(e)) })
+}
+
+// Kick is as dashboard.Cluster says.
+func (p page) Kick(ctx context.Context, id, reason string) (bool, error) {
+	return wasFound(p.node.Kick(ctx, id, pool.Reason(reason)))
+}
+
+// wasFound returns no error if there is no such session, as there is none with an ID
+// that no node would take.
+func wasFound(err error) (bool, error) {
+	if errors.Is(err, cluster.ErrNotFound) || errors.Is(err, cluster.ErrInvalid) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func onPage(e cluster.Entry) dashboard.ClusterSession {
+	return dashboard.ClusterSession{ID: e.ID, Node: e.Node, Since: e.Since, Metadata: e.Meta}
+}
