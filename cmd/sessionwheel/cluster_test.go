@@ -45,6 +45,8 @@ func TestUsage_WrongClusterFlagsAreOneLineThatNamesTheFlagAndTheFix(t *testing.T
 		{own("--replicas", "3"), []string{"--replicas must be 1 with --cluster embedded"}},
 		{own("--cluster-storage", "memory", "--cluster-dir", "/tmp"), []string{"--cluster-dir is for --cluster-storage file"}},
 		{own("--cluster-ca", "/dev/null"), []string{"--cluster-ca", "--cluster-token"}},
+		{[]string{"cluster"}, []string{"cluster needs a command: kick, ls, nodes, send, watch, where", "cluster --help"}},
+		{[]string{"cluster", "lss"}, []string{"unexpected argument lss", `did you mean "ls"`}},
 		{[]string{"cluster", "ls"}, []string{"--cluster is missing", "nats://127.0.0.1:4222", "sessionwheel cluster ls --help"}},
 		{[]string{"cluster", "ls", "--cluster", "embedded"}, []string{"--cluster embedded is for serve"}},
 		{[]string{"cluster", "where", "--cluster", "nats://a"}, []string{"<name>", "cluster where --help"}},

@@ -6,6 +6,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -13,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/console"
 	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/console/consoletest"
 	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/internal/servetest"
 )
@@ -111,13 +114,12 @@ func TestServe_EventStreamsAndProfilesDoNotDelayTheEnd(t *testing.T) {
 	require.Contains(t, p.Logged(), "msg=stopped")
 }
 
-func TestServe_SessionsAreClosedFromThePageOnlyIfThatIsAllowed(t *testing.T) {
+func TestServe_SessionsAreClosedFromThePageOnlyIfThatIsAllowedAndWithTheToken(t *testing.T) {
 	t.Parallel()
 	for _, allowed := range []bool{false, true} {
 		args := []string{"--http", "0"}
-		want := 403
 		if allowed {
-			args, want = append(args, "--http-close"), 200
+			args = append(args, "--http-close")
 		}
 		p, addr := servetest.Start(t, args...)
 		page := servetest.Page(p)
@@ -125,26 +127,70 @@ func TestServe_SessionsAreClosedFromThePageOnlyIfThatIsAllowed(t *testing.T) {
 		_, _, err := c.Send([]byte("hello"))
 		require.NoError(t, err)
 		require.NoError(t, c.Receive())
-		status, body := servetest.Get(t, page+"api/sessions/1?reason=Enough", func(r *http.Request) {
-			r.Method = http.MethodDelete
-			r.Header.Set("X-Sessionwheel-Request", "1")
-		})
-		require.Equal(t, want, status, body)
+		status, body := servetest.Get(t, page+"api/sessions/1?reason=Enough", servetest.AsDelete)
+		require.Equal(t, 403, status, body)
 		var st struct {
 			Closable bool `json:"closable"`
 		}
 		_, body = servetest.Get(t, page+"api/stats")
-		require.NoError(t, json.Unmarshal([]byte(body), &st))
+		require.NoError(t, json.Unmarshal([]byte(body), &st), "reading needs no token")
 		require.Equal(t, allowed, st.Closable)
+		_, _, err = c.Send([]byte("still here"))
+		require.NoError(t, err)
+		require.NoError(t, c.Receive())
 		if allowed {
+			status, body = servetest.Get(t, page+"api/sessions/1?reason=Enough", servetest.AsDelete, servetest.WithToken(servetest.Token(p)))
+			require.Equal(t, 200, status, body)
 			require.NoError(t, c.AwaitClose())
 			p.Await(`session closed.*reason=Enough`)
-		} else {
-			_, _, err = c.Send([]byte("still here"))
-			require.NoError(t, err)
-			require.NoError(t, c.Receive())
 		}
 	}
+}
+
+func TestServe_ATokenThatItMakesIsPrintedOnceAndNotLogged(t *testing.T) {
+	t.Parallel()
+	p, _ := servetest.Start(t, "--http", "0", "--http-close", "--log-level", "debug")
+	token := servetest.Token(p)
+	resp, _ := servetest.Do(t, servetest.Page(p)+"?token="+token)
+	require.Equal(t, 303, resp.StatusCode)
+	p.Signal(syscall.SIGTERM)
+	require.Zero(t, p.Wait())
+	require.Equal(t, 1, strings.Count(p.Logged(), token))
+	require.NotRegexp(t, `msg=.*`+token, p.Logged())
+}
+
+func TestServe_WithATokenOfItsOwnNeedsItForAllButHealth(t *testing.T) {
+	t.Parallel()
+	const token = "a token of the tests"
+	file := filepath.Join(t.TempDir(), "token")
+	require.NoError(t, os.WriteFile(file, []byte(strings.ReplaceAll(token, " ", "-")+"\n"), 0o600))
+	serve := consoletest.Command(t, "serve", "--addr", "127.0.0.1:0", "--http", "0")
+	serve.Env = append(serve.Env, "SESSIONWHEEL_HTTP_TOKEN="+strings.ReplaceAll(token, " ", "-"))
+	fromEnv, _ := servetest.Listening(t, serve)
+	fromFile, _ := servetest.Start(t, "--http", "0.0.0.0:0", "--http-token-file", file)
+	for _, p := range []*consoletest.Process{fromEnv, fromFile} {
+		page := servetest.Page(p)
+		for _, path := range []string{"", "api/stats", "metrics", "debug/pprof/"} {
+			status, _ := servetest.Get(t, page+path)
+			require.Equal(t, 401, status, path)
+		}
+		status, _ := servetest.Get(t, page+"healthz")
+		require.Equal(t, 200, status)
+		status, body := servetest.Get(t, page+"api/stats", servetest.WithToken(strings.ReplaceAll(token, " ", "-")))
+		require.Equal(t, 200, status, body)
+		require.NotContains(t, p.Logged(), "a-token")
+	}
+}
+
+func TestServe_BeyondTheLoopbackWithoutATokenIsRefusedOrSaidInSoManyWords(t *testing.T) {
+	t.Parallel()
+	o := consoletest.Run(t, "serve", "--addr", "127.0.0.1:0", "--http", "0.0.0.0:0")
+	require.Equal(t, console.ExitUsage, o.Status)
+	o.OneErrorLine(t, "--http-token-file", "SESSIONWHEEL_HTTP_TOKEN", "--http-open")
+	p, _ := servetest.Start(t, "--http", "0.0.0.0:0", "--http-open")
+	p.Await(`level=WARN msg="the page needs no token \(--http-open\)`)
+	status, _ := servetest.Get(t, servetest.Page(p)+"api/stats")
+	require.Equal(t, 200, status)
 }
 
 func TestServe_RefusesRequestsForNamesThatAStrangerCanOwn(t *testing.T) {

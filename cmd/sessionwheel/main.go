@@ -25,7 +25,7 @@ type commands struct {
 	Load    loadCmd    `cmd:"" help:"Put load on an echo server, such as serve, and measure it."`
 	Top     topCmd     `cmd:"" help:"Show a server that runs with --http, live in the terminal. Needs sessionwheel-top."`
 	Cluster clusterCmd `cmd:"" help:"Inspect and control the sessions of a cluster, such as of several serve --cluster. Needs sessionwheel-full."`
-	Bench   benchCmd   `cmd:"" passthrough:"" help:"Do the same work with this project and with its rivals, side by side, and draw charts. Needs sessionwheel-bench."`
+	Bench   benchCmd   `cmd:"" help:"Do the same work with this project and with its rivals, side by side, and draw charts. Needs sessionwheel-bench."`
 	Soak    soakCmd    `cmd:"" help:"Look for broken guarantees for a long time, under faults of every kind. Needs sessionwheel-soak."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
@@ -34,7 +34,7 @@ const description = "A session manager for custom protocol servers: every sessio
 	"sessionwheel-full, -top, -bench and -soak are programs of their own, since they depend on much more. One that is not installed is built from the checkout when it is first used, which takes a minute or two."
 
 func program() console.Program {
-	return console.Program{Commands: &commands{}, Description: description, Default: "demo"}
+	return console.Program{Commands: &commands{}, Description: description}
 }
 
 func main() { os.Exit(program().Run(os.Args[1:], console.Std{Out: os.Stdout, Err: os.Stderr})) }
@@ -107,12 +107,12 @@ func (c *soakCmd) Run(ctx context.Context, std console.Std, args console.Args) e
 }
 
 type benchCmd struct {
-	Args []string `arg:"" optional:"" help:"What follows is the benchmark's own: see \"sessionwheel bench --help\"."`
+	flags.Bench `embed:""`
 }
 
-// Run is called by kong.
-func (c *benchCmd) Run(ctx context.Context, std console.Std) error {
-	return launch.Bench.Run(ctx, std, c.Args)
+// Run is called by kong, for each of the commands.
+func (c *benchCmd) Run(ctx context.Context, std console.Std, args console.Args) error {
+	return launch.Bench.Run(ctx, std, args[1:])
 }
 
 type versionCmd struct{}

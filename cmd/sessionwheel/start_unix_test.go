@@ -31,10 +31,18 @@ func TestStart_ACommandOfItsOwnProgramGetsTheArgumentsAndItsStatusIsOurs(t *test
 	}{
 		{"sessionwheel-soak", []string{"soak", "--only", "model", "--duration", "3s"}, "<soak><--only><model><--duration><3s>"},
 		{"sessionwheel-bench", []string{"bench", "--quick", "--only", "a b"}, "<--quick><--only><a b>"},
+		{"sessionwheel-bench", []string{"bench"}, ""},
 		{"sessionwheel-bench", []string{"bench", "list"}, "<list>"},
+		{"sessionwheel-top", []string{"top", "--once", "8081"}, "<top><--once><8081>"},
+		{"sessionwheel-full", []string{"cluster", "ls", "--cluster", "nats://127.0.0.1"}, "<cluster><ls><--cluster><nats://127.0.0.1>"},
+		{"sessionwheel-full", []string{"serve", "--http", "0", "--metrics"}, "<serve><--http><0><--metrics>"},
+		{"sessionwheel-full", []string{"serve", "--cluster", "embedded", "--node", "a"}, "<serve><--cluster><embedded><--node><a>"},
+		{"sessionwheel-full", []string{"demo", "--nodes", "3"}, "<demo><--nodes><3>"},
+		{"sessionwheel-full", []string{"--nodes", "3"}, "<demo><--nodes><3>"},
+		{"sessionwheel-full", []string{"--http=0", "--metrics"}, "<demo><--http=0><--metrics>"},
 	} {
 		cmd := consoletest.Command(t, tt.args...)
-		cmd.Env = append(cmd.Env, "PATH="+installed(t, tt.name, `printf '<%s>' "$@"; echo told >&2; exit 7`))
+		cmd.Env = append(cmd.Env, "PATH="+installed(t, tt.name, `for a; do printf '<%s>' "$a"; done; echo told >&2; exit 7`))
 		o := consoletest.End(t, cmd)
 		require.Equal(t, consoletest.Outcome{Out: tt.want, Err: "told\n", Status: 7}, o)
 	}
@@ -60,11 +68,15 @@ exit $n`))
 
 func TestStart_WrongFlagsAreRefusedBeforeAnythingIsStarted(t *testing.T) {
 	t.Parallel()
-	for _, args := range [][]string{{"soak", "--duration", "0s"}, {"soak", "--only", "nothing"}, {"soak", "--bogus"}} {
+	for _, args := range [][]string{
+		{"soak", "--duration", "0s"}, {"soak", "--only", "nothing"}, {"soak", "--bogus"},
+		{"bench", "--rounds", "many"}, {"bench", "--bogus"}, {"bench", "charts"},
+		{"top", "--rows", "501"}, {"cluster", "ls", "--bogus"},
+	} {
 		cmd := consoletest.Command(t, args...)
-		cmd.Env = append(cmd.Env, "PATH="+installed(t, "sessionwheel-soak", "echo started"))
+		cmd.Env = append(cmd.Env, "PATH="+installed(t, "sessionwheel-"+map[string]string{"soak": "soak", "bench": "bench", "top": "top", "cluster": "full"}[args[0]], "echo started"))
 		o := consoletest.End(t, cmd)
 		require.Equal(t, console.ExitUsage, o.Status, "%v", args)
-		o.OneErrorLine(t, "soak --help")
+		o.OneErrorLine(t, args[0], "--help")
 	}
 }

@@ -27,7 +27,6 @@ func program() console.Program {
 	return console.Program{
 		Commands:    &commands{},
 		Description: "Looks for broken guarantees of sessionwheel, under faults of every kind.",
-		Default:     "soak",
 	}
 }
 

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"fmt"
 	"io"
 	"sync"
 )
@@ -32,7 +33,7 @@ func (o *Output) note(err error) bool {
 	if o.err != nil {
 		return false
 	}
-	o.err = err
+	o.err = fmt.Errorf("writing the output: %w", err)
 	return true
 }
 

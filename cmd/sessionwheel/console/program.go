@@ -34,10 +34,6 @@ type Program struct {
 
 	// Description is the first paragraph of the help.
 	Description string
-
-	// Default is the command that runs when none is named. The help lists its
-	// flags too. "" means there is none.
-	Default string
 }
 
 // exited is what ends a command line that has printed a help text.
@@ -50,10 +46,10 @@ func (p Program) Run(args []string, std Std) (status int) {
 	ctx, lost := context.WithCancelCause(ctx)
 	defer lost(nil)
 	out := &Output{w: std.Out}
-	out.failed = func() { lost(fmt.Errorf("writing the output: %w", out.lost())) }
+	out.failed = func() { lost(out.lost()) }
 	status = p.run(ctx, args, Std{out, std.Err})
-	if err := out.lost(); err != nil && status == 0 {
-		return exitStatus(fmt.Errorf("writing the output: %w", err), std.Err)
+	if status == 0 && out.lost() != nil {
+		return exitStatus(out.lost(), std.Err)
 	}
 	return status
 }
@@ -74,8 +70,15 @@ func (p Program) run(ctx context.Context, args []string, std Std) (status int) {
 		panic(err) // the tags of p.Commands are wrong
 	}
 	parsed, err := parser.Parse(args)
+	if out, ok := std.Out.(*Output); ok && out.lost() != nil { // the help was not written
+		return exitStatus(out.lost(), std.Err)
+	}
 	if err != nil {
 		fmt.Fprintln(std.Err, usageLine(parser, err, args))
+		return ExitUsage
+	}
+	if c := parsed.Selected(); c != nil && len(c.Children) > 0 {
+		fmt.Fprintf(std.Err, "sessionwheel: %s needs a command: %s (see %q)\n", c.Path(), strings.Join(commands(c), ", "), c.FullPath()+" --help")
 		return ExitUsage
 	}
 	parsed.BindTo(ctx, (*context.Context)(nil))
@@ -99,13 +102,20 @@ func (p Program) parser(std Std) (*kong.Kong, error) {
 	)
 }
 
-// help prints kong's help, and below that of the program the flags of its default
-// command.
+// help prints kong's help, and below that of the program, or of a command with
+// commands of its own, the flags of the default command.
 func (p Program) help(options kong.HelpOptions, ctx *kong.Context) error {
-	if err := kong.DefaultHelpPrinter(options, ctx); err != nil || p.Default == "" || ctx.Selected() != nil {
+	if err := kong.DefaultHelpPrinter(options, ctx); err != nil {
 		return err
 	}
-	command, err := kong.Trace(ctx.Kong, []string{p.Default})
+	parent, path := ctx.Model.Node, []string(nil)
+	if c := ctx.Selected(); c != nil {
+		parent, path = c, strings.Fields(c.Path())
+	}
+	if parent.DefaultCmd == nil {
+		return nil
+	}
+	command, err := kong.Trace(ctx.Kong, append(path, parent.DefaultCmd.Name))
 	if err != nil {
 		return err
 	}
@@ -119,7 +129,11 @@ func (p Program) help(options kong.HelpOptions, ctx *kong.Context) error {
 	}
 	_, flags, _ := strings.Cut(text.String(), "\nFlags:\n")
 	_, flags, _ = strings.Cut(flags, "\n\n") // the program's own come first
-	_, err = fmt.Fprintf(ctx.Stdout, "\nFlags of %s, the default command:\n%s", p.Default, flags)
+	title := "Flags without a command"
+	if !parent.DefaultCmd.Hidden {
+		title = "Flags of " + parent.DefaultCmd.Name + ", the default command"
+	}
+	_, err = fmt.Fprintf(ctx.Stdout, "\n%s:\n%s", title, flags)
 	return err
 }
 

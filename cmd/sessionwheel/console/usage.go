@@ -16,22 +16,31 @@ var missing = regexp.MustCompile(`^--([\w-]+): expected \S+ value but got `)
 // usageLine turns a parse error into one line that names the mistake and the help
 // to turn to.
 func usageLine(parser *kong.Kong, err error, args []string) string {
-	named := len(args) > 0 && !strings.HasPrefix(args[0], "-")
 	text, help := OneLine(err), "sessionwheel --help"
 	var parse *kong.ParseError
-	var command *kong.Node
-	if errors.As(err, &parse) && parse.Context != nil {
-		command = parse.Context.Selected()
-		if command != nil && named {
-			help = command.FullPath() + " --help"
-		}
-		if m := missing.FindStringSubmatch(text); m != nil {
-			text = fmt.Sprintf("--%s needs a value%s", m[1], example(append(parse.Context.Flags(), flagsOf(parser.Model.DefaultCmd)...), m[1]))
-		}
+	if !errors.As(err, &parse) || parse.Context == nil {
+		return fmt.Sprintf("sessionwheel: %s (see %q)", text, help)
 	}
+	command := parse.Context.Selected()
+	if m := missing.FindStringSubmatch(text); m != nil {
+		text = fmt.Sprintf("--%s needs a value%s", m[1], example(append(parse.Context.Flags(), flagsOf(parser.Model.DefaultCmd)...), m[1]))
+	}
+	if command == nil {
+		return fmt.Sprintf("sessionwheel: %s (see %q)", text, help)
+	}
+	text = strings.TrimPrefix(text, command.Path()+": ")
 	// A misspelled command is taken for an argument of the default one.
-	if named && strings.HasPrefix(text, "unexpected argument "+args[0]) && !slices.Contains(commands(parser.Model.Node), args[0]) {
-		text, help = unknown(args[0], commands(parser.Model.Node)), "sessionwheel --help"
+	parent := command.Parent
+	if word, ok := strings.CutPrefix(text, "unexpected argument "); ok && parent.DefaultCmd == command && !slices.Contains(args, command.Name) {
+		word, _, _ = strings.Cut(word, ",")
+		text, command = unknown(word, commands(parent)), parent
+	}
+	if command.Hidden {
+		command = command.Parent
+	}
+	named := len(args) > 0 && !strings.HasPrefix(args[0], "-")
+	if named && command.Type == kong.CommandNode {
+		help = command.FullPath() + " --help"
 	}
 	return fmt.Sprintf("sessionwheel: %s (see %q)", text, help)
 }

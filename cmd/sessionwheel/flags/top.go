@@ -13,13 +13,14 @@ import (
 
 // Top is the flags of top.
 type Top struct {
-	URL      string        `arg:"" optional:"" name:"url" default:"http://127.0.0.1:8080/" help:"Address of the server's page: a port, host:port or a URL. Without it, http://127.0.0.1:8080/."`
-	Interval time.Duration `default:"1s" help:"Time between two updates, at least 100ms."`
-	Once     bool          `help:"Print the current state as plain text and exit, as always if the output is not a terminal."`
-	Rows     int           `default:"10" help:"Number of sessions that --once prints, at most 500."`
-	Sort     string        `default:"idle" enum:"id,address,age,idle,remaining" help:"Column to sort the sessions by, the greatest first: id, address, age, idle or remaining."`
-	Reverse  bool          `help:"Show the least first."`
-	Filter   string        `placeholder:"TEXT" help:"Show only the session with this ID, or those with this text in their address."`
+	URL       string        `arg:"" optional:"" name:"url" default:"http://127.0.0.1:8080/" help:"Address of the server's page: a port, host:port or a URL. Without it, http://127.0.0.1:8080/."`
+	Interval  time.Duration `default:"1s" help:"Time between two updates, at least 100ms."`
+	Once      bool          `help:"Print the current state as plain text and exit, as always if the output is not a terminal."`
+	Rows      int           `default:"10" help:"Number of sessions that --once prints, at most 500."`
+	Sort      string        `default:"idle" enum:"id,address,age,idle,remaining" help:"Column to sort the sessions by, the greatest first: id, address, age, idle or remaining."`
+	Reverse   bool          `help:"Show the least first."`
+	TokenFile string        `type:"existingfile" placeholder:"FILE" help:"File with the token of the server's --http-token-file. The variable SESSIONWHEEL_HTTP_TOKEN may have the token instead."`
+	Filter    string        `placeholder:"TEXT" help:"Show only the session with this ID, or those with this text in their address."`
 }
 
 // Help is the text below the summary of top --help.
@@ -40,9 +41,15 @@ func (c *Top) Validate() error {
 	case len(c.Filter) > 100:
 		return errors.New("--filter must not be longer than 100 bytes")
 	}
+	if _, err := c.Token(); err != nil {
+		return err
+	}
 	_, err := DashboardURL(c.URL)
 	return err
 }
+
+// Token returns the server's token, or "" if none is given.
+func (c *Top) Token() (string, error) { return ReadToken("--token-file", c.TokenFile) }
 
 // DashboardURL returns the URL of a dashboard from what a user writes for one: a
 // port, a host and a port, or a whole URL, with a path if it is mounted below one.

@@ -179,3 +179,28 @@ func TestNode_ASignalEndsItWhileItWaitsForItsBroker(t *testing.T) {
 	require.Contains(t, p.Logged(), "msg=stopped")
 	require.NotContains(t, p.Logged(), "listening")
 }
+
+func TestNode_WarnsOfAnotherNodeOfItsName(t *testing.T) {
+	t.Parallel()
+	first, _, url := firstNode(t, "a")
+	second, _ := startNode(t, url, "a")
+	second.Await(`level=WARN msg="the cluster has another node of this name.* node=a incarnation=a_\w+ sessions=0`)
+	third, _ := startNode(t, url, "b")
+	third.Await("listening")
+	for _, p := range []*consoletest.Process{first, third} {
+		require.NotContains(t, p.Logged(), "another node of this name")
+	}
+}
+
+func TestNode_FindsItsPortsTakenBeforeItJoins(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer taken.Close()
+	addr := taken.Addr().String()
+	for _, args := range [][]string{{"--addr", addr}, {"--addr", "127.0.0.1:0", "--http", addr}} {
+		o := consoletest.Run(t, append([]string{"serve", "--cluster", flags.OwnBroker, "--node", "a"}, args...)...)
+		require.Equal(t, console.ExitRuntime, o.Status)
+		o.OneErrorLine(t, addr, "in use") // and no line of a broker or of a cluster
+	}
+}

@@ -78,10 +78,10 @@ func TestPage_OfANodeShowsTheClusterAndClosesItsSessions(t *testing.T) {
 	require.Len(t, told[clusterFound](t, page+"api/cluster/sessions?limit=1").Sessions, 1)
 	require.Empty(t, told[clusterFound](t, page+"api/cluster/sessions?q=nobody").Sessions)
 
-	status, body := servetest.Get(t, page+"api/cluster/sessions/bob?reason=Enough", servetest.AsDelete)
+	status, body := servetest.Get(t, page+"api/cluster/sessions/bob?reason=Enough", servetest.AsDelete, servetest.WithToken(servetest.Token(a)))
 	require.Equal(t, 200, status, body)
 	bob.Closed()
-	status, body = servetest.Get(t, page+"api/cluster/sessions/bob", servetest.AsDelete)
+	status, body = servetest.Get(t, page+"api/cluster/sessions/bob", servetest.AsDelete, servetest.WithToken(servetest.Token(a)))
 	require.Equal(t, 404, status, body)
 	require.Equal(t, "still here", ann.Ask("still here"))
 	require.Len(t, told[clusterFound](t, page+"api/cluster/sessions").Sessions, 1)

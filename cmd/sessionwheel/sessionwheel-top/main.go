@@ -31,7 +31,6 @@ func program() console.Program {
 	return console.Program{
 		Commands:    &commands{},
 		Description: "Shows a running server live in the terminal.",
-		Default:     "top",
 	}
 }
 
@@ -43,8 +42,12 @@ func show(ctx context.Context, w io.Writer, cfg flags.Top) error {
 	if err != nil {
 		return err
 	}
+	token, err := cfg.Token()
+	if err != nil {
+		return err
+	}
 	view := top.Config{
-		URL: u, Interval: cfg.Interval, Sort: cfg.Sort, Reverse: cfg.Reverse, Filter: cfg.Filter, Rows: cfg.Rows,
+		URL: u, Token: token, Interval: cfg.Interval, Sort: cfg.Sort, Reverse: cfg.Reverse, Filter: cfg.Filter, Rows: cfg.Rows,
 		ASCII: !console.SpeaksUTF8(), NoColor: os.Getenv("NO_COLOR") != "",
 	}
 	f, ok := console.Terminal(w)

@@ -194,3 +194,29 @@ func TestTop_ItsOutputCanBeAFile(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, string(out), "registered")
 }
+
+func TestTop_SendsTheTokenThatAServerWants(t *testing.T) {
+	t.Parallel()
+	const token = "a-token-of-the-tests"
+	file := filepath.Join(t.TempDir(), "token")
+	require.NoError(t, os.WriteFile(file, []byte(token+"\n"), 0o600))
+	p, _ := servetest.Start(t, "--http", "0", "--http-token-file", file)
+	page := servetest.Page(p)
+	for _, args := range [][]string{{page}, {page, "--token-file", file + "x"}} {
+		o := consoletest.Run(t, append([]string{"top", "--once"}, args...)...)
+		require.NotZero(t, o.Status)
+		o.OneErrorLine(t, "--token-file")
+	}
+	o := consoletest.Run(t, "top", "--once", page, "--token-file", file)
+	require.Zero(t, o.Status, o.Err)
+	require.Contains(t, o.Out, "registered")
+	cmd := consoletest.Command(t, "top", "--once", page)
+	cmd.Env = append(cmd.Env, "SESSIONWHEEL_HTTP_TOKEN="+token)
+	o = consoletest.End(t, cmd)
+	require.Zero(t, o.Status, o.Err)
+	cmd = consoletest.Command(t, "top", "--once", page)
+	cmd.Env = append(cmd.Env, "SESSIONWHEEL_HTTP_TOKEN="+token+"x")
+	o = consoletest.End(t, cmd)
+	require.Equal(t, console.ExitRuntime, o.Status)
+	o.OneErrorLine(t, "the token is wrong")
+}

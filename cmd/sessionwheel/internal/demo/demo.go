@@ -164,6 +164,9 @@ func (d *demo) introduce(addr net.Addr) {
 		return
 	}
 	d.screen.Printf("The page is at %s until Ctrl-C.", d.page.URL)
+	if d.page.Login != "" {
+		d.screen.Printf("With the token that closes sessions: %s", d.page.Login)
+	}
 	if d.page.Exposed {
 		d.screen.Printf("Warning: %s.", web.ExposedNote)
 	}

@@ -63,7 +63,7 @@ func Run(ctx context.Context, w io.Writer, cfg Config, extras Extras) error {
 	if cfg.EndWithStdin {
 		ctx = untilEOF(ctx, os.Stdin)
 	}
-	r := &run{cfg: cfg, extras: extras, log: log, server: srv, proto: settings.Protocol}
+	r := &run{cfg: cfg, extras: extras, log: log, stderr: w, server: srv, proto: settings.Protocol}
 	if err := r.listen(); err != nil {
 		return err
 	}
@@ -84,6 +84,7 @@ type run struct {
 	cfg    Config
 	extras Extras
 	log    *slog.Logger
+	stderr io.Writer
 	server *tcp.Server
 	proto  echo.Protocol
 	node   Node // nil: the server is in no cluster
@@ -148,6 +149,9 @@ func (r *run) serve(ctx context.Context) error {
 	page, err := r.cfg.HTTP.Serve(r.httpLn, r.shown(), r.log)
 	if err != nil {
 		return err
+	}
+	if page != nil && page.Login != "" { // not in the log, which others may read
+		fmt.Fprintf(r.stderr, "sessionwheel: the page with the token that closes sessions: %s\n", page.Login)
 	}
 	r.log.Info("listening", "addr", r.ln.Addr().String(), "split", r.cfg.Split, "idle", r.cfg.Idle, "tls", r.server.TLSConfig != nil)
 

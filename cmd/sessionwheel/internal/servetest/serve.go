@@ -35,6 +35,14 @@ func Listening(t *testing.T, cmd *exec.Cmd) (p *consoletest.Process, addr string
 // Page returns the address of the page of a serve that has one.
 func Page(p *consoletest.Process) string { return p.Await(`msg=http url=(http://\S+)`) }
 
+// Token returns the token that a serve with --http-close has made and printed.
+func Token(p *consoletest.Process) string { return p.Await(`(?m)^sessionwheel: .*\?token=(\S+)$`) }
+
+// WithToken gives a request a bearer token.
+func WithToken(token string) func(*http.Request) {
+	return func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+token) }
+}
+
 // Get asks a page and returns the answer's status and body.
 func Get(t *testing.T, url string, change ...func(*http.Request)) (int, string) {
 	t.Helper()

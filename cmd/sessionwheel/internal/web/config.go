@@ -4,19 +4,27 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"strconv"
 	"strings"
+	"time"
+
+	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/flags"
 )
 
 // Config is the flags of the HTTP server beside a command's own server.
 type Config struct {
-	HTTP      string   `name:"http" placeholder:"ADDR" want:"a port, such as 8080, or host:port" help:"Serve a page that shows the sessions, at this address: a port on the loopback, such as 8080, or host:port; port 0 takes a free one. /healthz and /debug/pprof/ are beside it."`
-	HTTPHost  []string `name:"http-host" placeholder:"NAME" help:"Answer requests for this name too, beside localhost and IP addresses. May be repeated; * allows any name."`
-	HTTPClose bool     `name:"http-close" help:"Let the page close sessions."`
-	Page      bool     `default:"true" negatable:"" help:"Serve the page and its API, with --http."`
-	Metrics   bool     `help:"Serve /metrics for Prometheus as well, with --http."`
-	Healthz   bool     `default:"true" negatable:"" help:"Serve /healthz, with --http: 200, or 503 while the server drains, and while it is a node that has lost its lease and refuses logins."`
-	Pprof     bool     `default:"true" negatable:"" help:"Serve Go's profiles at /debug/pprof/, with --http."`
+	HTTP          string   `name:"http" placeholder:"ADDR" want:"a port, such as 8080, or host:port" help:"Serve a page that shows the sessions, at this address: a port on the loopback, such as 8080, or host:port; port 0 takes a free one. /healthz and /debug/pprof/ are beside it."`
+	HTTPHost      []string `name:"http-host" placeholder:"NAME" help:"Answer requests for this name too, beside localhost and IP addresses. May be repeated; * allows any name."`
+	HTTPClose     bool     `name:"http-close" help:"Let the page close sessions, for those who have the token. Without --http-token-file a token is made, and printed with the page's address."`
+	HTTPTokenFile string   `name:"http-token-file" type:"existingfile" placeholder:"FILE" help:"File with a token of at least 16 characters. Everything but /healthz needs it then: on the page's login, or as a bearer token. The variable SESSIONWHEEL_HTTP_TOKEN may have the token instead. It is required beyond the loopback."`
+	HTTPOpen      bool     `name:"http-open" help:"Serve the page without a token, beyond the loopback too: anyone who can connect sees all sessions. Closing a session still needs a token."`
+	Page          bool     `default:"true" negatable:"" help:"Serve the page and its API, with --http."`
+	Metrics       bool     `help:"Serve /metrics for Prometheus as well, with --http."`
+	Healthz       bool     `default:"true" negatable:"" help:"Serve /healthz, with --http: 200, or 503 while the server drains, and while it is a node that has lost its lease and refuses logins."`
+	Pprof         bool     `default:"true" negatable:"" help:"Serve Go's profiles at /debug/pprof/, with --http."`
+
+	headerTimeout time.Duration // of tests; 0 means the constant
 }
 
 // Check says what is wrong with the flags.
@@ -27,6 +35,10 @@ func (c *Config) Check() error {
 			return errors.New("--http-host needs --http")
 		case c.HTTPClose:
 			return errors.New("--http-close needs --http")
+		case c.HTTPTokenFile != "":
+			return errors.New("--http-token-file needs --http")
+		case c.HTTPOpen:
+			return errors.New("--http-open needs --http")
 		case c.Metrics:
 			return errors.New("--metrics needs --http")
 		case !c.Page, !c.Healthz, !c.Pprof:
@@ -34,8 +46,16 @@ func (c *Config) Check() error {
 		}
 		return nil
 	}
-	if _, err := c.addr(); err != nil {
+	addr, err := c.addr()
+	if err != nil {
 		return err
+	}
+	token, err := flags.ReadToken("--http-token-file", c.HTTPTokenFile)
+	if err != nil {
+		return err
+	}
+	if host, _, _ := net.SplitHostPort(addr); token == "" && !c.HTTPOpen && isBeyondLoopback(host) {
+		return errNoToken
 	}
 	for _, name := range c.HTTPHost {
 		if name == "" || strings.ContainsAny(name, ":/ ") {
@@ -49,6 +69,16 @@ func (c *Config) Check() error {
 		return errors.New("--http-close needs the page: drop --no-page")
 	}
 	return nil
+}
+
+// errNoToken is returned for a page that others could read.
+var errNoToken = errors.New("--http listens beyond this machine and has no token: give --http-token-file FILE or set " + flags.TokenEnv + ", or let anyone see the sessions with --http-open")
+
+// isBeyondLoopback reports whether the host is an IP address of more than the
+// loopback. What a name stands for shows when it is listened on.
+func isBeyondLoopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return err == nil && !ip.IsLoopback()
 }
 
 // addr is where to listen. Without a host that is the loopback.

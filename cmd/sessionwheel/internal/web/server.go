@@ -3,7 +3,9 @@
 package web
 
 import (
+	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -14,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/flags"
 	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/internal/errno"
 	"github.com/sessionwheel/sessionwheel/dashboard"
 	"github.com/sessionwheel/sessionwheel/tcp"
@@ -28,8 +31,8 @@ const (
 	maxBody       = 64 << 10 // bytes; nothing here needs one
 )
 
-// ExposedNote is what the user is told when the HTTP server is exposed.
-const ExposedNote = "the page has no password and --http listens beyond this machine: whoever reaches it sees all sessions"
+// ExposedNote is what the user is told of --http-open beyond the loopback.
+const ExposedNote = "the page needs no token (--http-open): anyone who can connect to it sees all sessions"
 
 // Shown is what the HTTP server shows. Server and Wheel are required.
 type Shown struct {
@@ -48,7 +51,8 @@ type Shown struct {
 // do nothing.
 type Server struct {
 	URL     string // of the page
-	Exposed bool   // it listens on more than the loopback
+	Login   string // the same with a token that was made for this run; "" if none was
+	Exposed bool   // anyone beyond this machine can read it
 
 	server *http.Server
 	dash   *dashboard.Handler // nil: no page
@@ -97,8 +101,8 @@ func (c *Config) Serve(ln net.Listener, shown Shown, log *slog.Logger) (*Server,
 	if ln == nil {
 		return nil, nil
 	}
-	h := &Server{ended: make(chan struct{})}
-	mux, err := h.routes(c, shown)
+	h := &Server{ended: make(chan struct{}), URL: pageURL(ln.Addr())}
+	handler, err := h.handler(c, ln.Addr(), shown)
 	if err != nil {
 		_ = ln.Close()
 		return nil, err
@@ -106,16 +110,14 @@ func (c *Config) Serve(ln net.Listener, shown Shown, log *slog.Logger) (*Server,
 	requests, hangUp := context.WithCancel(context.Background())
 	h.hangUp = hangUp
 	h.server = &http.Server{
-		Handler:           newGuard(ln.Addr(), c.HTTPHost, http.MaxBytesHandler(mux, maxBody)),
-		ReadHeaderTimeout: headerTimeout,
+		Handler:           newGuard(ln.Addr(), c.HTTPHost, http.MaxBytesHandler(handler, maxBody)),
+		ReadHeaderTimeout: cmp.Or(c.headerTimeout, headerTimeout),
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
 		BaseContext:       func(net.Listener) context.Context { return requests },
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
-	h.URL = pageURL(ln.Addr())
-	h.Exposed = !onLoopback(ln.Addr())
-	log.Info("http", "url", h.URL, "page", c.Page, "close", c.HTTPClose, "metrics", c.Metrics, "healthz", c.Healthz, "pprof", c.Pprof)
+	log.Info("http", "url", h.URL, "page", c.Page, "close", c.HTTPClose, "open", c.HTTPOpen, "metrics", c.Metrics, "healthz", c.Healthz, "pprof", c.Pprof)
 	if h.Exposed {
 		log.Warn(ExposedNote, "url", h.URL)
 	}
@@ -126,8 +128,34 @@ func (c *Config) Serve(ln net.Listener, shown Shown, log *slog.Logger) (*Server,
 	return h, nil
 }
 
-// routes is what there is to serve.
-func (h *Server) routes(c *Config, shown Shown) (*http.ServeMux, error) {
+// handler is all that is served on addr, behind the token if there is one.
+func (h *Server) handler(c *Config, addr net.Addr, shown Shown) (http.Handler, error) {
+	token, err := flags.ReadToken("--http-token-file", c.HTTPTokenFile)
+	if err != nil {
+		return nil, err
+	}
+	needed := token != "" && !c.HTTPOpen
+	if h.Exposed = !onLoopback(addr) && !needed; h.Exposed && !c.HTTPOpen {
+		return nil, errNoToken
+	}
+	if token == "" && c.HTTPClose {
+		token = rand.Text()
+		h.Login = h.URL + "?token=" + token
+	}
+	if token == "" {
+		return h.routes(c, shown, nil)
+	}
+	_, port, _ := net.SplitHostPort(addr.String())
+	a := newAccess(token, port, needed)
+	mux, err := h.routes(c, shown, a.authorize)
+	if err != nil {
+		return nil, err
+	}
+	return &gate{access: a, next: mux}, nil
+}
+
+// routes is what there is to serve. A session can be closed if authorize says so.
+func (h *Server) routes(c *Config, shown Shown, authorize func(*http.Request) error) (*http.ServeMux, error) {
 	mux := http.NewServeMux()
 	if c.Page {
 		config := dashboard.Config{
@@ -136,7 +164,7 @@ func (h *Server) routes(c *Config, shown Shown) (*http.ServeMux, error) {
 			Hosts:   []string{"*"}, // guard has checked
 		}
 		if c.HTTPClose {
-			config.Authorize = func(*http.Request) error { return nil }
+			config.Authorize = authorize
 		}
 		dash, err := dashboard.New(config)
 		if err != nil {
@@ -147,7 +175,7 @@ func (h *Server) routes(c *Config, shown Shown) (*http.ServeMux, error) {
 	}
 	if c.Healthz {
 		h.health.isolated = shown.Isolated
-		mux.Handle("/healthz", &h.health)
+		mux.Handle(healthPath, &h.health)
 	}
 	metrics := shown.Metrics
 	if metrics == nil {

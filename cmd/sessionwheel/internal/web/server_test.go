@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/console/consoletest"
+	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/flags"
 	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/internal/servetest"
 	"github.com/sessionwheel/sessionwheel/tcp"
 	"github.com/sessionwheel/sessionwheel/wheel"
@@ -36,7 +37,7 @@ func webFor(t *testing.T, ln net.Listener, log io.Writer) *Server {
 	timers, err := wheel.New(wheel.Config{})
 	require.NoError(t, err)
 	t.Cleanup(timers.Close)
-	cfg := Config{HTTP: "0", Page: true, Healthz: true, Pprof: true}
+	cfg := Config{HTTP: "0", HTTPOpen: true, Page: true, Healthz: true, Pprof: true, headerTimeout: 200 * time.Millisecond}
 	h, err := cfg.Serve(ln, Shown{Server: &tcp.Server{}, Wheel: timers}, slog.New(slog.NewTextHandler(log, nil)))
 	require.NoError(t, err)
 	t.Cleanup(func() {
@@ -52,7 +53,7 @@ func TestServe_WarnsOfAPageBeyondTheLoopback(t *testing.T) {
 		var log strings.Builder
 		h := webFor(t, idleListener{&net.TCPAddr{IP: net.ParseIP(ip), Port: 80}, make(chan struct{})}, &log)
 		require.Equal(t, want, h.Exposed, ip)
-		require.Equal(t, want, strings.Contains(log.String(), "level=WARN msg=\"the page has no password"), ip)
+		require.Equal(t, want, strings.Contains(log.String(), "level=WARN msg=\"the page needs no token"), ip)
 	}
 }
 
@@ -87,4 +88,12 @@ func TestServe_CutsOffAClientThatIsSlowOrSendsTooMuch(t *testing.T) {
 
 	status, _ := servetest.Get(t, h.URL, func(r *http.Request) { r.Header.Set("X", strings.Repeat("x", 64<<10)) })
 	require.Equal(t, http.StatusRequestHeaderFieldsTooLarge, status)
+}
+
+func TestServe_RefusesANameThatStandsForMoreThanTheLoopback(t *testing.T) {
+	t.Setenv(flags.TokenEnv, "")
+	ln := idleListener{&net.TCPAddr{IP: net.ParseIP("192.0.2.1"), Port: 80}, make(chan struct{})}
+	_, err := (&Config{HTTP: "ops.example:80", Page: true}).Serve(ln, Shown{Server: &tcp.Server{}}, slog.New(slog.DiscardHandler))
+	require.ErrorIs(t, err, errNoToken)
+	<-ln.closed
 }

@@ -35,14 +35,15 @@ type query struct {
 // server asks one dashboard. Its methods may be called from any goroutine.
 type server struct {
 	base   *url.URL
+	token  string // "" for none
 	client *http.Client
 }
 
-func newServer(base *url.URL) *server {
+func newServer(base *url.URL, token string) *server {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.MaxResponseHeaderBytes = 64 << 10
 	t.MaxIdleConnsPerHost, t.MaxConnsPerHost = 2, 2
-	return &server{base: base, client: &http.Client{Transport: t, Timeout: answerTimeout}}
+	return &server{base: base, token: token, client: &http.Client{Transport: t, Timeout: answerTimeout}}
 }
 
 // close ends the connections that are kept.
@@ -88,6 +89,9 @@ func (s *server) get(ctx context.Context, path string, values url.Values, limit 
 		return nil, err
 	}
 	req.Header.Set("Accept", "application/json")
+	if s.token != "" {
+		req.Header.Set("Authorization", "Bearer "+s.token)
+	}
 	resp, err := s.client.Do(req)
 	if err != nil {
 		return nil, err

@@ -19,7 +19,7 @@ import (
 func TestAPasswordIsNotShown(t *testing.T) {
 	u, err := flags.DashboardURL("http://me:secret@127.0.0.1:1/")
 	require.NoError(t, err)
-	require.NotContains(t, newServer(u).String(), "secret")
+	require.NotContains(t, newServer(u, "").String(), "secret")
 	require.NotContains(t, Once(t.Context(), io.Discard, Config{URL: u}).Error(), "secret")
 }
 

@@ -120,7 +120,7 @@ func TestTheFeedGoesOnWhenTheServerComesBackAndEndsWithItsContext(t *testing.T) 
 	s := newStub(t)
 	u := s.where(t)
 	addr := s.Listener.Addr().String()
-	f := newFeed(newServer(u), time.Millisecond, Config{Rows: 3}.query())
+	f := newFeed(newServer(u, ""), time.Millisecond, Config{Rows: 3}.query())
 	samples := make(chan sample)
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup

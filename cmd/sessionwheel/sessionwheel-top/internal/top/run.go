@@ -9,16 +9,20 @@ import (
 	"net/url"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/colorprofile"
+
+	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/flags"
 )
 
 // Config says what to show. URL and Interval are required.
 type Config struct {
 	URL      *url.URL      // of the dashboard
+	Token    string        // that the dashboard's server wants; "" for none
 	Interval time.Duration // between two looks at the server
 	Sort     string        // one of Columns; "" means idle
 	Reverse  bool          // the least first; the sessions with the most are otherwise
@@ -39,7 +43,7 @@ func (c Config) query() query {
 
 // Once writes what the server shows now to w, as plain text.
 func Once(ctx context.Context, w io.Writer, cfg Config) error {
-	s := newServer(cfg.URL)
+	s := newServer(cfg.URL, cfg.Token)
 	defer s.close()
 	got := s.look(ctx, cfg.query())
 	if got.err != nil {
@@ -54,7 +58,7 @@ func Once(ctx context.Context, w io.Writer, cfg Config) error {
 // has ended when it returns, but for a read of the terminal that cannot be
 // interrupted.
 func Live(ctx context.Context, terminal *os.File, cfg Config) error {
-	s := newServer(cfg.URL)
+	s := newServer(cfg.URL, cfg.Token)
 	defer s.close()
 	q := cfg.query()
 	q.limit = maxLimit
@@ -102,6 +106,8 @@ func (s *server) explain(ctx context.Context, err error) error {
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
+	case errors.As(err, &said) && strings.HasPrefix(said.status, "401"):
+		return fmt.Errorf("%s wants a token: %s: give --token-file FILE or set %s", s, said.text, flags.TokenEnv)
 	case errors.As(err, &said):
 		return fmt.Errorf("%s refuses: %w", s, said)
 	case silent:

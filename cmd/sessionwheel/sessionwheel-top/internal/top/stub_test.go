@@ -111,7 +111,7 @@ func shown(t *testing.T, width, height int, statsBody, sessionsBody string) *mod
 	require.NoError(t, err)
 	q := Config{}.query()
 	q.limit = height
-	m := newModel(newFeed(newServer(u), time.Second, q), blocks)
+	m := newModel(newFeed(newServer(u, ""), time.Second, q), blocks)
 	m.width, m.height = width, height
 	page, err := parseSessions([]byte(sessionsBody), maxLimit)
 	require.NoError(t, err)
