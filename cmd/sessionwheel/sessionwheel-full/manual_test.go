@@ -140,7 +140,7 @@ func logIn(t *testing.T, g *servetest.Peer, name string) {
 		if answer = g.Ask("login " + name); answer == "ok" {
 			return
 		}
-		require.Regexp(t, `^error: cluster: (no answer|the previous owner)`, answer)
+		require.Regexp(t, `^error: cluster: (unavailable|takeover timed out)`, answer)
 	}
 	require.FailNow(t, "no login in time", "%s", answer)
 }
