@@ -33,11 +33,15 @@ type schedule struct {
 
 	mu sync.Mutex
 	// Guarded by mu.
-	begun   map[time.Duration]bool // when each Touch that reported true began
-	refused bool                   // a Touch reported false
-	depth   int                    // calls that points have made
-	start   time.Time
+	begun []time.Duration // when each Touch that reported true began
+	holds []*hold
+	depth int // calls that points have made
+	start time.Time
 }
+
+// hold is a pin that was there when a Touch reported true: the session was open
+// and pinned then.
+type hold struct{ touched, unpinned time.Duration }
 
 type nothingToClose struct{}
 
@@ -50,15 +54,58 @@ func (c *schedule) draw(n int) int {
 }
 
 // touch touches the session and notes what that must mean.
-func (c *schedule) touch() {
+func (c *schedule) touch() bool {
 	began := time.Since(c.start)
 	ok := c.s.Touch()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if ok {
-		c.begun[began] = true
-	} else {
-		c.refused = true
+		c.begun = append(c.begun, began)
+	}
+	return ok
+}
+
+// hold pins the session for a while, which may be longer than its idle timeout.
+func (c *schedule) hold() {
+	c.s.Pin()
+	h := &hold{touched: time.Since(c.start)}
+	if !c.touch() {
+		c.s.Unpin()
+		return
+	}
+	time.Sleep(time.Duration(c.draw(9)) * c.idle / 4)
+	h.unpinned = time.Since(c.start)
+	c.mu.Lock()
+	c.holds = append(c.holds, h)
+	c.mu.Unlock()
+	c.s.Unpin()
+}
+
+// judge compares when the session ended to what was promised.
+func (c *schedule) judge(t *testing.T, seed uint64, ended time.Duration) {
+	for _, began := range c.begun {
+		if ended < began+c.idle {
+			t.Errorf("seed %d: a Touch that began at %v reported true; the session ended at %v", seed, began, ended)
+		}
+	}
+	for _, h := range c.holds {
+		if ended < h.unpinned {
+			t.Errorf("seed %d: the session was touched at %v and pinned until %v; it ended at %v", seed, h.touched, h.unpinned, ended)
+		}
+		last := time.Duration(0) // the latest time that anything touched it before
+		for _, began := range c.begun {
+			if began <= h.unpinned {
+				last = max(last, began)
+			}
+		}
+		for _, other := range c.holds {
+			if other != h && other.unpinned <= h.unpinned {
+				last = max(last, other.unpinned)
+			}
+		}
+		if h.unpinned-last >= c.idle && ended < h.unpinned+c.idle {
+			t.Errorf("seed %d: a pin that outlasted the idle timeout ended at %v; the session ended at %v", seed, h.unpinned, ended)
+		}
 	}
 }
 
@@ -92,8 +139,7 @@ func (c *schedule) nest(by int) {
 func runSchedule(t *testing.T, seed uint64) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &schedule{
-			rng: rand.New(rand.NewPCG(seed, 0)), idle: time.Second,
-			begun: make(map[time.Duration]bool), start: time.Now(),
+			rng: rand.New(rand.NewPCG(seed, 0)), idle: time.Second, start: time.Now(),
 		}
 		var ended time.Duration
 		conf := pool.Config[int, io.Closer]{
@@ -123,12 +169,9 @@ func runSchedule(t *testing.T, seed uint64) {
 			callers.Go(func() {
 				for range 4 {
 					time.Sleep(time.Duration(c.draw(8)) * c.idle / 4)
-					switch c.draw(4) {
-					case 0:
-						s.Pin()
-						time.Sleep(time.Duration(c.draw(5)) * c.idle / 4)
-						s.Unpin()
-					default:
+					if c.draw(3) == 0 {
+						c.hold()
+					} else {
 						c.touch()
 					}
 				}
@@ -142,11 +185,7 @@ func runSchedule(t *testing.T, seed uint64) {
 			t.Errorf("seed %d: the session never ended", seed)
 		}
 		require.Equal(t, pool.Timeout, s.Reason())
-		for began := range c.begun {
-			if ended < began+c.idle {
-				t.Errorf("seed %d: a Touch that began at %v reported true; the session ended at %v", seed, began, ended)
-			}
-		}
+		c.judge(t, seed, ended)
 		_, found := p.Get(1)
 		require.False(t, found)
 		_, err = p.Register(1, nothingToClose{})
