@@ -113,10 +113,10 @@ type Config[K comparable, C io.Closer] struct {
 	// called.
 	IdleWarning time.Duration
 
-	// OnPanic is called when OnNewSessionRegister, OnSessionClosed, OnIdle or a
-	// connection's Close panics, on the same goroutine. Its arguments are the panic's
-	// value and the stack as formatted by runtime/debug.Stack. The session continues as
-	// if the call had returned. If nil, the panic is not recovered; on a goroutine of the
+	// OnPanic is called when OnNewSessionRegister, OnSessionClosed, OnIdle, the
+	// Logger or a connection's Close panics, on the same goroutine. Its arguments are the
+	// panic's value and the stack as formatted by runtime/debug.Stack. The session
+	// continues as if the call had returned. If nil, the panic is not recovered; on a goroutine of the
 	// wheel or the pool it ends the process.
 	OnPanic func(v any, stack []byte)
 

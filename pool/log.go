@@ -16,6 +16,7 @@ func (s *Session[K, C]) logRegistered() {
 }
 
 func (p *Pool[K, C]) logRefused(id K, conn C, err error) {
+	defer p.guard()
 	if l := p.log; l != nil && l.Enabled(context.Background(), slog.LevelWarn) {
 		l.LogAttrs(context.Background(), slog.LevelWarn, "pool: session refused",
 			append(logAttrs(id, conn), slog.Any("error", err))...)
