@@ -13,7 +13,13 @@ import (
 	"time"
 )
 
-const modulePath = "github.com/sessionwheel/sessionwheel/lab/soak"
+const (
+	modulePath = "github.com/sessionwheel/sessionwheel/lab/soak"
+
+	// noCluster is the build tag of a program without clusters. It spares most of the
+	// build.
+	noCluster = "nocluster"
+)
 
 // builder builds the program again, with parts replaced. It builds for one round
 // at a time, and keeps what it has built until close.

@@ -17,6 +17,9 @@ import (
 // childEnv is the role of a process that a soak has started.
 const childEnv = "SESSIONWHEEL_SOAK_CHILD"
 
+// roles are what a child may be. Those of a cluster are added where it is built in.
+var roles = map[string]func(*parent) error{"timers": timersChild, "server": serverChild}
+
 // ChildMain plays the role that a soak has started this process for, and then
 // ends the process. In any other process it returns at once. Call it first in
 // main.
@@ -24,9 +27,6 @@ func ChildMain() {
 	role := os.Getenv(childEnv)
 	if role == "" {
 		return
-	}
-	roles := map[string]func(*parent) error{
-		"timers": timersChild, "server": serverChild, "broker": brokerChild, "node": nodeChild,
 	}
 	play, ok := roles[role]
 	err := fmt.Errorf("there is no role %q", role)

@@ -1,3 +1,5 @@
+//go:build !nocluster
+
 package soak
 
 import (
@@ -8,6 +10,10 @@ import (
 	"github.com/sessionwheel/sessionwheel/cluster"
 	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/flags"
 )
+
+func init() {
+	roles["broker"], roles["node"] = brokerChild, nodeChild
+}
 
 // ClusterScenarios returns the scenarios of a cluster, in the order in which they
 // take turns. Each round starts brokers and three nodes, each a process of its own,

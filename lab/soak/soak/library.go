@@ -94,5 +94,5 @@ func prepareLibrary(source, dir string) ([]string, error) {
 			return nil, err
 		}
 	}
-	return []string{"-modfile", filepath.Join(dir, "faulty.mod")}, nil
+	return []string{"-modfile", filepath.Join(dir, "faulty.mod"), "-tags", noCluster}, nil
 }
