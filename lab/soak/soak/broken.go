@@ -30,7 +30,7 @@ const (
 	oneOwner = "no two sessions have an ID at once, but as far as the policy allows"
 	oneToken = "a token names one login of an ID"
 	agreeing = "the directory has exactly the sessions of the pools"
-	rightEnd = "a session ends when somebody ends it, or with its lease if the node fences"
+	rightEnd = "a session ends when it is told to, or with its lease if the node fences"
 	fences   = "a node that fences has no sessions when others may take their IDs"
 	recovers = "after a fault all is right again within a time that follows from the lease"
 )

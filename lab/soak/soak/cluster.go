@@ -116,7 +116,7 @@ func (t trouble) round(ctx context.Context, r *Run) (err error) {
 		return err
 	}
 	if off := time.Now().Round(0).Sub(clock.Round(0)) - time.Since(clock); off.Abs() > 10*time.Millisecond {
-		return fmt.Errorf("somebody set this machine's wall clock by %v meanwhile, by which the sessions are dated", off)
+		return fmt.Errorf("this machine's wall clock, which dates the sessions, was set by %v during the round", off)
 	}
 	return f.disband(ctx)
 }

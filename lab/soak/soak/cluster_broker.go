@@ -137,7 +137,7 @@ func newBrokers(dir string, n int) (*brokers, error) {
 	return b, nil
 }
 
-// freeAddrs are addresses that nobody listens at.
+// freeAddrs are addresses at which nothing listens.
 func freeAddrs(n int) ([]string, error) {
 	var addrs []string
 	for range n {

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// The faults. The load goes on meanwhile on all nodes that run, and cannot do much
+// The faults. The load goes on during them on all nodes that run, and cannot do much
 // on some. What is mended at the end of a fault is timed from then on, and a node
 // that does not come back from its death.
 
@@ -98,7 +98,7 @@ func outage(ctx context.Context, f *fleet) error {
 }
 
 func loseAll(ctx context.Context, f *fleet) error {
-	f.allow("") // the owners are forgotten, and so asked by nobody
+	f.allow("") // the owners are forgotten, so no node asks them
 	return f.restart(ctx, f.r.rand.IntN(2) == 0, f.r.between(0, f.lease()*3/2))
 }
 

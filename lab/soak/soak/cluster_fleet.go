@@ -261,7 +261,7 @@ func (f *fleet) goesOn(ctx context.Context, since time.Time) error {
 			case rep.Won > since.UnixNano():
 				return nil
 			case time.Since(since) > f.bound():
-				return broken(recovers, "node %s has let nobody in for %v; it has a lease: %v", m.name, time.Since(since).Round(time.Millisecond), rep.Active)
+				return broken(recovers, "node %s has accepted no login for %v; it has a lease: %v", m.name, time.Since(since).Round(time.Millisecond), rep.Active)
 			}
 			if err := pause(ctx, 20*time.Millisecond); err != nil {
 				return err

@@ -110,7 +110,7 @@ func (h history) judgeEnds(all []tenure) error {
 		case atRest(t.id) && !slices.ContainsFunc(all, func(o tenure) bool { return o.token > t.token }):
 			// A login that is given up may end a session all the same: so only of those
 			// at rest, whose logins are never given up, can it be told.
-			return broken(rightEnd, "%s on node %s ended with %q, and nobody has taken its ID", t.id, t.node, t.why)
+			return broken(rightEnd, "%s on node %s ended with %q, and no login has taken its ID", t.id, t.node, t.why)
 		}
 	}
 	return nil
@@ -119,7 +119,7 @@ func (h history) judgeEnds(all []tenure) error {
 // atRest reports whether an ID is one that the load leaves alone.
 func atRest(id string) bool { return strings.HasPrefix(id, restPrefix) }
 
-// census is what there is at one moment, when nobody logs in or out.
+// census is what there is at one moment, when no user logs in or out.
 type census struct {
 	pools     map[string]map[string]uint64 // by node and ID: the tokens
 	lists     map[string]map[string]uint64 // the same, as each node's List tells of all

@@ -73,7 +73,7 @@ func (k *link) drop() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for c := range k.conns {
-		_ = c.Close() // whoever reads from it is told
+		_ = c.Close() // its reader gets an error
 	}
 	clear(k.conns)
 }

@@ -103,7 +103,7 @@ func (a *account) granted(before int64) {
 }
 
 // audit judges every account and the pool's own figures. Call it after Shutdown
-// and when nobody calls any method any more. latest is how late the latest
+// and when no method is called any more. latest is how late the latest
 // timeout was.
 func (l *ledger) audit(idle time.Duration, st pool.Stats) (timedOut int, latest time.Duration, err error) {
 	sessions := 0

@@ -146,7 +146,7 @@ func (n *network) goodErrors(delay time.Duration) (errs []error) {
 	return append(errs, broken(unharmed, "one was closed by the server"))
 }
 
-// exhaust uses up the child's descriptors, connects meanwhile, and gives them
+// exhaust uses up the child's descriptors, connects to it, and gives them
 // back: then all that have connected must be served.
 func (n *network) exhaust(ctx context.Context) error {
 	if !canExhaust {
@@ -184,7 +184,7 @@ func (n *network) exhaust(ctx context.Context) error {
 	}
 	for _, g := range waiting {
 		if err := g.greet(ctx); err != nil {
-			return broken(accepting, "once there were descriptors again, a peer that had connected meanwhile was not served: %v", err)
+			return broken(accepting, "once there were descriptors again, a peer that had connected without them was not served: %v", err)
 		}
 	}
 	// Accept is tried again after a second at most.

@@ -134,7 +134,7 @@ func (p *badPeer) hungUp(ctx context.Context, conns []*net.TCPConn, since []time
 			default:
 				p.r.late(e.took - d)
 			}
-			if reason != tcp.ReasonHandshake { // such a session is told to nobody
+			if reason != tcp.ReasonHandshake { // no callback is told of such a session
 				p.wants(conn.LocalAddr().String(), reason)
 			}
 		})

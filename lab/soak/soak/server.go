@@ -293,7 +293,7 @@ func (s *servers) report(rep *serverReport, sessions bool) {
 	}
 }
 
-// selfSigned makes a certificate that nobody trusts.
+// selfSigned makes a certificate that no client trusts.
 func selfSigned() (tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

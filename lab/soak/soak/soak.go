@@ -167,7 +167,7 @@ func (c Config) Run(ctx context.Context) (Result, error) {
 	}
 }
 
-// round runs one round, and counts it unless ctx has ended meanwhile.
+// round runs one round, and counts it unless ctx has ended by then.
 func (c Config) round(ctx context.Context, s Scenario, n int, seed uint64, b *builder, t *Tally, began time.Time) error {
 	r := newRun(s.Name, seed, c, b)
 	defer r.delay.stop()

@@ -69,7 +69,7 @@ func timersChild(p *parent) error {
 	if err := p.orders.Decode(&o); err != nil {
 		return err
 	}
-	go func() { // ends the process when nobody is there to report to any more
+	go func() { // ends the process when its parent, to report to, is gone
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		os.Exit(0)
 	}()

@@ -31,7 +31,7 @@ type nodeProcess struct {
 
 	mu   sync.Mutex
 	log  []logged      // guarded by mu
-	more chan struct{} // guarded by mu: closed, and made anew, with each entry
+	more chan struct{} // guarded by mu: closed and replaced with each entry
 }
 
 // logged is what matters of an entry in the log of serve.

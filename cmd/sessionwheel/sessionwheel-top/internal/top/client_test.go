@@ -16,14 +16,14 @@ import (
 	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/flags"
 )
 
-func TestAPasswordIsNotShown(t *testing.T) {
+func TestServer_DoesNotShowAPassword(t *testing.T) {
 	u, err := flags.DashboardURL("http://me:secret@127.0.0.1:1/")
 	require.NoError(t, err)
 	require.NotContains(t, newServer(u, "").String(), "secret")
 	require.NotContains(t, Once(t.Context(), io.Discard, Config{URL: u}).Error(), "secret")
 }
 
-func TestAnAnswerThatNoDashboardGivesIsTold(t *testing.T) {
+func TestOnce_NamesAnAnswerThatNoDashboardGives(t *testing.T) {
 	for _, tt := range []struct {
 		status int
 		body   string
@@ -49,7 +49,7 @@ func TestAnAnswerThatNoDashboardGivesIsTold(t *testing.T) {
 }
 
 // It is what an echo server does.
-func TestAServerThatDoesNotSpeakHTTPIsTold(t *testing.T) {
+func TestOnce_NamesAServerThatDoesNotSpeakHTTP(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer ln.Close()
@@ -71,7 +71,7 @@ func TestAServerThatDoesNotSpeakHTTPIsTold(t *testing.T) {
 	require.NotContains(t, err.Error(), "\x1b")
 }
 
-func TestNothingThereIsToldWithTheFix(t *testing.T) {
+func TestOnce_NamesTheFixWhereNothingAnswers(t *testing.T) {
 	s := newStub(t)
 	u := s.where(t)
 	s.Close()
@@ -81,7 +81,7 @@ func TestNothingThereIsToldWithTheFix(t *testing.T) {
 	}
 }
 
-func TestAnEndedContextIsTheError(t *testing.T) {
+func TestOnce_ReturnsTheCauseOfAnEndedContext(t *testing.T) {
 	why := errors.New("enough")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(why)
@@ -103,7 +103,7 @@ func endless(start string, taken chan<- int) http.HandlerFunc {
 	}
 }
 
-func TestAnswersWithoutEndAreCutOff(t *testing.T) {
+func TestServer_CutsOffAnswersWithoutEnd(t *testing.T) {
 	const slack = 32 << 20 // what the sockets hold
 	taken := make(chan int, 1)
 	s := newStub(t)
@@ -122,7 +122,7 @@ func TestAnswersWithoutEndAreCutOff(t *testing.T) {
 	require.Less(t, <-taken, maxRefusal+slack)
 }
 
-func TestMoreSessionsThanWereAskedForAreDropped(t *testing.T) {
+func TestSessions_BeyondWhatWasAskedForAreDropped(t *testing.T) {
 	p, err := parseSessions([]byte(sessionsAnswer), 1)
 	require.NoError(t, err)
 	require.Len(t, p.Sessions, 1)
@@ -131,7 +131,7 @@ func TestMoreSessionsThanWereAskedForAreDropped(t *testing.T) {
 // evil has whatever could do harm in a terminal or mislead its reader.
 const evil = `\u001b]0;EVIL\u0007\u001b[2J\u001b[31mred\u009b31m\u0000\u0007\b\u007f\r\n\t\u202ertl\u200bok\u2028\ufeff\u001bP1EVIL\u001b\\`
 
-func TestWhatAServerSaysIsShownWithoutControlCharacters(t *testing.T) {
+func TestText_IsShownWithoutControlCharacters(t *testing.T) {
 	hostile := strings.NewReplacer(`"a server"`, `"`+evil+`"`, `"Timeout"`, `"`+evil+`"`).Replace(statsAnswer)
 	table := strings.NewReplacer(`"12"`, `"`+evil+`"`, `"[::1]:50001"`, `"`+evil+`"`).Replace(sessionsAnswer)
 	require.Greater(t, len(table), len(sessionsAnswer))

@@ -33,7 +33,7 @@ func (s *stats) counters() map[string]uint64 {
 }
 
 // add takes the next sample. One that is older than the last comes from a server
-// that has started anew: what was before it is forgotten.
+// that has restarted: what was before is forgotten.
 func (h *history) add(s *stats) {
 	if last := h.last(); last != nil {
 		passed := *s.Uptime - *last.Uptime

@@ -87,7 +87,7 @@ func (m *model) took(s sample) {
 		return // an answer to what was asked before
 	}
 	m.page, m.refused = s.sessions, nil
-	if len(m.page.Sessions) == 0 && m.query.offset > 0 { // they have gone meanwhile
+	if len(m.page.Sessions) == 0 && m.query.offset > 0 { // they are gone now
 		m.turn(0)
 	}
 }

@@ -34,7 +34,7 @@ func press(m *model, keys ...string) tea.Cmd {
 	return cmd
 }
 
-func TestKeysChangeWhatIsAskedFor(t *testing.T) {
+func TestKeys_ChangeWhatIsAskedFor(t *testing.T) {
 	for _, tt := range []struct {
 		keys []string
 		want query
@@ -69,7 +69,7 @@ func TestKeysChangeWhatIsAskedFor(t *testing.T) {
 	}
 }
 
-func TestSpacePausesAndGoesOn(t *testing.T) {
+func TestKeys_SpacePausesAndGoesOn(t *testing.T) {
 	m := shown(t, 80, 40, statsAnswer, sessionsAnswer)
 	for _, want := range []bool{true, false} {
 		press(m, "space")
@@ -78,7 +78,7 @@ func TestSpacePausesAndGoesOn(t *testing.T) {
 	}
 }
 
-func TestKeysThatQuit(t *testing.T) {
+func TestKeys_Quit(t *testing.T) {
 	for _, keys := range [][]string{{"q"}, {"ctrl+c"}, {"/", "ctrl+c"}} {
 		m := shown(t, 80, 40, statsAnswer, sessionsAnswer)
 		cmd := press(m, keys...)
@@ -87,7 +87,7 @@ func TestKeysThatQuit(t *testing.T) {
 	}
 }
 
-func TestAnAnswerToAnOlderQuestionIsNotShown(t *testing.T) {
+func TestModel_DoesNotShowAnAnswerToAnOlderQuestion(t *testing.T) {
 	m := shown(t, 80, 40, statsAnswer, sessionsAnswer)
 	old := m.query
 	press(m, "/", "7", "enter")
@@ -98,7 +98,7 @@ func TestAnAnswerToAnOlderQuestionIsNotShown(t *testing.T) {
 	require.Same(t, late, m.page)
 }
 
-func TestAPageThatHasGoneIsLeftForTheLast(t *testing.T) {
+func TestModel_LeavesAPageThatIsGoneForTheLast(t *testing.T) {
 	m := shown(t, 80, 24, statsAnswer, sessionsAnswer)
 	press(m, "n", "n")
 	offset := m.query.offset
@@ -107,7 +107,7 @@ func TestAPageThatHasGoneIsLeftForTheLast(t *testing.T) {
 	require.Zero(t, m.query.offset)
 }
 
-func TestARefusalIsShownInPlaceOfTheTable(t *testing.T) {
+func TestModel_ShowsARefusalInPlaceOfTheTable(t *testing.T) {
 	m := shown(t, 80, 40, statsAnswer, sessionsAnswer)
 	m.took(sample{stats: parsed(t, statsAnswer), refused: refusalError{"429 Too Many Requests", "slow down"}})
 	require.Contains(t, text(m), "429 Too Many Requests: slow down")
@@ -116,7 +116,7 @@ func TestARefusalIsShownInPlaceOfTheTable(t *testing.T) {
 	require.NotContains(t, text(m), "slow down")
 }
 
-func TestTheFeedGoesOnWhenTheServerComesBackAndEndsWithItsContext(t *testing.T) {
+func TestFeed_GoesOnWhenTheServerComesBackAndEndsWithItsContext(t *testing.T) {
 	s := newStub(t)
 	u := s.where(t)
 	addr := s.Listener.Addr().String()

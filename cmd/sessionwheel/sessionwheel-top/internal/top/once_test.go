@@ -52,7 +52,7 @@ sessions by idle: 2 of 100 that match, of 1234
   7          [::1]:50001                           250ms         2ms       never
 `
 
-func TestOncePrintsPlainText(t *testing.T) {
+func TestOnce_PrintsPlainText(t *testing.T) {
 	s := newStub(t)
 	var out strings.Builder
 	require.NoError(t, Once(t.Context(), &out, Config{URL: s.where(t), Rows: 10, Filter: "127", Sort: "idle"}))
@@ -60,7 +60,7 @@ func TestOncePrintsPlainText(t *testing.T) {
 	require.Equal(t, []string{"127 idle desc 0 10"}, asked(s))
 }
 
-func TestOncePrintsWhatThereIs(t *testing.T) {
+func TestOnce_PrintsWhatThereIs(t *testing.T) {
 	s := newStub(t)
 	s.set(answer(200, `{"uptime_seconds":1,"sessions":{},"traffic":null,"wheel":null,"time":"2026-01-02T15:04:05Z"}`), answer(400, `{"error":"no such sort"}`))
 	var out strings.Builder

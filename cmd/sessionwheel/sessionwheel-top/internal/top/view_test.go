@@ -14,7 +14,7 @@ import (
 // text is what a screen shows, without its colors.
 func text(m *model) string { return ansi.Strip(strings.Join(m.screen(time.Now()), "\n")) }
 
-func TestTheScreenShowsWhatTheServerAnswered(t *testing.T) {
+func TestView_ShowsWhatTheServerAnswered(t *testing.T) {
 	m := shown(t, 100, 40, statsAnswer, sessionsAnswer)
 	got := text(m)
 	for _, want := range []string{
@@ -34,7 +34,7 @@ func TestTheScreenShowsWhatTheServerAnswered(t *testing.T) {
 	}
 }
 
-func TestTheScreenFitsATerminalOfAnySize(t *testing.T) {
+func TestView_FitsATerminalOfAnySize(t *testing.T) {
 	many := `{"total":9,"matching":9,"offset":0,"sessions":[` + strings.Repeat(`{"id":"界界界界界界界界","address":"界界界界界界界界界界界界界界界界界界界界","age_seconds":1e300,"idle_seconds":-5,"remaining_seconds":1e9},`, 400)
 	many = strings.TrimSuffix(many, ",") + `]}`
 	for _, width := range []int{1, 2, 19, 40, 79, 80, 81, 200} {
@@ -55,14 +55,14 @@ func TestTheScreenFitsATerminalOfAnySize(t *testing.T) {
 	}
 }
 
-func TestASmallTerminalKeepsTheTable(t *testing.T) {
+func TestView_KeepsTheTableOnASmallTerminal(t *testing.T) {
 	for _, height := range []int{6, 10, 16, 24} {
 		m := shown(t, 80, height, statsAnswer, sessionsAnswer)
 		require.Contains(t, text(m), "127.0.0.1:50000", "%d lines", height)
 	}
 }
 
-func TestRatesAreOfTheServersOwnClock(t *testing.T) {
+func TestRates_AreOfTheServersOwnClock(t *testing.T) {
 	m := shown(t, 100, 40, statsAnswer, sessionsAnswer)
 	require.NotContains(t, text(m), "/s", "one sample has no rate")
 	next := strings.NewReplacer(`"uptime_seconds":3725`, `"uptime_seconds":3729`, `"registered":50000`, `"registered":50010`,
@@ -75,7 +75,7 @@ func TestRatesAreOfTheServersOwnClock(t *testing.T) {
 	}
 }
 
-func TestAServerThatStartedAnewBeginsNewRates(t *testing.T) {
+func TestRates_BeginAgainWithAServerThatRestarted(t *testing.T) {
 	for name, next := range map[string]string{
 		"its clock went back": strings.Replace(statsAnswer, `"uptime_seconds":3725`, `"uptime_seconds":2`, 1),
 		"a counter went back": strings.NewReplacer(`"uptime_seconds":3725`, `"uptime_seconds":9999`, `"closed":48766`, `"closed":1`).Replace(statsAnswer),
@@ -87,7 +87,7 @@ func TestAServerThatStartedAnewBeginsNewRates(t *testing.T) {
 	}
 }
 
-func TestAServerThatIsGoneIsToldOverWhatItSaidLast(t *testing.T) {
+func TestView_SaysThatAServerIsGoneAboveItsLastAnswer(t *testing.T) {
 	m := shown(t, 120, 40, statsAnswer, sessionsAnswer)
 	since := time.Now().Add(-7 * time.Second)
 	m.took(sample{at: since, err: errors.New("gone")})
@@ -99,7 +99,7 @@ func TestAServerThatIsGoneIsToldOverWhatItSaidLast(t *testing.T) {
 	require.Contains(t, text(m), "live")
 }
 
-func TestBarsShowTheLastValuesAndNeverHideAFew(t *testing.T) {
+func TestBars_ShowTheLastValuesAndNeverHideAFew(t *testing.T) {
 	require.Equal(t, " ▁█", blocks.spark([]float64{900, 0, 0.001, 100}, 3))
 	require.Equal(t, "   ▄█", blocks.spark([]float64{0, 2, 4}, 5))
 	require.Equal(t, "#=", asciis.spark([]float64{9, 4, 2}, 2))
@@ -113,7 +113,7 @@ func TestBarsShowTheLastValuesAndNeverHideAFew(t *testing.T) {
 	require.Equal(t, strings.Repeat("█", 10), blocks.gauge(9, 2, 10), "a server that lies")
 }
 
-func TestALevelIsDrawnFromWhatComesUpNext(t *testing.T) {
+func TestLevel_IsDrawnFromWhatComesUpNext(t *testing.T) {
 	l := parsed(t, statsAnswer).Wheel.Levels[0]
 	ahead := l.ahead(100)
 	require.Len(t, ahead, 64)
@@ -127,7 +127,7 @@ func TestALevelIsDrawnFromWhatComesUpNext(t *testing.T) {
 	require.EqualValues(t, 34, l.ahead(0)[0])
 }
 
-func TestNumbersAreWrittenForPeople(t *testing.T) {
+func TestText_NumbersAreWrittenForPeople(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		-1: "0s", 0: "0s", 1500: "2µs", 5_123_000: "5.1ms", 123_456_000: "123ms", 1_250_000_000: "1.3s",
 		59 * time.Second: "59.0s", 61 * time.Second: "1m01s", 3 * time.Hour: "3h00m", 50 * time.Hour: "2d02h", seconds(1e300): "for ever",
