@@ -10,7 +10,7 @@ import (
 // limitedIP is what conn counts under for MaxSessionsPerIP; the zero Addr if it
 // does not count.
 func (srv *Server) limitedIP(conn net.Conn) netip.Addr {
-	if srv.MaxSessionsPerIP == 0 {
+	if srv.MaxSessionsPerIP <= 0 {
 		return netip.Addr{}
 	}
 	return netserver.Network(netserver.AddrPort(conn.RemoteAddr()).Addr())

@@ -98,14 +98,14 @@ type Server struct {
 	Wheel *wheel.Wheel
 
 	// MaxSessions is the maximum number of sessions, including those in their handshake. 0
-	// means 65,536, which take about 220 MB when idle without TLS; negative is an error.
-	// Use math.MaxInt for no limit. A connection beyond the limit is closed at once and
-	// reported to OnError as pool.ErrFull.
+	// means 65,536, which take about 220 MB when idle without TLS; negative means no
+	// limit. A connection beyond the limit is closed at once and reported to OnError as
+	// pool.ErrFull.
 	MaxSessions int
 
 	// MaxSessionsPerIP is the maximum number of sessions from one IPv4 address or one IPv6
-	// /64 network. 0 means no limit; negative is an error. A connection beyond the limit
-	// is closed at once and reported to OnError as ErrTooManyFromIP. Connections whose
+	// /64 network. 0 and negative mean no limit. A connection beyond the limit is closed at
+	// once and reported to OnError as ErrTooManyFromIP. Connections whose
 	// address is not an IP address are not limited.
 	MaxSessionsPerIP int
 
@@ -205,10 +205,6 @@ func (srv *Server) setDefaults() error {
 	switch {
 	case srv.MaxFrame < 0:
 		return fmt.Errorf("tcp: Server.MaxFrame is %d: use a positive number, or 0 for %d", srv.MaxFrame, defaultMaxFrame)
-	case srv.MaxSessions < 0:
-		return fmt.Errorf("tcp: Server.MaxSessions is %d: use a positive number, or 0 for %d", srv.MaxSessions, defaultMaxSessions)
-	case srv.MaxSessionsPerIP < 0:
-		return fmt.Errorf("tcp: Server.MaxSessionsPerIP is %d: use a positive number, or 0 for no limit", srv.MaxSessionsPerIP)
 	case srv.Activity > Sent:
 		return fmt.Errorf("tcp: Server.Activity is %d: use tcp.ReceivedOrSent, tcp.Received or tcp.Sent", srv.Activity)
 	}

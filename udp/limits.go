@@ -31,7 +31,7 @@ func (srv *Server) enter(ip netip.Addr) error {
 
 // leaveIP stops counting a session towards MaxSessionsPerIP.
 func (srv *Server) leaveIP(ip netip.Addr) {
-	if srv.MaxSessionsPerIP == 0 {
+	if srv.MaxSessionsPerIP <= 0 {
 		return
 	}
 	network := netserver.Network(ip)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"math"
 	"net"
 	"net/netip"
 	"sync"
@@ -79,7 +80,7 @@ type Server struct {
 	MaxSessions int
 
 	// MaxSessionsPerIP is the maximum number of sessions from one IPv4 address or
-	// one IPv6 /64 network. 0 means no limit; negative is an error. A datagram that
+	// one IPv6 /64 network. 0 and negative mean no limit. A datagram that
 	// would begin a session beyond the limit is dropped and reported to OnError as
 	// ErrTooManyFromIP. A session counts until just before its OnSessionClosed.
 	MaxSessionsPerIP int
@@ -91,7 +92,7 @@ type Server struct {
 	MaxDatagram int
 
 	// MaxPending is the maximum number of datagrams of one session that wait while
-	// another one is handled. 0 means 64; negative is an error. Datagrams beyond
+	// another one is handled. 0 means 64; negative means no limit. Datagrams beyond
 	// it are dropped and reported to OnError as ErrPendingFull.
 	MaxPending int
 
@@ -103,7 +104,7 @@ type Server struct {
 	MaxPendingBytes int
 
 	// MaxCallbacks is the maximum number of sessions whose callbacks run at the same
-	// time, each on a goroutine of its own. 0 means 256; negative is an error.
+	// time, each on a goroutine of its own. 0 means 256; negative means no limit.
 	MaxCallbacks int
 
 	// OnMessage is called for each datagram, including empty ones, and for those of
@@ -205,11 +206,8 @@ func (srv *Server) setDefaults() error {
 		name  string
 		value int
 	}{
-		{"MaxSessionsPerIP", srv.MaxSessionsPerIP},
 		{"MaxDatagram", srv.MaxDatagram},
-		{"MaxPending", srv.MaxPending},
 		{"MaxPendingBytes", srv.MaxPendingBytes},
-		{"MaxCallbacks", srv.MaxCallbacks},
 	} {
 		if f.value < 0 {
 			return fmt.Errorf("udp: Server.%s is %d: use a positive number, or 0 for the default", f.name, f.value)
@@ -224,9 +222,9 @@ func (srv *Server) setDefaults() error {
 	srv.logger = pool.LimitLog(srv.Logger)
 	srv.maxSessions = cmp.Or(srv.MaxSessions, defaultMaxSessions)
 	srv.maxDatagram = cmp.Or(srv.MaxDatagram, defaultMaxDatagram)
-	srv.maxPending = cmp.Or(srv.MaxPending, defaultMaxPending)
+	srv.maxPending = limit(srv.MaxPending, defaultMaxPending)
 	srv.maxPendingBytes = int64(cmp.Or(srv.MaxPendingBytes, defaultMaxPendingBytes))
-	srv.maxCallbacks = cmp.Or(srv.MaxCallbacks, defaultMaxCallbacks)
+	srv.maxCallbacks = limit(srv.MaxCallbacks, defaultMaxCallbacks)
 	if least := bufferSizes[sizeClass(srv.maxDatagram)]; srv.maxPendingBytes < int64(least) {
 		return fmt.Errorf("udp: Server.MaxPendingBytes is %d: use at least %d, the buffer of a datagram of %d bytes, or 0 for %d",
 			srv.MaxPendingBytes, least, srv.maxDatagram, defaultMaxPendingBytes)
@@ -281,4 +279,13 @@ func (srv *Server) Sessions() iter.Seq[*Session] {
 			}
 		}
 	}
+}
+
+// limit is a maximum whose zero value means the default, and whose negative values
+// mean none.
+func limit(n, byDefault int) int {
+	if n < 0 {
+		return math.MaxInt
+	}
+	return cmp.Or(n, byDefault)
 }

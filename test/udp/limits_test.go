@@ -19,12 +19,9 @@ import (
 
 func TestServe_NamesAWrongField(t *testing.T) {
 	for field, srv := range map[string]*udp.Server{
-		"MaxSessionsPerIP": {MaxSessionsPerIP: -1},
-		"MaxDatagram":      {MaxDatagram: -1},
-		"MaxPending":       {MaxPending: -1},
-		"MaxPendingBytes":  {MaxPendingBytes: -1},
-		"MaxCallbacks":     {MaxCallbacks: -1},
-		"Activity":         {Activity: udp.Sent + 1},
+		"MaxDatagram":     {MaxDatagram: -1},
+		"MaxPendingBytes": {MaxPendingBytes: -1},
+		"Activity":        {Activity: udp.Sent + 1},
 	} {
 		require.ErrorContains(t, srv.Serve(newFakeSocket()), "Server."+field)
 	}
@@ -33,7 +30,7 @@ func TestServe_NamesAWrongField(t *testing.T) {
 	require.ErrorContains(t, (&udp.Server{}).ListenAndServe(), "Server.Addr")
 	require.ErrorContains(t, (&udp.Server{Addr: "127.0.0.1:nowhere"}).ListenAndServe(), "Server.Addr")
 	w := newFakeSocket()
-	require.Error(t, (&udp.Server{MaxPending: -1}).Serve(w))
+	require.Error(t, (&udp.Server{MaxDatagram: -1}).Serve(w))
 	<-w.closed // which Serve has closed
 }
 
@@ -235,4 +232,20 @@ func TestMaxSessions_CountsASessionUntilItsLastCallbackHasReturned(t *testing.T)
 	harness.Until(t, func() bool { return srv.Stats().RefusedFull == 1 })
 	close(gate)
 	harness.Until(t, func() bool { write(t, c, "b"); return begun.Load() > 1 })
+}
+
+func TestMaxPending_NegativeIsNoLimit(t *testing.T) {
+	const many = 200 // more than the default lets wait
+	srv, began, letGo := blockingServer()
+	srv.MaxPending, srv.MaxCallbacks, srv.MaxSessionsPerIP, srv.MaxSessions = -1, -1, -1, -1
+	to := listenUDP(t, srv)
+	defer letGo()
+	c := dialUDP(t, to)
+	write(t, c, "block")
+	harness.Next(t, began)
+	for i := range many {
+		write(t, c, "pending")
+		harness.Until(t, func() bool { return srv.Stats().Received == uint64(i+2) })
+	}
+	require.Zero(t, srv.Stats().PendingFull)
 }
