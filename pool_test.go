@@ -219,8 +219,8 @@ func (c closeRecorder) Close() error {
 }
 
 // Guarantee 3, the order of a close: the session leaves the pool, its connection
-// is closed, OnSessionClosed is called, Done is closed. Nothing is locked
-// meanwhile, so each of them may use the pool.
+// is closed, OnSessionClosed is called, Done is closed. No lock is
+// held, so each of them may use the pool.
 func TestClose_GoesInOrder(t *testing.T) {
 	var order []string
 	var p *pool.Pool[int, net.Conn]

@@ -257,7 +257,7 @@ type poolSession struct {
 
 func (s poolSession) touch()                { s.Touch() }
 func (s poolSession) close() bool           { return s.Close("done") }
-func (s poolSession) expireAt(at time.Time) { s.SetIdleTimeout(at.Sub(s.RegisteredAt())) }
+func (s poolSession) expireAt(at time.Time) { s.SetIdleTimeout(max(at.Sub(s.RegisteredAt()), 1)) }
 
 func (s *sweepSession) expireAt(at time.Time) {
 	s.active.Store(int64(at.Add(-s.sweep.idle).Sub(s.sweep.start)))
@@ -476,7 +476,7 @@ func BenchmarkExpire(b *testing.B) {
 
 // expireAtOnce registers n sessions that time out at one instant, waits until
 // all are closed, and returns how late the last one was, and the most goroutines
-// that were seen meanwhile.
+// seen at once.
 func expireAtOnce(b *testing.B, k keeper, n int) (late time.Duration, goroutines int) {
 	before := runtime.NumGoroutine()
 	register, stop := k.start(b)

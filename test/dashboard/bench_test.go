@@ -25,8 +25,8 @@ func benchDashboard(b *testing.B, n int) *dashboard.Handler {
 	return newHandler(b, dashboard.Config{Source: dashboard.Pool(p, nil, nil), Wheel: w, Interval: 100 * time.Millisecond})
 }
 
-// A page of sessions. What is measured is the answer; the pause that follows it
-// is waited for outside.
+// BenchmarkDashboardPage measures the answer with a page of sessions. The pause
+// that follows each answer is not measured.
 func BenchmarkDashboardPage(b *testing.B) {
 	for _, n := range []int{1_000, 100_000} {
 		h := benchDashboard(b, n)
@@ -49,7 +49,8 @@ func BenchmarkDashboardPage(b *testing.B) {
 	}
 }
 
-// The figures, with a wheel that is in use, and their form in JSON.
+// BenchmarkDashboardStats measures taking the figures, with a wheel that is in use,
+// and encoding them.
 func BenchmarkDashboardStats(b *testing.B) {
 	for _, n := range []int{1_000, 100_000} {
 		b.Run(fmt.Sprintf("sessions=%d", n), func(b *testing.B) {
@@ -60,7 +61,7 @@ func BenchmarkDashboardStats(b *testing.B) {
 				b.StopTimer()
 				require.Equal(b, http.StatusOK, w.Code)
 				b.ReportMetric(float64(w.Body.Len()), "B/answer")
-				time.Sleep(11 * time.Millisecond) // until they are taken anew
+				time.Sleep(11 * time.Millisecond) // until they are taken again
 				b.StartTimer()
 			}
 		})

@@ -17,7 +17,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/pool"
 )
 
-// fakeCluster is a cluster of a test's making. What is nil does what it should.
+// fakeCluster is a cluster in memory. A nil function stands for normal behavior.
 type fakeCluster struct {
 	state    string // "" is Active
 	nodes    []dashboard.ClusterNode
@@ -77,7 +77,7 @@ func (c *fakeCluster) Kick(ctx context.Context, id, reason string) (bool, error)
 	return true, nil
 }
 
-// newFakeCluster is a cluster of two nodes with some sessions.
+// newFakeCluster returns a cluster of two nodes with some sessions.
 func newFakeCluster() *fakeCluster {
 	since := time.Date(2026, 1, 2, 3, 4, 5, 0, time.FixedZone("", 3600))
 	c := &fakeCluster{nodes: []dashboard.ClusterNode{
@@ -120,7 +120,7 @@ func (p clusterPageAnswer) ids() []string {
 	return ids
 }
 
-// handlerIn is a dashboard of an idle server in a cluster.
+// handlerIn returns a dashboard of an idle server in a cluster.
 func handlerIn(t *testing.T, c dashboard.Cluster) *dashboard.Handler {
 	t.Helper()
 	return newHandler(t, dashboard.Config{Source: idleSource(), Cluster: c, Authorize: allowAll, MaxPages: 2})
@@ -294,7 +294,7 @@ func TestCluster_IsGuardedAsTheRestOfTheAPI(t *testing.T) {
 	require.Zero(t, c.lookups.Load()+c.lists.Load())
 }
 
-// It says nothing of the pool's sessions, whose closes are their own.
+// It says nothing about the pool's sessions, which are closed separately.
 func TestCluster_SessionsAreNotThoseOfTheServer(t *testing.T) {
 	p := newPool(t, pool.Config[string, addrConn]{})
 	s := register(t, p, "ann", "")

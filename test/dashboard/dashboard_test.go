@@ -74,7 +74,7 @@ func getJSON[T any](t testing.TB, h http.Handler, path string) (answer T) {
 	return answer
 }
 
-// errorText is the text of an error.
+// errorText returns the text of an answer that must be an error.
 func errorText(t testing.TB, w *httptest.ResponseRecorder, status int) string {
 	t.Helper()
 	require.Equal(t, status, w.Code, "%s", w.Body)

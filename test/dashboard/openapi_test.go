@@ -26,7 +26,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/wheel"
 )
 
-// apiCase is a request and what is answered.
+// apiCase is a request and the expected answer.
 type apiCase struct {
 	method, path, query string // path as the description has it
 	id                  string
@@ -43,7 +43,7 @@ func (c apiCase) do() *httptest.ResponseRecorder {
 	return request(c.from, c.method, target, c.changes...)
 }
 
-// apiHold holds an answer against the description of its operation.
+// apiHold compares an answer with the description of its operation.
 func apiHold(t *testing.T, d *apiDescription, method, path string, status int, header http.Header, body []byte) {
 	t.Helper()
 	what := fmt.Sprintf("%s %s answered %d", method, path, status)
@@ -162,8 +162,8 @@ func TestOpenAPI_IsWhatIsServed(t *testing.T) {
 	})
 }
 
-// apiServer is a dashboard of a server with traffic, a wheel with timers, sessions
-// of which some are held, and a cluster.
+// apiServer returns a dashboard of a server with traffic, a wheel with timers,
+// sessions of which some are held, and a cluster.
 func apiServer(t *testing.T) *dashboard.Handler {
 	w := harness.NewWheel(t, wheel.Config{})
 	srv := &tcp.Server{Wheel: w, OnMessage: harness.EchoLine}
@@ -189,7 +189,7 @@ func apiServer(t *testing.T) *dashboard.Handler {
 	return newHandler(t, dashboard.Config{Source: dashboard.Server(srv), Wheel: w, Authorize: allowAll, Cluster: newFakeCluster()})
 }
 
-// apiStreams holds event streams against their description.
+// apiStreams compares event streams with their description.
 func apiStreams(t *testing.T, d *apiDescription, given map[string]bool) {
 	const path = "/api/events"
 	site := serveSite(t, dashboard.Config{Source: idleSource(), MaxPages: 1})

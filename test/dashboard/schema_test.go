@@ -14,8 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The parts of OpenAPI that the dashboard's description uses. Any other part is
-// an error, since nothing here would hold it against what is served.
+// The parts of OpenAPI that the dashboard's description uses. Any other part is an
+// error, since nothing here would compare it with what is served.
 type (
 	apiDescription struct {
 		OpenAPI    string                              `json:"openapi"`
@@ -71,7 +71,7 @@ type (
 		Items       *apiSchema            `json:"items"`
 		OneOf       []*apiSchema          `json:"oneOf"`
 
-		seen bool // something was held against it
+		seen bool // a value was compared with it
 	}
 	apiTypes []string
 )
@@ -84,7 +84,7 @@ func (ts *apiTypes) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, (*[]string)(ts))
 }
 
-// apiParse reads a description and puts what is referred to in its place.
+// apiParse reads a description and replaces references with what they refer to.
 func apiParse(t *testing.T, text []byte) *apiDescription {
 	t.Helper()
 	var d apiDescription
@@ -112,7 +112,7 @@ func apiRefer[T any](t *testing.T, named map[string]T, prefix, ref string) T {
 	return named[name]
 }
 
-// schema is what s is or refers to.
+// schema returns s, or what it refers to.
 func (d *apiDescription) schema(s *apiSchema) *apiSchema {
 	for s != nil && s.Ref != "" {
 		s = d.Components.Schemas[strings.TrimPrefix(s.Ref, "#/components/schemas/")]
@@ -120,8 +120,8 @@ func (d *apiDescription) schema(s *apiSchema) *apiSchema {
 	return s
 }
 
-// check holds a value, as encoding/json decodes one into an any, against a
-// schema, and says what is wrong with it.
+// check compares a value, as encoding/json decodes it into an any, with a schema,
+// and returns what is wrong with it.
 func (d *apiDescription) check(where string, v any, s *apiSchema) (wrong []string) {
 	s = d.schema(s)
 	if s == nil {
@@ -214,7 +214,7 @@ func apiIs(v any, name string) bool {
 	return false
 }
 
-// unseen are the properties that nothing was held against.
+// unseen returns the properties that no value was compared with.
 func (d *apiDescription) unseen() (names []string) {
 	var look func(where string, s *apiSchema)
 	look = func(where string, s *apiSchema) {

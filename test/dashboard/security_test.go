@@ -15,7 +15,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/pool"
 )
 
-// oneSession is a dashboard of a pool with one session, "a".
+// oneSession returns a dashboard of a pool with one session, "a".
 func oneSession(t *testing.T, c dashboard.Config) (*dashboard.Handler, *pool.Session[string, addrConn]) {
 	t.Helper()
 	p := newPool(t, pool.Config[string, addrConn]{})

@@ -26,8 +26,8 @@ import (
 	"github.com/sessionwheel/sessionwheel/test/internal/harness"
 )
 
-// registerMany registers n sessions that differ in all that can be sorted by, with
-// many equals among them.
+// registerMany registers n sessions that differ in everything that can be sorted
+// by, with many that are equal in part.
 func registerMany(t testing.TB, p *pool.Pool[int64, addrConn], n int) []*pool.Session[int64, addrConn] {
 	random := rand.New(rand.NewPCG(1, 2))
 	all := make([]*pool.Session[int64, addrConn], 0, n)
@@ -56,7 +56,7 @@ func registerMany(t testing.TB, p *pool.Pool[int64, addrConn], n int) []*pool.Se
 	return all
 }
 
-// modelPage is a page as it should be, by sorting all.
+// modelPage returns the right page, by sorting all sessions.
 func modelPage(all []*pool.Session[int64, addrConn], q string, idle time.Duration, sort, order string, offset, limit int) pageAnswer {
 	page := pageAnswer{Total: len(all), Offset: offset, Limit: limit, Sessions: []sessionAnswer{}}
 	now := time.Now()
@@ -185,7 +185,7 @@ func TestDelete_TakesOneNameForASession(t *testing.T) {
 func TestDelete_ThatComesTooLateIsNotFound(t *testing.T) {
 	p := newPool(t, pool.Config[int, addrConn]{})
 	s := register(t, p, 1, "")
-	name := func(int) string { s.Close("Earlier"); return "a" } // between the look for it and the close
+	name := func(int) string { s.Close("Earlier"); return "a" } // after it was found and before it is closed
 	h := newHandler(t, dashboard.Config{Source: dashboard.Pool(p, name, nil), Authorize: allowAll})
 	errorText(t, request(h, http.MethodDelete, "/api/sessions/a"), http.StatusNotFound)
 	require.Equal(t, pool.Reason("Earlier"), s.Reason())
@@ -235,7 +235,8 @@ func TestSearch_KeepsNoMoreSessionsThanItShows(t *testing.T) {
 	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(many*16), "not even a pointer for each session")
 }
 
-// guardedHandler is a pool whose addresses are looked up while a test watches.
+// guardedHandler returns a dashboard of a pool whose addresses come from a function
+// of the test.
 func guardedHandler(t *testing.T, n int, address func(addrConn) string, c dashboard.Config) *dashboard.Handler {
 	t.Helper()
 	p := newPool(t, pool.Config[int, addrConn]{})
@@ -312,7 +313,7 @@ func TestSearch_EndsWhenItsClientHasGone(t *testing.T) {
 	})
 }
 
-// blockedConn is a connection whose address takes long to tell.
+// blockedConn is a connection whose RemoteAddr blocks.
 type blockedConn struct {
 	net.Conn
 	block <-chan struct{}

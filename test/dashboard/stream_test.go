@@ -22,7 +22,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/test/internal/harness"
 )
 
-// pipeSite is a dashboard that is served over net.Pipes, for fake time.
+// pipeSite is a dashboard served over net.Pipes, for fake time.
 type pipeSite struct {
 	handler *dashboard.Handler
 	client  *http.Client
@@ -62,7 +62,7 @@ func (s *pipeSite) get(t *testing.T, path string) *http.Response {
 	return answer
 }
 
-// eventStream is an event stream that is read as it was sent.
+// eventStream reads an event stream as it was sent.
 type eventStream struct {
 	answer *http.Response
 	lines  *bufio.Reader
@@ -79,7 +79,7 @@ func (s *pipeSite) stream(t *testing.T) *eventStream {
 	return st
 }
 
-// slow is a stream of which no byte is taken that is not asked for.
+// slow returns a stream of which nothing is read until it is asked for.
 func (s *pipeSite) slow(t *testing.T) (*eventStream, net.Conn) {
 	t.Helper()
 	conn := s.dial()
@@ -99,7 +99,7 @@ func (st *eventStream) line(t *testing.T) string {
 	return line
 }
 
-// next is the next event: its ID, and the data as it came.
+// next returns the next event: its ID and its data.
 func (st *eventStream) next(t *testing.T) (id int, data string) {
 	t.Helper()
 	_, err := fmt.Sscanf(st.line(t), "id: %d\n", &id)
@@ -112,7 +112,7 @@ func (st *eventStream) next(t *testing.T) (id int, data string) {
 	return id, data
 }
 
-// ended waits for the end of a stream, which its server announces.
+// ended waits for the end of a stream, which the server announces.
 func (st *eventStream) ended(t *testing.T) {
 	t.Helper()
 	_, err := io.Copy(io.Discard, st.lines)
@@ -271,7 +271,7 @@ func TestClose_EndsTheStreamsAndWaits(t *testing.T) {
 		}
 		st, slow := site.slow(t)
 		st.next(t)
-		time.Sleep(1500 * time.Millisecond) // it does not take the second
+		time.Sleep(1500 * time.Millisecond) // it does not read the second
 		began := time.Now()
 		done := make(chan struct{}, 3)
 		for range 2 {
@@ -314,8 +314,8 @@ func TestStream_GetsNoEventTwice(t *testing.T) {
 	})
 }
 
-// No limit ends a stream of which every event is taken, however long there is
-// none: not the server's, and not that of the event before.
+// No limit ends a stream whose events are all read, however long it waits for the
+// next: neither the server's, nor the one of the event before.
 func TestStream_LastsAsLongAsItsEventsAreRead(t *testing.T) {
 	for _, version := range []string{"HTTP/1.1", "HTTP/2.0"} {
 		t.Run(version, func(t *testing.T) {

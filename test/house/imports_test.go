@@ -33,7 +33,7 @@ var allowedImports = map[string][]string{
 	"dashboard": {modulePath + "/wheel", modulePath + "/pool", modulePath + "/tcp", modulePath + "/udp"},
 }
 
-// It reads the files themselves, so that no build tag hides an import.
+// The files themselves are read, so that no build tag hides an import.
 func TestImports_OfTheCoreAreTheLibraryAndNothingElse(t *testing.T) {
 	core := corePackages(t)
 	for dir := range allowedImports {
@@ -96,15 +96,14 @@ func within(path, parent string) bool {
 	return path == parent || strings.HasPrefix(path, parent+"/")
 }
 
-// inStandardLibrary goes by the rule of the go command: a path whose first
-// element has no dot is the standard library's. cgo is not welcome.
+// inStandardLibrary follows the go command: a path whose first element has no dot
+// belongs to the standard library. cgo is not allowed.
 func inStandardLibrary(path string) bool {
 	first, _, _ := strings.Cut(path, "/")
 	return path != "C" && !strings.Contains(first, ".")
 }
 
-// What the library itself imports counts too, which the files of the core do not
-// show.
+// This includes what the library itself imports.
 func TestImports_OfTheCoreBringNoPackageButTheLibrarys(t *testing.T) {
 	list := []string{"list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}"}
 	for _, dir := range corePackages(t) {

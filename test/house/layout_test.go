@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The root is what a stranger sees first. All other tests are in test.
+// The root is what a new reader sees first. All other tests are in test/.
 func TestRoot_HoldsThreeTestFilesThatReadAsDocumentation(t *testing.T) {
 	files, err := filepath.Glob("*_test.go")
 	require.NoError(t, err)

@@ -48,8 +48,8 @@ func TestReadme_NamesTheTwoCommands(t *testing.T) {
 	require.Contains(t, commands, "go test -race work")
 }
 
-// It builds the program in a module of its own, made by the README's commands,
-// as its reader would.
+// It builds the program in a module made by the README's commands, as a reader
+// would.
 func TestReadme_ItsProgramCompilesInAModuleOfItsOwn(t *testing.T) {
 	here, err := os.Getwd()
 	require.NoError(t, err)

@@ -11,8 +11,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/test/internal/harness"
 )
 
-// TestLastActive_IsTheLastTouchWhateverSetTheTimer goes through all that arms the
-// timer for another reason than activity.
+// It goes through everything that arms the timer without being activity.
 func TestLastActive_IsTheLastTouchWhateverSetTheTimer(t *testing.T) {
 	hold, release := holdSteps()
 	closing := func(s *testSession) { s.Close("Bye") }
@@ -81,9 +80,8 @@ func TestLastActive_IsTheLastTouchWhateverSetTheTimer(t *testing.T) {
 	}
 }
 
-// TestTouch_AndANewIdleTimeoutAtTheSameMomentAgree has the two meet again and
-// again. Whoever is quicker, the session lives for the idle timeout that was set
-// last, counted from the last of the two.
+// The two happen at the same time again and again. Whichever is first, the session
+// has the idle timeout that was set, counted from the later of the two.
 func TestTouch_AndANewIdleTimeoutAtTheSameMomentAgree(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		const sessions, long, short = 3000, time.Hour, time.Minute
@@ -127,8 +125,8 @@ func TestTouch_AndANewIdleTimeoutAtTheSameMomentAgree(t *testing.T) {
 	})
 }
 
-// TestTouch_AndACloseAtTheSameMomentAgreeOnLastActive: a Touch that reported
-// true is the last activity also of a session that is closed in that moment.
+// A Touch that reported true is the last activity, even if the session is closed at
+// the same moment.
 func TestTouch_AndACloseAtTheSameMomentAgreeOnLastActive(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		const sessions = 3000
@@ -155,8 +153,8 @@ func TestTouch_AndACloseAtTheSameMomentAgreeOnLastActive(t *testing.T) {
 	})
 }
 
-// TestTouch_IsNotTakenBackByOneThatBeganEarlier has several touch a session whose
-// touches all take the lock, in any order: so little is left of its lifetime.
+// Several goroutines touch a session that has so little of its lifetime left that
+// all touches take the lock, in any order.
 func TestTouch_IsNotTakenBackByOneThatBeganEarlier(t *testing.T) {
 	p := newPool(t, testConfig{IdleTimeout: 2 * time.Hour, MaxLifetime: time.Hour})
 	s := mustRegister(t, p, 1)

@@ -126,7 +126,8 @@ func TestAll_GoesOverTheSessionsOnce(t *testing.T) {
 		}
 		require.Equal(t, want, got)
 
-		// What is closed and registered meanwhile may be seen or not; the rest is.
+		// Sessions that are closed or registered during the loop may be seen or not. All
+		// others are seen.
 		seen, born := make(map[int]int), 0
 		for id, s := range p.All() {
 			seen[id]++

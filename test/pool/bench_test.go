@@ -16,9 +16,9 @@ import (
 	"github.com/sessionwheel/sessionwheel/wheel"
 )
 
-// BenchmarkTouchWhileWatched has sessions touched while somebody takes the Stats
-// and the Slots, as often as a page or a scraper never would. It holds up nobody
-// but for the processor time that it takes itself.
+// BenchmarkTouchWhileWatched has sessions touched while another goroutine takes the
+// Stats and the Slots, far more often than a page or a scraper does. That delays
+// the touches by no more than the processor time that it takes itself.
 func BenchmarkTouchWhileWatched(b *testing.B) {
 	const n = 100_000
 	for _, every := range []time.Duration{0, 100 * time.Millisecond, 10 * time.Millisecond} {

@@ -56,7 +56,7 @@ func TestTimeout_ThatWaitsForAPlaceLeavesItsSessionOpen(t *testing.T) {
 	})
 }
 
-// More sessions than the pool's wheel has places time out and block. Shutdown
+// More sessions time out and block than the pool's wheel has places. Shutdown
 // closes those that wait for a place itself.
 func TestShutdown_ClosesTheSessionsWhoseTimeoutsWaitForAPlace(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {

@@ -96,7 +96,7 @@ func TestRegister_ThatIsRefusedCallsNothing(t *testing.T) {
 	})
 }
 
-// callEveryMethod calls all that a callback may call.
+// callEveryMethod calls everything that a callback may call.
 func callEveryMethod(p *testPool, w *wheel.Wheel, s *testSession) {
 	_, _ = s.ID(), s.Conn()
 	s.Touch()

@@ -60,7 +60,7 @@ func TestClose_KeepsItsReasonFromTheReadErrorThatItCauses(t *testing.T) {
 				ours, theirs := net.Pipe()
 				defer theirs.Close()
 				read := make(chan struct{})
-				// The close goes on only when the reader has seen its error.
+				// The close continues only when the reader has its error.
 				conn := &testConn{onClose: func() { _ = ours.Close(); <-read }}
 				s, err := p.Register(1, conn)
 				require.NoError(t, err)
@@ -87,7 +87,7 @@ func TestClose_GoesInOrderWhateverTheReason(t *testing.T) {
 				var p *testPool
 				var events []string
 				look := func(event string) {
-					time.Sleep(time.Millisecond) // what else goes on has settled
+					time.Sleep(time.Millisecond) // until everything else is blocked
 					got, _ := p.Get(1)
 					if got == s || w.Len() != p.Len() || s.Reason() != cause.reason || s.Touch() || hasEnded(s) {
 						event += " (in disorder)"

@@ -10,7 +10,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/test/internal/harness"
 )
 
-// TestDeadline_IsWhenTheSessionEnds holds what Deadline says against what happens.
+// It compares what Deadline reports with what happens.
 func TestDeadline_IsWhenTheSessionEnds(t *testing.T) {
 	const never = time.Duration(0)
 	hold, release := holdSteps()

@@ -168,8 +168,8 @@ func TestCloseToken_WaitsUntilItsSessionHasEnded(t *testing.T) {
 	})
 }
 
-// With a directory that evicts nobody here, the pool itself sees to it that an ID
-// has one session.
+// The directory evicts no session here, so the pool itself makes sure that an ID has
+// one session.
 func TestDirectory_ALaterClaimReplacesWhateverOnDuplicateSays(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		d := harness.NewDirectory[int]()
@@ -198,7 +198,7 @@ func TestDirectory_ALaterClaimReplacesWhateverOnDuplicateSays(t *testing.T) {
 	})
 }
 
-// badDirectory breaks the contract.
+// badDirectory breaks the contract of a Directory.
 type badDirectory struct{ activates int }
 
 func (d badDirectory) Claim(_ context.Context, _ int, _ []byte, activate func(uint64)) error {
@@ -234,8 +234,7 @@ func TestRegisterContext_WithoutADirectoryIsRegister(t *testing.T) {
 	})
 }
 
-// TestDirectory_ContendedClaimsLeaveOneSessionAtATime has many log in under few IDs while
-// sessions end for every reason.
+// Many clients log in under few IDs while sessions end for every reason.
 func TestDirectory_ContendedClaimsLeaveOneSessionAtATime(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		const ids, logins, goroutines = 5, 200, 8

@@ -30,8 +30,7 @@ const (
 	freezeLate    = 10
 )
 
-// freezeReport is what the server saw, by its own clock, in time since it
-// started.
+// freezeReport is what the server observed. Times are since its start.
 type freezeReport struct {
 	Froze, Thawed time.Duration
 	Sessions      []freezeSession
@@ -47,9 +46,9 @@ type freezeSession struct {
 }
 
 // A server process is stopped for longer than its idle timeout. Three kinds of
-// peers are connected: those that send all the while; silent ones; and late
-// ones, which the server touched halfway through their first idle timeout, and
-// which begin to send when the server has stopped, and so in time.
+// peers are connected: those that send all the time, silent ones, and late ones.
+// The server touches the late ones halfway through their first idle timeout, and
+// they begin to send, in time, once the server has stopped.
 func TestFreeze_IsForgiven(t *testing.T) {
 	if os.Getenv(harness.HelperEnv) != "" {
 		freezeServe(t)
@@ -207,7 +206,7 @@ func freezeServe(t *testing.T) {
 		}
 		conn.Write([]byte("k")) //nolint:errcheck // the peer will miss it
 		for r.Scan() {
-			time.Sleep(20 * time.Millisecond) // as long as it takes to see what it is
+			time.Sleep(20 * time.Millisecond) // as if the line took a while to handle
 			if !s.Touch() {
 				break
 			}
@@ -225,7 +224,7 @@ func freezeServe(t *testing.T) {
 	}()
 
 	var report freezeReport
-	go func() { // notes the longest time in which nothing ran
+	go func() { // records the longest time in which nothing ran
 		last := time.Duration(0)
 		for {
 			time.Sleep(5 * time.Millisecond)

@@ -47,7 +47,7 @@ func FuzzPool(f *testing.F) {
 	})
 }
 
-// The inputs that are kept for FuzzPool lead to all that may become of a session.
+// With the inputs in testdata, sessions end in every possible way.
 func TestCorpus_OfFuzzPoolReachesEveryEnd(t *testing.T) {
 	ends, results := make(map[pool.Reason]int), make(map[string]int)
 	for _, data := range harness.Corpus(t, "FuzzPool") {

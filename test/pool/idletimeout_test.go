@@ -98,8 +98,8 @@ func TestPoolSetIdleTimeout_MovesOnIdle(t *testing.T) {
 	})
 }
 
-// Between the making of a session and its being in the pool, a change may go over
-// the pool. Finding the place of a long ID takes long enough for that.
+// A change may go over the pool between the moment in which a session is made and
+// the one in which it is in the pool. Hashing a long ID takes long enough for that.
 func TestPoolSetIdleTimeout_IsMissedByNoSession(t *testing.T) {
 	long := strings.Repeat("x", 16<<20)
 	for range 10 {

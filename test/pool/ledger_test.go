@@ -15,8 +15,8 @@ import (
 	"github.com/sessionwheel/sessionwheel/pool"
 )
 
-// ledger has an account for each session that is ever registered, under the
-// ID of its connection.
+// ledger has an account for each session that is ever registered, under the ID of
+// its connection.
 type ledger struct {
 	accounts []ledgerAccount
 }
@@ -79,7 +79,7 @@ func (l *ledger) audit(t *testing.T, st pool.Stats) (sessions, won int) {
 	return sessions, won
 }
 
-// shutDown shuts p down, and fails when that takes far too long.
+// shutDown shuts p down, and fails if that takes far too long.
 func shutDown(t *testing.T, p interface{ Shutdown(context.Context) error }) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -87,7 +87,7 @@ func shutDown(t *testing.T, p interface{ Shutdown(context.Context) error }) {
 	require.NoError(t, p.Shutdown(ctx))
 }
 
-// together runs f on n goroutines, which begin at the same time.
+// together runs f on n goroutines that start at the same time.
 func together(n int, f func(i int)) {
 	var wg sync.WaitGroup
 	begin := make(chan struct{})
@@ -101,10 +101,10 @@ func together(n int, f func(i int)) {
 	wg.Wait()
 }
 
-// abreast has two goroutines go through up to n steps side by side, for as
-// long as a second. Each step begins at the same time on both, but for a few
-// nanoseconds that differ from step to step, so that all overlaps are tried. It
-// returns how many steps were done.
+// abreast runs up to n steps on two goroutines side by side, for at most a second.
+// Both start each step at the same time, but for a few nanoseconds that differ
+// from step to step, so that all overlaps are tried. It returns how many steps
+// were done.
 func abreast(n int, f func(step, side int)) int {
 	var arrived, done atomic.Int64
 	done.Store(int64(n))
@@ -149,7 +149,7 @@ func TestSessions_EachOfManyEndsExactlyOnce(t *testing.T) {
 	var next, wrong atomic.Int64
 	var down atomic.Bool
 	together(workers+1, func(w int) {
-		if w == workers { // shuts down when nearly all are registered, and looks on until then
+		if w == workers { // watches, and shuts down when nearly all are registered
 			for next.Load() < sessions*19/20 {
 				if n := p.Len(); n < 0 || n > c.MaxSessions {
 					wrong.Add(1)

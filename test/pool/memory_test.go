@@ -48,8 +48,8 @@ func TestMemory_RegisterAndCloseAllocateTwice(t *testing.T) {
 	}
 }
 
-// A session's cost is its struct, which holds its timer, and its place in the map;
-// the connection is its owner's.
+// A session takes its struct, which includes its timer, and its place in the map.
+// The connection is its owner's.
 func TestMemory_ASessionTakesLessThan300Bytes(t *testing.T) {
 	if harness.RaceDetector {
 		t.Skip("the race detector makes so many sessions slow, and does not change what they take")

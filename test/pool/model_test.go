@@ -21,7 +21,7 @@ import (
 type operation struct {
 	Do string
 	ID int
-	N  int // of seconds to advance by, or of the idle timeout
+	N  int // seconds to advance by, or the idle timeout in seconds
 }
 
 // modelSetup is the Config, as the model needs it.
@@ -32,8 +32,8 @@ type modelSetup struct {
 	Replace bool
 }
 
-// modelIdle is an idle timeout of n seconds and a bit. Operations are done
-// on whole seconds and lifetimes end on half ones, so that no two coincide.
+// modelIdle returns an idle timeout of a little more than n seconds. Operations
+// happen on whole seconds and lifetimes end on half ones, so that no two coincide.
 func modelIdle(n int) time.Duration {
 	if n < 0 {
 		return -1
@@ -44,9 +44,9 @@ func modelIdle(n int) time.Duration {
 // modelIDs is how many IDs there are.
 const modelIDs = 4
 
-// operationNames is what an operation may do. To refuse is to register and to close
+// operationNames are the operations. "refuse" registers a session that is closed
 // inside OnNewSessionRegister. Inside OnSessionClosed, a session that was closed
-// closes the one with the next ID, and one that was kicked comes back.
+// closes the one with the next ID, and one that was kicked registers again.
 var operationNames = []string{
 	"register", "advance", "touch", "close", "kick", "idle", "idle of all", "hold", "release", "pin", "unpin", "refuse",
 }
@@ -76,14 +76,14 @@ var anySetup = rapid.Custom(func(t *rapid.T) modelSetup {
 	}
 })
 
-// sessionEnd is how and when a session ended; the zero value is open.
+// sessionEnd says how and when a session ended. The zero value is an open one.
 type sessionEnd struct {
 	Reason pool.Reason
 	At     time.Duration
 }
 
-// modelTrace is all that can be seen: the result of each operation with Len
-// after it, and for each session its end and when it was last active.
+// modelTrace is all that can be observed: the result of each operation with Len
+// after it, and each session's end and last activity.
 type modelTrace struct {
 	Results []string
 	Ends    []sessionEnd
@@ -389,8 +389,8 @@ func runOnModel(setup modelSetup, ops []operation) (tr modelTrace) {
 	return tr
 }
 
-// compareTraces says where the pool and the model part; nil if they do not. A
-// session may end up to a tick after its time.
+// compareTraces returns an error that says where pool and model differ. A session
+// may end up to a tick after its time.
 func compareTraces(got, want modelTrace) error {
 	for i := range want.Results {
 		if got.Results[i] != want.Results[i] {

@@ -13,7 +13,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/test/internal/harness"
 )
 
-// onceSessions is how many sessions are registered in all.
+// onceSessions returns how many sessions are registered in all.
 func onceSessions() int {
 	switch {
 	case testing.Short():
@@ -25,7 +25,7 @@ func onceSessions() int {
 	}
 }
 
-// onceAccount is what became of one session.
+// onceAccount records what became of one session.
 type onceAccount struct {
 	ledgerAccount
 	promised atomic.Int64 // by a Touch that reported true: no timeout before; in time since the start
@@ -39,7 +39,7 @@ type (
 	onceSession = pool.Session[int, *onceAccount]
 )
 
-// onceRun is a pool that many work on at once.
+// onceRun is a pool that many goroutines use at once.
 type onceRun struct {
 	*oncePool
 	start    time.Time
@@ -109,8 +109,8 @@ func (o *onceRun) followFront() {
 	o.touchID(i)
 }
 
-// touch touches a session at random, unless it is one of a third that are silent for
-// now: which ones changes once in an idle timeout.
+// touch touches a random session, unless it is in the third of them that is silent
+// for now. That third changes once in an idle timeout.
 func (o *onceRun) touch() {
 	id := rand.N(o.ids)
 	if (id+int(o.elapsed()/o.idle))%3 != 0 {
@@ -139,7 +139,7 @@ func (o *onceRun) touchID(id int) {
 }
 
 func (o *onceRun) kick() {
-	for range 20 { // few are kicked for each that is touched
+	for range 20 { // far more are touched than kicked
 		o.touch()
 	}
 	if s, ok := o.Get(rand.N(o.ids)); ok && s.Close("Kicked") {
@@ -207,7 +207,7 @@ func TestSessions_OfAMillionEachEndsOnceAndTheCountsBalance(t *testing.T) {
 			}
 			return
 		}
-		// Shuts down in the midst of it, when there was enough of everything.
+		// Shuts down in the middle of it, once enough of everything has happened.
 		defer o.down.Store(true)
 		for {
 			most = max(most, o.Len())

@@ -72,14 +72,14 @@ func hasEnded(s *testSession) bool {
 	}
 }
 
-// poolLife is the lifetime that the causes below count on; poolIdle the idle
-// timeout.
+// poolIdle and poolLife are the idle timeout and the lifetime that the causes below
+// rely on.
 const (
 	poolIdle = 30 * time.Second
 	poolLife = time.Hour
 )
 
-// closeCauses are the ways in which a session ends, each on a pool with poolIdle,
+// closeCauses are the ways in which a session ends, on a pool with poolIdle,
 // poolLife and Replace.
 var closeCauses = []struct {
 	reason pool.Reason

@@ -49,8 +49,8 @@ func TestClose_OfManyAtOnceOneWins(t *testing.T) {
 	require.Equal(t, done, won)
 }
 
-// In a bubble all sessions come due and are touched at the very same instant,
-// while several processors run them.
+// In a bubble all sessions come due and are touched at the same instant, on several
+// processors.
 func TestTouch_ThatReportsTrueOutlivesTheOldDeadline(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		const sessions, rounds = 500, 20
@@ -219,7 +219,7 @@ func TestMaxSessions_IsExactHoweverManyRegisterAtOnce(t *testing.T) {
 				over.Add(1)
 			}
 			if i%16 == 0 {
-				runtime.Gosched() // the others find the pool full
+				runtime.Gosched() // so that others find the pool full
 			}
 			in.Add(-1)
 			s.Close("Bye")

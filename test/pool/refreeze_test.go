@@ -30,20 +30,21 @@ const (
 	refreezeSilent, refreezeTouched, refreezeFresh = 0, 1, 2
 )
 
-// refreezeRound is what a process saw that was stopped twice in a row, in time
-// since it started.
+// refreezeRound is what a process that was stopped twice in a row observed. Times
+// are since its start.
 type refreezeRound struct {
 	Froze, Thawed [2]time.Duration
 	Ended         [3]time.Duration
 	Reasons       [3]pool.Reason
 }
 
-// A process is stopped for longer than the idle timeout, and again before the
-// moment is over that the first thaw has given. The silent session has had its
-// moment and ends at once; those whose idleness is another have one as well.
+// A process is stopped for longer than the idle timeout, and again within the
+// moment that sessions have after the first stop. The silent session has had its
+// moment and ends at once. The others, which were active or registered since then,
+// have one as well.
 //
-// Whether the second stop comes in time, and what ends first, is the machine's
-// to say, so there are a few rounds and one must go as described.
+// Whether the second stop comes in time, and what ends first, depends on the
+// machine, so there are a few rounds and one of them must go as described.
 func TestFreeze_GivesTheMomentAfterItOnce(t *testing.T) {
 	if os.Getenv(harness.HelperEnv) != "" {
 		refreezeServe(t)
@@ -57,7 +58,7 @@ func TestFreeze_GivesTheMomentAfterItOnce(t *testing.T) {
 	stdout, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
-	t.Cleanup(func() { cmd.Wait() }) //nolint:errcheck // if it runs still, the end of the test's context has killed it
+	t.Cleanup(func() { cmd.Wait() }) //nolint:errcheck // if it still runs, the end of the test's context has killed it
 	lines := bufio.NewScanner(stdout)
 	for range 6 {
 		_, err := io.WriteString(stdin, "round\n")
@@ -94,7 +95,7 @@ func (r *refreezeRound) asDescribed() bool {
 	}
 	silent := r.Ended[refreezeSilent]
 	return r.Froze[1] < r.Thawed[0]+refreezeGrace/2 &&
-		silent >= r.Froze[1] && // it had its moment at the first thaw
+		silent >= r.Froze[1] && // it had its moment after the first stop
 		silent+refreezeGrace/2 < r.Ended[refreezeTouched] &&
 		silent+refreezeGrace/2 < r.Ended[refreezeFresh]
 }
@@ -109,8 +110,8 @@ func refreezeServe(t *testing.T) {
 		defer mu.Unlock()
 		r.Ended[s.ID()], r.Reasons[s.ID()] = time.Since(start), reason
 	}})
-	// frozen says that it may be stopped, when all is settled, and returns when it
-	// was.
+	// frozen asks to be stopped once everything is blocked, and returns when the
+	// process was stopped and when it went on.
 	frozen := func() (from, to time.Duration) {
 		time.Sleep(refreezeGrace / 10)
 		from = time.Since(start)

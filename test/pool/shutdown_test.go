@@ -144,8 +144,8 @@ func TestShutdown_OfAnEmptyPoolReturnsAtOnce(t *testing.T) {
 	})
 }
 
-// A peer that cannot be reached may make its connection's Close block; with
-// more of them than Shutdown has goroutines, it goes by its context.
+// Closing the connection of a peer that cannot be reached may block. When more of
+// them block than Shutdown has goroutines, it returns with its context.
 func TestShutdown_WithMoreBlockedClosesThanItRunsAtOnceGoesByItsContext(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		gate := make(chan struct{})

@@ -17,7 +17,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/wheel"
 )
 
-// starvations are what takes the only processor away, until stop is set.
+// starvations keep the only processor busy until stop is set.
 var starvations = []struct {
 	role string
 	env  []string
@@ -28,10 +28,10 @@ var starvations = []struct {
 		for !stop.Load() {
 		}
 	}},
-	// Collections follow one another, since what lives nearly fills the limit.
+	// Collections follow one another, since live memory nearly fills the limit.
 	{"memory", []string{"GOMAXPROCS=1", "GOMEMLIMIT=40MiB"}, func(stop *atomic.Bool) {
 		type node struct {
-			_    *node // so that a collection looks into it
+			_    *node // so that a collection scans it
 			data [56]byte
 		}
 		nodes := make([]*node, 80_000) // about 6MiB in each of four goroutines
@@ -41,7 +41,7 @@ var starvations = []struct {
 	}},
 }
 
-// Each starves a process of its own.
+// Each runs in a process of its own.
 func TestStarvation_LosesNothingAndLatenessFollowsTheScheduler(t *testing.T) {
 	for _, s := range starvations {
 		t.Run(s.role, func(t *testing.T) {
@@ -64,7 +64,7 @@ func TestStarvation_LosesNothingAndLatenessFollowsTheScheduler(t *testing.T) {
 	}
 }
 
-// starvedClock notes how late something was, and whether it was early.
+// starvedClock records how late something was, and whether it was early.
 type starvedClock struct {
 	mu     sync.Mutex
 	done   int
@@ -88,8 +88,8 @@ func (c *starvedClock) get() (done, early int, latest time.Duration) {
 	return c.done, c.early, c.latest
 }
 
-// starve has timers and sessions come due beside the work, and beside each timer
-// one of the runtime's, which shows what the scheduler's delay is.
+// starve runs timers and sessions beside the work, and with each timer one of the
+// runtime's, which shows the scheduler's delay.
 func starve(t *testing.T, work func(stop *atomic.Bool)) {
 	const timers, sessions, idle = 2000, 1000, time.Second
 	var load sync.WaitGroup
@@ -118,7 +118,7 @@ func starve(t *testing.T, work func(stop *atomic.Bool)) {
 		armed := time.Now()
 		w.AfterFunc(d, func() { fired.note(time.Since(armed) - d) })
 		time.AfterFunc(d, func() { probes.note(time.Since(armed) - d) })
-		if i%100 == 0 { // some sessions are active meanwhile
+		if i%100 == 0 { // some sessions are active
 			for id := 0; id < sessions; id += 3 {
 				now := time.Since(start)
 				if s, ok := p.Get(id); ok && s.Touch() {
@@ -150,9 +150,9 @@ func starve(t *testing.T, work func(stop *atomic.Bool)) {
 	if os.Getenv("GOMEMLIMIT") != "" {
 		require.Greater(t, after.NumGC-before.NumGC, uint32(0), "nothing was collected: nothing was shown")
 	}
-	// The wheel hands what is due from goroutine to goroutine, each of which may
-	// wait as long as the runtime's timer does, or is woken by the watchdog. To a
-	// session the delay is a freeze, which is forgiven for a moment.
+	// What is due passes through several goroutines, each of which may wait as long
+	// as the runtime's timer does, or until the watchdog wakes it. For a session the
+	// delay is a freeze, after which it has a moment more.
 	const watchdog, grace = 250 * time.Millisecond, 250 * time.Millisecond
 	require.Less(t, latestTimer, 8*own+watchdog)
 	require.Less(t, latestSession, 8*own+watchdog+grace)

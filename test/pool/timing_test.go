@@ -12,7 +12,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/wheel"
 )
 
-// timedStep is something done to a session at a time since its registration.
+// timedStep is an operation on a session, at a time since its registration.
 type timedStep struct {
 	at time.Duration
 	do func(*testSession)
@@ -34,7 +34,7 @@ func holdSteps() (hold, release func(*testSession)) {
 	return func(s *testSession) { r = s.Hold() }, func(*testSession) { r() }
 }
 
-// timingCase is the life of one session: its steps, and how it ends.
+// timingCase is one session: the steps of its life, and how it ends.
 type timingCase struct {
 	name   string
 	c      testConfig
@@ -161,7 +161,8 @@ func TestLifetime_EndsHoweverActiveTheSession(t *testing.T) {
 	})
 }
 
-// On real time, since whoever re-arms a session whose life is over spins.
+// On real time, since a pool that re-armed a session whose lifetime is over would
+// spin.
 func TestLifetime_EndsWhileTheSessionIsHeldBeyondItsIdleTimeout(t *testing.T) {
 	p := newPool(t, testConfig{IdleTimeout: 100 * time.Millisecond, MaxLifetime: 650 * time.Millisecond})
 	s := mustRegister(t, p, 1)

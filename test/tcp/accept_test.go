@@ -14,7 +14,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/test/internal/harness"
 )
 
-// failing is a listener that fails in a passing way a few times before each
+// failing is a listener whose Accept returns a few temporary errors before each
 // connection.
 type failing struct {
 	*harness.Pipes

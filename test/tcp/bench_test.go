@@ -91,7 +91,7 @@ func benchBare(l net.Listener, deadline bool) func() {
 	})
 	return func() {
 		_ = l.Close()
-		conns.Wait() // the clients have closed their connections by now
+		conns.Wait() // the clients have closed their connections already
 	}
 }
 
@@ -107,9 +107,9 @@ func benchClients(b *testing.B, l net.Listener, n int) []net.Conn {
 	return conns
 }
 
-// BenchmarkEcho sends lines of 64 bytes over 50 connections, on each the next
-// when the last has come back. cpu-ns/op is what the whole process spent, the
-// clients included.
+// BenchmarkEcho sends lines of 64 bytes over 50 connections, each of which waits
+// for its line to come back. cpu-ns/op is what the whole process used, clients
+// included.
 func BenchmarkEcho(b *testing.B) {
 	line := append(bytes.Repeat([]byte("x"), 63), '\n')
 	for _, peer := range benchPeers {
@@ -155,8 +155,8 @@ func BenchmarkEcho(b *testing.B) {
 }
 
 // BenchmarkIdleConnections measures what an idle connection holds on the
-// server's side: heap and stacks, without the kernel's part. lines=0 are connections that
-// never sent anything, lines=1 such that echoed one line and went quiet.
+// server's side: heap and stacks, without the kernel's part. With lines=0 the
+// connections never send anything, with lines=1 they send one line and stop.
 func BenchmarkIdleConnections(b *testing.B) {
 	const n = 3000
 	for _, lines := range []int{0, 1} {
@@ -197,7 +197,7 @@ func idleBytes(b *testing.B, serve func(*testing.B, net.Listener) func(), n, lin
 	return float64(after-before) / float64(n)
 }
 
-// counting counts the connections that it gave out.
+// counting is a listener that counts the connections that it accepted.
 type counting struct {
 	net.Listener
 	accepted atomic.Int64
@@ -215,7 +215,7 @@ func (l *counting) waitFor(n int) {
 	for l.accepted.Load() < int64(n) {
 		time.Sleep(time.Millisecond)
 	}
-	time.Sleep(50 * time.Millisecond) // their goroutines come to rest
+	time.Sleep(50 * time.Millisecond) // until their goroutines wait
 }
 
 // settledMemory is the heap and the stacks in use after garbage collection.
@@ -229,8 +229,8 @@ func settledMemory() uint64 {
 	return m.HeapAlloc + m.StackInuse
 }
 
-// BenchmarkPipeline sends batches of 16 lines over 8 connections, on each the
-// next when the last has come back.
+// BenchmarkPipeline sends batches of 16 lines over 8 connections, each of which
+// waits for its batch to come back.
 func BenchmarkPipeline(b *testing.B) {
 	const lines = 16
 	batch := strings.Repeat("x", 31) + "\n"

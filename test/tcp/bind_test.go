@@ -104,7 +104,7 @@ func TestCloseToken_ClosesABoundSession(t *testing.T) {
 	})
 }
 
-// A kick may come as soon as the ID is given, before Bind has returned.
+// The session may be closed as soon as the ID is given, before Bind returns.
 func TestCloseToken_ClosesASessionWhileItIsBound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := harness.NewDirectory[string]()
@@ -205,7 +205,7 @@ func TestBind_ShutdownGivesUpAllIDs(t *testing.T) {
 }
 
 func TestBind_GivesNoIDOnceTheServerIsClosing(t *testing.T) {
-	for _, before := range []bool{false, true} { // whether somebody was bound before
+	for _, before := range []bool{false, true} { // whether another session has the ID already
 		synctest.Test(t, func(t *testing.T) {
 			d := harness.NewDirectory[string]()
 			srv := &tcp.Server{Directory: d}
@@ -237,8 +237,8 @@ func TestBind_GivesNoIDOnceTheServerIsClosing(t *testing.T) {
 	}
 }
 
-// TestBind_ContendedLoginsLeaveOneSessionForEachID has sessions of two servers that
-// share a directory log in under few IDs, from their callbacks.
+// Sessions of two servers that share a directory log in under few IDs, from their
+// callbacks.
 func TestBind_ContendedLoginsLeaveOneSessionForEachID(t *testing.T) {
 	const ids, clients, logins = 4, 6, 40
 	d := harness.NewDirectory[string]()

@@ -92,8 +92,8 @@ func TestOnMessage_IsNotCalledWhenOnNewSessionRegisterHasClosedTheSession(t *tes
 	require.Zero(t, srv.Stats().Sessions)
 }
 
-// lateClose is a connection that is gone at once when it is closed, while its
-// Close takes until the gate opens.
+// lateClose is a connection that is closed at once, but whose Close returns only
+// when the gate opens.
 type lateClose struct {
 	net.Conn
 	gate chan struct{}

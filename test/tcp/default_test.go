@@ -15,7 +15,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/test/internal/harness"
 )
 
-// A silentConn is a peer that says nothing and needs no socket.
+// silentConn is a peer that sends nothing and needs no socket.
 type silentConn struct {
 	net.Conn
 	closed chan struct{}
@@ -28,7 +28,7 @@ func (c *silentConn) Close() error { c.once.Do(func() { close(c.closed) }); retu
 
 func (*silentConn) RemoteAddr() net.Addr { return &net.TCPAddr{} }
 
-// A silentListener accepts so many of them.
+// silentListener accepts left silentConns.
 type silentListener struct {
 	net.Listener
 	left   int

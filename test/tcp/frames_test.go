@@ -63,7 +63,7 @@ func TestFrames_CutAtEveryByteAreTheSame(t *testing.T) {
 			for _, to := range append(cut, len(stream)) {
 				harness.Write(t, c, stream[from:to])
 				from = to
-				time.Sleep(time.Millisecond) // the parts need not arrive apart, but most do
+				time.Sleep(time.Millisecond) // most parts then arrive separately
 			}
 			for _, want := range bodies {
 				require.Equal(t, want, harness.Next(t, e.messages), "cut at %v", cut)
@@ -118,7 +118,7 @@ func TestMaxFrame_AFrameOverItClosesWithTooLarge(t *testing.T) {
 				}
 				require.Len(t, harness.Next(t, e.messages), tt.effective-1, "exactly MaxFrame is allowed")
 				require.Empty(t, harness.Next(t, e.messages))
-				go io.WriteString(c, line(tt.effective+1)) //nolint:errcheck // the server closes meanwhile
+				go io.WriteString(c, line(tt.effective+1)) //nolint:errcheck // the server closes the connection before the end
 				require.Equal(t, tcp.ReasonTooLarge, harness.Next(t, e.closed), "MaxFrame %d", tt.maxFrame)
 				require.ErrorIs(t, harness.Next(t, e.errors), tcp.ErrTooLarge)
 				require.Empty(t, e.messages)
@@ -137,7 +137,7 @@ func TestMaxFrame_AnEndlessFrameEndsAtIt(t *testing.T) {
 	require.Equal(t, tcp.ReasonTooLarge, harness.Next(t, e.closed))
 }
 
-// skip is a keep-alive byte that is no frame, or a line.
+// skip splits lines, and drops bytes that only keep the connection alive.
 func skip(data []byte, atEOF bool) (int, []byte, error) {
 	if len(data) > 0 && data[0] == '.' {
 		return 1, nil, nil
@@ -155,7 +155,7 @@ func TestSplit_HasTheContractOfScanner(t *testing.T) {
 		}
 		return bufio.ScanLines(data, atEOF)
 	}
-	// It gives an empty token at the end, as a split on separators does.
+	// It returns an empty token at the end, as a split at separators does.
 	separated := func(data []byte, atEOF bool) (int, []byte, error) {
 		if i := bytes.IndexByte(data, ','); i >= 0 {
 			return i + 1, data[:i], nil

@@ -45,7 +45,7 @@ func TestFrameTimeout_BeginsAgainWithEachFrame(t *testing.T) {
 		srv := &tcp.Server{IdleTimeout: time.Hour, FrameTimeout: 10 * time.Second}
 		e := watch(srv)
 		c := harness.ListenPipes(t, srv)()
-		// Each part ends one frame and begins the next: never idle, never late.
+		// Each part ends one frame and begins the next, so no frame is late.
 		harness.Write(t, c, "begin")
 		for range 10 {
 			time.Sleep(8 * time.Second)

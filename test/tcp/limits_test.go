@@ -37,7 +37,7 @@ func TestMaxSessions_AConnectionBeyondItIsRefusedAtOnce(t *testing.T) {
 	require.EqualValues(t, 1, srv.Stats().RefusedFull)
 }
 
-// connFrom is a connection that says it comes from somewhere else.
+// connFrom is a connection with another remote address.
 type connFrom struct {
 	net.Conn
 	addr net.Addr
@@ -125,7 +125,7 @@ func TestRefused_ManyConnectionsLeaveNothingButALineEach(t *testing.T) {
 	dial()
 	harness.Next(t, e.opened)
 	goroutines := runtime.NumGoroutine()
-	const n = 90 // fewer than the log is limited to
+	const n = 90 // fewer than the log's limit
 	for range n {
 		c := dial()
 		_, _ = io.WriteString(c, "qzxj\n") // it may be closed already

@@ -16,8 +16,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/test/internal/harness"
 )
 
-// TestLogger_IsNotFilledByAStormOfConnections: who makes a server log can make it
-// log so much and no more.
+// A peer can make a server log a limited amount.
 func TestLogger_IsNotFilledByAStormOfConnections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log harness.LogBuffer
@@ -53,7 +52,7 @@ func TestLogger_GetsHowASessionEndedAndNothingOfWhatItSent(t *testing.T) {
 	require.NotEmpty(t, fmt.Sprint(harness.Next(t, e.errors)))
 }
 
-// garbage is text of which no two letters in a row are in any message.
+// garbage is text that shares no two letters in a row with any message.
 const garbage = "qzxjqvkqqzxj"
 
 func TestLogger_GetsNothingOfGarbage(t *testing.T) {
@@ -100,8 +99,9 @@ func TestLogger_GetsNothingOfGarbage(t *testing.T) {
 	}
 }
 
-// What the documentation owns up to: a panic's value, the names of applications
-// that crypto/tls was offered, and the reasons and Split errors of the caller's.
+// SECURITY.md says that these may hold a peer's bytes: the value of a panic, the
+// protocols that were offered to crypto/tls, and the caller's reasons and Split
+// errors.
 func TestLogger_GetsWhatAPeerMayChooseEscaped(t *testing.T) {
 	const forged = garbage + "\nlevel=ERROR msg=forged"
 	server, client := tlsConfigs(t)

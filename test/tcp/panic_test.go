@@ -133,7 +133,7 @@ func TestGoexit_InACallbackEndsOneSessionAndTheCountsBalance(t *testing.T) {
 				harness.Read(t, c, "trip\n")
 				require.NoError(t, c.Close())
 				require.Equal(t, tcp.ReasonEOF, harness.Next(t, closed))
-				return // that Shutdown does not wait for ever is the test
+				return // the test is that Shutdown returns
 			}
 			require.Equal(t, tcp.ReasonPanic, harness.Next(t, closed))
 			harness.WaitClosed(t, c)

@@ -66,7 +66,7 @@ func TestQueue_IsSentBeforeTheSessionEnds(t *testing.T) {
 				}()
 				harness.Read(t, c, queued)
 				if _, socket := c.LocalAddr().(*net.TCPAddr); !socket {
-					_ = c.Close() // a pipe cannot end one direction alone
+					_ = c.Close() // a pipe cannot close one direction
 				}
 				harness.WaitClosed(t, c)
 				require.Equal(t, tt.reason, harness.Next(t, e.closed))
@@ -117,8 +117,7 @@ func TestQueue_OfAPeerThatDoesNotReadClosesAsSlow(t *testing.T) {
 	}
 }
 
-// The write that fails is the one after the callback, where nobody gets an error
-// but OnError.
+// The write after the callback fails, whose error goes to OnError alone.
 func TestQueue_ThatCannotBeSentIsReported(t *testing.T) {
 	srv := &tcp.Server{WriteTimeout: 50 * time.Millisecond, OnMessage: queueEcho}
 	e := watch(srv)
@@ -146,8 +145,8 @@ func TestQueue_DoesNotMakeACloseWaitForThePeer(t *testing.T) {
 	})
 }
 
-// The peer takes its replies later than it would be closed for being idle, and
-// later than Close would wait.
+// The peer reads its replies later than the idle timeout, and later than Close
+// would wait.
 func TestQueue_IsSentBeforeTheSessionIsIdleOrDrained(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gate := make(chan struct{})

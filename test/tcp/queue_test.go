@@ -26,8 +26,7 @@ const queueMost = 16 << 10
 // queueEcho queues a line back.
 func queueEcho(s *tcp.Session, line []byte) { _ = s.Queue(append(line, '\n')) }
 
-// queueConn is a connection that is no plain socket and notes how much each
-// write has.
+// queueConn is not a plain socket, and reports the size of each write.
 type queueConn struct {
 	net.Conn
 	writes chan int
@@ -38,7 +37,7 @@ func (c queueConn) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// queueListener gives out queueConns.
+// queueListener accepts queueConns.
 type queueListener struct {
 	net.Listener
 	writes chan int
@@ -62,7 +61,7 @@ func queueOverAll(t *testing.T, f func(t *testing.T, listen func(testing.TB, *tc
 	})
 }
 
-// queueWrites serves connections whose writes are counted.
+// queueWrites serves a connection whose writes are reported.
 func queueWrites(t *testing.T, srv *tcp.Server) (c net.Conn, writes chan int) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -74,8 +73,8 @@ func queueWrites(t *testing.T, srv *tcp.Server) (c net.Conn, writes chan int) {
 	return c, writes
 }
 
-// queueGate is a callback that says that it was entered and waits to be let go,
-// for the first line.
+// queueGate returns a callback that reports the first line and then waits for
+// letGo.
 func queueGate(then func(*tcp.Session, []byte)) (onMessage func(*tcp.Session, []byte), entered chan *tcp.Session, letGo func()) {
 	entered = make(chan *tcp.Session, 1000)
 	gate := make(chan struct{})
@@ -102,7 +101,7 @@ func TestQueue_SendsTheRepliesToAPipelineInOneWrite(t *testing.T) {
 			onMessage, entered, letGo := queueGate(f.reply)
 			srv := &tcp.Server{OnMessage: onMessage}
 			c, writes := queueWrites(t, srv)
-			harness.Write(t, c, "wait\n") // what is written meanwhile is read together
+			harness.Write(t, c, "wait\n") // lines that are written during the wait are read together
 			harness.Next(t, entered)
 			harness.Write(t, c, strings.Repeat("x\n", 100))
 			letGo()
@@ -158,7 +157,7 @@ func TestQueue_HoldsNoMoreThanItsBound(t *testing.T) {
 	c, writes := queueWrites(t, &tcp.Server{OnMessage: blocked})
 	t.Cleanup(letGo)
 	harness.Write(t, c, "fill\n")
-	harness.Next(t, entered) // in the callback, with nothing but what fits in the queue not sent
+	harness.Next(t, entered) // in the callback, when only what fits in the queue has not been sent
 	total, n := 0, 0
 	for len(writes) > 0 {
 		w := <-writes
@@ -292,7 +291,7 @@ func TestQueue_DoesNotInterleaveWithSends(t *testing.T) {
 			require.Empty(t, strings.Trim(body, body[:min(1, len(body))]), "one frame within another")
 			if strings.HasPrefix(body, "q") {
 				for queued*97%3000 == 0 {
-					queued++ // an empty reply tells nobody whose it is
+					queued++ // an empty reply does not show whose it is
 				}
 				require.Len(t, body, queued*97%3000, "replies keep their order")
 				queued++

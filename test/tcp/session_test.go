@@ -63,7 +63,7 @@ func TestSession_TellsItsAddressesAndWhenItWasActive(t *testing.T) {
 	harness.Next(t, events.messages)
 	require.Eventually(t, func() bool { return !s.LastActive().Before(sent) }, harness.Patience, time.Millisecond)
 	require.True(t, s.RegisteredAt().Before(sent), "when it was registered does not change")
-	require.Eventually(t, func() bool { // it is held while its message is handled
+	require.Eventually(t, func() bool { // it is held until its message has been handled
 		at, ok := s.Deadline()
 		return ok && at.Equal(s.LastActive().Add(5*time.Minute))
 	}, harness.Patience, time.Millisecond)

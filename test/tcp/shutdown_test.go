@@ -19,8 +19,8 @@ import (
 	"github.com/sessionwheel/sessionwheel/test/internal/harness"
 )
 
-// blockingServer is a server whose OnMessage says that it has begun, waits to be
-// let go, and echoes.
+// blockingServer returns a server whose OnMessage reports that it has begun, waits
+// for letGo, and echoes.
 func blockingServer() (srv *tcp.Server, began chan string, letGo func()) {
 	began = make(chan string, 100)
 	gate := make(chan struct{})
@@ -32,7 +32,7 @@ func blockingServer() (srv *tcp.Server, began chan string, letGo func()) {
 	return srv, began, sync.OnceFunc(func() { close(gate) })
 }
 
-// startShutdown calls Shutdown and gives what it returns.
+// startShutdown calls Shutdown and sends what it returns.
 func startShutdown(ctx context.Context, srv *tcp.Server) <-chan error {
 	down := make(chan error, 1)
 	go func() { down <- srv.Shutdown(ctx) }()
@@ -47,7 +47,7 @@ func TestShutdown_LetsASessionFinishWhatItHasRead(t *testing.T) {
 		busy, idle := dial(), dial()
 		harness.Next(t, e.opened)
 		harness.Next(t, e.opened)
-		harness.Write(t, busy, "a\n") // a pipe hands over its first byte apart
+		harness.Write(t, busy, "a\n") // a pipe delivers its first byte separately
 		require.Equal(t, "a", harness.Next(t, began))
 		down := startShutdown(t.Context(), srv)
 		harness.WaitClosed(t, idle)
@@ -263,7 +263,7 @@ func TestShutdown_StartsNoSessionAndForgetsNone(t *testing.T) {
 						return
 					}
 					_, _ = c.Write([]byte("x\n"))
-					defer c.Close() // the server ends it first, or nobody does
+					defer c.Close() // unless the server has closed it already
 				}
 			})
 		}

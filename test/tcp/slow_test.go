@@ -51,7 +51,7 @@ func TestSlow_IsNotAPeerThatReadsAgain(t *testing.T) {
 	e := watch(srv)
 	c := harness.ListenTCP(t, srv)()
 	for _, pause := range []time.Duration{0, writeTimeout + 500*time.Millisecond} {
-		time.Sleep(pause) // the deadline of one Send does not outlive it
+		time.Sleep(pause) // the deadline of the first Send must be gone
 		harness.Write(t, c, "more\n")
 		time.Sleep(50 * time.Millisecond) // the socket fills
 		n, err := io.CopyN(io.Discard, c, size)
@@ -97,7 +97,7 @@ func TestSlow_IsAPeerThatReadsALittleNowAndThen(t *testing.T) {
 	})
 }
 
-// readNowAndThen reads up to two bytes each time until the connection is
+// readNowAndThen reads up to two bytes at each interval until the connection is
 // closed.
 func readNowAndThen(c net.Conn, each time.Duration) (ended chan struct{}) {
 	ended = make(chan struct{})
@@ -110,7 +110,7 @@ func readNowAndThen(c net.Conn, each time.Duration) (ended chan struct{}) {
 	return ended
 }
 
-// A peer that has sent many frames at once and takes each reply just in time.
+// The peer sends many frames at once and reads each reply just in time.
 func TestSlow_APeerDelaysShutdownUntilItsContextEnds(t *testing.T) {
 	const frames, each = 20, 25 * time.Second
 	for _, patience := range []time.Duration{10 * time.Second, time.Hour} {

@@ -9,7 +9,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/test/internal/harness"
 )
 
-// serverEvents is what the callbacks of a server were told.
+// serverEvents receives what a server's callbacks are called with.
 type serverEvents struct {
 	opened   chan *tcp.Session
 	messages chan string
@@ -17,7 +17,8 @@ type serverEvents struct {
 	closed   chan pool.Reason
 }
 
-// watch makes srv tell its events, as far as it has no callbacks of its own.
+// watch sends the events of srv to channels, except for callbacks that srv has
+// already.
 func watch(srv *tcp.Server) serverEvents {
 	e := serverEvents{make(chan *tcp.Session, 1000), make(chan string, 1000), make(chan error, 1000), make(chan pool.Reason, 1000)}
 	if srv.OnNewSessionRegister == nil {
@@ -35,8 +36,8 @@ func watch(srv *tcp.Server) serverEvents {
 	return e
 }
 
-// overBoth runs f over sockets, which the server reads past net.Conn, and
-// over connections that it knows nothing about.
+// overBoth runs f over sockets, which the server reads without net.Conn's Read,
+// and over connections of a type that it does not know.
 func overBoth(t *testing.T, f func(t *testing.T, listen func(testing.TB, *tcp.Server) func() net.Conn)) {
 	t.Run("socket", func(t *testing.T) { f(t, harness.ListenTCP) })
 	t.Run("pipe", func(t *testing.T) { f(t, harness.ListenPipes) })

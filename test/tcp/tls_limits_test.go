@@ -22,7 +22,7 @@ func TestTLS_ARecordThatIsNeverWholeEndsByTheIdleTimeout(t *testing.T) {
 	raw := harness.ListenTCP(t, srv)()
 	require.NoError(t, tls.Client(raw, client).Handshake())
 	harness.Next(t, e.opened)
-	harness.Write(t, raw, "\x17\x03\x03\x40\x00") // application data, 16 KiB of them
+	harness.Write(t, raw, "\x17\x03\x03\x40\x00") // a record of 16 KiB of application data
 	for len(e.closed) == 0 {
 		_, _ = raw.Write([]byte("x"))
 		time.Sleep(5 * time.Millisecond)
@@ -57,7 +57,7 @@ func TestHandshake_HalfDoneTakesBoundedMemory(t *testing.T) {
 	const n, record = 10, 1 << 14
 	part := "\x16\x03\x01\x40\x00\x01\x00\xff\xfb" + strings.Repeat("x", record-4)
 	part += strings.Repeat("\x16\x03\x01\x40\x00"+strings.Repeat("x", record), 3)
-	part = part[:len(part)-1] // of a ClientHello of 64 KiB all but the last byte
+	part = part[:len(part)-1] // all but the last byte of a ClientHello of 64 KiB
 	conns := make([]net.Conn, n)
 	before := harness.Heap()
 	for i := range conns {

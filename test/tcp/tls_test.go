@@ -135,7 +135,7 @@ func TestHandshake_TimeoutEndsWithIt(t *testing.T) {
 	})
 }
 
-// tap is a connection that is no plain socket, and notes what is written.
+// tap is not a plain socket, and reports what is written.
 type tap struct {
 	net.Conn
 	records chan byte // the first byte of each write, which is the kind of TLS record
@@ -148,7 +148,7 @@ func (c tap) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// tappedConn is a listener that taps what it accepts.
+// tappedConn is a listener that returns taps.
 type tappedConn struct {
 	net.Listener
 	records chan byte
@@ -206,7 +206,7 @@ func TestTLS_ACloseDoesNotWaitForAPeerThatDoesNotRead(t *testing.T) {
 	harness.Write(t, c, "flood me\n")
 	s := harness.Next(t, e.opened)
 	time.Sleep(50 * time.Millisecond)
-	require.True(t, s.Close("by hand")) // a farewell that waited would wait for ever
+	require.True(t, s.Close("by hand")) // a close_notify that waited would wait for ever
 	require.Equal(t, pool.Reason("by hand"), harness.Next(t, e.closed))
 }
 

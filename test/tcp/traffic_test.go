@@ -35,8 +35,8 @@ func TestTraffic_IsWhatWasReadAndWritten(t *testing.T) {
 			const sessions, frames = 20, 50
 			line := strings.Repeat("x", 99) + "\n"
 			srv := &tcp.Server{OnMessage: func(s *tcp.Session, p []byte) {
-				// One is sent, and one queued. It fails for the half of a frame that becomes a
-				// whole one when the test is over and its peer gone.
+				// One is sent and one queued. This fails for the half frame that becomes a whole
+				// one when the test ends.
 				_ = s.Send(append(p, '\n'))
 				_ = s.Queue(append(p, '\n'))
 			}}
@@ -47,7 +47,7 @@ func TestTraffic_IsWhatWasReadAndWritten(t *testing.T) {
 			defer writers.Wait()
 			for i := range conns {
 				conns[i] = dial()
-				writers.Go(func() { _, _ = io.WriteString(conns[i], strings.Repeat(line, frames)) }) // a failure shows below
+				writers.Go(func() { _, _ = io.WriteString(conns[i], strings.Repeat(line, frames)) }) // a failure is noticed below
 				_, err := io.CopyN(io.Discard, conns[i], 2*frames*int64(len(line)))
 				require.NoError(t, err)
 			}
@@ -57,7 +57,7 @@ func TestTraffic_IsWhatWasReadAndWritten(t *testing.T) {
 			}
 			require.Eventually(t, func() bool { return srv.Traffic() == want }, harness.Patience, time.Millisecond)
 
-			// Half a frame is bytes, and no frame; nothing is no frame either.
+			// Half a frame counts as bytes but not as a frame.
 			half := conns[0]
 			_, err := half.Write([]byte("half"))
 			require.NoError(t, err)

@@ -87,7 +87,7 @@ func BenchmarkUDPEcho(b *testing.B) {
 					c := dialUDP(b, pc.LocalAddr())
 					p := make([]byte, 100)
 					for pb.Next() {
-						_ = c.SetReadDeadline(time.Now().Add(time.Second)) // a lost one is asked again
+						_ = c.SetReadDeadline(time.Now().Add(time.Second)) // after a loss it asks again
 						if _, err := c.Write(p); err != nil {
 							b.Error(err)
 							return
@@ -100,8 +100,8 @@ func BenchmarkUDPEcho(b *testing.B) {
 	}
 }
 
-// BenchmarkUDPIdleSession measures the memory of a session on which nothing is
-// pending, its shares of all tables included.
+// BenchmarkUDPIdleSession measures the memory of an idle session, including its
+// share of all tables.
 func BenchmarkUDPIdleSession(b *testing.B) {
 	const n = defaultSessions
 	for b.Loop() {

@@ -18,7 +18,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/udp"
 )
 
-// fakeSocket is a net.PacketConn for fake time and for addresses that a loopback
+// fakeSocket is a net.PacketConn for fake time, and for addresses that the loopback
 // does not have.
 type fakeSocket struct {
 	in   chan packet
@@ -90,7 +90,7 @@ func (w *fakeSocket) send(from, data string) {
 	w.in <- packet{data: data, addr: net.UDPAddrFromAddrPort(netip.MustParseAddrPort(from))}
 }
 
-// bubble runs f in a bubble with a server on a wire.
+// bubble runs f in a bubble with a server on a fakeSocket.
 func bubble(t *testing.T, srv *udp.Server, f func(t *testing.T, w *fakeSocket, e serverEvents)) {
 	synctest.Test(t, func(t *testing.T) {
 		e := watch(srv)
@@ -211,7 +211,7 @@ func TestPeer_IsOneHoweverItsAddressIsWritten(t *testing.T) {
 	})
 }
 
-// text is an address of no type that the server knows.
+// text is an address of a type that the server does not know.
 type text string
 
 func (text) Network() string { return "text" }
@@ -230,7 +230,7 @@ func TestMaxSessionsPerIP_LimitsAnAddressOrANetwork(t *testing.T) {
 		for _, from := range []string{"192.0.2.1:3", "[::ffff:192.0.2.1]:4", "[2001:db8::2]:1", "[2001:db8::3%eth0]:1"} {
 			w.send(from, "out")
 		}
-		w.send("192.0.2.1:1", "in") // who is in stays in
+		w.send("192.0.2.1:1", "in") // a session that is in stays in
 		synctest.Wait()
 		require.Len(t, e.messages, 7)
 		require.EqualValues(t, 4, srv.Stats().RefusedPerIP)

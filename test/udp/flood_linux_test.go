@@ -17,9 +17,8 @@ import (
 	"github.com/sessionwheel/sessionwheel/udp"
 )
 
-// addressSpoofer sends datagrams to a server from any address of 127.0.0.0/8, at one
-// system call each. It has a port, to which the replies go that are sent to
-// 127.0.0.1 alone.
+// addressSpoofer sends datagrams to a server from any address of 127.0.0.0/8, with
+// one system call each. Only replies to 127.0.0.1 reach its port.
 type addressSpoofer struct {
 	conn    *net.UDPConn
 	to      netip.AddrPort
@@ -44,13 +43,13 @@ func (u *addressSpoofer) send(from netip.Addr, p []byte) error {
 	return err
 }
 
-// window is how many datagrams are under way at once at most, so that the
-// socket's buffer, which holds about 250 small ones, loses none.
+// window is the most datagrams under way at once, so that the socket's buffer,
+// which holds about 250 small ones, loses none.
 const window = 100
 
-// Each of 100,000 addresses of 127.0.0.0/8 sends once and is silent then. They
-// expire while others still come. Under the race detector, where a goroutine
-// costs many times as much, there are 20,000.
+// Each of 100,000 addresses of 127.0.0.0/8 sends once. Their sessions expire while
+// others still arrive. Under the race detector, where a goroutine costs many times
+// as much, there are 20,000.
 func TestFlood_OfManyAddressesComesAndTimesOut(t *testing.T) {
 	addresses := 100_000
 	if harness.RaceDetector {

@@ -34,8 +34,8 @@ func TestServe_NamesAWrongField(t *testing.T) {
 	<-w.closed // which Serve has closed
 }
 
-// blockingServer is a server whose OnMessage says that it has begun, waits to be
-// let go if the datagram says so, and echoes.
+// blockingServer returns a server whose OnMessage reports that it has begun, waits
+// for letGo if the datagram is "block", and echoes.
 func blockingServer() (srv *udp.Server, began chan string, letGo func()) {
 	began = make(chan string, 1000)
 	gate := make(chan struct{})
@@ -72,7 +72,7 @@ func TestMaxPending_DropsWhatIsBeyondItAndKeepsTheOldest(t *testing.T) {
 	const pending, sent = 100, 140 // more than one turn handles
 	srv, began, letGo := blockingServer()
 	srv.MaxPending = pending
-	srv.MaxDatagram, srv.MaxPendingBytes = 512, (pending+20)*512 // what is dropped takes none of it
+	srv.MaxDatagram, srv.MaxPendingBytes = 512, (pending+20)*512 // dropped datagrams take none of it
 	e := watch(srv)
 	to := listenUDP(t, srv)
 	defer letGo()
@@ -191,8 +191,8 @@ func TestFlood_OfAddressesEndsNoSessionThatLives(t *testing.T) {
 	require.Equal(t, limit, st.Sessions)
 	require.EqualValues(t, limit, st.Registered)
 	require.Zero(t, st.Closed)
-	// The system may give a port to two of the flood, one after the other; the
-	// second then belongs to the first's session.
+	// Two peers of the flood may get the same port, one after the other. The second
+	// then belongs to the session of the first.
 	require.InDelta(t, flood-(limit-live), st.RefusedFull, limit)
 	require.ErrorIs(t, harness.Next(t, e.errors), pool.ErrFull)
 	for _, c := range peers {

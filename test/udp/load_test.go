@@ -15,8 +15,8 @@ import (
 	"github.com/sessionwheel/sessionwheel/udp"
 )
 
-// Peers send when their sessions are about to expire, so that each datagram
-// either keeps the session or begins the next. None may be lost or come twice.
+// Peers send when their sessions are about to expire, so that each datagram either
+// keeps its session or starts another. None may be lost or handled twice.
 func TestDatagram_InTheMomentOfExpiryIsHandledOnce(t *testing.T) {
 	const peers, rounds, idle = 40, 40, 20 * time.Millisecond
 	for _, activity := range []udp.Activity{udp.ReceivedOrSent, udp.Received} {
@@ -73,8 +73,8 @@ func TestDatagram_AndItsReplyAllocateNothing(t *testing.T) {
 	}
 }
 
-// Sessions are closed from outside while datagrams come for them: whatever comes
-// first, each datagram is in the books, and each session has its two callbacks.
+// Sessions are closed while datagrams arrive for them. Whichever comes first, each
+// datagram is counted, and each session has its two callbacks.
 func TestClose_BesideDatagramsKeepsTheCounts(t *testing.T) {
 	const datagrams = 10_000
 	var opened, closed, handled atomic.Uint64
@@ -104,7 +104,7 @@ func TestClose_BesideDatagramsKeepsTheCounts(t *testing.T) {
 	}
 	for i := range datagrams {
 		write(t, peers[i%len(peers)], "a")
-		if i%100 == 99 { // no more than the socket's buffer holds are under way
+		if i%100 == 99 { // no more are under way than the socket's buffer holds
 			harness.Until(t, func() bool { return srv.Stats().Received == uint64(i+1) })
 		}
 	}

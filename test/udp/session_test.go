@@ -53,7 +53,7 @@ func TestCallbacks_OfOnePeerAreSerialAndInOrder(t *testing.T) {
 	for i := range datagrams {
 		write(t, c, fmt.Sprint(i))
 		want = append(want, fmt.Sprint(i))
-		if i >= 50 { // no more than the socket's buffer holds are under way
+		if i >= 50 { // no more are under way than the socket's buffer holds
 			read(t, c)
 		}
 	}
@@ -236,7 +236,7 @@ func TestPanic_OfACallbackEndsItsSessionAlone(t *testing.T) {
 	} {
 		for _, callback := range []string{"OnNewSessionRegister", "OnMessage"} {
 			t.Run(crash.name+" in "+callback, func(t *testing.T) {
-				var doomed atomic.Value // the address that callbacks crash for
+				var doomed atomic.Value // callbacks panic for this address
 				fuse := func(in string, s *udp.Session) {
 					if in == callback && doomed.Load() == s.RemoteAddr() {
 						crash.do()
@@ -287,7 +287,7 @@ func TestPanic_AtTheEndOfASessionEndsNothingElse(t *testing.T) {
 			write(t, c, "boom")
 			require.Equal(t, "error", harness.Next(t, told))
 			require.Equal(t, "closed", harness.Next(t, told))
-			// Its place is free again: somebody else gets in.
+			// Its place is free again for another peer.
 			d := dialUDP(t, to)
 			harness.Until(t, func() bool {
 				write(t, d, "b")

@@ -14,10 +14,10 @@ import (
 	"github.com/sessionwheel/sessionwheel/udp"
 )
 
-// startShutdown calls Shutdown and gives what it returns.
+// startShutdown calls Shutdown and sends what it returns.
 func startShutdown(ctx context.Context, srv *udp.Server) <-chan error {
 	down := make(chan error, 1)
-	go func() { down <- srv.Shutdown(ctx) }() // waited for by who reads down
+	go func() { down <- srv.Shutdown(ctx) }() // waited for by the reader of down
 	return down
 }
 

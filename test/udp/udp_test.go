@@ -14,7 +14,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/udp"
 )
 
-// serverEvents is what the callbacks of a server were told.
+// serverEvents receives what a server's callbacks are called with.
 type serverEvents struct {
 	opened   chan *udp.Session
 	messages chan string
@@ -22,7 +22,8 @@ type serverEvents struct {
 	closed   chan pool.Reason
 }
 
-// watch makes srv tell its events, as far as it has no callbacks of its own.
+// watch sends the events of srv to channels, except for callbacks that srv has
+// already.
 func watch(srv *udp.Server) serverEvents {
 	e := serverEvents{make(chan *udp.Session, 1000), make(chan string, 1000), make(chan error, 1000), make(chan pool.Reason, 1000)}
 	if srv.OnNewSessionRegister == nil {
@@ -43,8 +44,8 @@ func watch(srv *udp.Server) serverEvents {
 // echo sends a datagram back.
 func echo(s *udp.Session, p []byte) { _ = s.Send(p) }
 
-// serveUDP serves pc until the test ends, waits for all that the server started,
-// and looks whether its books balance.
+// serveUDP serves pc until the test ends, waits for everything that the server
+// started, and checks that its counts balance.
 func serveUDP(t testing.TB, srv *udp.Server, pc net.PacketConn) {
 	t.Helper()
 	served := make(chan error, 1)
@@ -58,7 +59,7 @@ func serveUDP(t testing.TB, srv *udp.Server, pc net.PacketConn) {
 	})
 }
 
-// requireBalance judges the books of a server that has ended.
+// requireBalance checks the counts of a server that has ended.
 func requireBalance(t testing.TB, st udp.Stats) {
 	t.Helper()
 	require.Zero(t, st.Sessions)
@@ -78,7 +79,7 @@ func listenUDP(t testing.TB, srv *udp.Server) net.Addr {
 	return pc.LocalAddr()
 }
 
-// dialUDP is a peer with an address of its own.
+// dialUDP returns a peer with an address of its own.
 func dialUDP(t testing.TB, server net.Addr) net.Conn {
 	t.Helper()
 	c, err := net.Dial("udp", server.String())

@@ -11,13 +11,13 @@ import (
 	"github.com/sessionwheel/sessionwheel/wheel"
 )
 
-// backlog is a wheel whose one place is taken by a callback that blocks,
-// with many more timers due than are let wait.
+// backlog is a wheel with one place, taken by a callback that blocks, and many
+// more due timers than may wait for it.
 type backlog struct {
 	w      *wheel.Wheel
 	timers []*wheel.Timer
 	ran    atomic.Int64
-	free   chan struct{} // closed to let the one that blocks go on
+	free   chan struct{} // closed to end the callback that blocks
 }
 
 func newBacklog(t *testing.T, n int) *backlog {

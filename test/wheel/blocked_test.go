@@ -13,8 +13,8 @@ import (
 	"github.com/sessionwheel/sessionwheel/wheel"
 )
 
-// Beside those that block, some panic, some end their goroutine, some arm a
-// timer that fires at once, and some stop another one.
+// Of the others some panic, some end their goroutine, some arm a timer that fires
+// at once, and some stop another timer.
 func TestCallbacks_FortyThatBlockForEverDelayNoneOfThreeThousand(t *testing.T) {
 	const blocked, others, tick = 40, 3000, 10 * time.Millisecond
 	var panics atomic.Int64
@@ -66,8 +66,8 @@ func TestCallbacks_FortyThatBlockForEverDelayNoneOfThreeThousand(t *testing.T) {
 	})
 }
 
-// Each place that falls free is taken, also when the callback that had it
-// panicked or ended its goroutine.
+// Each place that becomes free is taken, even if its callback panicked or ended
+// its goroutine.
 func TestCallbacks_ThatWaitRunHoweverAPlaceBecomesFree(t *testing.T) {
 	const bound, waiting = 3, 300
 	onFakeTime(t, wheel.Config{MaxCallbacks: bound, OnPanic: func(any, []byte) {}}, func(t *testing.T, w *wheel.Wheel) {
@@ -103,7 +103,7 @@ func TestCallbacks_ThatWaitRunHoweverAPlaceBecomesFree(t *testing.T) {
 	})
 }
 
-// A callback of a full wheel closes it.
+// A callback closes the wheel when no place is free.
 func TestClose_FromTheCallbackThatFillsTheWheel(t *testing.T) {
 	onFakeTime(t, wheel.Config{MaxCallbacks: 2}, func(t *testing.T, w *wheel.Wheel) {
 		gate, open := newGate(t)

@@ -27,7 +27,7 @@ func TestMaxCallbacks_IsTheMostThatRunAtOnce(t *testing.T) {
 				w.AfterFunc(time.Duration(i%2)*time.Second, func() {
 					started.Add(1)
 					if n := running.Add(1); n > peak.Load() {
-						peak.Store(n) // only ever raised by one at a time here
+						peak.Store(n) // callbacks start one at a time here
 					}
 					<-gate
 					running.Add(-1)
@@ -39,7 +39,7 @@ func TestMaxCallbacks_IsTheMostThatRunAtOnce(t *testing.T) {
 			require.Equal(t, tt.bound, w.Stats().Running)
 			require.Equal(t, waiting, w.Stats().Waiting)
 
-			for i := range waiting { // each place that falls free is taken
+			for i := range waiting { // each place that becomes free is taken
 				gate <- struct{}{}
 				synctest.Wait()
 				require.EqualValues(t, tt.bound+i+1, started.Load())

@@ -11,9 +11,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A test must not set the machine's clock. So this one builds another with a
-// package time that adds an offset to the wall reading, and leaves the monotonic
-// one alone, as the kernel does when the clock is set.
+// A test must not set the machine's clock. So this one builds another test with a
+// package time that adds an offset to the wall clock and leaves the monotonic one
+// alone, as the kernel does when the clock is set.
 func TestWallClock_StepsMakeNothingEarlyAndLatenessStaysBounded(t *testing.T) {
 	t.Parallel() // it waits for a process of its own
 	goroot, err := exec.CommandContext(t.Context(), "go", "env", "GOROOT").Output()

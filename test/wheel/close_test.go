@@ -73,10 +73,9 @@ func TestClose_FromACallback(t *testing.T) {
 	})
 }
 
-// TestClose_WhileTheLibraryTurns closes at the very millisecond at which
-// one of the library's upper levels comes up, all of which do so at multiples of
-// 61 of the wall clock's. Its Stop then hangs easily: goroutines stay behind,
-// and the bubble reports a deadlock.
+// It closes in the millisecond in which one of the library's upper levels comes up,
+// which is at multiples of 61 of the wall clock. The library's Stop then hangs
+// easily: goroutines stay behind, and the bubble reports a deadlock.
 func TestClose_WhileTheLibraryTurns(t *testing.T) {
 	turned := func(first, turn int64) (stuck any) {
 		defer func() { stuck = recover() }()

@@ -16,16 +16,16 @@ import (
 	"github.com/sessionwheel/sessionwheel/test/internal/harness"
 )
 
-// coarseClock is what would make Touch cheaper than one reading of the clock: a
-// time that a ticker keeps, once a millisecond. The wheel has none, and the tests
-// below show why: a touch that read it would set a deadline that is as much too
-// early as the ticker is behind, which has no bound.
+// coarseClock would make Touch cheaper than reading the clock: a ticker stores the
+// time once a millisecond. The wheel has no such clock, and the tests below show
+// why: a touch that read it would set a deadline that is too early by as much as
+// the ticker is behind, which has no bound.
 type coarseClock struct {
 	start time.Time
 	now   atomic.Int64
 }
 
-// startCoarseClock starts the clock; it goes until the process ends.
+// startCoarseClock starts a clock that runs until the process ends.
 func startCoarseClock() *coarseClock {
 	c := &coarseClock{start: time.Now()}
 	go func() {
@@ -36,14 +36,14 @@ func startCoarseClock() *coarseClock {
 	return c
 }
 
-// behind is how much too early the deadline would be that a touch now would set.
+// behind returns by how much a deadline set now would be too early.
 func (c *coarseClock) behind() time.Duration {
-	now := time.Since(c.start) // read first, so that what is measured is no more than the truth
+	now := time.Since(c.start) // read first, so that the result is never too large
 	return now - time.Duration(c.now.Load())
 }
 
-// coarseWatch looks at the clock until it is behind by more than enough, but at
-// most for so long, and prints the most that it was behind.
+// coarseWatch reads the clock until it is behind by more than enough, or span has
+// passed, and prints the most that it was behind.
 func coarseWatch(c *coarseClock, enough, span time.Duration) {
 	var worst time.Duration
 	for end := time.Now().Add(span); worst <= enough && time.Now().Before(end); {
@@ -70,8 +70,9 @@ func TestCoarseClock_WouldBeEarlyInAProcessThatWasStopped(t *testing.T) {
 		coarseWatch(c, stopped/2, stopped+time.Second)
 		return
 	}
-	t.Parallel()   // it waits for a process of its own
-	for range 10 { // at the thaw the ticker may be quicker than who looks
+	t.Parallel() // it waits for a process of its own
+
+	for range 10 { // after the stop the ticker may be quicker than the watcher
 		cmd := harness.Helper(t, "coarse")
 		cmd.Env = append(cmd.Env, "GOMAXPROCS=1")
 		out, err := cmd.StdoutPipe()

@@ -110,8 +110,8 @@ func TestExpiry_OfManyTimersAtOnceIsLessLateThanTheLibrarys(t *testing.T) {
 		t.Skip("lateness under the race detector is its own; .ci/run runs this without it")
 	}
 	const n = 200_000
-	// Disturbances only make a round later, so the best of some is compared, of
-	// no more than it takes.
+	// Disturbances only make a round later, so the best rounds are compared, and no
+	// more rounds are done than needed.
 	ours, theirs := time.Hour, time.Hour
 	for range 4 {
 		ours = min(ours, harness.ExpireAtOnce(t, n, armTimers).Late)
@@ -125,9 +125,8 @@ func TestExpiry_OfManyTimersAtOnceIsLessLateThanTheLibrarys(t *testing.T) {
 }
 
 func TestExpiry_OfManyTimersAtOnceTakesFewGoroutinesAndNoneIsEarly(t *testing.T) {
-	// MaxCallbacks, and as many that have given up their place and not ended yet.
-	// On a machine that is busy elsewhere more may linger: the best of some rounds
-	// counts.
+	// MaxCallbacks, and as many that have given up their place but not ended yet.
+	// More may linger on a busy machine, so the best of some rounds counts.
 	const bound = 2 * 256
 	n := 200_000
 	if harness.RaceDetector {

@@ -43,7 +43,8 @@ func TestDeadline_IsWhenTheTimerIsDue(t *testing.T) {
 	})
 }
 
-// A bubble's times carry no monotonic reading, so this is on the real clock.
+// Times in a bubble carry no monotonic reading, so this test runs on the real
+// clock.
 func TestDeadline_CarriesAMonotonicReading(t *testing.T) {
 	w := harness.NewWheel(t, wheel.Config{})
 	at, ok := w.AfterFunc(time.Hour, func() {}).Deadline()

@@ -48,7 +48,7 @@ func TestExtend_MovesATimerOnlyWhenItsSlotComesUpBeforeItsDeadline(t *testing.T)
 			require.LessOrEqual(t, n-before, atMost)
 			before = n
 		}
-		sleep(64 * 1000 * tick) // idle; its level 0 starts anew here
+		sleep(64 * 1000 * tick) // idle; a turn of its level 0 begins here
 		for i := range 63 {
 			w.AfterFunc(time.Duration(i)*tick+tick/3, f.on(w))
 		}

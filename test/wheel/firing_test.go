@@ -17,8 +17,8 @@ var tickSizes = []time.Duration{
 	0, time.Millisecond, 1_234_567, 7 * time.Millisecond, 16_666_667, 100 * time.Millisecond, time.Second, time.Hour + 1,
 }
 
-// delaysFor are around whole ticks, at the edges of all levels that 250 years
-// reach, and odd ones.
+// delaysFor returns delays around whole ticks, at the edges of all levels within
+// 250 years, and some odd ones.
 func delaysFor(tick time.Duration) []time.Duration {
 	ds := []time.Duration{1, 999, 333_333, 1_000_001, 123_456_789}
 	for n := time.Duration(1); n < 250*365*24*time.Hour/tick; n *= 64 {
@@ -121,7 +121,7 @@ func TestFiring_AfterDurationsFromThePastToCenturies(t *testing.T) {
 			sleep(251 * year)
 			if d > 251*year {
 				require.Zero(t, f.runs.Load(), "%v", d)
-				require.True(t, timer.Reset(time.Second), "it can be armed anew")
+				require.True(t, timer.Reset(time.Second), "it can be armed again")
 				sleep(time.Second + 10*time.Millisecond)
 			} else {
 				require.GreaterOrEqual(t, f.last()-phase, d, "%v", d)

@@ -41,8 +41,8 @@ func decodeFuzzed(data []byte) (tick time.Duration, calls []modelCall) {
 // for extreme ones.
 const fuzzExtremes = 12
 
-// fuzzedDuration is extreme, at the edge of a level, or some hundredths of
-// a tick.
+// fuzzedDuration returns an extreme duration, one at the edge of a level, or some
+// hundredths of a tick.
 func fuzzedDuration(tick time.Duration, a, b byte) time.Duration {
 	switch {
 	case a < fuzzExtremes:
@@ -65,8 +65,8 @@ func FuzzWheel(f *testing.F) {
 	})
 }
 
-// The inputs that are kept for FuzzWheel lead to all that may become of an
-// arming, and make every call.
+// The inputs in testdata make every call, and an arming ends in every possible
+// way.
 func TestCorpus_OfFuzzWheelReachesEveryEnd(t *testing.T) {
 	names, reported, ran, extended, again := make(map[string]int), 0, 0, 0, 0
 	for _, data := range harness.Corpus(t, "FuzzWheel") {

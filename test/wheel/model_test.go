@@ -18,7 +18,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/wheel"
 )
 
-// call is one call of a sequence, with a duration where it takes one.
+// call is one call of a sequence, with its duration if it takes one.
 type modelCall struct {
 	// "Reset", "ResetTo", "Extend", "Stop", "Sleep"; "Again": the timer's next
 	// run calls Reset; "Close", and "CloseInside" a callback.
@@ -35,7 +35,7 @@ type callbackRun struct {
 	at    time.Duration
 }
 
-// deadlineAfter is what can be seen after a call.
+// outcome is what can be observed after a call.
 type outcome struct {
 	reported bool
 	pending  int           // Len
@@ -99,7 +99,7 @@ func (l *sortedList) run(timer int, at time.Duration) {
 	}
 }
 
-// first is the pending timer with the earliest deadline.
+// first returns the pending timer with the earliest deadline.
 func (l *sortedList) first() callbackRun {
 	return slices.MinFunc(l.pending, func(a, b callbackRun) int { return cmp.Compare(a.at, b.at) })
 }
@@ -150,7 +150,8 @@ func (l *sortedList) do(c modelCall) outcome {
 	return a
 }
 
-// inOrder sorts what ran at one time by timer: the wheel promises no order.
+// inOrder sorts callbacks that ran at the same time by timer, since the wheel
+// promises no order.
 func inOrder(ran []callbackRun) []callbackRun {
 	slices.SortFunc(ran, func(a, b callbackRun) int {
 		return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.timer, b.timer))
@@ -158,7 +159,8 @@ func inOrder(ran []callbackRun) []callbackRun {
 	return ran
 }
 
-// runOnWheel makes the calls on a wheel in a bubble, letting it settle after each.
+// runOnWheel makes the calls on a wheel in a bubble, and waits after each until
+// everything is blocked.
 func runOnWheel(t *testing.T, tick time.Duration, timers int, calls []modelCall) (seen []outcome) {
 	synctest.Test(t, func(t *testing.T) {
 		w := harness.NewWheel(t, wheel.Config{Tick: tick})
@@ -214,7 +216,7 @@ func runOnWheel(t *testing.T, tick time.Duration, timers int, calls []modelCall)
 	return seen
 }
 
-// compareToList says where the wheel and the list part; nil if they do not.
+// compareToList returns an error that says where wheel and list differ.
 func compareToList(seen []outcome, tick time.Duration, calls []modelCall) error {
 	model := newSortedList(tick)
 	for i, got := range seen {

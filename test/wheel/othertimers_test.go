@@ -14,8 +14,8 @@ import (
 	"github.com/sessionwheel/sessionwheel/wheel"
 )
 
-// The cases below are those on which other timers broke, or are tested: Netty's
-// HashedWheelTimer, Caffeine's TimerWheel, tokio's and Go's own.
+// The cases below are those that other timers are tested with or failed on:
+// Netty's HashedWheelTimer, Caffeine's TimerWheel, tokio's and Go's own.
 
 // TestFiring_OfAHundredThousandTimersIsEachInItsWindow is Netty's.
 func TestFiring_OfAHundredThousandTimersIsEachInItsWindow(t *testing.T) {
@@ -43,9 +43,9 @@ func TestFiring_OfAHundredThousandTimersIsEachInItsWindow(t *testing.T) {
 	})
 }
 
-// TestReset_FromTheTimersOwnCallbackIsNeverOverlooked is Netty's. All chains run at once, so
-// that arming meets the driver at each point of its round; what it overlooked
-// then would be late, or never come.
+// TestReset_FromTheTimersOwnCallbackIsNeverOverlooked is Netty's. All chains run at
+// once, so that timers are armed at each point of the driver's round. One that the
+// driver overlooked would be late, or never fire.
 func TestReset_FromTheTimersOwnCallbackIsNeverOverlooked(t *testing.T) {
 	const chains, rounds = 100, 150
 	for _, tick := range []time.Duration{time.Millisecond, 10 * time.Millisecond} {
@@ -80,10 +80,9 @@ func TestReset_FromTheTimersOwnCallbackIsNeverOverlooked(t *testing.T) {
 	}
 }
 
-// TestReset_IsNotOverlookedWhileTheDriverScans has a few timers fire together
-// and arm themselves from their callbacks, when the driver may have passed their
-// part of the wheel and not yet know how long to sleep. Nothing else would wake
-// it in time.
+// A few timers fire together and arm themselves from their callbacks, when the
+// driver may have scanned their shard and not yet know how long to sleep. Nothing
+// else would wake it in time.
 func TestReset_IsNotOverlookedWhileTheDriverScans(t *testing.T) {
 	const tick = 10 * time.Millisecond
 	rng := rand.New(rand.NewPCG(5, 6))
@@ -115,7 +114,7 @@ func TestReset_IsNotOverlookedWhileTheDriverScans(t *testing.T) {
 // TestLen_IsExactWhenTimersAreStoppedInTheTickThatFires is Netty's: each callback
 // stops the next timer of the same tick.
 func TestLen_IsExactWhenTimersAreStoppedInTheTickThatFires(t *testing.T) {
-	const n = 10_000 // far more than are taken under the lock at a time
+	const n = 10_000 // far more than the driver takes under the lock at a time
 	onFakeTime(t, wheel.Config{}, func(t *testing.T, w *wheel.Wheel) {
 		timers := make([]wheel.Timer, n)
 		runs, stops := make([]atomic.Int64, n), make([]atomic.Int64, n)
@@ -219,7 +218,7 @@ func TestReset_AndStopReportAsGosTimersDo(t *testing.T) {
 		sleep(2 * d)
 		require.EqualValues(t, 2, f.runs.Load())
 
-		half := w.AfterFunc(2*d, g.on(w)) // stopped at half time
+		half := w.AfterFunc(2*d, g.on(w)) // stopped halfway
 		sleep(d)
 		require.True(t, half.Stop())
 		sleep(100 * d)

@@ -14,14 +14,15 @@ import (
 	"github.com/sessionwheel/sessionwheel/wheel"
 )
 
-// The tests below run on the real clock, since what they look for is the moment
-// in which two goroutines decide about one timer. They ask for no punctuality.
+// The tests below run on the real clock, since they look for the moment in which
+// two goroutines decide about one timer. They do not depend on how late anything
+// is.
 
 const (
 	raceFor = 500 * time.Millisecond
 )
 
-// ownedTimer is a timer that one goroutine alone uses, against the wheel.
+// ownedTimer is a timer that one goroutine uses while the wheel fires it.
 type ownedTimer struct {
 	wheel.Timer
 	firing
@@ -33,7 +34,7 @@ type ownedTimer struct {
 	wrong        string
 }
 
-// step makes one call, picked by rng, and checks what can be known after it.
+// step makes one random call and checks what must hold after it.
 func (o *ownedTimer) step(w *wheel.Wheel, rng *rand.Rand) {
 	runs := o.runs.Load()
 	d := time.Duration(1+rng.IntN(1500)) * time.Microsecond
@@ -132,8 +133,7 @@ func TestArming_EndsOnceHoweverItRacesWithTheFiring(t *testing.T) {
 	}
 }
 
-// TestArming_EndsOnceWhenManyUseOneTimer has goroutines race with one another,
-// too, for few timers.
+// Here the goroutines also race with one another for few timers.
 func TestArming_EndsOnceWhenManyUseOneTimer(t *testing.T) {
 	w := harness.NewWheel(t, wheel.Config{Tick: time.Millisecond, MaxCallbacks: 4})
 	var timers [5]struct {
@@ -186,9 +186,9 @@ func TestArming_EndsOnceWhenManyUseOneTimer(t *testing.T) {
 	require.Zero(t, w.Stats().Slots)
 }
 
-// TestArming_IsNotRunWhenItWasTakenFromItsFiring sweeps over timers at about the moment
-// at which the wheel does, with a call that keeps each from firing for a minute.
-// If the call says that it came in time, f must not have run; if not, it runs.
+// It goes over the timers at about the moment at which the wheel does, with a call
+// that keeps each from firing for a minute. If the call reports that it came in
+// time, f must not have run; if not, f runs.
 func TestArming_IsNotRunWhenItWasTakenFromItsFiring(t *testing.T) {
 	const n, tick = 2000, time.Millisecond
 	for name, take := range map[string]func(*ownedTimer) bool{
@@ -244,10 +244,9 @@ func TestArming_IsNotRunWhenItWasTakenFromItsFiring(t *testing.T) {
 	}
 }
 
-// TestClose_AndTheFiringNeverBothWin closes wheels at about the time at which
-// their timers are due. A callback that a goroutine has begun with cannot be
-// told from one that it is about to begin with, so up to MaxCallbacks of them
-// may be seen to start after Close.
+// It closes wheels at about the time at which their timers are due. A callback that
+// has started looks the same as one that a goroutine is about to start, so up to
+// MaxCallbacks of them may seem to start after Close.
 func TestClose_AndTheFiringNeverBothWin(t *testing.T) {
 	const n, bound = 400, 4
 	for end := time.Now().Add(raceFor); time.Now().Before(end); {
@@ -288,8 +287,7 @@ func TestClose_AndTheFiringNeverBothWin(t *testing.T) {
 	}
 }
 
-// TestClose_DropsWhatTheDriverHasTaken closes, on fake time, in the very instant
-// in which hundreds of timers are due.
+// It closes, on fake time, in the instant in which hundreds of timers are due.
 func TestClose_DropsWhatTheDriverHasTaken(t *testing.T) {
 	for range 300 {
 		var late atomic.Int64
@@ -311,9 +309,8 @@ func TestClose_DropsWhatTheDriverHasTaken(t *testing.T) {
 	}
 }
 
-// TestCallbacks_ThatWaitForOneAnotherAllRun has each callback of a round wait
-// until all have started. They come from the driver and from several goroutines,
-// at one instant of fake time.
+// Each callback of a round waits until all have started. They come from the driver
+// and from several goroutines, at one instant of fake time.
 func TestCallbacks_ThatWaitForOneAnotherAllRun(t *testing.T) {
 	const at, once = 3, 3 // due at a tick, and at once
 	onFakeTime(t, wheel.Config{MaxCallbacks: at + once}, func(t *testing.T, w *wheel.Wheel) {
@@ -340,8 +337,7 @@ func TestCallbacks_ThatWaitForOneAnotherAllRun(t *testing.T) {
 	})
 }
 
-// TestArming_FromManyGoroutinesLosesNoTimerAndNoneIsEarly measures as the caller
-// does.
+// Times are measured by the caller's clock.
 func TestArming_FromManyGoroutinesLosesNoTimerAndNoneIsEarly(t *testing.T) {
 	const goroutines, each = 8, 500
 	for _, tick := range []time.Duration{time.Millisecond, 10 * time.Millisecond} {

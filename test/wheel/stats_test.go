@@ -14,7 +14,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/wheel"
 )
 
-// countsOf is a wheel's Stats without the lateness.
+// countsOf returns a wheel's Stats without the lateness.
 func countsOf(w *wheel.Wheel) wheel.Stats {
 	st := w.Stats()
 	st.Late = wheel.Lateness{}
@@ -66,8 +66,7 @@ func TestLateness_IsThatOfEachCallback(t *testing.T) {
 	})
 }
 
-// latenessBucket is the bucket that a lateness belongs to, found by looking at
-// all bounds.
+// latenessBucket returns the bucket of a lateness by comparing all bounds.
 func latenessBucket(late time.Duration) int {
 	for i := range wheel.LatenessBuckets {
 		if late <= wheel.LatenessBound(i) {
@@ -128,7 +127,7 @@ func TestSlots_TellWhereTheTimersLie(t *testing.T) {
 	}
 }
 
-// checkSlots holds the slots against the timers' own deadlines, which were never
+// checkSlots compares the slots with the deadlines of timers that were never
 // moved.
 func checkSlots(t *testing.T, w *wheel.Wheel, timers []*wheel.Timer) {
 	var dues []time.Duration

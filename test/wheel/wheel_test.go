@@ -17,13 +17,13 @@ func onFakeTime(t *testing.T, c wheel.Config, f func(t *testing.T, w *wheel.Whee
 	synctest.Test(t, func(t *testing.T) { f(t, harness.NewWheel(t, c)) })
 }
 
-// sleep lets d pass and the wheel settle.
+// sleep lets d pass, and waits for what it has set off.
 func sleep(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
 }
 
-// firing counts a callback's runs and keeps the wheel's time of the last.
+// firing counts the runs of a callback and keeps the wheel's time of the last.
 type firing struct{ runs, at atomic.Int64 }
 
 func (f *firing) on(w *wheel.Wheel) func() {
@@ -42,8 +42,8 @@ type holder struct {
 	calls atomic.Int64
 }
 
-// newGate holds up callbacks that receive from it until open is called, or the
-// test or its bubble has failed.
+// newGate returns a channel from which callbacks receive once open is called, or
+// the test or its bubble ends.
 func newGate(t *testing.T) (gate chan struct{}, open func()) {
 	gate = make(chan struct{})
 	open = sync.OnceFunc(func() { close(gate) })

@@ -21,10 +21,10 @@ import (
 
 const hour = 3600 // seconds
 
-// step sets the wall clock to so much before or after the true time.
+// step sets the wall clock to that many seconds before or after the true time.
 func step(seconds int64) { time.WallOffset.Store(seconds) }
 
-// book is what became of the timers.
+// book counts what became of the timers.
 type book struct {
 	mu     sync.Mutex
 	armed  int
@@ -198,8 +198,8 @@ func (s *sessions) judge(t *testing.T) {
 	}
 }
 
-// Whatever the wall clock says, a wheel and a pool with nothing due for long
-// leave the processor alone.
+// Whatever the wall clock says, a wheel and a pool that have nothing due use hardly
+// any processor time.
 func TestWallClock_StepsLeaveAnIdleProcessIdle(t *testing.T) {
 	defer step(0)
 	w, err := wheel.New(wheel.Config{})
