@@ -14,9 +14,9 @@ const reportEvery = 10 * time.Second
 type event int
 
 const (
-	rescued  event = iota // the library let a slot lie
-	gaveUp                // it was given up
-	stood                 // the wheel stood still
+	rescued  event = iota // the library did not wake the wheel in time
+	gaveUp                // the wheel stops using the library
+	stood                 // the wheel did not run for more than 100ms
 	heldUp                // callbacks block, and the wheel waits for one to end
 	eventNum int   = iota
 )
@@ -25,10 +25,10 @@ var events = [eventNum]struct {
 	level slog.Level
 	msg   string
 }{
-	rescued: {slog.LevelWarn, "wheel: the library let a slot lie"},
-	gaveUp:  {slog.LevelError, "wheel: does without the library from now on"},
-	stood:   {slog.LevelWarn, "wheel: stood still"},
-	heldUp:  {slog.LevelWarn, "wheel: held up by callbacks that block"},
+	rescued: {slog.LevelWarn, "wheel: the library missed a slot"},
+	gaveUp:  {slog.LevelError, "wheel: the library is disabled"},
+	stood:   {slog.LevelWarn, "wheel: stalled"},
+	heldUp:  {slog.LevelWarn, "wheel: waiting for callbacks that block"},
 }
 
 // reporter logs for the driver, which must not wait for a Logger.
