@@ -105,7 +105,7 @@ func configGet(c *client, args []string) []byte {
 	return array(found)
 }
 
-// configSet changes the idle timeout of all clients, counted from now.
+// configSet changes the idle timeout of all clients, counted from their last activity.
 func configSet(c *client, args []string) []byte {
 	const failed = "ERR CONFIG SET failed (possibly related to argument '%s') - argument "
 	seconds, err := parseInt(args[1])
