@@ -2,6 +2,7 @@ package pool
 
 import (
 	"runtime/debug"
+	"time"
 
 	"github.com/sessionwheel/sessionwheel/internal/preempt"
 )
@@ -15,7 +16,7 @@ import (
 func (s *Session[K, C]) Close(r Reason) bool {
 	won := s.tryClose(r)
 	if won {
-		s.finish()
+		s.finish(0)
 	}
 	return won
 }
@@ -61,15 +62,17 @@ func (s *Session[K, C]) tryCloseLocked(active int64, r Reason) bool {
 	return true
 }
 
-// finish ends a session that is closed, for the one who closed it.
-func (s *Session[K, C]) finish() {
+// finish ends a session that is closed, for the one who closed it. due is when a
+// session had to end whose time was over, and 0 for any other.
+func (s *Session[K, C]) finish(due time.Duration) {
 	s.cancelContext()
-	s.closeConn()
+	s.closeConn(due)
 }
 
 // closeConn closes the connection and calls OnSessionClosed. Both may block.
-func (s *Session[K, C]) closeConn() {
+func (s *Session[K, C]) closeConn(due time.Duration) {
 	defer s.notifyUnlessRegistering() // also when the connection's Close panics
+	defer s.remember(s.shard.pool.wheel.Elapsed(), due)
 	defer s.shard.pool.guard()
 	_ = s.conn.Close() // it is gone either way, and its owner may report this better
 }

@@ -112,13 +112,13 @@ func (e *expiry[K, C]) Expire(now time.Duration) (due time.Duration) {
 // Fire closes the session or calls OnIdle. The wheel calls it on one of its goroutines.
 func (e *expiry[K, C]) Fire() {
 	s := (*Session[K, C])(e)
-	outcome, wake := s.expire()
+	outcome, due, wake := s.expire()
 	if wake {
 		s.shard.pool.wheel.Wake()
 	}
 	switch outcome {
 	case closed:
-		s.finish()
+		s.finish(due)
 	case warned:
 		s.notifyIdle()
 	}
@@ -135,35 +135,35 @@ const (
 
 // expire decides whether a session is over that the wheel found to be. It decides
 // by the last activity alone: if a Touch comes between, it looks again.
-func (s *Session[K, C]) expire() (o outcome, wake bool) {
+func (s *Session[K, C]) expire() (o outcome, due time.Duration, wake bool) {
 	s.shard.mu.Lock()
 	defer s.shard.mu.Unlock()
 	for {
 		active := s.active.Load()
 		if active < 0 {
-			return goesOn, false
+			return goesOn, 0, false
 		}
 		now := s.shard.pool.wheel.Elapsed()
 		preempt.At("expire: the last activity is read")
 		o, reason, next := s.judgeLocked(time.Duration(active), now)
 		preempt.At("expire: the session is judged")
 		if o != closed {
-			return o, s.shard.pool.wheel.Arm(&s.entry, now, min(next, s.lifeEnd()))
+			return o, 0, s.shard.pool.wheel.Arm(&s.entry, now, min(next, s.lifeEnd()))
 		}
 		if s.tryCloseLocked(active, reason) {
-			return closed, false
+			return closed, next, false
 		}
 	}
 }
 
 // judgeLocked says what is to become of a session with that last activity: why it
-// is closed, or when the wheel is to ask for it next.
+// is closed and when it was due, or when the wheel is to ask for it next.
 func (s *Session[K, C]) judgeLocked(active, now time.Duration) (o outcome, r Reason, next time.Duration) {
 	p := s.shard.pool
 	due, life := s.idleAt(active), s.lifeEnd()
 	switch {
 	case life <= now && (life <= due || s.pinned()): // which comes first fixes the reason
-		return closed, Lifetime, 0
+		return closed, Lifetime, life
 	case due > now:
 		return goesOn, "", due
 	case s.pinned():
@@ -181,7 +181,7 @@ func (s *Session[K, C]) judgeLocked(active, now time.Duration) (o outcome, r Rea
 		s.shard.idling.Add(1)
 		return warned, "", now + warning
 	}
-	return closed, Timeout, 0
+	return closed, Timeout, due
 }
 
 // notifyIdle calls OnIdle.

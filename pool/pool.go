@@ -28,6 +28,7 @@ type Pool[K comparable, C io.Closer] struct {
 
 	shards  *[shardCount]shard[K, C]
 	reasons *reasons
+	recent  *recent[K]
 
 	closing atomic.Bool // no session is born in a shard that is locked after it is set
 	passed  atomic.Bool // Shutdown has been through all shards since
@@ -57,6 +58,7 @@ func New[K comparable, C io.Closer](c Config[K, C]) (*Pool[K, C], error) {
 		drained: make(chan struct{}),
 		shards:  new([shardCount]shard[K, C]),
 		reasons: newReasons(),
+		recent:  newRecent[K](),
 	}
 	p.idle.Store(int64(c.IdleTimeout))
 	switch reflect.TypeFor[C]().Kind() {
@@ -129,7 +131,7 @@ func (p *Pool[K, C]) begin(s *Session[K, C], cl claim[K, C], reserved bool) erro
 	if old != nil {
 		go func() {
 			defer p.replacing.Add(-1)
-			old.finish()
+			old.finish(0)
 		}()
 	}
 	return err

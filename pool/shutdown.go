@@ -130,7 +130,7 @@ func (c *closer[K, C]) work() {
 		}
 	}()
 	for s := c.next(); s != nil; s = c.next() {
-		s.closeConn()
+		s.closeConn(0)
 	}
 	done = true
 }
