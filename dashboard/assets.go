@@ -16,15 +16,15 @@ import (
 //go:embed assets openapi.json
 var embedded embed.FS
 
-// asset is a file that the page consists of.
+// asset is a file of the page.
 type asset struct {
 	body      []byte
 	mediaType string
-	tag       string // names the content
+	etag      string
 }
 
-// mediaTypes are those of all assets. The system's own table differs from
-// machine to machine.
+// mediaTypes maps extensions to media types. The table of package mime depends on
+// the machine.
 var mediaTypes = map[string]string{
 	".css":   "text/css; charset=utf-8",
 	".html":  "text/html; charset=utf-8",
@@ -37,7 +37,7 @@ var mediaTypes = map[string]string{
 	".woff2": "font/woff2",
 }
 
-// loadAssets finds the assets by the path that they are served under.
+// loadAssets returns the assets by the path at which they are served.
 func loadAssets() (map[string]asset, error) {
 	all := make(map[string]asset)
 	err := fs.WalkDir(embedded, ".", func(name string, d fs.DirEntry, err error) error {
@@ -62,45 +62,50 @@ func loadAssets() (map[string]asset, error) {
 	return all, err
 }
 
-// serveAsset serves a file; the page itself is at "".
+// serveAsset serves the asset with the given path; "" is the page itself.
 func (h *Handler) serveAsset(w http.ResponseWriter, r *http.Request, name string) {
 	if name == "" {
 		name = "index.html"
 	}
 	a, ok := h.assets[name]
 	if !ok {
-		fail(w, http.StatusNotFound, "there is no such file")
+		writeError(w, http.StatusNotFound, "there is no such file")
 		return
 	}
-	if !allow(w, r, http.MethodGet, http.MethodHead) {
+	if !allowMethod(w, r, http.MethodGet, http.MethodHead) {
 		return
 	}
-	if where, ok := missingSlash(r); ok {
-		w.Header().Set("Location", where)
+	if location, ok := missingSlash(r); ok {
+		w.Header().Set("Location", location)
 		w.WriteHeader(http.StatusTemporaryRedirect)
 		return
 	}
 	header := w.Header()
-	header.Set("Cache-Control", "no-cache") // ask whether it is still so, which the tag answers
+	header.Set("Cache-Control", "no-cache") // the browser asks each time, and the ETag answers
 	header.Set("Content-Type", a.mediaType)
-	header.Set("ETag", a.tag)
+	header.Set("ETag", a.etag)
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(a.body))
 }
 
-// missingSlash reports whether the request is for the mount point without its
-// slash, beneath which relative links would lead astray, and where to go then.
-// What was stripped of the path is known from the request's line alone.
-func missingSlash(r *http.Request) (where string, missing bool) {
+// serveDescription serves openapi.json.
+func (h *Handler) serveDescription(w http.ResponseWriter, r *http.Request) {
+	h.serveAsset(w, r, "api/openapi.json")
+}
+
+// missingSlash reports whether the request is for the mount point without its slash,
+// where relative links would point to the wrong place, and returns where to redirect
+// it. Only RequestURI still has what http.StripPrefix removed from the path.
+func missingSlash(r *http.Request) (location string, missing bool) {
 	if r.URL.Path != "" {
 		return "", false
 	}
-	asked, err := url.ParseRequestURI(r.RequestURI)
-	if err != nil || asked.Path == "" || strings.HasSuffix(asked.Path, "/") {
+	request, err := url.ParseRequestURI(r.RequestURI)
+	if err != nil || request.Path == "" || strings.HasSuffix(request.Path, "/") {
 		return "", false
 	}
-	where = "./" + path.Base(asked.EscapedPath()) + "/"
-	if asked.RawQuery != "" {
-		where += "?" + asked.RawQuery
+	location = "./" + path.Base(request.EscapedPath()) + "/"
+	if request.RawQuery != "" {
+		location += "?" + request.RawQuery
 	}
-	return where, true
+	return location, true
 }

@@ -17,14 +17,14 @@ const (
 	maxReason     = 64 // bytes
 )
 
-// closedJSON is described by openapi.json.
+// closedJSON is described by openapi.json, as Closed.
 type closedJSON struct {
 	ID     string `json:"id"`
 	Reason string `json:"reason"`
 }
 
-// serveClose closes a session by its ID, on the request's goroutine, and answers
-// when the session's Close has returned.
+// serveClose closes a session by its ID, on the request's goroutine. It answers when
+// the session's Close has returned.
 func (h *Handler) serveClose(w http.ResponseWriter, r *http.Request, escaped string) {
 	id, reason, ok := h.parseClose(w, r, escaped)
 	if !ok {
@@ -33,19 +33,19 @@ func (h *Handler) serveClose(w http.ResponseWriter, r *http.Request, escaped str
 	s, err := h.find(r.Context(), id)
 	switch {
 	case err != nil:
-		failSearch(w, err)
+		writeSearchError(w, err)
 	case s == nil || !s.Close(pool.Reason(reason)):
-		fail(w, http.StatusNotFound, "no session with this ID is open")
+		writeError(w, http.StatusNotFound, "no session with this ID is open")
 	default:
-		write(w, http.StatusOK, encode(closedJSON{id, reason}))
+		writeJSON(w, http.StatusOK, encode(closedJSON{id, reason}))
 	}
 }
 
-// parseClose is which session is to be closed and why. If the sender may not, or
-// has it wrong, ok is false, and that is answered.
+// parseClose returns the ID and the reason of a request to close a session. If the
+// request is not allowed or invalid, parseClose answers it and returns false.
 func (h *Handler) parseClose(w http.ResponseWriter, r *http.Request, escaped string) (id, reason string, ok bool) {
 	if err := h.checkClose(r); err != nil {
-		fail(w, http.StatusForbidden, err.Error())
+		writeError(w, http.StatusForbidden, err.Error())
 		return "", "", false
 	}
 	id, err := url.PathUnescape(escaped)
@@ -53,18 +53,18 @@ func (h *Handler) parseClose(w http.ResponseWriter, r *http.Request, escaped str
 		reason, err = parseReason(r.URL.RawQuery)
 	}
 	if err != nil {
-		fail(w, http.StatusBadRequest, err.Error())
+		writeError(w, http.StatusBadRequest, err.Error())
 		return "", "", false
 	}
 	return id, reason, true
 }
 
-// parseReason is why a session is to be closed. It goes into logs and counters,
-// so it is short and of one line.
+// parseReason returns the reason in a query. Reasons go into logs and counters, so
+// it must be short and printable.
 func parseReason(query string) (string, error) {
 	values, err := url.ParseQuery(query)
 	if err != nil {
-		return "", fmt.Errorf("the query cannot be read: %w", err)
+		return "", fmt.Errorf("the query cannot be parsed: %w", err)
 	}
 	for name, given := range values {
 		if name != "reason" || len(given) > 1 {
@@ -76,7 +76,7 @@ func parseReason(query string) (string, error) {
 		return defaultReason, nil
 	}
 	if len(reason) > maxReason || !isPrintable(reason) {
-		return "", fmt.Errorf("the parameter reason is %d bytes, or not all of it can be printed: use at most %d bytes of printable text", len(reason), maxReason)
+		return "", fmt.Errorf("the parameter reason has %d bytes, or is not printable: use at most %d bytes of printable text", len(reason), maxReason)
 	}
 	return reason, nil
 }
@@ -90,12 +90,11 @@ func isPrintable(text string) bool {
 	return utf8.ValidString(text)
 }
 
-// find is the session with the given ID, and nil if there is none. It walks over
-// all sessions only if the source cannot tell otherwise; then the error is that
-// of walk.
+// find returns the session with the given ID; nil if there is none. It walks over
+// all sessions if the source cannot look the ID up; the error is that of walk.
 func (h *Handler) find(ctx context.Context, id string) (session, error) {
-	found, sure := h.source.lookup(id)
-	if sure {
+	found, certain := h.source.lookup(id)
+	if certain {
 		return found, nil
 	}
 	err := h.walk(ctx, func(s session, _ time.Time) bool {

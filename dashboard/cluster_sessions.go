@@ -10,24 +10,24 @@ import (
 	"time"
 )
 
-// clusterLimit is how long the cluster may take for one thing.
-const clusterLimit = 10 * time.Second
+// clusterTimeout limits how long one request to the cluster may take.
+const clusterTimeout = 10 * time.Second
 
-var errSlow = fmt.Errorf("no answer within %v", clusterLimit)
+var errSlow = fmt.Errorf("no answer within %v", clusterTimeout)
 
-// clusterParameters are those of a search in the cluster.
+// clusterParameters are the parameters of api/cluster/sessions.
 var clusterParameters = []string{"q", "limit"}
 
-// What a search in the cluster was cut off by.
+// Why a search of the cluster is incomplete.
 const (
-	cutByLimit = "limit" // more match than were asked for
+	cutByLimit = "limit" // more sessions match than the limit allows
 	cutByTime  = "time"  // the cluster took too long
 )
 
-// clusterPageJSON and what is in it are described by openapi.json.
+// clusterPageJSON and the types in it are described by openapi.json.
 type clusterPageJSON struct {
-	Looked   int                  `json:"looked_at"`
-	Cut      string               `json:"cut"` // "": these are all that match
+	Searched int                  `json:"looked_at"`
+	Cut      string               `json:"cut"` // "": the search is complete
 	Sessions []clusterSessionJSON `json:"sessions"`
 }
 
@@ -36,128 +36,128 @@ type clusterSessionJSON struct {
 	Node     string     `json:"node"`
 	Since    *time.Time `json:"since"` // nil: unknown
 	Metadata string     `json:"metadata"`
-	Bytes    int        `json:"metadata_bytes"` // of all of it
+	Bytes    int        `json:"metadata_bytes"` // of the whole metadata
 }
 
-// limited is the context of one thing that the cluster is asked for.
-func limited(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(ctx, clusterLimit, errSlow)
+// withClusterTimeout returns the context of one request to the cluster.
+func withClusterTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, clusterTimeout, errSlow)
 }
 
-// why is the reason for an error of the cluster, given the context that it had.
-func why(limit context.Context, err error) error {
-	if limit.Err() != nil {
-		return context.Cause(limit)
+// clusterError returns the cause of ctx if ctx has ended, and err otherwise.
+func clusterError(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
 	return err
 }
 
-// serveClusterSessions answers a search in the cluster.
+// serveClusterSessions serves a search of the cluster.
 func (h *Handler) serveClusterSessions(w http.ResponseWriter, r *http.Request) {
 	s, err := parseSearch(r.URL.RawQuery, clusterParameters)
 	if err != nil {
-		fail(w, http.StatusBadRequest, err.Error())
+		writeError(w, http.StatusBadRequest, err.Error())
 		return
 	}
 	page, err := h.searchCluster(r.Context(), s)
 	if err != nil {
-		failCluster(w, r, err)
+		writeClusterError(w, r, err)
 		return
 	}
-	write(w, http.StatusOK, encode(page))
+	writeJSON(w, http.StatusOK, encode(page))
 }
 
-// failCluster answers what the cluster did not. Who has gone meanwhile needs no
-// answer.
-func failCluster(w http.ResponseWriter, r *http.Request, err error) {
+// writeClusterError answers a request that the cluster did not: with nothing, if the
+// client has gone.
+func writeClusterError(w http.ResponseWriter, r *http.Request, err error) {
 	if errors.Is(err, errBusy) || r.Context().Err() != nil {
-		failSearch(w, err)
+		writeSearchError(w, err)
 		return
 	}
-	fail(w, http.StatusServiceUnavailable, "the cluster cannot be reached: "+err.Error())
+	writeError(w, http.StatusServiceUnavailable, "the cluster cannot be reached: "+err.Error())
 }
 
-// searchCluster finds the session whose ID is the text, or else those whose ID
+// searchCluster finds the session whose ID is the text, or otherwise those whose ID
 // contains it. The error is errBusy, the context's or the cluster's.
 func (h *Handler) searchCluster(ctx context.Context, s search) (clusterPageJSON, error) {
 	if s.text != "" {
-		limit, cancel := limited(ctx)
+		limited, cancel := withClusterTimeout(ctx)
 		defer cancel()
-		one, ok, err := h.c.Cluster.Lookup(limit, s.text)
+		one, ok, err := h.c.Cluster.Lookup(limited, s.text)
 		if err != nil {
-			return clusterPageJSON{}, why(limit, err)
+			return clusterPageJSON{}, clusterError(limited, err)
 		}
 		if ok {
-			return clusterPageJSON{1, "", []clusterSessionJSON{showClusterSession(one)}}, nil
+			return clusterPageJSON{1, "", []clusterSessionJSON{newClusterSessionJSON(one)}}, nil
 		}
 	}
 	return h.listCluster(ctx, s)
 }
 
-// listCluster goes over the sessions of the cluster until it has found enough of
-// them. One call runs at a time. The error is as of searchCluster.
+// listCluster goes through the sessions of the cluster until it has found enough.
+// One call runs at a time. The error is as of searchCluster.
 func (h *Handler) listCluster(ctx context.Context, s search) (clusterPageJSON, error) {
 	page := clusterPageJSON{Sessions: []clusterSessionJSON{}}
-	if err := h.lists.enter(ctx); err != nil {
+	if err := h.clusterSearches.enter(ctx); err != nil {
 		return page, err
 	}
-	defer h.lists.leave(time.Now())
-	limit, cancel := limited(ctx)
+	defer h.clusterSearches.leave(time.Now())
+	limited, cancel := withClusterTimeout(ctx)
 	defer cancel()
-	err := h.c.Cluster.List(limit, func(one ClusterSession) bool {
-		if page.Looked%lookUp == lookUp-1 && limit.Err() != nil {
+	err := h.c.Cluster.List(limited, func(one ClusterSession) bool {
+		if page.Searched%checkEvery == checkEvery-1 && limited.Err() != nil {
 			page.Cut = cutByTime
 			return false
 		}
-		page.Looked++
+		page.Searched++
 		switch {
 		case !strings.Contains(one.ID, s.text):
 		case len(page.Sessions) == s.limit:
 			page.Cut = cutByLimit
 			return false
 		default:
-			page.Sessions = append(page.Sessions, showClusterSession(one))
+			page.Sessions = append(page.Sessions, newClusterSessionJSON(one))
 		}
 		return true
 	})
 	switch {
 	case ctx.Err() != nil:
 		return page, ctx.Err()
-	case page.Cut == "" && err != nil && limit.Err() != nil && page.Looked > 0:
+	case page.Cut == "" && err != nil && limited.Err() != nil && page.Searched > 0:
 		page.Cut = cutByTime
 	case page.Cut == "" && err != nil:
-		return page, why(limit, err)
+		return page, clusterError(limited, err)
 	}
 	slices.SortFunc(page.Sessions, func(a, b clusterSessionJSON) int { return compareIDs(a.ID, b.ID) })
 	return page, nil
 }
 
-func showClusterSession(s ClusterSession) clusterSessionJSON {
+func newClusterSessionJSON(s ClusterSession) clusterSessionJSON {
 	shown := clusterSessionJSON{
 		ID: clip(s.ID, maxID), Node: clip(s.Node, maxName), Metadata: clip(s.Metadata, maxMetadata), Bytes: len(s.Metadata),
 	}
-	if since := s.Since.UTC(); !since.IsZero() && since.Year() > 0 && since.Year() < 10_000 { // others have no form in JSON
+	if since := s.Since.UTC(); !since.IsZero() && since.Year() > 0 && since.Year() < 10_000 { // JSON has no other years
 		shown.Since = &since
 	}
 	return shown
 }
 
-// serveKick closes a session of the cluster by its ID, and answers when that is
-// done.
+// serveKick closes a session of the cluster by its ID. It answers when the session
+// is closed.
 func (h *Handler) serveKick(w http.ResponseWriter, r *http.Request, escaped string) {
 	id, reason, ok := h.parseClose(w, r, escaped)
 	if !ok {
 		return
 	}
-	limit, cancel := limited(r.Context())
+	limited, cancel := withClusterTimeout(r.Context())
 	defer cancel()
-	ok, err := h.c.Cluster.Kick(limit, id, reason)
+	ok, err := h.c.Cluster.Kick(limited, id, reason)
 	switch {
 	case err != nil:
-		failCluster(w, r, why(limit, err))
+		writeClusterError(w, r, clusterError(limited, err))
 	case !ok:
-		fail(w, http.StatusNotFound, "no session with this ID is in the cluster")
+		writeError(w, http.StatusNotFound, "no session with this ID is in the cluster")
 	default:
-		write(w, http.StatusOK, encode(closedJSON{id, reason}))
+		writeJSON(w, http.StatusOK, encode(closedJSON{id, reason}))
 	}
 }

@@ -9,23 +9,23 @@ import (
 
 var errBusy = errors.New("as many searches wait as Config.MaxPages allows")
 
-// gate lets one search at a time look at all sessions. A search is followed by a
-// pause as long as itself, so that searches take half of one processor at most.
+// gate admits one search at a time. After a search it stays shut for as long as
+// the search took, so searches use half of one processor at most.
 type gate struct {
-	most    int64
+	max     int64
 	waiting atomic.Int64
-	turn    chan struct{} // of one; full while a search runs or the gate rests
+	turn    chan struct{} // capacity 1; full while the gate is shut
 }
 
-func newGate(most int) *gate {
-	return &gate{most: int64(most), turn: make(chan struct{}, 1)}
+func newGate(limit int) *gate {
+	return &gate{max: int64(limit), turn: make(chan struct{}, 1)}
 }
 
-// enter waits for the gate. The caller must leave it then. It reports errBusy if
-// too many wait already, and the context's error if that ends first.
+// enter waits until the gate admits the caller, which must leave it then. The
+// error is errBusy if too many callers wait already, or the context's.
 func (g *gate) enter(ctx context.Context) error {
 	defer g.waiting.Add(-1)
-	if g.waiting.Add(1) > g.most {
+	if g.waiting.Add(1) > g.max {
 		return errBusy
 	}
 	select {
@@ -36,7 +36,7 @@ func (g *gate) enter(ctx context.Context) error {
 	}
 }
 
-// leave opens the gate once it has rested as long as the search took.
+// leave opens the gate again, after as long as the search took.
 func (g *gate) leave(entered time.Time) {
 	time.AfterFunc(time.Since(entered), func() { <-g.turn })
 }

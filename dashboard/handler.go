@@ -11,26 +11,27 @@ import (
 	"time"
 )
 
-// Handler serves a dashboard. It is made by [New].
+// Handler serves a dashboard. Use [New] to make one.
 type Handler struct {
 	// Immutable.
 	c       Config
 	source  source
 	assets  map[string]asset
-	born    time.Time
+	created time.Time
 	origins *http.CrossOriginProtection
 
-	searches *gate
-	lists    *gate // of the cluster
-	streams  *streams
+	searches        *gate
+	clusterSearches *gate
+	streams         *streams
+	history         *history
+	rescues         rescues
 
-	sampling sync.Mutex // held while the figures are taken
+	sampling sync.Mutex // held while the statistics are taken
 	// Guarded by sampling.
 	last *snapshot // nil at first
 }
 
-// New makes a Handler, which starts nothing until somebody looks. The error
-// names the field of the Config that is wrong.
+// New makes a Handler. The error names the invalid field of the Config.
 func New(c Config) (*Handler, error) {
 	c, err := c.withDefaults()
 	if err != nil {
@@ -40,29 +41,38 @@ func New(c Config) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Handler{
-		c:        c,
-		source:   c.Source.sessions,
-		assets:   files,
-		born:     time.Now(),
-		origins:  http.NewCrossOriginProtection(),
-		searches: newGate(c.MaxPages),
-		lists:    newGate(c.MaxPages),
-		streams:  newStreams(c.MaxPages),
-	}, nil
+	h := &Handler{
+		c:               c,
+		source:          c.Source.sessions,
+		assets:          files,
+		created:         time.Now(),
+		origins:         http.NewCrossOriginProtection(),
+		searches:        newGate(c.MaxPages),
+		clusterSearches: newGate(c.MaxPages),
+		streams:         newStreams(c.MaxPages),
+		history:         newHistory(c.History),
+	}
+	if c.Wheel != nil {
+		h.rescues.count = c.Wheel.Stats().Rescued
+	}
+	h.startHistory()
+	return h, nil
 }
 
-// Close ends the event streams and the goroutine behind them, and waits for both:
-// for a page that does not read, up to Config.WriteTimeout. Further streams are
-// refused; everything else is served as before, since it holds nothing. Close is
-// idempotent. It must not be called from within ServeHTTP.
-func (h *Handler) Close() { h.streams.close() }
+// Close ends the event streams, the goroutine that feeds them and the timer of the
+// history, and waits for them: up to Config.WriteTimeout if a page does not read.
+// Afterwards new streams are refused, and no history is kept; everything else is
+// served as before. Close is idempotent. It must not be called from ServeHTTP.
+func (h *Handler) Close() {
+	h.history.close()
+	h.streams.close()
+}
 
-// ServeHTTP serves the page, what belongs to it, and the API beneath api/.
+// ServeHTTP serves the page, its assets, and the API beneath api/.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	secure(w.Header())
 	if err := h.checkHost(r); err != nil {
-		fail(w, http.StatusForbidden, err.Error())
+		writeError(w, http.StatusForbidden, err.Error())
 		return
 	}
 	path := strings.TrimPrefix(r.URL.EscapedPath(), "/")
@@ -73,77 +83,89 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.serveAsset(w, r, path)
 }
 
-// noCall answers what is not described.
-const noCall = "there is no such call: api/openapi.json describes all"
+// noSuchCall is the error for a path that openapi.json does not have.
+const noSuchCall = "there is no such call: api/openapi.json describes all"
 
-// serveAPI serves what is beneath api/.
+// serveAPI serves the API. call is the path beneath api/.
 func (h *Handler) serveAPI(w http.ResponseWriter, r *http.Request, call string) {
 	if err := h.checkOrigin(r); err != nil {
-		fail(w, http.StatusForbidden, err.Error())
+		writeError(w, http.StatusForbidden, err.Error())
 		return
 	}
 	w.Header().Set("Cache-Control", "no-store")
-	id, one := strings.CutPrefix(call, "sessions/")
-	part, ofCluster := strings.CutPrefix(call, "cluster")
-	switch {
-	case ofCluster && (part == "" || part[0] == '/'):
-		h.serveCluster(w, r, part)
-	case one:
-		if allow(w, r, http.MethodDelete) {
+	if id, ok := strings.CutPrefix(call, "sessions/"); ok {
+		if allowMethod(w, r, http.MethodDelete) {
 			h.serveClose(w, r, id)
 		}
-	case call == "stats":
-		if allow(w, r, http.MethodGet, http.MethodHead) {
-			write(w, http.StatusOK, h.snapshot().json)
-		}
-	case call == "events":
-		if allow(w, r, http.MethodGet, http.MethodHead) {
-			h.serveEvents(w, r)
-		}
-	case call == "sessions":
-		if allow(w, r, http.MethodGet, http.MethodHead) {
-			h.serveSessions(w, r)
-		}
-	case call == "openapi.json":
-		h.serveAsset(w, r, "api/openapi.json")
-	default:
-		fail(w, http.StatusNotFound, noCall)
+		return
+	}
+	if rest, ok := strings.CutPrefix(call, "cluster"); ok && (rest == "" || rest[0] == '/') {
+		h.serveCluster(w, r, rest)
+		return
+	}
+	serve := h.reader(call)
+	if serve == nil {
+		writeError(w, http.StatusNotFound, noSuchCall)
+		return
+	}
+	if allowMethod(w, r, http.MethodGet, http.MethodHead) {
+		serve(w, r)
 	}
 }
 
-// allow reports whether the request's method is one of those, and answers it if
-// not.
-func allow(w http.ResponseWriter, r *http.Request, methods ...string) bool {
+// reader returns what serves GET for a path beneath api/; nil if there is nothing.
+func (h *Handler) reader(call string) http.HandlerFunc {
+	switch call {
+	case "stats":
+		return h.serveStats
+	case "events":
+		return h.serveEvents
+	case "history":
+		return h.serveHistory
+	case "sessions":
+		return h.serveSessions
+	case "closed":
+		return h.serveClosed
+	case "openapi.json":
+		return h.serveDescription
+	default:
+		return nil
+	}
+}
+
+// allowMethod reports whether the request's method is one of methods. If not, it
+// answers the request.
+func allowMethod(w http.ResponseWriter, r *http.Request, methods ...string) bool {
 	if slices.Contains(methods, r.Method) {
 		return true
 	}
 	w.Header().Set("Allow", strings.Join(methods, ", "))
-	fail(w, http.StatusMethodNotAllowed, "the method is not allowed here: use "+strings.Join(methods, " or "))
+	writeError(w, http.StatusMethodNotAllowed, "the method is not allowed here: use "+strings.Join(methods, " or "))
 	return false
 }
 
-type failure struct {
+type errorJSON struct {
 	Error string `json:"error"`
 }
 
-// fail answers with an error.
-func fail(w http.ResponseWriter, status int, text string) {
-	write(w, status, encode(failure{text}))
+// writeError answers with an error.
+func writeError(w http.ResponseWriter, status int, text string) {
+	writeJSON(w, status, encode(errorJSON{text}))
 }
 
-// write answers with JSON.
-func write(w http.ResponseWriter, status int, body []byte) {
+// writeJSON answers with JSON.
+func writeJSON(w http.ResponseWriter, status int, body []byte) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
-	_, _ = w.Write(body) // who is gone needs no answer
+	_, _ = w.Write(body) // it fails only if the client has gone
 }
 
-// encode is for the package's own types, which all have a form in JSON.
+// encode encodes one of the package's own types, which never fails.
 func encode(v any) []byte {
 	b, err := json.Marshal(v)
 	if err != nil {
-		panic(fmt.Sprintf("dashboard: %T has no form in JSON: %v", v, err))
+		panic(fmt.Sprintf("dashboard: %T cannot be encoded as JSON: %v", v, err))
 	}
 	return b
 }

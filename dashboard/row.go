@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// What sessions are sorted by.
+// The keys that sessions are sorted by.
 const (
 	byID        = "id"
 	byAddress   = "address"
@@ -18,20 +18,20 @@ const (
 
 var sorts = []string{byID, byAddress, byIdle, byRemaining, byAge}
 
-// never is what remains of a session that nothing is to end.
+// never is the remaining time of a session without a deadline.
 const never = time.Duration(math.MaxInt64)
 
-// row is a session as it was when a search came by.
+// row is a session as a search saw it.
 type row struct {
 	source               source
 	session              session
 	age, idle, remaining time.Duration
-	id, address          string // "" until asked for
+	id, address          string // "" until they are needed
 }
 
-// measure is the session's row at the time when a search began. What happened to
-// the session since then counts as of that time.
-func measure(from source, s session, now time.Time) row {
+// newRow returns a session's row as of now, the time when the search began. Activity
+// since then counts as of that time.
+func newRow(from source, s session, now time.Time) row {
 	r := row{
 		source:    from,
 		session:   s,
@@ -45,7 +45,7 @@ func measure(from source, s session, now time.Time) row {
 	return r
 }
 
-// ID is made once, since not every search needs all of them.
+// ID returns the formatted ID. It formats it once, when it is first needed.
 func (r *row) ID() string {
 	if r.id == "" {
 		r.id = r.source.id(r.session)
@@ -53,7 +53,7 @@ func (r *row) ID() string {
 	return r.id
 }
 
-// Address is made once, as ID is.
+// Address returns the formatted address. It formats it as ID does.
 func (r *row) Address() string {
 	if r.address == "" {
 		r.address = r.source.address(r.session)
@@ -61,13 +61,13 @@ func (r *row) Address() string {
 	return r.address
 }
 
-// matches reports whether the row is one that was searched for.
+// matches reports whether the search finds the row.
 func (s *search) matches(r *row) bool {
 	return r.idle >= s.idle && (s.text == "" || r.ID() == s.text || strings.Contains(r.Address(), s.text))
 }
 
-// before reports whether a stands before b. Rows that are equal stand in the
-// order of their IDs, so that the pages of one search fit together.
+// before reports whether a sorts before b. Rows that are otherwise equal are sorted
+// by ID, so that the pages of one search fit together.
 func (s *search) before(a, b *row) bool {
 	if s.descending {
 		a, b = b, a
@@ -89,8 +89,7 @@ func (s *search) before(a, b *row) bool {
 	return c < 0
 }
 
-// compareIDs puts whole numbers first, by what they are, and other texts after
-// them.
+// compareIDs orders whole numbers by value, and other texts after them.
 func compareIDs(a, b string) int {
 	switch x, y := isNumber(a), isNumber(b); {
 	case x && y:
@@ -103,7 +102,7 @@ func compareIDs(a, b string) int {
 	return strings.Compare(a, b)
 }
 
-// isNumber reports whether an ID is a whole number without zeros in front.
+// isNumber reports whether an ID is a whole number without leading zeros.
 func isNumber(id string) bool {
 	if id == "" || id[0] == '0' && id != "0" {
 		return false

@@ -15,7 +15,7 @@ const (
 	maxText      = 256 // bytes
 )
 
-// search is what a page of sessions was asked for.
+// search is the query of a request for sessions.
 type search struct {
 	text          string // "" matches every session
 	idle          time.Duration
@@ -24,17 +24,17 @@ type search struct {
 	offset, limit int
 }
 
-// pageParameters are those of a page of sessions, in the order in which they are
-// looked at.
+// pageParameters are the parameters of api/sessions, in the order in which they are
+// parsed.
 var pageParameters = []string{"q", "idle", "sort", "order", "offset", "limit"}
 
-// parseSearch reads a query of the given parameters, in which an empty one is as
-// good as none. The error names the parameter that is wrong.
+// parseSearch parses a query that may have the given parameters. An empty one
+// counts as absent. The error names the invalid parameter.
 func parseSearch(query string, parameters []string) (search, error) {
 	s := search{sort: byID, limit: defaultLimit}
 	values, err := url.ParseQuery(query)
 	if err != nil {
-		return s, fmt.Errorf("the query cannot be read: %w", err)
+		return s, fmt.Errorf("the query cannot be parsed: %w", err)
 	}
 	for name, given := range values {
 		if !slices.Contains(parameters, name) {
@@ -49,15 +49,15 @@ func parseSearch(query string, parameters []string) (search, error) {
 		if value == "" {
 			continue
 		}
-		if fix := s.set(name, value); fix != "" {
-			return s, fmt.Errorf("the parameter %s is %.40q: use %s", name, value, fix)
+		if hint := s.set(name, value); hint != "" {
+			return s, fmt.Errorf("the parameter %s is %.40q: use %s", name, value, hint)
 		}
 	}
 	return s, nil
 }
 
-// set takes a parameter over, and says what to use if that cannot be.
-func (s *search) set(name, value string) (fix string) {
+// set sets a parameter. If the value is invalid, set returns what to use instead.
+func (s *search) set(name, value string) (hint string) {
 	var err error
 	switch name {
 	case "q":

@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// requestHeader must be 1 in a request that changes something.
+// requestHeader must be 1 in a request that closes a session.
 const requestHeader = "X-Sessionwheel-Request"
 
 var errReadOnly = errors.New("the dashboard is read-only: its Config.Authorize is nil")
@@ -18,7 +18,7 @@ var errReadOnly = errors.New("the dashboard is read-only: its Config.Authorize i
 const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// secure sets the headers that every answer has.
+// secure sets the security headers of every response.
 func secure(header http.Header) {
 	header.Set("Content-Security-Policy", contentPolicy)
 	header.Set("Cross-Origin-Opener-Policy", "same-origin")
@@ -27,8 +27,8 @@ func secure(header http.Header) {
 	header.Set("X-Content-Type-Options", "nosniff")
 }
 
-// checkHost refuses names that somebody else may own. A request without a Host
-// comes from no browser.
+// checkHost refuses host names that an attacker may own. It allows a request without
+// a Host, which no browser sends.
 func (h *Handler) checkHost(r *http.Request) error {
 	if r.Host == "" || slices.Contains(h.c.Hosts, "*") {
 		return nil
@@ -44,23 +44,23 @@ func (h *Handler) checkHost(r *http.Request) error {
 	return fmt.Errorf("the dashboard does not answer for the name %.100q: add it to Config.Hosts", name)
 }
 
-// canonicalHost is a name as it is compared.
+// canonicalHost returns the form in which names are compared.
 func canonicalHost(name string) string {
 	return strings.TrimSuffix(strings.ToLower(name), ".")
 }
 
-// checkOrigin refuses what a browser asks for another site. It holds for reading
-// as well, since a search costs something though its answer cannot be read.
+// checkOrigin refuses requests that a browser sends on behalf of another site. That
+// includes reading: the site could not read the answer, but a search costs time.
 func (h *Handler) checkOrigin(r *http.Request) error {
 	asked := *r
-	asked.Method = http.MethodPost // the standard library looks at methods that change something
+	asked.Method = http.MethodPost // Check lets every GET pass
 	if err := h.origins.Check(&asked); err != nil {
 		return fmt.Errorf("the request comes from another site: %w", err)
 	}
 	return nil
 }
 
-// checkClose refuses to close a session unless the request's sender may.
+// checkClose returns an error unless the request may close a session.
 func (h *Handler) checkClose(r *http.Request) error {
 	if r.Header.Get(requestHeader) != "1" {
 		return fmt.Errorf("the header %s: 1 is missing", requestHeader)

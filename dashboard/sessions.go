@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// lookUp is how many sessions a search looks at before it looks whether anybody
-// still waits for it.
-const lookUp = 1024
+// checkEvery is the number of sessions after which a search checks whether it has
+// been cancelled.
+const checkEvery = 1024
 
-// pageJSON and what is in it are described by openapi.json.
+// pageJSON and the types in it are described by openapi.json.
 type pageJSON struct {
 	Total    int           `json:"total"`
 	Matching int           `json:"matching"`
@@ -25,41 +25,41 @@ type sessionJSON struct {
 	Address   string   `json:"address"`
 	Age       float64  `json:"age_seconds"`
 	Idle      float64  `json:"idle_seconds"`
-	Remaining *float64 `json:"remaining_seconds"` // nil: nothing is to end it
+	Remaining *float64 `json:"remaining_seconds"` // nil: it has no deadline
 }
 
-// serveSessions answers a search.
+// serveSessions serves a page of the sessions that match a search.
 func (h *Handler) serveSessions(w http.ResponseWriter, r *http.Request) {
 	s, err := parseSearch(r.URL.RawQuery, pageParameters)
 	if err != nil {
-		fail(w, http.StatusBadRequest, err.Error())
+		writeError(w, http.StatusBadRequest, err.Error())
 		return
 	}
 	page, err := h.search(r.Context(), s)
 	if err != nil {
-		failSearch(w, err)
+		writeSearchError(w, err)
 		return
 	}
-	write(w, http.StatusOK, encode(page))
+	writeJSON(w, http.StatusOK, encode(page))
 }
 
-// failSearch answers a search that did not take place. Who has gone meanwhile
-// needs no answer.
-func failSearch(w http.ResponseWriter, err error) {
+// writeSearchError answers a search that did not take place: with nothing, if the
+// client has gone.
+func writeSearchError(w http.ResponseWriter, err error) {
 	if errors.Is(err, errBusy) {
 		w.Header().Set("Retry-After", "1")
-		fail(w, http.StatusTooManyRequests, err.Error())
+		writeError(w, http.StatusTooManyRequests, err.Error())
 	}
 }
 
-// search goes over all sessions once. The error is errBusy or the context's.
+// search looks at all sessions once. The error is errBusy or the context's.
 func (h *Handler) search(ctx context.Context, s search) (pageJSON, error) {
 	page := pageJSON{Offset: s.offset, Limit: s.limit}
 	first := selection{keep: s.offset + s.limit, before: s.before}
-	var r row // one for all sessions: each of its own would be garbage
+	var r row // reused, to allocate none for each session
 	err := h.walk(ctx, func(one session, now time.Time) bool {
 		page.Total++
-		r = measure(h.source, one, now)
+		r = newRow(h.source, one, now)
 		if s.matches(&r) {
 			page.Matching++
 			first.add(&r)
@@ -69,12 +69,12 @@ func (h *Handler) search(ctx context.Context, s search) (pageJSON, error) {
 	if err != nil {
 		return page, err
 	}
-	page.Sessions = show(first.from(s.offset))
+	page.Sessions = newSessionsJSON(first.from(s.offset))
 	return page, nil
 }
 
-// walk calls f for each session, and with the time when it began, until f
-// reports false. One walk runs at a time. The error is errBusy or the context's.
+// walk calls f for each session until f returns false. began is the same time in
+// all calls. One walk runs at a time. The error is errBusy or the context's.
 func (h *Handler) walk(ctx context.Context, f func(s session, began time.Time) bool) error {
 	if err := h.searches.enter(ctx); err != nil {
 		return err
@@ -83,7 +83,7 @@ func (h *Handler) walk(ctx context.Context, f func(s session, began time.Time) b
 	defer h.searches.leave(began)
 	n := 0
 	for s := range h.source.all() {
-		if n++; n%lookUp == 0 && ctx.Err() != nil {
+		if n++; n%checkEvery == 0 && ctx.Err() != nil {
 			return ctx.Err()
 		}
 		if !f(s, began) {
@@ -93,7 +93,7 @@ func (h *Handler) walk(ctx context.Context, f func(s session, began time.Time) b
 	return nil
 }
 
-func show(rows []row) []sessionJSON {
+func newSessionsJSON(rows []row) []sessionJSON {
 	shown := make([]sessionJSON, len(rows))
 	for i := range rows {
 		r := &rows[i]

@@ -12,26 +12,29 @@ import (
 	"github.com/sessionwheel/sessionwheel/udp"
 )
 
-// Source is where a dashboard finds sessions: [Server], [UDP] or [Pool] makes
-// one. The zero Source has none, and [New] refuses it.
+// Source provides the sessions of a dashboard. Use [Server], [UDP] or [Pool] to
+// make one. [New] refuses the zero Source, which has no sessions.
 type Source struct {
 	sessions source // nil: none
 }
 
-// source finds sessions. Its methods are called from any goroutine.
+// source gives access to the sessions of a server or a pool. Its methods are
+// called from any goroutine.
 type source interface {
-	figures() figures
+	stats() sourceStats
 	all() iter.Seq[session]
+	recentlyClosed() []closedSession
 
-	// lookup finds the session that id calls by this ID. When sure is false there
-	// may be one all the same, which only a walk over all finds.
-	lookup(name string) (s session, sure bool)
+	// lookup returns the session with the given ID, as id formats it; nil if there
+	// is none. If certain is false, there may be one nevertheless, which only a
+	// search through all sessions finds.
+	lookup(name string) (s session, certain bool)
 
 	id(session) string
 	address(session) string
 }
 
-// session is what is shown of one.
+// session is what the dashboard needs of an open session.
 type session interface {
 	RegisteredAt() time.Time
 	LastActive() time.Time
@@ -39,14 +42,18 @@ type session interface {
 	Close(pool.Reason) bool
 }
 
-// figures are the counters of a source.
-type figures struct {
+// sourceStats are the counters of a source.
+type sourceStats struct {
 	pool.Stats
 	refusedPerIP uint64
 	traffic      *tcp.Traffic // nil: not counted
 }
 
-// Server shows the sessions of a TCP server, which may begin to serve later.
+// closedSession is a closed session, its ID formatted.
+type closedSession = pool.ClosedSession[string]
+
+// Server returns a Source of a TCP server's sessions. The server need not serve
+// yet.
 func Server(srv *tcp.Server) Source {
 	if srv == nil {
 		return Source{}
@@ -56,12 +63,16 @@ func Server(srv *tcp.Server) Source {
 
 type tcpSource struct{ srv *tcp.Server }
 
-func (t tcpSource) figures() figures {
+func (t tcpSource) stats() sourceStats {
 	traffic := t.srv.Traffic()
-	return figures{t.srv.Stats(), traffic.RefusedPerIP, &traffic}
+	return sourceStats{t.srv.Stats(), traffic.RefusedPerIP, &traffic}
 }
 
 func (t tcpSource) all() iter.Seq[session] { return sessions(t.srv.Sessions()) }
+
+func (t tcpSource) recentlyClosed() []closedSession {
+	return formatIDs(t.srv.RecentlyClosed(), formatTCPID)
+}
 
 func (t tcpSource) lookup(name string) (session, bool) {
 	id, err := strconv.ParseInt(name, 10, 64)
@@ -75,12 +86,15 @@ func (t tcpSource) lookup(name string) (session, bool) {
 	return s, true
 }
 
-func (t tcpSource) id(s session) string { return strconv.FormatInt(s.(*tcp.Session).ID(), 10) }
+func (t tcpSource) id(s session) string { return formatTCPID(s.(*tcp.Session).ID()) }
+
+func formatTCPID(id int64) string { return strconv.FormatInt(id, 10) }
 
 func (t tcpSource) address(s session) string { return addressOf(s.(*tcp.Session)) }
 
-// UDP shows the sessions of a UDP server, which may begin to serve later. Their
-// IDs are their addresses, and what is not counted of them is null: the traffic.
+// UDP returns a Source of a UDP server's sessions. The server need not serve yet.
+// The ID of a session is its address. A UDP server does not count its traffic, so
+// the page shows none.
 func UDP(srv *udp.Server) Source {
 	if srv == nil {
 		return Source{}
@@ -90,12 +104,16 @@ func UDP(srv *udp.Server) Source {
 
 type udpSource struct{ srv *udp.Server }
 
-func (u udpSource) figures() figures {
+func (u udpSource) stats() sourceStats {
 	st := u.srv.Stats()
-	return figures{Stats: st.Stats, refusedPerIP: st.RefusedPerIP}
+	return sourceStats{Stats: st.Stats, refusedPerIP: st.RefusedPerIP}
 }
 
 func (u udpSource) all() iter.Seq[session] { return sessions(u.srv.Sessions()) }
+
+func (u udpSource) recentlyClosed() []closedSession {
+	return formatIDs(u.srv.RecentlyClosed(), netip.AddrPort.String)
+}
 
 func (u udpSource) lookup(name string) (session, bool) {
 	addr, err := netip.ParseAddrPort(name)
@@ -123,9 +141,18 @@ func sessions[S session](all iter.Seq[S]) iter.Seq[session] {
 	}
 }
 
+// formatIDs formats the IDs of closed sessions.
+func formatIDs[K comparable](all []pool.ClosedSession[K], format func(K) string) []closedSession {
+	formatted := make([]closedSession, len(all))
+	for i, c := range all {
+		formatted[i] = closedSession{ID: format(c.ID), Address: c.Address, Reason: c.Reason, At: c.At, Late: c.Late}
+	}
+	return formatted
+}
+
 type addressed interface{ RemoteAddr() net.Addr }
 
-// addressOf is the peer's address, and "" if the connection has none.
+// addressOf returns the peer's address; "" if the connection has none.
 func addressOf(c addressed) string {
 	if a := c.RemoteAddr(); a != nil {
 		return a.String()

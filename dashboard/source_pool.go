@@ -10,14 +10,17 @@ import (
 	"github.com/sessionwheel/sessionwheel/pool"
 )
 
-// Pool shows the sessions of a pool. The first func is what an ID is called, and
-// must give no two IDs the same text; nil means as fmt.Sprint has it. The second
-// is the address of a connection; nil means that of its RemoteAddr, if the
-// connection has one, and "" otherwise. Both are called often, on the goroutines
-// of requests, while sessions come and go, and should be quick.
+// Pool returns a Source of a pool's sessions.
 //
-// A session is closed by its ID without a walk over all of them when K is a
-// kind of string or integer without methods and the first func is nil.
+// id formats an ID, and must format no two IDs alike; nil means fmt.Sprint.
+// address returns the address of a connection; nil means its RemoteAddr, or "" if
+// the connection has no such method. Both are called often, on the goroutines of
+// requests, while sessions come and go, so they should be fast. Sessions that have
+// closed are shown with their RemoteAddr, since the pool has let go of their
+// connections.
+//
+// Closing a session by its ID needs no search through all sessions if K is a kind
+// of string or integer without methods and id is nil.
 func Pool[K comparable, C io.Closer](p *pool.Pool[K, C], id func(K) string, address func(C) string) Source {
 	if p == nil {
 		return Source{}
@@ -42,10 +45,14 @@ type poolSource[K comparable, C io.Closer] struct {
 	pool   *pool.Pool[K, C]
 	name   func(K) string
 	remote func(C) string
-	exact  bool // parse undoes name
+	exact  bool // parse is the inverse of name
 }
 
-func (p *poolSource[K, C]) figures() figures { return figures{Stats: p.pool.Stats()} }
+func (p *poolSource[K, C]) stats() sourceStats { return sourceStats{Stats: p.pool.Stats()} }
+
+func (p *poolSource[K, C]) recentlyClosed() []closedSession {
+	return formatIDs(p.pool.RecentlyClosed(), p.name)
+}
 
 func (p *poolSource[K, C]) all() iter.Seq[session] {
 	return func(yield func(session) bool) {
@@ -73,7 +80,7 @@ func (p *poolSource[K, C]) id(s session) string { return p.name(s.(*pool.Session
 
 func (p *poolSource[K, C]) address(s session) string { return p.remote(s.(*pool.Session[K, C]).Conn()) }
 
-// isPlain reports whether fmt prints a K in a way that parse undoes.
+// isPlain reports whether parse is the inverse of fmt.Sprint for a K.
 func isPlain[K comparable]() bool {
 	t := reflect.TypeFor[K]()
 	return t.NumMethod() == 0 && (t.Kind() == reflect.String || isInteger(t.Kind()))
@@ -81,7 +88,8 @@ func isPlain[K comparable]() bool {
 
 func isInteger(k reflect.Kind) bool { return k >= reflect.Int && k <= reflect.Uintptr }
 
-// parse is the K, which is a kind of string or integer, that fmt prints as text.
+// parse returns the K that fmt.Sprint formats as text. K is a kind of string or
+// integer.
 func parse[K comparable](text string) (id K, ok bool) {
 	v := reflect.ValueOf(&id).Elem()
 	switch {

@@ -3,18 +3,19 @@ package dashboard
 import (
 	"bytes"
 	"fmt"
+	"net/http"
 	"time"
 )
 
-// snapshot is the figures of one moment, made into JSON once for all who ask.
+// snapshot holds the statistics at one moment, encoded once for all clients.
 type snapshot struct {
 	at    time.Time
-	id    uint64 // they count from 1
+	id    uint64 // counts from 1
 	json  []byte
 	event []byte // the same as an event of a stream
 }
 
-// statsJSON and what is in it are described by openapi.json.
+// statsJSON and the types in it are described by openapi.json.
 type statsJSON struct {
 	Time     time.Time    `json:"time"`
 	Uptime   float64      `json:"uptime_seconds"`
@@ -50,8 +51,14 @@ type trafficJSON struct {
 	AcceptErrors uint64 `json:"accept_errors"`
 }
 
-// snapshot takes the figures, unless some were taken within the last tenth of an
-// interval, so that those who poll cost no more than ten times what a stream does.
+// serveStats serves the statistics.
+func (h *Handler) serveStats(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, http.StatusOK, h.snapshot().json)
+}
+
+// snapshot takes the statistics. It returns the last snapshot if that is less than
+// a tenth of an interval old, so clients that poll cost ten times as much as a
+// stream at most.
 func (h *Handler) snapshot() *snapshot {
 	h.sampling.Lock()
 	defer h.sampling.Unlock()
@@ -70,35 +77,35 @@ func (h *Handler) snapshot() *snapshot {
 func newSnapshot(at time.Time, id uint64, st statsJSON) *snapshot {
 	body := encode(st)
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "id: %d\nevent: stats\ndata: %s\n\n", id, body) // JSON has no line breaks of its own
+	fmt.Fprintf(&b, "id: %d\nevent: stats\ndata: %s\n\n", id, body) // body is a single line
 	return &snapshot{at: at, id: id, json: body, event: b.Bytes()}
 }
 
 func (h *Handler) stats(now time.Time) statsJSON {
-	f := h.source.figures()
+	src := h.source.stats()
 	st := statsJSON{
 		Time:     now.UTC().Truncate(time.Millisecond),
-		Uptime:   now.Sub(h.born).Seconds(),
+		Uptime:   now.Sub(h.created).Seconds(),
 		Interval: h.c.Interval.Seconds(),
 		Title:    h.c.Title,
 		Closable: h.c.Authorize != nil,
 		Cluster:  h.c.Cluster != nil,
 		Sessions: sessionsJSON{
-			Open:           f.Sessions,
-			Registered:     f.Registered,
-			Closed:         f.Closed,
-			Refused:        refusedJSON{Duplicate: f.RefusedDuplicate, Full: f.RefusedFull, Closed: f.RefusedClosed, PerIP: f.refusedPerIP},
-			ClosedByReason: make(map[string]uint64, len(f.ByReason)),
+			Open:           src.Sessions,
+			Registered:     src.Registered,
+			Closed:         src.Closed,
+			Refused:        refusedJSON{Duplicate: src.RefusedDuplicate, Full: src.RefusedFull, Closed: src.RefusedClosed, PerIP: src.refusedPerIP},
+			ClosedByReason: make(map[string]uint64, len(src.ByReason)),
 		},
 	}
-	for r, n := range f.ByReason {
+	for r, n := range src.ByReason {
 		st.Sessions.ClosedByReason[string(r)] = n
 	}
-	if t := f.traffic; t != nil {
+	if t := src.traffic; t != nil {
 		st.Traffic = &trafficJSON{t.BytesIn, t.BytesOut, t.FramesIn, t.FramesOut, t.AcceptErrors}
 	}
 	if h.c.Wheel != nil {
-		st.Wheel = drawWheel(h.c.Wheel)
+		st.Wheel = newWheelJSON(h.c.Wheel, &h.rescues, now)
 	}
 	return st
 }

@@ -12,48 +12,47 @@ var (
 	errClosed       = errors.New("the dashboard is closed")
 )
 
-// streams are the event streams that are open, and the goroutine that gives them
-// events.
+// streams is the set of open event streams.
 type streams struct {
 	// Immutable.
-	most    int
+	max     int
 	closing chan struct{} // closed when close begins
 
 	mu sync.Mutex
 	// Guarded by mu.
-	open    map[*stream]struct{}
-	sampled bool // the sampling goroutine runs
-	closed  bool
+	open     map[*stream]struct{}
+	sampling bool // the sampling goroutine is running
+	closed   bool
 
-	running sync.WaitGroup // streams, and the sampling goroutine; grows under mu while not closed
+	running sync.WaitGroup // streams and the sampling goroutine; incremented under mu while not closed
 }
 
-// stream is one page's. Its mailbox keeps the newest event that it has not taken.
+// stream is the event stream of one page.
 type stream struct {
-	mailbox chan *snapshot // of one
+	mailbox chan *snapshot // holds one: the newest event that the stream has not taken
 }
 
-func newStreams(most int) *streams {
-	return &streams{most: most, closing: make(chan struct{}), open: make(map[*stream]struct{})}
+func newStreams(limit int) *streams {
+	return &streams{max: limit, closing: make(chan struct{}), open: make(map[*stream]struct{})}
 }
 
-// join opens a stream, which must leave. If nobody samples, sample is started
-// on a goroutine, which ends within an interval of the last stream, or with
-// close, which waits for it.
+// join opens a stream, which must leave. It starts sample on a goroutine if that
+// is not running. sample returns within an interval after the last stream has
+// left, or when close is called, which waits for it.
 func (ss *streams) join(sample func()) (*stream, error) {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
 	switch {
 	case ss.closed:
 		return nil, errClosed
-	case len(ss.open) >= ss.most:
+	case len(ss.open) >= ss.max:
 		return nil, errTooManyPages
 	}
 	st := &stream{make(chan *snapshot, 1)}
 	ss.open[st] = struct{}{}
 	ss.running.Add(1)
-	if !ss.sampled {
-		ss.sampled = true
+	if !ss.sampling {
+		ss.sampling = true
 		ss.running.Go(sample)
 	}
 	return st, nil
@@ -66,13 +65,13 @@ func (ss *streams) leave(st *stream) {
 	ss.running.Done()
 }
 
-// watching is who is to get the next event. If it is nobody, the sampling
-// goroutine must end.
-func (ss *streams) watching() []*stream {
+// receivers returns the streams that get the next event. If it returns none, the
+// sampling goroutine must end.
+func (ss *streams) receivers() []*stream {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
 	if len(ss.open) == 0 || ss.closed {
-		ss.sampled = false
+		ss.sampling = false
 		return nil
 	}
 	all := make([]*stream, 0, len(ss.open))
@@ -92,17 +91,17 @@ func (ss *streams) close() {
 	ss.running.Wait()
 }
 
-// put replaces what is in the mailbox. Only the sampling goroutine calls it, so
-// there is room.
-func (st *stream) put(ev *snapshot) {
+// post replaces what is in the mailbox. It does not block, since the sampling
+// goroutine alone calls it.
+func (st *stream) post(event *snapshot) {
 	select {
 	case <-st.mailbox:
 	default:
 	}
-	st.mailbox <- ev
+	st.mailbox <- event
 }
 
-// sample gives all streams the same event once each interval.
+// sample sends one event to all streams every Config.Interval.
 func (h *Handler) sample() {
 	ticker := time.NewTicker(h.c.Interval)
 	defer ticker.Stop()
@@ -111,22 +110,23 @@ func (h *Handler) sample() {
 		case <-ticker.C:
 		case <-h.streams.closing:
 		}
-		watching := h.streams.watching()
-		if watching == nil {
+		receivers := h.streams.receivers()
+		if receivers == nil {
 			return
 		}
-		ev := h.snapshot()
-		for _, st := range watching {
-			st.put(ev)
+		event := h.snapshot()
+		for _, st := range receivers {
+			st.post(event)
 		}
 	}
 }
 
-// serveEvents is an event stream: the figures at once, and then each interval.
+// serveEvents serves an event stream: the statistics at once, and then every
+// Config.Interval.
 func (h *Handler) serveEvents(w http.ResponseWriter, r *http.Request) {
 	conn := http.NewResponseController(w)
 	if err := conn.SetWriteDeadline(time.Now().Add(h.c.WriteTimeout)); err != nil {
-		fail(w, http.StatusInternalServerError, "the server cannot limit how long an event takes to be written: "+
+		writeError(w, http.StatusInternalServerError, "the server cannot limit how long writing an event may take: "+
 			"an http.ResponseWriter that wraps another one needs a method Unwrap")
 		return
 	}
@@ -138,32 +138,32 @@ func (h *Handler) serveEvents(w http.ResponseWriter, r *http.Request) {
 	st, err := h.streams.join(h.sample)
 	if err != nil {
 		header.Set("Retry-After", "5")
-		fail(w, http.StatusServiceUnavailable, err.Error())
+		writeError(w, http.StatusServiceUnavailable, err.Error())
 		return
 	}
 	defer h.streams.leave(st)
 	header.Set("Content-Type", "text/event-stream")
-	header.Set("X-Accel-Buffering", "no") // nginx would keep the events
+	header.Set("X-Accel-Buffering", "no") // nginx would buffer the events
 	sent := h.snapshot()
 	err = h.send(w, conn, append([]byte("retry: 1000\n"), sent.event...))
 	for err == nil {
 		select {
-		case ev := <-st.mailbox:
-			if ev != sent { // which the first one may be
-				err = h.send(w, conn, ev.event)
-				sent = ev
+		case event := <-st.mailbox:
+			if event != sent { // the mailbox may hold the first event too
+				err = h.send(w, conn, event.event)
+				sent = event
 			}
 		case <-r.Context().Done():
 			return
 		case <-h.streams.closing:
-			_ = conn.SetWriteDeadline(time.Now().Add(h.c.WriteTimeout)) // for the end of the answer
+			_ = conn.SetWriteDeadline(time.Now().Add(h.c.WriteTimeout)) // for the end of the response
 			return
 		}
 	}
 }
 
-// send writes to a stream within Config.WriteTimeout. Between events there is no
-// deadline, which would end an HTTP/2 stream.
+// send writes to a stream within Config.WriteTimeout. It clears the deadline
+// afterwards, since one that passes between two events ends an HTTP/2 stream.
 func (h *Handler) send(w http.ResponseWriter, conn *http.ResponseController, b []byte) error {
 	if err := conn.SetWriteDeadline(time.Now().Add(h.c.WriteTimeout)); err != nil {
 		return err

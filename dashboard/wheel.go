@@ -1,6 +1,9 @@
 package dashboard
 
 import (
+	"sync"
+	"time"
+
 	"github.com/sessionwheel/sessionwheel/wheel"
 )
 
@@ -13,6 +16,7 @@ type wheelJSON struct {
 	Running         int          `json:"running"`
 	Waiting         int          `json:"waiting"`
 	Rescued         uint64       `json:"rescued"`
+	RescuedAgo      *float64     `json:"rescued_ago_seconds"` // nil: not since the dashboard was made
 	LibraryDisabled bool         `json:"library_disabled"`
 	Now             float64      `json:"now_seconds"`
 	Lateness        latenessJSON `json:"lateness"`
@@ -44,7 +48,7 @@ type slotJSON struct {
 	Timers int     `json:"timers"`
 }
 
-func drawWheel(w *wheel.Wheel) *wheelJSON {
+func newWheelJSON(w *wheel.Wheel, rescues *rescues, now time.Time) *wheelJSON {
 	st := w.Stats()
 	return &wheelJSON{
 		Tick:            w.Tick().Seconds(),
@@ -55,16 +59,17 @@ func drawWheel(w *wheel.Wheel) *wheelJSON {
 		Running:         st.Running,
 		Waiting:         st.Waiting,
 		Rescued:         st.Rescued,
+		RescuedAgo:      rescues.observe(st.Rescued, now),
 		LibraryDisabled: st.LibraryDisabled,
 		Now:             w.Elapsed().Seconds(),
-		Lateness:        drawLateness(st.Late),
-		Levels:          drawLevels(w.Slots()),
+		Lateness:        newLatenessJSON(st.Late),
+		Levels:          newLevelsJSON(w.Slots()),
 	}
 }
 
-// drawLateness leaves out the buckets that hold nothing.
-func drawLateness(l wheel.Lateness) latenessJSON {
-	drawn := latenessJSON{
+// newLatenessJSON leaves empty buckets out.
+func newLatenessJSON(l wheel.Lateness) latenessJSON {
+	j := latenessJSON{
 		Count:   l.Count(),
 		Sum:     l.Sum.Seconds(),
 		P50:     l.Quantile(0.50).Seconds(),
@@ -80,13 +85,14 @@ func drawLateness(l wheel.Lateness) latenessJSON {
 			bound := wheel.LatenessBound(i).Seconds()
 			b.AtMost = &bound
 		}
-		drawn.Buckets = append(drawn.Buckets, b)
+		j.Buckets = append(j.Buckets, b)
 	}
-	return drawn
+	return j
 }
 
-// drawLevels puts the slots of each level together, as they come up.
-func drawLevels(slots []wheel.Slot) []levelJSON {
+// newLevelsJSON groups slots, which are ordered by time, by level. It leaves empty
+// levels out.
+func newLevelsJSON(slots []wheel.Slot) []levelJSON {
 	levels := []levelJSON{}
 	for _, s := range slots {
 		for len(levels) <= s.Level {
@@ -103,4 +109,28 @@ func drawLevels(slots []wheel.Slot) []levelJSON {
 		}
 	}
 	return used
+}
+
+// rescues remembers when the wheel's watchdog last fired a slot. The wheel itself
+// only counts.
+type rescues struct {
+	mu sync.Mutex
+	// Guarded by mu.
+	count uint64
+	last  time.Time // the zero time: count has not grown since the dashboard was made
+}
+
+// observe takes the wheel's count at a time, and returns how many seconds before
+// that it grew last; nil if it did not.
+func (r *rescues) observe(count uint64, now time.Time) (ago *float64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if count > r.count {
+		r.count, r.last = count, now
+	}
+	if r.last.IsZero() {
+		return nil
+	}
+	seconds := max(0, now.Sub(r.last).Seconds())
+	return &seconds
 }

@@ -66,7 +66,7 @@ func (s *Session[K, C]) remember(at, due time.Duration) {
 	if due != 0 {
 		late = max(0, at-due)
 	}
-	s.shard.pool.recent.add(s.id, s.remoteAddress(), s.Reason(), at, late)
+	s.shard.pool.recent.add(s.id, s.remoteAddress(), s.detail.Load().reason, at, late)
 }
 
 // remoteAddress returns the connection's address, which the connection's own code

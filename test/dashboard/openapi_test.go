@@ -126,6 +126,8 @@ func TestOpenAPI_IsWhatIsServed(t *testing.T) {
 			{method: "DELETE", path: kick, id: "nobody", from: full, want: 404},
 			{method: "DELETE", path: kick, id: "ann", from: plain, want: 404},
 			{method: "DELETE", path: kick, id: "ann", from: away, want: 503},
+			{method: "GET", path: "/api/history", from: full, want: 200},
+			{method: "GET", path: "/api/closed", from: full, want: 200},
 			{method: "GET", path: self, from: full, want: 200},
 			{method: "GET", path: events, from: full, want: 500},
 		}

@@ -327,6 +327,12 @@ func (c *blockedConn) RemoteAddr() net.Addr {
 	return c.Conn.RemoteAddr()
 }
 
+// Close is called before the pool asks for the address once more.
+func (c *blockedConn) Close() error {
+	c.on.Store(false)
+	return c.Conn.Close()
+}
+
 func TestDelete_FindsASessionByItsIDWithoutAWalk(t *testing.T) {
 	block := make(chan struct{})
 	slow := func(addrConn) string { <-block; return "" }
