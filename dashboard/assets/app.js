@@ -1,73 +1,96 @@
-// The page: each event's figures go to the parts that show them.
+// The page: passes the statistics of each event to the parts that show them.
 
-import { announce, byID, element, set, show } from "./dom.js";
+import { announce, byID, element, setAttribute, setNotice, setText } from "./dom.js";
 import { clock, count } from "./format.js";
-import { counters } from "./counters.js";
+import { ClosedSessions } from "./closed.js";
 import { Cluster } from "./cluster.js";
+import { Counters } from "./counters.js";
 import { Feed } from "./feed.js";
-import { Histogram, reasons } from "./charts.js";
+import { Histogram, showReasons } from "./charts.js";
 import { Sessions } from "./sessions.js";
 import { WheelView } from "./wheel.js";
 
-const updateCounters = counters();
+const counters = new Counters();
 const histogram = new Histogram();
 const wheel = new WheelView();
+const closed = new ClosedSessions();
 const sessions = new Sessions();
 const cluster = new Cluster();
 
-function hear(stats) {
-  show(byID("title"), stats.title);
+let historyNeeded = true; // the sparklines lack what happened before the first event, or while there was no stream
+
+function onStats(stats) {
+  setText(byID("title"), stats.title);
   document.title = stats.title;
-  show(byID("uptime"), clock(stats.uptime_seconds));
-  sessions.closable(stats.closable);
+  setText(byID("uptime"), clock(stats.uptime_seconds));
+  sessions.setClosable(stats.closable);
   cluster.update(stats.cluster, stats.closable);
-  updateCounters(stats);
-  reasons(stats.sessions);
+  if (counters.update(stats)) historyNeeded = true;
+  showReasons(stats.sessions);
+  closed.update(stats.sessions);
   histogram.update(stats.wheel);
   wheel.update(stats.wheel);
   warn(stats.wheel);
+  if (historyNeeded) loadHistory();
 }
 
-// warn says what should not be: it is rare, so it is announced.
+async function loadHistory() {
+  historyNeeded = false;
+  try {
+    const response = await fetch("api/history", { signal: AbortSignal.timeout(10_000) });
+    if (response.ok) counters.load(await response.json());
+  } catch {
+    // The sparklines show less; the events fill them.
+  }
+}
+
+const warnFor = 600; // seconds after the watchdog last fired a slot
+
+// warn explains that the wheel's watchdog had to fire slots.
 function warn(wheel) {
-  const texts = [];
-  if (wheel?.rescued) texts.push(`The watchdog fired ${count(wheel.rescued)} ${wheel.rescued === 1 ? "slot" : "slots"} that the pacing library let lie.`);
-  if (wheel?.library_disabled) texts.push("The library was given up after repeated failures; the wheel runs alone.");
   const warning = byID("warning");
-  const text = texts.join(" ");
-  if (text && warning.hidden) announce(text);
-  warning.hidden = !text;
-  show(warning, text);
+  const recent = wheel && wheel.rescued_ago_seconds !== null && wheel.rescued_ago_seconds < warnFor;
+  const texts = [];
+  if (recent) {
+    texts.push(`The timer library did not fire on time, so the wheel's watchdog did: ${wheel.rescued === 1 ? "once" : `${count(wheel.rescued)} times`} since the server started, and within the past ten minutes.`,
+      "Sessions that were due then closed late, by about a second at most. None closed early, and none was missed.",
+      "If this happens again and again, the process gets too little processor time, or the machine was suspended, or its clock was changed.");
+    if (wheel.library_disabled) texts.push("The wheel has stopped using the library and keeps the time itself until the server is restarted; timeouts work as before.");
+  }
+  if (recent && warning.hidden) announce(texts.join(" "));
+  setNotice("warning", texts.join(" "));
 }
 
-// The states of the connection, in words; a change is announced, but not the
-// first.
-let state = "";
-function tell({ name, since, why }) {
-  const words = {
+// onState shows the state of the connection. It announces a change, except for the
+// first connection.
+let stateText = "";
+function onState({ name, since, reason }) {
+  const text = {
     connecting: "Connecting",
     live: "Live",
     paused: "Paused",
-    lost: `Reconnecting since ${since?.toLocaleTimeString()}${why ? `: ${why}` : ""}`,
+    lost: `Reconnecting since ${since?.toLocaleTimeString()}${reason ? `: ${reason}` : ""}`,
   }[name];
-  if (words === state) return;
-  set(byID("state"), "data-state", name);
+  if (text === stateText) return;
+  if (name !== "live") historyNeeded = true;
+  setAttribute(byID("state"), "data-state", name);
   byID("state-text").replaceChildren();
   if (name === "lost") {
     const time = element("time", { datetime: since.toISOString() }, since.toLocaleTimeString());
-    byID("state-text").append("Reconnecting since ", time, why ? `: ${why}` : "");
-  } else byID("state-text").append(words);
-  if (state && !(state === "Connecting" && name === "live") && name !== "connecting") announce(words);
-  state = words;
+    byID("state-text").append("Reconnecting since ", time, reason ? `: ${reason}` : "");
+  } else byID("state-text").append(text);
+  if (stateText && !(stateText === "Connecting" && name === "live") && name !== "connecting") announce(text);
+  stateText = text;
 }
 
-const feed = new Feed(hear, tell);
+const feed = new Feed(onStats, onState);
 
 const pause = byID("pause");
 pause.addEventListener("click", () => {
   const paused = pause.getAttribute("aria-pressed") !== "true";
-  set(pause, "aria-pressed", paused);
+  setAttribute(pause, "aria-pressed", paused);
   feed.pause(paused);
+  closed.pause(paused);
   sessions.pause(paused);
   cluster.pause(paused);
   wheel.pause(paused);

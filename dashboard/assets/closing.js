@@ -1,23 +1,23 @@
 // The dialog that closes a session.
 
-import { byID, show } from "./dom.js";
-import { refusal } from "./feed.js";
+import { byID, setText } from "./dom.js";
+import { errorText, failureText } from "./feed.js";
 
 const dialog = byID("closing");
 const form = dialog.querySelector("form");
 const problem = byID("closing-error");
 const confirm = byID("confirm");
 
-let asked = null; // what the dialog is about
+let current = null; // the session that the dialog is about
 let busy = false;
 
-// ask opens the dialog for a session with its id, the path beneath which the API
-// has it, and a sentence about it. When the dialog is over, or the answer came
-// after it, told is called with a text and whether it is good news.
-export function ask({ id, path, about }, told) {
-  asked = { id, path, told };
-  show(byID("closing-heading"), `Close session ${id}?`);
-  show(byID("closing-whom"), about);
+// confirmClose opens the dialog for a session: its ID, the path of the API beneath
+// which it is, and a sentence about it. When the session was closed, or could not be
+// and the dialog is gone, onResult is called with a text and whether it succeeded.
+export function confirmClose({ id, path, about }, onResult) {
+  current = { id, path, onResult };
+  setText(byID("closing-heading"), `Close session ${id}?`);
+  setText(byID("closing-whom"), about);
   problem.hidden = true;
   form.reset();
   dialog.showModal();
@@ -25,31 +25,32 @@ export function ask({ id, path, about }, told) {
 
 async function close({ id, path }, reason) {
   const query = reason ? `?${new URLSearchParams({ reason })}` : "";
-  const answer = await fetch(`${path}${encodeURIComponent(id)}${query}`, {
+  const response = await fetch(`${path}${encodeURIComponent(id)}${query}`, {
     method: "DELETE",
     headers: { "X-Sessionwheel-Request": "1" },
     signal: AbortSignal.timeout(15_000),
   });
-  if (!answer.ok) throw new Error(await refusal(answer));
-  return answer.json();
+  if (!response.ok) throw new Error(await errorText(response));
+  return response.json();
 }
 
 form.addEventListener("submit", async (e) => {
   e.preventDefault();
   if (busy) return;
-  const session = asked;
+  const session = current;
   busy = true;
   confirm.setAttribute("aria-disabled", "true");
   problem.hidden = true;
   try {
     const { id, reason } = await close(session, form.elements.reason.value.trim());
-    if (asked === session) dialog.close();
-    session.told(`Session ${id} was closed: ${reason}`, true);
+    if (current === session) dialog.close();
+    session.onResult(`Session ${id} was closed: ${reason}`, true);
   } catch (error) {
-    const why = error.name === "TimeoutError" ? "no answer within fifteen seconds" : error instanceof TypeError ? "the server cannot be reached" : error.message;
-    const text = `Session ${session.id} was not closed: ${why}.`;
-    if (asked !== session) return session.told(text, false);
-    show(problem, text);
+    const failed = error.name === "TimeoutError" || error instanceof TypeError; // fetch throws a TypeError without a response
+    const reason = failed ? failureText(error, "fifteen") : error.message;
+    const text = `Session ${session.id} was not closed: ${reason}.`;
+    if (current !== session) return session.onResult(text, false);
+    setText(problem, text);
     problem.hidden = false;
   } finally {
     busy = false;
@@ -58,4 +59,4 @@ form.addEventListener("submit", async (e) => {
 });
 
 byID("cancel").addEventListener("click", () => dialog.close());
-dialog.addEventListener("close", () => { if (!dialog.open) asked = null; }); // it comes late, and may find the next one open
+dialog.addEventListener("close", () => { if (!dialog.open) current = null; }); // the event comes late: the dialog may be open again

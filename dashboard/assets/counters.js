@@ -1,66 +1,59 @@
-// The live counters: a figure, what belongs to it, and its last two minutes.
+// The counters at the top of the page: a number, a detail, and a sparkline of the
+// last minutes.
 
-import { byID, element, show } from "./dom.js";
+import { byID, element, setText } from "./dom.js";
 import { bytes, count, rate } from "./format.js";
-import { Rates, Series } from "./series.js";
+import { ratesBetween, restarted, sampleOf, samplesOf, Series, Timeline } from "./series.js";
 import { Sparkline } from "./sparkline.js";
 
 const refusals = { duplicate: "ID in use", full: "full", closed: "closing down", per_ip: "too many from one address" };
 
-// Each counter: its name, whether there is something to show, the value of the
-// sparkline, and the texts. A rate is undefined at the first event.
+// Each counter: its name, the key of its points, whether to show it, its number
+// and its detail. Rates are undefined at the first event.
 const kinds = [
   {
-    name: "Open sessions", floats: true,
-    point: ({ sessions }) => sessions.open,
-    text: ({ sessions }) => count(sessions.open),
-    more: ({ sessions }) => `${count(sessions.registered)} since the start`,
+    name: "Open sessions", key: "open", floating: true,
+    number: ({ sessions }) => count(sessions.open),
+    detail: ({ sessions }) => `${count(sessions.registered)} since the start`,
   },
   {
-    name: "Opened", unit: "/ s",
-    point: (_, { opened }) => opened,
-    text: (_, { opened }) => perSecond(opened),
-    more: ({ sessions }) => `${count(sessions.registered)} in all`,
+    name: "Opened", key: "opened", unit: "/ s",
+    number: (_, { opened }) => perSecond(opened),
+    detail: ({ sessions }) => `${count(sessions.registered)} in all`,
   },
   {
-    name: "Closed", unit: "/ s",
-    point: (_, { closed }) => closed,
-    text: (_, { closed }) => perSecond(closed),
-    more: ({ sessions }) => `${count(sessions.closed)} in all`,
+    name: "Closed", key: "closed", unit: "/ s",
+    number: (_, { closed }) => perSecond(closed),
+    detail: ({ sessions }) => `${count(sessions.closed)} in all`,
   },
   {
-    name: "Refused",
-    point: (_, { refused }) => refused,
-    text: ({ sessions }) => count(Object.values(sessions.refused).reduce((sum, n) => sum + n, 0)),
-    more: ({ sessions, traffic }) => {
-      const why = Object.entries(sessions.refused).filter(([, n]) => n > 0).map(([name, n]) => `${count(n)} ${refusals[name] ?? name}`);
-      if (traffic?.accept_errors) why.push(`${count(traffic.accept_errors)} failed to be accepted`);
-      return why.join(", ") || "none since the start";
+    name: "Refused", key: "refused",
+    number: ({ sessions }) => count(Object.values(sessions.refused).reduce((sum, n) => sum + n, 0)),
+    detail: ({ sessions, traffic }) => {
+      const causes = Object.entries(sessions.refused).filter(([, n]) => n > 0).map(([name, n]) => `${count(n)} ${refusals[name] ?? name}`);
+      if (traffic?.accept_errors) causes.push(`${count(traffic.accept_errors)} failed to be accepted`);
+      return causes.join(", ") || "none since the start";
     },
   },
   {
-    name: "Received", unit: "/ s", shown: ({ traffic }) => traffic,
-    point: (_, { bytesIn }) => bytesIn,
-    text: (_, { bytesIn }) => (bytesIn === undefined ? "–" : bytes(bytesIn)),
-    more: (_, { framesIn }) => (framesIn === undefined ? "" : `${rate(framesIn)} frames / s`),
+    name: "Received", key: "bytesIn", unit: "/ s", shown: ({ traffic }) => traffic,
+    number: (_, { bytesIn }) => (bytesIn === undefined ? "–" : bytes(bytesIn)),
+    detail: (_, { framesIn }) => (framesIn === undefined ? "" : `${rate(framesIn)} frames / s`),
   },
   {
-    name: "Sent", unit: "/ s", shown: ({ traffic }) => traffic,
-    point: (_, { bytesOut }) => bytesOut,
-    text: (_, { bytesOut }) => (bytesOut === undefined ? "–" : bytes(bytesOut)),
-    more: (_, { framesOut }) => (framesOut === undefined ? "" : `${rate(framesOut)} frames / s`),
+    name: "Sent", key: "bytesOut", unit: "/ s", shown: ({ traffic }) => traffic,
+    number: (_, { bytesOut }) => (bytesOut === undefined ? "–" : bytes(bytesOut)),
+    detail: (_, { framesOut }) => (framesOut === undefined ? "" : `${rate(framesOut)} frames / s`),
   },
   {
-    name: "Pending timers", floats: true, shown: ({ wheel }) => wheel,
-    point: ({ wheel }) => wheel.pending,
-    text: ({ wheel }) => count(wheel.pending),
-    more: ({ wheel }) => `${count(wheel.fired)} fired, ${count(wheel.moved)} moved on`,
+    name: "Pending timers", key: "pending", floating: true, shown: ({ wheel }) => wheel,
+    number: ({ wheel }) => count(wheel.pending),
+    detail: ({ wheel }) => `${count(wheel.fired)} fired, ${count(wheel.moved)} moved on`,
   },
   {
-    name: "Callbacks running", shown: ({ wheel }) => wheel,
-    point: ({ wheel }) => wheel.running + wheel.waiting,
-    text: ({ wheel }) => count(wheel.running),
-    more: ({ wheel }) => `${count(wheel.waiting)} waiting`,
+    name: "Callbacks running", key: "callbacks", shown: ({ wheel }) => wheel,
+    number: ({ wheel }) => count(wheel.running),
+    detail: ({ wheel }) => `${count(wheel.waiting)} waiting`,
   },
 ];
 
@@ -71,50 +64,83 @@ function perSecond(n) {
 class Counter {
   #kind;
   #series = new Series();
-  #value = element("b");
-  #more = element("span", { class: "more" });
+  #number = element("b");
+  #detail = element("span", { class: "detail" });
   #sparkline = new Sparkline();
   node;
 
   constructor(kind) {
     this.#kind = kind;
-    const figure = element("span", { class: "figure" }, this.#value);
-    if (kind.unit) figure.append(" ", element("span", { class: "unit" }, kind.unit));
-    this.node = element("li", { class: "card counter" },
-      element("span", { class: "name" }, kind.name), figure, this.#more, this.#sparkline.node);
+    const number = element("span", { class: "number" }, this.#number);
+    if (kind.unit) number.append(" ", element("span", { class: "unit" }, kind.unit));
+    this.node = element("li", { class: "card counter", hidden: "" },
+      element("span", { class: "name" }, kind.name), number, this.#detail, this.#sparkline.node);
   }
 
   clear() {
     this.#series.clear();
   }
 
-  gap() {
-    this.#series.add(null);
+  add(point) {
+    this.#series.add(point?.[this.#kind.key] ?? null);
   }
 
   update(stats, rates) {
-    const { shown, point, text, more, floats } = this.#kind;
+    const { shown, number, detail } = this.#kind;
     this.node.hidden = shown ? !shown(stats) : false;
     if (this.node.hidden) return;
-    const value = point(stats, rates);
-    if (value !== undefined) this.#series.add(value);
-    show(this.#value, text(stats, rates));
-    show(this.#more, more(stats, rates));
-    this.#sparkline.draw(this.#series.values(), floats);
+    setText(this.#number, number(stats, rates));
+    setText(this.#detail, detail(stats, rates));
+  }
+
+  draw() {
+    if (!this.node.hidden) this.#sparkline.draw(this.#series.values(), this.#kind.floating);
   }
 }
 
-// counters makes them and reports what updates them with each event's stats.
-export function counters() {
-  const all = kinds.map((kind) => new Counter(kind));
-  byID("counters").append(...all.map((c) => c.node));
-  const meter = new Rates();
-  return (stats) => {
-    const { rates, gap, fresh } = meter.next(stats);
-    for (const c of all) {
-      if (fresh) c.clear();
-      if (gap) c.gap();
+export class Counters {
+  #counters = kinds.map((kind) => new Counter(kind));
+  #timeline = new Timeline();
+  #last = null; // the sample of the last event
+
+  constructor() {
+    byID("counters").append(...this.#counters.map((c) => c.node));
+  }
+
+  // update shows the statistics of an event. It reports whether the server has
+  // restarted, which empties the sparklines.
+  update(stats) {
+    const sample = sampleOf(stats);
+    const last = this.#last;
+    this.#last = sample;
+    const again = last !== null && restarted(last, sample);
+    if (again) this.#clear();
+    const rates = last && !again && sample.uptime > last.uptime ? ratesBetween(last, sample) : {};
+    this.#add(sample, stats.interval_seconds);
+    for (const c of this.#counters) {
       c.update(stats, rates);
+      c.draw();
     }
-  };
+    // The grid has no hole at its end: see the stylesheet.
+    byID("counters").dataset.count = this.#counters.filter((c) => !c.node.hidden).length;
+    return again;
+  }
+
+  // load replaces the points of the sparklines by those of the server's history.
+  load(history) {
+    this.#clear(history.interval_seconds);
+    for (const sample of samplesOf(history)) this.#add(sample, history.interval_seconds);
+    for (const c of this.#counters) c.draw();
+  }
+
+  #clear(interval) {
+    this.#timeline.reset(interval);
+    for (const c of this.#counters) c.clear();
+  }
+
+  #add(sample, interval) {
+    this.#timeline.add(sample, interval, (point) => {
+      for (const c of this.#counters) c.add(point);
+    });
+  }
 }

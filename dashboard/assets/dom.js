@@ -1,19 +1,19 @@
-// Elements. All text goes through textContent, since addresses and reasons are
-// what somebody out there sent.
+// Helpers for elements. All text is set through textContent, since addresses,
+// IDs and reasons are what peers have sent.
 
-const svgSpace = "http://www.w3.org/2000/svg";
+const svgNamespace = "http://www.w3.org/2000/svg";
 
 export const byID = (id) => document.getElementById(id);
 
-// element makes an HTML element with attributes and children; a string among
+// element creates an HTML element with attributes and children; a string among
 // the children is text.
 export function element(name, attributes = {}, ...children) {
   return fill(document.createElement(name), attributes, children);
 }
 
-// shape is element for SVG.
-export function shape(name, attributes = {}, ...children) {
-  return fill(document.createElementNS(svgSpace, name), attributes, children);
+// svg creates an SVG element, as element does an HTML one.
+export function svg(name, attributes = {}, ...children) {
+  return fill(document.createElementNS(svgNamespace, name), attributes, children);
 }
 
 function fill(node, attributes, children) {
@@ -22,26 +22,33 @@ function fill(node, attributes, children) {
   return node;
 }
 
-// show sets a node's text if it has changed, so that nothing is laid out, or
-// read out, for nothing.
-export function show(node, text) {
+// setText sets a node's text if it has changed: so the browser lays out nothing,
+// and a screen reader reads nothing, without need.
+export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
-// set is show for an attribute.
-export function set(node, name, value) {
+// setAttribute sets an attribute if it has changed.
+export function setAttribute(node, name, value) {
   if (node.getAttribute(name) !== String(value)) node.setAttribute(name, value);
 }
 
-// rows keeps the rows of a table body: as many as there are items, each made
-// once and updated by paint(row, item).
-export function rows(body, items, make, paint) {
-  while (body.rows.length > items.length) body.lastElementChild.remove();
-  while (body.rows.length < items.length) body.append(make());
-  items.forEach((item, i) => paint(body.rows[i], item));
+// setNotice shows a text in the element with the ID, and hides it if the text is
+// empty.
+export function setNotice(id, text) {
+  setText(byID(id), text);
+  byID(id).hidden = !text;
 }
 
-// announce tells a screen reader what happened, once.
+// updateRows gives a table body as many rows as there are items. It creates
+// missing ones with create(), and calls update(row, item) for each.
+export function updateRows(body, items, create, update) {
+  while (body.rows.length > items.length) body.lastElementChild.remove();
+  while (body.rows.length < items.length) body.append(create());
+  items.forEach((item, i) => update(body.rows[i], item));
+}
+
+// announce has a screen reader read a text.
 export function announce(text) {
-  show(byID("announcer"), text);
+  setText(byID("announcer"), text);
 }

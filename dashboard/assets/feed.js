@@ -1,25 +1,26 @@
-// The figures, each second, over a connection that may break and comes back.
+// The statistics, as the server streams them, over a connection that may break and
+// is opened again.
 
-const silence = 10_000; // ms without an event after which a stream counts as dead
-const wait = 4_000; // ms until a stream that was refused is asked for again
+const maxSilence = 10_000; // ms without an event after which a stream counts as dead
+const retryAfter = 4_000; // ms until a refused stream is requested again
 
 export class Feed {
-  #hear;
-  #tell;
+  #onStats;
+  #onState;
   #source = null;
-  #heard = 0;
-  #lost = null; // since when, while there is no stream
-  #why = "";
+  #lastEvent = 0;
+  #lostSince = null; // a Date while there is no stream
+  #reason = "";
   #retry = 0;
   #paused = false;
 
-  // hear is called with the figures of each event; tell with the state, one of
-  // connecting, live, lost (with since, a Date, and why, in words or "") and
-  // paused, whenever it changes.
-  constructor(hear, tell) {
-    this.#hear = hear;
-    this.#tell = tell;
-    setInterval(() => this.#watch(), 1000);
+  // onStats is called with the statistics of each event. onState is called when the
+  // state changes, with its name: connecting, live, paused, or lost; the latter with
+  // since, a Date, and reason, a text that may be empty.
+  constructor(onStats, onState) {
+    this.#onStats = onStats;
+    this.#onState = onState;
+    setInterval(() => this.#check(), 1000);
     this.#open();
   }
 
@@ -27,25 +28,25 @@ export class Feed {
     this.#paused = paused;
     this.#close();
     if (!paused) return this.#open();
-    this.#lost = null;
-    this.#tell({ name: "paused" });
+    this.#lostSince = null;
+    this.#onState({ name: "paused" });
   }
 
   #open() {
     this.#close();
-    this.#heard = performance.now();
-    if (!this.#lost) this.#tell({ name: "connecting" });
+    this.#lastEvent = performance.now();
+    if (!this.#lostSince) this.#onState({ name: "connecting" });
     const source = (this.#source = new EventSource("api/events"));
     source.addEventListener("stats", ({ data }) => {
       if (this.#source !== source) return;
-      this.#heard = performance.now();
-      this.#lost = null;
-      this.#tell({ name: "live" });
-      this.#hear(JSON.parse(data));
+      this.#lastEvent = performance.now();
+      this.#lostSince = null;
+      this.#onState({ name: "live" });
+      this.#onStats(JSON.parse(data));
     });
     source.addEventListener("error", () => {
       if (this.#source !== source) return;
-      this.#lose(this.#why);
+      this.#lose(this.#reason);
       if (source.readyState === EventSource.CLOSED) this.#refused();
     });
   }
@@ -56,53 +57,58 @@ export class Feed {
     this.#source = null;
   }
 
-  #lose(why) {
-    const before = this.#lost;
-    this.#lost ??= new Date();
-    if (before && why === this.#why) return;
-    this.#why = why;
-    this.#tell({ name: "lost", since: this.#lost, why });
+  #lose(reason) {
+    const before = this.#lostSince;
+    this.#lostSince ??= new Date();
+    if (before && reason === this.#reason) return;
+    this.#reason = reason;
+    this.#onState({ name: "lost", since: this.#lostSince, reason });
   }
 
-  // refused asks why there is no stream, which an EventSource does not tell and
-  // after which it gives up. The figures go on meanwhile if they are to be had.
+  // #refused is called when the server has refused the stream. An EventSource does
+  // not say why, and does not try again, so this does both. Until there is a stream,
+  // it requests the statistics by themselves.
   async #refused() {
     this.#close();
-    let why = "";
+    let reason = "";
     let stats = null;
     try {
       const stream = new AbortController();
-      const answer = await fetch("api/events", { signal: AbortSignal.any([stream.signal, AbortSignal.timeout(wait)]) });
-      if (!answer.ok) why = await refusal(answer);
+      const response = await fetch("api/events", { signal: AbortSignal.any([stream.signal, AbortSignal.timeout(retryAfter)]) });
+      if (!response.ok) reason = await errorText(response);
       stream.abort();
-      const figures = await fetch("api/stats", { signal: AbortSignal.timeout(wait) });
-      if (figures.ok) stats = await figures.json();
+      const polled = await fetch("api/stats", { signal: AbortSignal.timeout(retryAfter) });
+      if (polled.ok) stats = await polled.json();
     } catch {
-      // Nobody answers: that is what "lost" says.
+      // The server does not answer. That is what the state "lost" means.
     }
     if (this.#paused || this.#source) return;
-    this.#lose(why);
-    if (stats) this.#hear(stats);
+    this.#lose(reason);
+    if (stats) this.#onStats(stats);
     clearTimeout(this.#retry);
-    this.#retry = setTimeout(() => this.#open(), wait);
+    this.#retry = setTimeout(() => this.#open(), retryAfter);
   }
 
-  // watch opens a new stream in place of one that fell silent, as after the
-  // machine slept.
-  #watch() {
-    if (this.#paused || !this.#source || performance.now() - this.#heard < silence) return;
+  // #check replaces a stream that has fallen silent, as after the machine slept.
+  #check() {
+    if (this.#paused || !this.#source || performance.now() - this.#lastEvent < maxSilence) return;
     this.#lose("");
     this.#open();
   }
 }
 
-// refusal is what an answer that is no success says, in words.
-export async function refusal(answer) {
+// errorText returns what the response to a failed request says, in words.
+export async function errorText(response) {
   try {
-    const { error } = await answer.json();
+    const { error } = await response.json();
     if (error) return String(error);
   } catch {
-    // Something else than the server answered, such as a proxy.
+    // The response is not the server's own; a proxy may have sent it.
   }
-  return `the server answered ${answer.status}${answer.statusText ? ` ${answer.statusText}` : ""}`;
+  return `the server answered ${response.status}${response.statusText ? ` ${response.statusText}` : ""}`;
+}
+
+// failureText returns why a request got no response within seconds, in words.
+export function failureText(error, seconds) {
+  return error.name === "TimeoutError" ? `no answer within ${seconds} seconds` : "the server cannot be reached";
 }

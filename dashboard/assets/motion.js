@@ -1,44 +1,45 @@
-// When things may move: not while the page is hidden or paused, not for who
-// asked for less motion, and not out of sight.
+// Animation: not while the page is hidden or paused, not for users who prefer
+// reduced motion, and not out of sight.
 
-const less = matchMedia("(prefers-reduced-motion: reduce)");
+const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)");
 
 export class Motion {
-  #frame;
+  #draw;
   #request = 0;
   #inSight = true;
   #paused = false;
 
-  // frame is called for each picture while node may move.
-  constructor(node, frame) {
-    this.#frame = frame;
+  // draw is called for each frame while node may move.
+  constructor(node, draw) {
+    this.#draw = draw;
     new IntersectionObserver(([entry]) => {
       this.#inSight = entry.isIntersecting;
-      this.#settle();
+      this.#update();
     }).observe(node);
-    document.addEventListener("visibilitychange", () => this.#settle());
-    less.addEventListener("change", () => this.#settle());
-    this.#settle();
+    document.addEventListener("visibilitychange", () => this.#update());
+    reducedMotion.addEventListener("change", () => this.#update());
+    this.#update();
   }
 
   pause(paused) {
     this.#paused = paused;
-    this.#settle();
+    this.#update();
   }
 
-  #settle() {
-    const moves = this.#inSight && !this.#paused && !document.hidden && !less.matches;
-    if (moves && !this.#request) this.#step();
-    if (!moves && this.#request) {
+  // #update starts or stops the animation.
+  #update() {
+    const moving = this.#inSight && !this.#paused && !document.hidden && !reducedMotion.matches;
+    if (moving && !this.#request) this.#requestFrame();
+    if (!moving && this.#request) {
       cancelAnimationFrame(this.#request);
       this.#request = 0;
     }
   }
 
-  #step() {
+  #requestFrame() {
     this.#request = requestAnimationFrame(() => {
-      this.#step();
-      this.#frame();
+      this.#requestFrame();
+      this.#draw();
     });
   }
 }

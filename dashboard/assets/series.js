@@ -1,12 +1,16 @@
-// What a sparkline shows: the last points of a figure, in a ring of fixed size.
+// The counters over time: rates between two events, and points for sparklines at
+// regular intervals.
 
-export const points = 120;
+export const points = 150; // of a sparkline; the server's history has as many
 
+const defaultInterval = 2; // seconds between two points, for a server without a history
+
+// Series holds the last points of a sparkline.
 export class Series {
   #ring = new Array(points).fill(null);
   #next = 0;
 
-  // add appends a value; null is a gap.
+  // add appends a value; null makes a gap.
   add(value) {
     this.#ring[this.#next] = value;
     this.#next = (this.#next + 1) % points;
@@ -16,44 +20,90 @@ export class Series {
     this.#ring.fill(null);
   }
 
-  // values has the oldest first.
+  // values returns the values, the oldest first.
   values() {
     return [...this.#ring.slice(this.#next), ...this.#ring.slice(0, this.#next)];
   }
 }
 
-// totals takes the figures of one event that count from the server's start.
-function totals({ sessions, traffic, wheel }) {
-  const refused = Object.values(sessions.refused).reduce((sum, n) => sum + n, 0);
+// sampleOf returns the counters of an event.
+export function sampleOf({ uptime_seconds: uptime, sessions, traffic, wheel }) {
   return {
+    uptime,
+    open: sessions.open,
     opened: sessions.registered,
     closed: sessions.closed,
-    refused,
-    ...(traffic && { bytesIn: traffic.bytes_in, bytesOut: traffic.bytes_out, framesIn: traffic.frames_in, framesOut: traffic.frames_out }),
-    ...(wheel && { fired: wheel.fired }),
+    refused: Object.values(sessions.refused).reduce((sum, n) => sum + n, 0),
+    bytesIn: traffic?.bytes_in ?? 0,
+    bytesOut: traffic?.bytes_out ?? 0,
+    framesIn: traffic?.frames_in ?? 0,
+    framesOut: traffic?.frames_out ?? 0,
+    pending: wheel?.pending ?? 0,
+    callbacks: wheel ? wheel.running + wheel.waiting : 0,
   };
 }
 
-// Rates turns totals into what happens each second.
-export class Rates {
-  #before = null;
+// samplesOf returns the samples of the server's history, the oldest first. They
+// have no frames.
+export function samplesOf(history) {
+  return history.uptime_seconds.map((uptime, i) => ({
+    uptime,
+    open: history.open[i],
+    opened: history.registered[i],
+    closed: history.closed[i],
+    refused: history.refused[i],
+    bytesIn: history.bytes_in[i],
+    bytesOut: history.bytes_out[i],
+    pending: history.pending[i],
+    callbacks: history.callbacks[i],
+  }));
+}
 
-  // next reports the rates since the event before, {} for a first one; gap says
-  // that events are missing between, and fresh that the server has started anew.
-  next(stats) {
-    const now = { at: Date.parse(stats.time) / 1000, uptime: stats.uptime_seconds, totals: totals(stats) };
-    const before = this.#before;
-    this.#before = now;
-    if (!before) return { rates: {}, gap: false, fresh: false };
-    // Figures are taken shard by shard, so only those that count one thing are compared.
-    const fell = now.uptime < before.uptime || ["opened", "refused", "bytesIn", "framesIn"].some((name) => now.totals[name] < before.totals[name]);
-    if (fell) return { rates: {}, gap: false, fresh: true };
-    const passed = now.uptime - before.uptime;
-    if (passed <= 0) return { rates: {}, gap: false, fresh: false };
-    const rates = {};
-    for (const [name, total] of Object.entries(now.totals)) {
-      if (name in before.totals) rates[name] = Math.max(0, total - before.totals[name]) / passed;
+const totals = ["opened", "closed", "refused", "bytesIn", "bytesOut", "framesIn", "framesOut"]; // since the server's start
+
+// ratesBetween returns what happened per second between two samples.
+export function ratesBetween(earlier, later) {
+  const seconds = later.uptime - earlier.uptime;
+  const rates = {};
+  for (const name of totals) {
+    if (name in earlier && name in later) rates[name] = Math.max(0, later[name] - earlier[name]) / seconds;
+  }
+  return rates;
+}
+
+// restarted reports whether the server started again between two samples. Its
+// counters are read one after the other, so each is compared with itself only.
+export function restarted(earlier, later) {
+  return later.uptime < earlier.uptime || ["opened", "refused", "bytesIn"].some((name) => later[name] < earlier[name]);
+}
+
+// Timeline turns samples, of the history and of events, into points at regular
+// intervals.
+export class Timeline {
+  #interval = defaultInterval;
+  #last = null; // the sample of the last point
+
+  // reset forgets the last point. interval is the time between two points; 0 means
+  // the default.
+  reset(interval) {
+    this.#interval = interval || defaultInterval;
+    this.#last = null;
+  }
+
+  // add calls append(point) for each point that is due at a sample. A point is null
+  // where samples are missing. eventInterval is the time between two samples.
+  add(sample, eventInterval, append) {
+    const last = this.#last;
+    if (!last) {
+      this.#last = sample;
+      return;
     }
-    return { rates, gap: passed > 3 * stats.interval_seconds + 1, fresh: false };
+    const passed = sample.uptime - last.uptime;
+    const due = Math.min(points, Math.floor(passed / this.#interval + 0.25)); // an event may come a little early
+    if (due < 1) return;
+    const missing = passed > 3 * Math.max(eventInterval, this.#interval) + 1;
+    const point = { ...ratesBetween(last, sample), open: sample.open, pending: sample.pending, callbacks: sample.callbacks };
+    for (let i = 1; i <= due; i++) append(missing && i < due ? null : point);
+    this.#last = sample;
   }
 }

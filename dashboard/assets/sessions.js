@@ -1,15 +1,15 @@
-// The table of sessions: one page of it, asked for anew every two seconds.
+// The table of open sessions: one page of it, requested every two seconds.
 
-import { announce, byID, element, set, show } from "./dom.js";
+import { announce, byID, element, setAttribute, setNotice, setText } from "./dom.js";
 import { clock, count } from "./format.js";
-import { refusal } from "./feed.js";
-import { ask } from "./closing.js";
+import { errorText, failureText } from "./feed.js";
+import { confirmClose } from "./closing.js";
 
-const every = 2000; // ms between an answer and the next question
-const pauseOfTyping = 250; // ms
+const pollInterval = 2000; // ms between a response and the next request
+const typingDelay = 250; // ms without a key before the filter applies
 
-// The order that a column has when it is sorted by first.
-const firstOrder = { id: "asc", address: "asc", age: "desc", idle: "desc", remaining: "asc" };
+// The order in which each column is sorted at first.
+const defaultOrder = { id: "asc", address: "asc", age: "desc", idle: "desc", remaining: "asc" };
 
 class Row {
   session = null;
@@ -24,32 +24,32 @@ class Row {
   #action = element("td", { class: "action" }, this.#button);
   node = element("tr", {}, this.#id, this.#address, this.#age, this.#idle, this.#left, this.#action);
 
-  // told is called with what came of a close.
-  constructor(told) {
+  // onClosed is called with the result of closing the session, as of confirmClose.
+  constructor(onClosed) {
     this.#left.append(this.#text, this.#bar);
-    this.#button.addEventListener("click", () => ask({
+    this.#button.addEventListener("click", () => confirmClose({
       id: this.session.id,
       path: "api/sessions/",
-      about: `${this.session.address || "No address"}. The connection ends at once.`,
-    }, told));
+      about: `${this.session.address || "No address"}. Its connection is closed at once.`,
+    }, onClosed));
   }
 
   update(session, closable) {
     this.session = session;
-    show(this.#id, session.id);
-    set(this.#id, "title", session.id);
-    show(this.#address, session.address);
-    set(this.#button, "aria-label", `Close session ${session.id}`);
+    setText(this.#id, session.id);
+    setAttribute(this.#id, "title", session.id);
+    setText(this.#address, session.address);
+    setAttribute(this.#button, "aria-label", `Close session ${session.id}`);
     this.#action.hidden = !closable;
   }
 
-  // count runs the times on, passed seconds after they were told.
-  count(passed) {
+  // countOn shows the times as they are, some seconds after the server sent them.
+  countOn(passed) {
     const { age_seconds: age, idle_seconds: idle, remaining_seconds: remaining } = this.session;
-    show(this.#age, clock(age + passed));
-    show(this.#idle, clock(idle + passed));
+    setText(this.#age, clock(age + passed));
+    setText(this.#idle, clock(idle + passed));
     const left = remaining === null ? null : Math.max(0, remaining - passed);
-    show(this.#text, left === null ? "never" : left === 0 ? "now" : clock(Math.ceil(left)));
+    setText(this.#text, left === null ? "never" : left === 0 ? "now" : clock(Math.ceil(left)));
     this.#bar.hidden = left === null;
     if (left !== null) this.#bar.style.setProperty("--part", (left / Math.max(idle + remaining, 0.001)).toFixed(3));
   }
@@ -59,12 +59,12 @@ export class Sessions {
   #query = { q: "", idle: "", sort: "id", order: "asc", offset: 0, limit: 25 };
   #rows = new Map();
   #body = byID("rows");
-  #told = performance.now(); // when the times in the rows were
+  #receivedAt = performance.now(); // when the server sent the times in the rows
   #matching = 0;
   #closable = false;
   #paused = false;
   #timer = 0;
-  #asking = null;
+  #loading = null;
 
   constructor() {
     const form = byID("filter");
@@ -72,20 +72,20 @@ export class Sessions {
     const filter = () => {
       clearTimeout(typing);
       const { q, idle, limit } = form.elements;
-      this.#go({ q: q.value.trim(), idle: idle.value, limit: Number(limit.value), offset: 0 });
+      this.#request({ q: q.value.trim(), idle: idle.value, limit: Number(limit.value), offset: 0 });
     };
     form.addEventListener("submit", (e) => { e.preventDefault(); filter(); });
     form.addEventListener("change", filter);
     form.elements.q.addEventListener("input", () => {
       clearTimeout(typing);
-      typing = setTimeout(filter, pauseOfTyping);
+      typing = setTimeout(filter, typingDelay);
     });
     for (const b of document.querySelectorAll("[data-sort]")) b.addEventListener("click", () => this.#sort(b.dataset.sort));
     byID("previous").addEventListener("click", () => this.#turn(-1));
     byID("next").addEventListener("click", () => this.#turn(1));
-    setInterval(() => this.#count(), 1000);
+    setInterval(() => this.#countOn(), 1000);
     document.addEventListener("visibilitychange", () => this.#load());
-    this.#mark();
+    this.#markSorted();
     this.#load();
   }
 
@@ -94,8 +94,8 @@ export class Sessions {
     this.#load();
   }
 
-  // closable says whether there are Close buttons.
-  closable(closable) {
+  // setClosable sets whether there are Close buttons.
+  setClosable(closable) {
     if (closable === this.#closable) return;
     this.#closable = closable;
     byID("table").tHead.querySelector(".action").hidden = !closable;
@@ -104,13 +104,13 @@ export class Sessions {
 
   #sort(column) {
     const { sort, order } = this.#query;
-    const next = sort === column ? (order === "asc" ? "desc" : "asc") : firstOrder[column];
-    this.#go({ sort: column, order: next, offset: 0 });
-    this.#mark();
+    const next = sort === column ? (order === "asc" ? "desc" : "asc") : defaultOrder[column];
+    this.#request({ sort: column, order: next, offset: 0 });
+    this.#markSorted();
   }
 
-  // mark shows in the head what the table is sorted by.
-  #mark() {
+  // #markSorted marks the column that the table is sorted by.
+  #markSorted() {
     for (const b of document.querySelectorAll("[data-sort]")) {
       const th = b.parentElement;
       if (b.dataset.sort === this.#query.sort) th.setAttribute("aria-sort", this.#query.order === "asc" ? "ascending" : "descending");
@@ -122,66 +122,65 @@ export class Sessions {
     const { offset, limit } = this.#query;
     const next = offset + pages * limit;
     if (next < 0 || next >= this.#matching) return;
-    this.#go({ offset: next });
+    this.#request({ offset: next });
   }
 
-  // go asks for something else, at once, and says what came of it.
-  async #go(change) {
+  // #request changes the query, and announces the result.
+  async #request(change) {
     Object.assign(this.#query, change);
     if (await this.#load(true)) announce(`${byID("matching").textContent}. ${byID("range").textContent}`);
   }
 
-  // load asks for the page that the query names, unless nobody looks, and
-  // reports whether the rows are those.
+  // #load requests the page that the query names. Unless the user asked for it, it does
+  // so only while the page is visible. It reports whether the rows are up to date.
   async #load(asked = false) {
     clearTimeout(this.#timer);
-    this.#asking?.abort();
+    this.#loading?.abort();
     if (!asked && (this.#paused || document.hidden)) return false;
-    const asking = (this.#asking = new AbortController());
+    const loading = (this.#loading = new AbortController());
     const query = new URLSearchParams(Object.entries(this.#query).filter(([, v]) => v !== ""));
     let trouble = "";
     try {
-      const answer = await fetch(`api/sessions?${query}`, { signal: AbortSignal.any([asking.signal, AbortSignal.timeout(20_000)]) });
-      if (answer.ok) {
-        const page = await answer.json();
-        if (asking.signal.aborted) return false;
-        if (page.matching > 0 && page.offset >= page.matching) { // they went meanwhile
+      const response = await fetch(`api/sessions?${query}`, { signal: AbortSignal.any([loading.signal, AbortSignal.timeout(20_000)]) });
+      if (response.ok) {
+        const page = await response.json();
+        if (loading.signal.aborted) return false;
+        if (page.matching > 0 && page.offset >= page.matching) { // the last page has become empty
           this.#query.offset = Math.floor((page.matching - 1) / page.limit) * page.limit;
           return this.#load(asked);
         }
-        this.#paint(page);
+        this.#show(page);
       } else {
-        trouble = await refusal(answer);
+        trouble = await errorText(response);
       }
     } catch (error) {
-      trouble = error.name === "TimeoutError" ? "no answer within twenty seconds" : "the server cannot be reached";
+      trouble = failureText(error, "twenty");
     }
-    if (asking.signal.aborted) return false;
-    show(byID("trouble"), trouble && `These sessions are not up to date: ${trouble}.`);
-    byID("trouble").hidden = !trouble;
-    this.#timer = setTimeout(() => this.#load(), every);
+    if (loading.signal.aborted) return false;
+    setNotice("trouble", trouble && `These sessions are not up to date: ${trouble}.`);
+    this.#timer = setTimeout(() => this.#load(), pollInterval);
     return !trouble;
   }
 
-  #paint({ total, matching, offset, sessions }) {
-    this.#told = performance.now();
+  #show({ total, matching, offset, sessions }) {
+    this.#receivedAt = performance.now();
     this.#matching = matching;
     this.#place(sessions);
-    this.#count();
-    show(byID("matching"), matching === total ? `${count(total)} open` : `${count(matching)} of ${count(total)} match`);
-    show(byID("range"), sessions.length ? `${count(offset + 1)}–${count(offset + sessions.length)} of ${count(matching)}` : "");
-    set(byID("previous"), "aria-disabled", offset === 0);
-    set(byID("next"), "aria-disabled", offset + sessions.length >= matching);
-    show(byID("no-sessions"), total ? "No open session matches." : "No session is open.");
+    this.#countOn();
+    setText(byID("matching"), matching === total ? `${count(total)} open` : `${count(matching)} of ${count(total)} match`);
+    setText(byID("range"), sessions.length ? `${count(offset + 1)}–${count(offset + sessions.length)} of ${count(matching)}` : "");
+    setAttribute(byID("previous"), "aria-disabled", offset === 0);
+    setAttribute(byID("next"), "aria-disabled", offset + sessions.length >= matching);
+    setText(byID("no-sessions"), total ? "No open session matches." : "No session is open.");
     byID("no-sessions").hidden = sessions.length > 0;
     byID("scroll").hidden = sessions.length === 0;
   }
 
-  // place puts the rows in order. Moving a node takes the focus from it, so the
-  // other rows move around the one that has it.
+  // #place puts the rows in order. A node that is moved loses the focus, so the other
+  // rows move around the one that has it.
   #place(sessions) {
     const before = this.#rows;
-    this.#rows = new Map(sessions.map((s) => [s.id, before.get(s.id) ?? new Row((text, good) => this.#outcome(text, good))]));
+    this.#rows = new Map(sessions.map((s) => [s.id, before.get(s.id) ?? new Row((text, ok) => this.#closed(text, ok))]));
     for (const s of sessions) this.#rows.get(s.id).update(s, this.#closable);
     let lost = false;
     for (const [id, row] of before) {
@@ -190,29 +189,22 @@ export class Sessions {
       row.node.remove();
     }
     const nodes = [...this.#rows.values()].map((r) => r.node);
-    const held = nodes.find((n) => n.contains(document.activeElement));
+    const focused = nodes.find((n) => n.contains(document.activeElement));
     nodes.forEach((node, i) => {
-      if (node === held) while (this.#body.rows[i] !== held) this.#body.append(this.#body.rows[i]);
+      if (node === focused) while (this.#body.rows[i] !== focused) this.#body.append(this.#body.rows[i]);
       else if (this.#body.rows[i] !== node) this.#body.insertBefore(node, this.#body.rows[i] ?? null);
     });
-    if (lost) this.#refocus();
+    if (lost) byID("sessions").focus({ preventScroll: true }); // so that the keyboard stays near
   }
 
-  #count() {
-    const passed = this.#paused ? 0 : (performance.now() - this.#told) / 1000;
-    for (const row of this.#rows.values()) row.count(passed);
+  #countOn() {
+    const passed = this.#paused ? 0 : (performance.now() - this.#receivedAt) / 1000;
+    for (const row of this.#rows.values()) row.countOn(passed);
   }
 
-  #outcome(text, good) {
-    const outcome = byID("outcome");
-    outcome.hidden = false;
-    outcome.classList.toggle("warning", !good);
-    show(outcome, text);
+  #closed(text, ok) {
+    byID("outcome").classList.toggle("warning", !ok);
+    setNotice("outcome", text);
     this.#load(true);
-  }
-
-  // refocus keeps the keyboard near a row that went.
-  #refocus() {
-    byID("sessions").focus({ preventScroll: true });
   }
 }

@@ -13,35 +13,35 @@ import (
 	"github.com/sessionwheel/sessionwheel/dashboard/browser"
 )
 
-// axe is axe-core, which looks for what keeps people out.
+// axe is axe-core, which finds accessibility problems.
 //
 //go:embed testdata/axe-core/axe.min.js
 var axe string
 
-func TestThePageKeepsNobodyOut(t *testing.T) {
+func TestPage_IsAccessible(t *testing.T) {
 	t.Parallel()
-	s, c := scene(t, 2*time.Second, true)
-	crowd(t, c, 60, 500*time.Millisecond)
-	for name, look := range map[string]browser.Look{
+	s, c := echoServer(t, 2*time.Second, true)
+	simulate(t, c, 60, 500*time.Millisecond)
+	for name, screen := range map[string]browser.Screen{
 		"light":  browser.Desktop,
 		"dark":   {Width: 1280, Height: 900, Scale: 1, Dark: true},
 		"narrow": {Width: 360, Height: 740, Scale: 2},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := open(t, look, s.Page.URL)
-			p.until(`$$("#rows tr").length > 5 && $$(".slot.used").length > 0 && $("#reasons").textContent.includes("Timeout") && $$("#lateness-rows tr").length > 0`)
+			p := open(t, screen, s.Page.URL)
+			p.until(`$$("#rows tr").length > 5 && $$(".slot.used").length > 0 && $("#reasons").textContent.includes("Timeout") && $$("#lateness-rows tr").length > 0 && $$("#closed-rows tr").length > 0`)
 			p.run(chromedp.Evaluate(`document.querySelector("details").open = true`, nil), chromedp.Evaluate(axe, nil))
 			require.Empty(t, violations(p, "html"))
-			// A dialog is part of the page too.
-			p.run(chromedp.Evaluate(`document.getElementById("pause").click()`, nil)) // so that the row stays
-			p.run(chromedp.Evaluate(`document.querySelector("#rows button").click()`, nil))
+			// The dialog.
+			p.click("#pause") // or the session may close
+			p.click("#rows button")
 			p.until(`$("#closing").open`)
 			require.Empty(t, violations(p, "#closing"))
 		})
 	}
 }
 
-// violations are what axe finds within an element, each with one that shows it.
+// violations returns the problems that axe finds within an element, and where.
 func violations(p page, within string) []string {
 	p.t.Helper()
 	var found []string

@@ -1,5 +1,5 @@
-// Package browser drives the page of package dashboard in a real browser: for its
-// tests, and for its pictures in the project's README, which cmd/pictures makes.
+// Package browser drives the page of package dashboard in a real browser. The
+// page's tests use it, and cmd/pictures, which makes the pictures of the README.
 package browser
 
 import (
@@ -19,21 +19,20 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// ErrNone says that there is no browser on this machine.
+// ErrNone is the error of Start when no browser is installed.
 var ErrNone = errors.New("browser: there is no chromium in PATH: install it, as with apt-get install chromium")
 
-// startTimeout is how long a browser may take to start on a busy machine.
+// startTimeout limits how long a browser may take to start, on a busy machine too.
 const startTimeout = 2 * time.Minute
 
-// Browser is a Chromium process with a profile of its own, without a window.
+// Browser is a headless Chromium process with its own profile.
 type Browser struct {
 	ctx     context.Context
 	free    context.CancelFunc
 	profile string
 }
 
-// Start starts a browser, which Close ends. The error is ErrNone if none is
-// installed.
+// Start starts a browser. Close ends it.
 func Start() (*Browser, error) {
 	path, err := find()
 	if err != nil {
@@ -50,12 +49,15 @@ func Start() (*Browser, error) {
 		chromedp.Flag("disable-sync", true), chromedp.Flag("disable-quic", true),
 		chromedp.Flag("disable-dev-shm-usage", true), chromedp.Flag("hide-scrollbars", true),
 		chromedp.Flag("force-device-scale-factor", "1"),
+		// Several tabs are in use at once, and each is to run as if it were in front.
+		chromedp.Flag("disable-background-timer-throttling", true), chromedp.Flag("disable-renderer-backgrounding", true),
+		chromedp.Flag("disable-backgrounding-occluded-windows", true),
 		chromedp.WSURLReadTimeout(startTimeout),
 	)
 	ctx, _ := chromedp.NewContext(allocator)
 	b := &Browser{ctx, free, profile}
 	if err := chromedp.Run(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("browser: %s does not start: %w", path, err), b.Close())
+		return nil, errors.Join(fmt.Errorf("browser: starting %s: %w", path, err), b.Close())
 	}
 	return b, nil
 }
@@ -76,16 +78,16 @@ func (b *Browser) Close() error {
 	return errors.Join(err, os.RemoveAll(b.profile))
 }
 
-// Look is how a tab is looked at.
-type Look struct {
+// Screen is the screen of a tab, and its user's preferences.
+type Screen struct {
 	Width, Height int64 // in CSS pixels
 	Scale         float64
 	Dark          bool
-	Still         bool // the user prefers reduced motion
+	ReducedMotion bool
 }
 
-// Desktop is what most people have.
-var Desktop = Look{Width: 1280, Height: 900, Scale: 1}
+// Desktop is a common screen.
+var Desktop = Screen{Width: 1280, Height: 900, Scale: 1}
 
 // Tab is a tab of a browser.
 type Tab struct {
@@ -94,17 +96,17 @@ type Tab struct {
 
 	mu sync.Mutex
 	// Guarded by mu.
-	complaints []string
-	cut        bool
+	console            []string
+	ignoreNetworkError bool
 }
 
-// Open opens a tab. It is closed by Close, and at the latest after limit.
-func (b *Browser) Open(look Look, limit time.Duration) (*Tab, error) {
+// Open opens a tab. It ends with Close, and after limit at the latest.
+func (b *Browser) Open(screen Screen, limit time.Duration) (*Tab, error) {
 	ctx, stop := chromedp.NewContext(b.ctx)
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	t := &Tab{ctx: ctx, close: func() { cancel(); stop() }}
-	chromedp.ListenTarget(ctx, t.hear)
-	if err := t.Look(look); err != nil {
+	chromedp.ListenTarget(ctx, t.handleEvent)
+	if err := t.SetScreen(screen); err != nil {
 		t.Close()
 		return nil, err
 	}
@@ -114,21 +116,21 @@ func (b *Browser) Open(look Look, limit time.Duration) (*Tab, error) {
 // Close closes the tab.
 func (t *Tab) Close() { t.close() }
 
-// Run does what chromedp does in this tab.
+// Run runs actions of chromedp in this tab.
 func (t *Tab) Run(actions ...chromedp.Action) error { return chromedp.Run(t.ctx, actions...) }
 
-// Look changes how the tab is looked at. Keys reach it as if it had the focus.
-func (t *Tab) Look(l Look) error {
+// SetScreen changes the tab's screen. The tab receives keys as if it had the focus.
+func (t *Tab) SetScreen(s Screen) error {
 	scheme, motion := "light", "no-preference"
-	if l.Dark {
+	if s.Dark {
 		scheme = "dark"
 	}
-	if l.Still {
+	if s.ReducedMotion {
 		motion = "reduce"
 	}
 	return t.Run(
 		emulation.SetFocusEmulationEnabled(true),
-		emulation.SetDeviceMetricsOverride(l.Width, l.Height, l.Scale, l.Width < 600),
+		emulation.SetDeviceMetricsOverride(s.Width, s.Height, s.Scale, s.Width < 600),
 		emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{
 			{Name: "prefers-color-scheme", Value: scheme},
 			{Name: "prefers-reduced-motion", Value: motion},
@@ -136,39 +138,39 @@ func (t *Tab) Look(l Look) error {
 	)
 }
 
-// hear collects what the console says, violations of the Content-Security-Policy
-// included.
-func (t *Tab) hear(ev any) {
+// handleEvent collects the messages of the console. Violations of the
+// Content-Security-Policy are among them.
+func (t *Tab) handleEvent(event any) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	switch ev := ev.(type) {
+	switch event := event.(type) {
 	case *runtime.EventConsoleAPICalled:
-		t.complaints = append(t.complaints, fmt.Sprintf("console.%s", ev.Type))
+		t.console = append(t.console, fmt.Sprintf("console.%s", event.Type))
 	case *runtime.EventExceptionThrown:
-		t.complaints = append(t.complaints, ev.ExceptionDetails.Error())
+		t.console = append(t.console, event.ExceptionDetails.Error())
 	case *log.EventEntryAdded:
-		if t.cut && ev.Entry.Source == log.SourceNetwork { // the browser itself says that nobody answered
+		if t.ignoreNetworkError && event.Entry.Source == log.SourceNetwork {
 			return
 		}
-		t.complaints = append(t.complaints, fmt.Sprintf("%s: %s (%s)", ev.Entry.Source, ev.Entry.Text, ev.Entry.URL))
+		t.console = append(t.console, fmt.Sprintf("%s: %s (%s)", event.Entry.Source, event.Entry.Text, event.Entry.URL))
 	case *network.EventLoadingFailed:
-		if ev.BlockedReason != "" {
-			t.complaints = append(t.complaints, "blocked: "+ev.BlockedReason.String())
+		if event.BlockedReason != "" {
+			t.console = append(t.console, "blocked: "+event.BlockedReason.String())
 		}
 	}
 }
 
-// ExpectCut says that the connection will be lost: the browser's own complaints of
-// that are left out from now on.
-func (t *Tab) ExpectCut() {
+// ExpectNetworkErrors leaves out the browser's own messages of failed requests from
+// now on.
+func (t *Tab) ExpectNetworkErrors() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.cut = true
+	t.ignoreNetworkError = true
 }
 
-// Complaints is what the console has said so far.
-func (t *Tab) Complaints() []string {
+// Console returns the messages of the console so far.
+func (t *Tab) Console() []string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return slices.Clone(t.complaints)
+	return slices.Clone(t.console)
 }

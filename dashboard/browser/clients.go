@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Clients are connections to a server of lines.
+// Clients are connections to an [EchoServer].
 type Clients struct {
 	addr string
 
@@ -20,17 +20,22 @@ type Clients struct {
 	// Guarded by mu.
 	conns []net.Conn
 
-	talking sync.WaitGroup
+	simulated sync.WaitGroup
 }
 
-// NewClients connects nobody yet.
+// NewClients returns Clients without a connection.
 func NewClients(addr string) *Clients { return &Clients{addr: addr} }
 
-// Connect connects n more, from different addresses of the loopback.
+// dial connects from one of many addresses of the loopback.
+func (c *Clients) dial(ctx context.Context) (net.Conn, error) {
+	from := &net.TCPAddr{IP: net.IPv4(127, 0, byte(rand.N(8)), byte(1+rand.N(250)))}
+	return (&net.Dialer{LocalAddr: from}).DialContext(ctx, "tcp", c.addr)
+}
+
+// Connect opens n more connections.
 func (c *Clients) Connect(n int) error {
 	for range n {
-		from := &net.TCPAddr{IP: net.IPv4(127, 0, byte(rand.N(8)), byte(1+rand.N(250)))}
-		conn, err := (&net.Dialer{LocalAddr: from}).Dial("tcp", c.addr)
+		conn, err := c.dial(context.Background())
 		if err != nil {
 			return err
 		}
@@ -41,41 +46,41 @@ func (c *Clients) Connect(n int) error {
 	return nil
 }
 
-// Conns is who is connected, or was when the server closed it.
+// Conns returns the connections that Connect opened and Disconnect has not closed,
+// the oldest first.
 func (c *Clients) Conns() []net.Conn {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return append([]net.Conn(nil), c.conns...)
 }
 
-// Leave closes the n that have been there longest.
-func (c *Clients) Leave(n int) {
+// Disconnect closes the n oldest connections.
+func (c *Clients) Disconnect(n int) {
 	c.mu.Lock()
-	gone := c.conns[:n]
+	closed := c.conns[:n]
 	c.conns = append([]net.Conn(nil), c.conns[n:]...)
 	c.mu.Unlock()
-	for _, conn := range gone {
-		_ = conn.Close() // the server may have been quicker
+	for _, conn := range closed {
+		_ = conn.Close() // the server may have closed it first
 	}
 }
 
-// Crowd connects as many as most clients who each say something now and then, at
-// paces of their own, and leave some time later for others to come: most hang up,
-// some fall silent, and a few say too much at once. It ends with ctx; Close waits
-// for it.
-func (c *Clients) Crowd(ctx context.Context, most int, pace time.Duration) {
-	for range most {
-		c.talking.Go(func() {
+// Simulate runs n clients that send lines at random intervals, on average pace, and
+// disconnect after some time; others take their place. Most of them hang up, some
+// fall silent, and a few send a line that is too long. Simulate returns at once. The
+// clients end with ctx; Close waits for them.
+func (c *Clients) Simulate(ctx context.Context, n int, pace time.Duration) {
+	for range n {
+		c.simulated.Go(func() {
 			for ctx.Err() == nil {
-				c.visit(ctx, pace)
+				c.simulateOne(ctx, pace)
 			}
 		})
 	}
 }
 
-func (c *Clients) visit(ctx context.Context, pace time.Duration) {
-	from := &net.TCPAddr{IP: net.IPv4(127, 0, byte(rand.N(8)), byte(1+rand.N(250)))}
-	conn, err := (&net.Dialer{LocalAddr: from}).DialContext(ctx, "tcp", c.addr)
+func (c *Clients) simulateOne(ctx context.Context, pace time.Duration) {
+	conn, err := c.dial(ctx)
 	if err != nil {
 		sleep(ctx, pace)
 		return
@@ -94,15 +99,15 @@ func (c *Clients) visit(ctx context.Context, pace time.Duration) {
 		}
 	}
 	switch rand.N(12) {
-	case 0, 1, 2: // falls silent
+	case 0, 1, 2: // fall silent
 	case 3:
-		_, _ = conn.Write(make([]byte, 1<<20)) // the server closes it on the way
+		_, _ = conn.Write(make([]byte, 1<<20)) // the server closes the connection before it has read all
 	default:
 		return
 	}
-	gone := context.AfterFunc(ctx, func() { _ = conn.Close() })
-	defer gone()
-	_, _ = lines.WriteTo(io.Discard) // until the server closes it
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	defer stop()
+	_, _ = lines.WriteTo(io.Discard) // until the server closes the connection
 }
 
 // sleep reports false if ctx ends first.
@@ -117,9 +122,10 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// Close closes all connections and waits for the crowd, whose context has ended.
+// Close waits for the simulated clients, whose context must have ended, and closes
+// all connections.
 func (c *Clients) Close() error {
-	c.talking.Wait()
+	c.simulated.Wait()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var errs []error

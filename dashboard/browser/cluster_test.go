@@ -3,7 +3,6 @@ package browser_test
 import (
 	"errors"
 	"fmt"
-	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -19,9 +18,9 @@ import (
 
 const hostileID = `"'><script>document.title='hacked'</script><img src=x onerror=alert(1)>/..?&#`
 
-// town is a page of a server in a cluster with hostile names in it and, beside
-// those, n sessions, user-1 and so on.
-func town(t *testing.T, n int, closable bool) (*browser.Town, *browser.Page) {
+// clusterPage returns the page of a server in a cluster that has hostile names in it,
+// and n sessions named user-1 and so on.
+func clusterPage(t *testing.T, n int, closable bool) (*browser.FakeCluster, *browser.Page) {
 	t.Helper()
 	since := time.Now().Add(-time.Hour)
 	sessions := []dashboard.ClusterSession{
@@ -31,109 +30,121 @@ func town(t *testing.T, n int, closable bool) (*browser.Town, *browser.Page) {
 	for i := range n {
 		sessions = append(sessions, dashboard.ClusterSession{ID: fmt.Sprint("user-", i+1), Node: "b", Since: since, Metadata: []byte("127.0.0.1:4000")})
 	}
-	c := browser.NewTown([]dashboard.ClusterNode{
+	c := browser.NewFakeCluster([]dashboard.ClusterNode{
 		{Name: "a", Incarnation: "a_KQ5DT2W7XH3MZ0PLRB", Sessions: 1, This: true},
 		{Name: `<img src=x onerror="alert(1)">`, Incarnation: "<i>", Sessions: 0},
 		{Name: strings.Repeat("b", 64), Incarnation: strings.Repeat("b", 64) + "_0A9S8D7F6G5H4J3K2L", Sessions: n + 1},
 	}, sessions)
 	config := dashboard.Config{Source: dashboard.Server(new(tcp.Server)), Cluster: c}
 	if closable {
-		config.Authorize = func(*http.Request) error { return nil }
+		config.Authorize = allow
 	}
-	d, err := browser.NewPage(config, "127.0.0.1:0")
+	d, err := browser.ServePage(config, "127.0.0.1:0")
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, d.Close()) })
 	return c, d
 }
 
-// seek searches the cluster, with the keyboard alone.
-func (p page) seek(text string) {
+// searchCluster searches the cluster, by keyboard.
+func (p page) searchCluster(text string) {
 	p.t.Helper()
 	p.run(chromedp.Evaluate(`document.querySelector("#seek [name=q]").value = ""`, nil),
 		chromedp.Focus(`#seek [name="q"]`, chromedp.ByQuery), chromedp.KeyEvent(text), chromedp.KeyEvent(kb.Enter))
 }
 
-// says is an expression for whether the element with the ID shows a text.
+// pollNodes has the page request the nodes now, rather than in five seconds.
+func (p page) pollNodes() {
+	p.t.Helper()
+	p.run(chromedp.Evaluate(`document.dispatchEvent(new Event("visibilitychange"))`, nil))
+}
+
+// says returns an expression that is true if the element with the ID shows a text.
 func says(id, text string) string {
 	return fmt.Sprintf(`!$("#%s").hidden && $("#%[1]s").textContent.includes(%q)`, id, text)
 }
 
-func TestTheClusterIsOnThePageOnlyWhereThereIsOne(t *testing.T) {
-	s, _ := scene(t, time.Hour, false)
+func TestCluster_IsShownOnlyIfThereIsOne(t *testing.T) {
+	t.Parallel()
+	s, _ := echoServer(t, time.Hour, false)
 	alone := open(t, browser.Desktop, s.Page.URL)
 	alone.until(counter("Open sessions") + ` === 0`)
 	require.True(t, js[bool](alone, `$("#cluster").hidden && $("#cluster").getBoundingClientRect().height === 0`))
 
-	c, d := town(t, 0, false)
+	c, d := clusterPage(t, 0, false)
 	p := open(t, browser.Desktop, d.URL)
 	p.until(`!$("#cluster").hidden && $$("#nodes tr").length === 3`)
 	p.until(says("cluster-aside", "3 nodes, 2 sessions") + ` && $("#isolated").hidden && $("#cluster-state").textContent === "Active"`)
 	require.Equal(t, [][]string{{"athis node", "1", "…3MZ0PLRB"}},
 		js[[][]string](p, `$$("#nodes tr").slice(0, 1).map((r) => [...r.cells].map((c) => c.textContent))`))
-	require.Equal(t, []bool{false, true, true}, js[[]bool](p, `$$(".mine").map((m) => m.hidden)`))
-	require.Empty(t, js[string](p, `$("#search-outcome").textContent`), "nothing is asked of the broker before somebody searches")
+	require.Equal(t, []bool{false, true, true}, js[[]bool](p, `$$(".this-node").map((m) => m.hidden)`))
+	require.Empty(t, js[string](p, `$("#search-outcome").textContent`), "the broker is asked only for a search")
 
-	c.Enter("Isolated", nil)
-	p.until(says("isolated", "not active, but Isolated") + ` && $("#announcer").textContent === "This node is Isolated."`)
-	c.Enter("Active", nil)
+	c.SetState("Isolated", nil)
+	p.pollNodes()
+	p.until(says("isolated", "is Isolated, not Active") + ` && $("#announcer").textContent === "This node is Isolated."`)
+	c.SetState("Active", nil)
+	p.pollNodes()
 	p.until(`$("#isolated").hidden`)
 }
 
-func TestSessionsOfTheClusterAreSearched(t *testing.T) {
-	c, d := town(t, 60, false)
+func TestClusterSearch_FindsSessionsByTheirIDOrAPart(t *testing.T) {
+	t.Parallel()
+	c, d := clusterPage(t, 60, false)
 	p := open(t, browser.Desktop, d.URL)
 	p.until(`!$("#cluster").hidden`)
-	p.seek("user-7")
+	p.searchCluster("user-7")
 	p.until(`$$("#found-rows tr").length === 1 && $("#found-rows tr").cells[0].textContent === "user-7"`)
 	require.Equal(t, []string{"b", "127.0.0.1:4000"}, js[[]string](p, `[1, 3].map((i) => $("#found-rows tr").cells[i].textContent)`))
 	require.True(t, js[bool](p, `Math.abs(Date.now() - new Date($("#found-rows time").dateTime) - 3600_000) < 1800_000 && $("#found .action").hidden`))
 
-	p.seek("ser-1")
+	p.searchCluster("ser-1")
 	p.until(`$$("#found-rows tr").length === 11 && ` + says("search-outcome", "11 sessions whose ID is or contains “ser-1”."))
-	p.seek("nobody")
-	p.until(says("search-outcome", "No session whose ID is or contains “nobody”.") + ` && $("#found-scroll").hidden`)
-	p.seek("")
+	p.searchCluster("none")
+	p.until(says("search-outcome", "No session whose ID is or contains “none”.") + ` && $("#found-scroll").hidden`)
+	p.searchCluster("")
 	p.until(`$$("#found-rows tr").length === 50 && ` + says("search-outcome", "50 sessions; there are more"))
 
-	goOn := c.Block()
-	p.seek("user-8")
+	unblock := c.Block()
+	p.searchCluster("user-8")
 	p.until(says("search-outcome", "Asking the broker…") + ` && $("#found-scroll").getAttribute("aria-busy") === "true"`)
-	require.Equal(t, 50, js[int](p, `$$("#found-rows tr").length`), "what was found stays meanwhile")
-	goOn()
+	require.Equal(t, 50, js[int](p, `$$("#found-rows tr").length`), "the previous result stays until then")
+	unblock()
 	p.until(`$$("#found-rows tr").length === 1 && $("#found-scroll").getAttribute("aria-busy") === "false"`)
 
-	p.ExpectCut()
-	c.Enter("Isolated", errors.New("the broker is on fire"))
-	p.seek("user-9")
-	p.until(says("search-trouble", "the broker is on fire"))
+	p.ExpectNetworkErrors()
+	c.SetState("Isolated", errors.New("the broker is broken"))
+	p.searchCluster("user-9")
+	p.until(says("search-trouble", "the broker is broken"))
 	p.until(`document.getElementById("state").dataset.state === "live" && ` + counter("Open sessions") + ` === 0`)
-	c.Enter("Active", nil)
-	p.seek("user-9")
+	c.SetState("Active", nil)
+	p.searchCluster("user-9")
 	p.until(`$("#search-trouble").hidden && $("#found-rows tr").cells[0].textContent === "user-9"`)
 }
 
-func TestASearchThatTakesTooLongIsSaidToBeCutOff(t *testing.T) {
-	c, d := town(t, 0, false)
+func TestClusterSearch_SaysThatItWasCutOff(t *testing.T) {
+	t.Parallel()
+	c, d := clusterPage(t, 0, false)
 	p := open(t, browser.Desktop, d.URL)
 	p.until(`!$("#cluster").hidden`)
-	// The server's answer is pinned elsewhere, and takes ten seconds.
+	// Another test has the server's answer, which takes ten seconds.
 	p.run(chromedp.Evaluate(`window.fetch = async () => new Response(JSON.stringify({ looked_at: 12345, cut: "time", sessions: [] }))`, nil))
-	p.seek("x")
+	p.searchCluster("x")
 	p.until(says("search-outcome", "cut off after ten seconds and 12,345 sessions; it found 0"))
 	require.Len(t, c.IDs(), 2)
 }
 
-func TestHostileNamesInTheClusterAreShownAsTextAndClosedByTheirID(t *testing.T) {
-	c, d := town(t, 0, true)
+func TestCluster_ShowsHostileNamesAsTextAndClosesByID(t *testing.T) {
+	t.Parallel()
+	c, d := clusterPage(t, 0, true)
 	p := open(t, browser.Desktop, d.URL)
 	p.until(`$$("#nodes tr").length === 3`)
-	p.seek("")
+	p.searchCluster("")
 	p.until(`$$("#found-rows tr").length === 2`)
 	require.Equal(t, hostileID, js[string](p, `$("#found-rows th").textContent`))
 	require.Equal(t, `</td><b onclick="alert(1)">`+"\x00\u202e", js[string](p, `$("#found-rows tr").cells[3].textContent`))
 	require.Equal(t, strings.Repeat("m", 256)+" … (66 kB in all)", js[string](p, `$$("#found-rows tr")[1].cells[3].textContent`))
 	require.Equal(t, "unknown", js[string](p, `$$("#found-rows tr")[1].cells[2].textContent`))
-	p.seek(hostileID[:20])
+	p.searchCluster(hostileID[:20])
 	p.until(says("search-outcome", "1 session") + ` && $$("#found-rows tr").length === 1`)
 
 	p.run(chromedp.Focus("#found-rows button", chromedp.ByQuery), chromedp.KeyEvent(kb.Enter))
@@ -152,31 +163,32 @@ func TestHostileNamesInTheClusterAreShownAsTextAndClosedByTheirID(t *testing.T) 
 	require.Equal(t, "sessionwheel", js[string](p, `document.title`))
 }
 
-func TestTheClusterKeepsNobodyOut(t *testing.T) {
+func TestCluster_IsAccessible(t *testing.T) {
 	t.Parallel()
-	for name, look := range map[string]browser.Look{
+	for name, screen := range map[string]browser.Screen{
 		"light":  browser.Desktop,
 		"dark":   {Width: 1280, Height: 900, Scale: 1, Dark: true},
 		"narrow": {Width: 360, Height: 740, Scale: 2},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c, d := town(t, 30, true)
-			p := open(t, look, d.URL)
+			c, d := clusterPage(t, 30, true)
+			p := open(t, screen, d.URL)
 			p.until(`$$("#nodes tr").length === 3`)
 			p.run(chromedp.Evaluate(axe, nil))
 			require.Empty(t, violations(p, "html"))
-			p.seek("")
+			p.searchCluster("")
 			p.until(`$$("#found-rows tr").length === 32`)
-			c.Enter("Isolated", nil)
+			c.SetState("Isolated", nil)
+			p.pollNodes()
 			p.until(`!$("#isolated").hidden`)
-			require.Empty(t, violations(p, "html"))
-			require.LessOrEqual(t, js[int64](p, `document.documentElement.scrollWidth`), look.Width)
+			require.Empty(t, violations(p, "#cluster"))
+			require.LessOrEqual(t, js[int64](p, `document.documentElement.scrollWidth`), screen.Width)
 			require.Empty(t, js[[]string](p, `$$("#cluster *").filter((e) => !e.closest(".sr") && e.getBoundingClientRect().right > innerWidth + 1).map((e) => e.outerHTML.slice(0, 80))`))
-			p.ExpectCut()
-			c.Enter("Isolated", errors.New("the broker is on fire"))
-			p.seek("a")
+			p.ExpectNetworkErrors()
+			c.SetState("Isolated", errors.New("the broker is broken"))
+			p.searchCluster("a")
 			p.until(`!$("#search-trouble").hidden`)
-			require.Empty(t, violations(p, "html"))
+			require.Empty(t, violations(p, "#cluster"))
 		})
 	}
 }

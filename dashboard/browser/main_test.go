@@ -4,9 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
+	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -16,15 +20,21 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/sessionwheel/sessionwheel/dashboard"
 	"github.com/sessionwheel/sessionwheel/dashboard/browser"
 )
 
-// patience is how long a test waits for what must happen.
-const patience = 2 * time.Minute
+// timeout is how long a test waits for something that must happen.
+const timeout = 2 * time.Minute
 
 func TestMain(m *testing.M) {
+	parallel := max(4, runtime.GOMAXPROCS(0)) // the tests spend most of their time waiting
+	if err := flag.Set("test.parallel", strconv.Itoa(parallel)); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	status := m.Run()
-	if b, err := theBrowser(); err == nil {
+	if b, err := sharedBrowser(); err == nil {
 		if err := b.Close(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			status = 1
@@ -39,28 +49,28 @@ func TestMain(m *testing.M) {
 	os.Exit(status)
 }
 
-// theBrowser is one for all tests, each of which has a tab of its own.
-var theBrowser = sync.OnceValues(browser.Start)
+// sharedBrowser starts the browser that all tests share. Each opens its own tabs.
+var sharedBrowser = sync.OnceValues(browser.Start)
 
-// page is a tab that shows a page.
+// page is a tab with a page.
 type page struct {
 	*browser.Tab
 	t *testing.T
 }
 
-// open opens a page. The test fails if the console has anything to say.
-func open(t *testing.T, look browser.Look, url string) page {
+// open opens a page in a new tab. The test fails if its console has any message.
+func open(t *testing.T, screen browser.Screen, url string) page {
 	t.Helper()
-	b, err := theBrowser()
+	b, err := sharedBrowser()
 	if errors.Is(err, browser.ErrNone) && os.Getenv("CI") == "" {
 		fmt.Fprintf(os.Stderr, "\n*** %s WAS LEFT OUT: %v ***\n", t.Name(), err)
 		t.Skip(err)
 	}
 	require.NoError(t, err)
-	tab, err := b.Open(look, 3*patience)
+	tab, err := b.Open(screen, 3*timeout)
 	require.NoError(t, err)
 	t.Cleanup(func() {
-		require.Empty(t, tab.Complaints(), "the browser's console")
+		require.Empty(t, tab.Console(), "the browser's console")
 		tab.Close()
 	})
 	p := page{tab, t}
@@ -69,12 +79,18 @@ func open(t *testing.T, look browser.Look, url string) page {
 	return p
 }
 
+// click clicks an element without the mouse, which might miss one that moves.
+func (p page) click(selector string) {
+	p.t.Helper()
+	p.run(chromedp.Evaluate(fmt.Sprintf("document.querySelector(%q).click()", selector), nil))
+}
+
 func (p page) run(actions ...chromedp.Action) {
 	p.t.Helper()
 	require.NoError(p.t, p.Run(actions...))
 }
 
-// js evaluates an expression, with $ and $$ for querySelector and All.
+// js evaluates an expression, in which $ is querySelector and $$ querySelectorAll.
 func js[T any](p page, expression string) (v T) {
 	p.t.Helper()
 	var text string
@@ -83,23 +99,27 @@ func js[T any](p page, expression string) (v T) {
 	return v
 }
 
-// until waits for a condition.
+// until waits until an expression is true.
 func (p page) until(condition string) {
 	p.t.Helper()
-	for end := time.Now().Add(patience); !js[bool](p, condition); time.Sleep(50 * time.Millisecond) {
-		require.True(p.t, time.Now().Before(end), "it is never true that %s\n%s", condition, js[string](p, `document.body.innerText`))
+	for end := time.Now().Add(timeout); !js[bool](p, condition); time.Sleep(50 * time.Millisecond) {
+		require.True(p.t, time.Now().Before(end), "timeout: %s\n%s", condition, js[string](p, `document.body.innerText`))
 	}
 }
 
-// counter is an expression for the figure of a counter, as a number.
+// counter returns an expression for the value of a counter.
 func counter(name string) string {
 	return fmt.Sprintf(`Number([...document.querySelectorAll(".counter")].find((c) => c.querySelector(".name").textContent === %q).querySelector("b").textContent.replaceAll(",", ""))`, name)
 }
 
-// scene is a server with its page, and clients.
-func scene(t *testing.T, idle time.Duration, closable bool) (*browser.Scene, *browser.Clients) {
+// echoServer starts a server with its page, and clients without a connection.
+func echoServer(t *testing.T, idle time.Duration, closable bool) (*browser.EchoServer, *browser.Clients) {
 	t.Helper()
-	s, err := browser.NewScene("test server", idle, closable)
+	config := dashboard.Config{Title: "test server", Interval: 250 * time.Millisecond}
+	if closable {
+		config.Authorize = allow
+	}
+	s, err := browser.StartEchoServer(idle, config)
 	require.NoError(t, err)
 	c := browser.NewClients(s.Addr)
 	t.Cleanup(func() {
@@ -109,24 +129,27 @@ func scene(t *testing.T, idle time.Duration, closable bool) (*browser.Scene, *br
 	return s, c
 }
 
-// crowd lets clients come and go until the test ends.
-func crowd(t *testing.T, c *browser.Clients, n int, pace time.Duration) {
+// allow lets everyone close sessions.
+func allow(*http.Request) error { return nil }
+
+// simulate runs clients that come and go until the test ends.
+func simulate(t *testing.T, c *browser.Clients, n int, pace time.Duration) {
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
-	c.Crowd(ctx, n, pace)
+	c.Simulate(ctx, n, pace)
 }
 
-// gone waits until the server has closed a connection.
-func gone(t *testing.T, conn net.Conn) {
+// requireClosed waits until the server has closed a connection.
+func requireClosed(t *testing.T, conn net.Conn) {
 	t.Helper()
-	require.NoError(t, conn.SetReadDeadline(time.Now().Add(patience)))
+	require.NoError(t, conn.SetReadDeadline(time.Now().Add(timeout)))
 	_, err := conn.Read(make([]byte, 1))
 	require.Error(t, err)
-	var late net.Error
-	require.False(t, errors.As(err, &late) && late.Timeout(), "the connection is open")
+	var netErr net.Error
+	require.False(t, errors.As(err, &netErr) && netErr.Timeout(), "the connection is open")
 }
 
-// rowOf is an expression for the row of a session.
+// rowOf returns an expression for the row of a session.
 func rowOf(id string) string {
 	return fmt.Sprintf(`$$("#rows tr").find((r) => r.cells[0].textContent === %q)`, strings.TrimSpace(id))
 }

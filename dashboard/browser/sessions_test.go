@@ -2,6 +2,7 @@ package browser_test
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"strconv"
 	"testing"
@@ -17,8 +18,9 @@ import (
 	"github.com/sessionwheel/sessionwheel/wheel"
 )
 
-func TestASessionIsClosedAtTheClickWithAReason(t *testing.T) {
-	s, c := scene(t, time.Hour, true)
+func TestCloseButton_ClosesASessionWithAReason(t *testing.T) {
+	t.Parallel()
+	s, c := echoServer(t, time.Hour, true)
 	require.NoError(t, c.Connect(3))
 	p := open(t, browser.Desktop, s.Page.URL)
 	p.until(`$$("#rows tr").length === 3`)
@@ -34,20 +36,22 @@ func TestASessionIsClosedAtTheClickWithAReason(t *testing.T) {
 
 	p.run(chromedp.Evaluate(`[...document.querySelectorAll("#rows tr")].find((r) => r.cells[0].textContent === "2").querySelector("button").click()`, nil))
 	p.until(`$("#closing").open`)
-	p.run(chromedp.SendKeys(`#closing [name="reason"]`, "seen enough", chromedp.ByQuery), chromedp.Click("#confirm", chromedp.ByID))
+	p.run(chromedp.SendKeys(`#closing [name="reason"]`, "seen enough", chromedp.ByQuery))
+	p.run(chromedp.Click("#confirm", chromedp.ByID))
 	p.until(`!$("#closing").open && $("#outcome").textContent.includes("Session 2 was closed: seen enough")`)
 	p.until(`$$("#rows tr").length === 2`)
 	for _, conn := range c.Conns() {
 		if conn.LocalAddr().String() == address {
-			gone(t, conn)
+			requireClosed(t, conn)
 		}
 	}
 	require.EqualValues(t, 1, s.Server.Stats().ByReason["seen enough"])
 	require.Equal(t, 2, s.Server.Stats().Sessions)
 }
 
-func TestTheKeyboardAloneClosesASession(t *testing.T) {
-	s, c := scene(t, time.Hour, true)
+func TestKeyboard_ClosesASession(t *testing.T) {
+	t.Parallel()
+	s, c := echoServer(t, time.Hour, true)
 	require.NoError(t, c.Connect(1))
 	p := open(t, browser.Desktop, s.Page.URL)
 	p.until(`$$("#rows button").length === 1`)
@@ -60,10 +64,10 @@ func TestTheKeyboardAloneClosesASession(t *testing.T) {
 	p.until(`$("#closing").open && document.activeElement.name === "reason"`)
 	p.run(chromedp.KeyEvent("by keyboard"), chromedp.KeyEvent(kb.Enter))
 	p.until(`$("#outcome").textContent.includes("Session 1 was closed: by keyboard")`)
-	gone(t, c.Conns()[0])
+	requireClosed(t, c.Conns()[0])
 	require.EqualValues(t, 1, s.Server.Stats().ByReason["by keyboard"])
 
-	// Escape leaves everything as it was.
+	// Escape changes nothing.
 	require.NoError(t, c.Connect(1))
 	p.until(`$$("#rows button").length === 1 && ` + rowOf("2") + ` !== undefined`)
 	p.run(chromedp.Focus("#rows button", chromedp.ByQuery), chromedp.KeyEvent(kb.Enter))
@@ -73,76 +77,77 @@ func TestTheKeyboardAloneClosesASession(t *testing.T) {
 	require.Equal(t, 1, s.Server.Stats().Sessions)
 }
 
-func TestThePageIsReadOnlyWithoutAnAuthoriser(t *testing.T) {
-	s, c := scene(t, time.Hour, false)
+func TestReadOnlyPage_HasNoCloseButtons(t *testing.T) {
+	t.Parallel()
+	s, c := echoServer(t, time.Hour, false)
 	require.NoError(t, c.Connect(2))
 	p := open(t, browser.Desktop, s.Page.URL)
 	p.until(`$$("#rows tr").length === 2`)
-	require.True(t, js[bool](p, `$$("#rows .action").every((c) => c.hidden) && $("thead .action").hidden`))
+	require.True(t, js[bool](p, `$$("#rows .action").every((c) => c.hidden) && $("#table thead .action").hidden`))
 }
 
-// crowded is a pool of many sessions without sockets, each idle for another time.
-func crowded(t *testing.T, n int, address func(i int) string) *browser.Page {
+// poolPage returns the page of a pool of n sessions without sockets.
+func poolPage(t *testing.T, n int, address func(i int) string) *browser.Page {
 	t.Helper()
 	w, err := wheel.New(wheel.Config{})
 	require.NoError(t, err)
 	t.Cleanup(w.Close)
-	p, err := pool.New(pool.Config[string, silent]{Wheel: w, IdleTimeout: time.Hour})
+	p, err := pool.New(pool.Config[string, fakeConn]{Wheel: w, IdleTimeout: time.Hour})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, p.Shutdown(context.Background())) })
 	for i := range n {
-		_, err := p.Register(strconv.Itoa(i), silent(address(i)))
+		_, err := p.Register(strconv.Itoa(i), fakeConn(address(i)))
 		require.NoError(t, err)
 	}
-	d, err := browser.NewPage(dashboard.Config{
-		Source: dashboard.Pool(p, nil, func(c silent) string { return string(c) }), Wheel: w,
+	d, err := browser.ServePage(dashboard.Config{
+		Source: dashboard.Pool(p, nil, func(c fakeConn) string { return string(c) }), Wheel: w,
 	}, "127.0.0.1:0")
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, d.Close()) })
 	return d
 }
 
-// silent is a connection that is nothing but its address.
-type silent string
+// fakeConn is a connection that is only an address.
+type fakeConn string
 
-func (silent) Close() error { return nil }
+func (fakeConn) Close() error { return nil }
 
-func TestAHundredThousandSessionsAreSearchedSortedAndPagedByTheServer(t *testing.T) {
+func TestSessions_AreSearchedSortedAndPagedByTheServer(t *testing.T) {
 	t.Parallel()
-	const n = 100_000
-	d := crowded(t, n, func(i int) string {
-		return net.IPv4(10, byte(i>>16), byte(i>>8), byte(i)).String() + ":4000"
-	})
-	began := time.Now()
+	address := func(i int) string { return net.IPv4(10, byte(i>>16), byte(i>>8), byte(i)).String() + ":4000" }
+	d := poolPage(t, manySessions, address)
+	all := fmt.Sprintf("%d,000", manySessions/1000)
+	last := strconv.Itoa(manySessions - 1)
 	p := open(t, browser.Desktop, d.URL)
-	p.until(`$("#matching").textContent === "100,000 open" && $$("#rows tr").length === 25`)
-	t.Logf("the first page of %d sessions is there after %v", n, time.Since(began).Round(time.Millisecond))
+	p.until(`$("#matching").textContent === "` + all + ` open" && $$("#rows tr").length === 25`)
 	require.Less(t, js[int](p, `$$("*").length`), 3000, "what the page holds does not grow with the sessions")
 	ids := `$$("#rows tr").map((r) => r.cells[0].textContent).join()`
-	p.until(`$("#range").textContent === "1–25 of 100,000"`)
+	p.until(`$("#range").textContent === "1–25 of ` + all + `"`)
 	first := js[string](p, ids)
+	p.click("#pause") // so that the page makes no other requests, which take long with this many sessions
 
-	p.run(chromedp.Click("#next", chromedp.ByID))
-	p.until(`$("#range").textContent === "26–50 of 100,000" && ` + ids + ` !== "` + first + `"`)
-	p.run(chromedp.Click("#previous", chromedp.ByID))
-	p.until(`$("#range").textContent === "1–25 of 100,000" && ` + ids + ` === "` + first + `"`)
+	p.click("#next")
+	p.until(`$("#range").textContent === "26–50 of ` + all + `" && ` + ids + ` !== "` + first + `"`)
+	p.click("#previous")
+	p.until(`$("#range").textContent === "1–25 of ` + all + `" && ` + ids + ` === "` + first + `"`)
 
-	p.run(chromedp.Click(`[data-sort="id"]`, chromedp.ByQuery))
-	p.until(`$("th.id").getAttribute("aria-sort") === "descending" && $("#rows tr").cells[0].textContent === "99999"`)
-	p.run(chromedp.Click(`[data-sort="idle"]`, chromedp.ByQuery))
-	p.until(`$("th.idle").getAttribute("aria-sort") === "descending" && !$("th.id").hasAttribute("aria-sort")`)
+	p.click(`[data-sort="id"]`)
+	p.until(`$("#table th.id").getAttribute("aria-sort") === "descending" && $("#rows tr").cells[0].textContent === "` + last + `"`)
+	p.click(`[data-sort="idle"]`)
+	p.until(`$("#table th.idle").getAttribute("aria-sort") === "descending" && !$("#table th.id").hasAttribute("aria-sort")`)
 
-	p.run(chromedp.SendKeys(`#filter [name="q"]`, "10.1.134.159", chromedp.ByQuery)) // 99999
-	p.until(`$("#matching").textContent === "1 of 100,000 match" && $("#rows tr").cells[0].textContent === "99999"`)
+	p.run(chromedp.SendKeys(`#filter [name="q"]`, address(manySessions-1), chromedp.ByQuery))
+	p.until(`$("#matching").textContent === "1 of ` + all + ` match" && $("#rows tr").cells[0].textContent === "` + last + `"`)
 	p.run(chromedp.Evaluate(`document.querySelector("#filter [name=q]").value = ""`, nil), chromedp.SendKeys(`#filter [name="q"]`, "4711", chromedp.ByQuery))
 	p.until(`$$("#rows tr").length === 1 && $("#rows tr").cells[0].textContent === "4711"`)
-	p.run(chromedp.Evaluate(`document.querySelector("#filter [name=q]").value = ""`, nil), chromedp.SendKeys(`#filter [name="q"]`, "nobody", chromedp.ByQuery))
+	p.run(chromedp.Evaluate(`document.querySelector("#filter [name=q]").value = ""`, nil), chromedp.SendKeys(`#filter [name="q"]`, "none", chromedp.ByQuery))
 	p.until(`$("#no-sessions").textContent === "No open session matches." && !$("#no-sessions").hidden`)
 }
 
-func TestHostileTextIsShownAsText(t *testing.T) {
+func TestSessions_ShowHostileTextAsText(t *testing.T) {
+	t.Parallel()
 	const hostile = `"'><script>document.title='hacked'</script><img src=x onerror=alert(1)>`
-	d := crowded(t, 1, func(int) string { return hostile })
+	d := poolPage(t, 1, func(int) string { return hostile })
 	p := open(t, browser.Desktop, d.URL)
 	p.until(`$$("#rows tr").length === 1`)
 	require.Equal(t, hostile, js[string](p, `$("#rows tr").cells[1].textContent`))

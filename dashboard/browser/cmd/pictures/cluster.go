@@ -14,8 +14,8 @@ import (
 	"github.com/sessionwheel/sessionwheel/tcp"
 )
 
-// town is a cluster of three nodes and a few dozen sessions.
-func town() *browser.Town {
+// fakeCluster returns a cluster of three nodes and a few dozen sessions.
+func fakeCluster() *browser.FakeCluster {
 	names := []string{"node-1", "node-2", "node-3"}
 	since := time.Now().Add(-40 * time.Minute)
 	var sessions []dashboard.ClusterSession
@@ -36,20 +36,20 @@ func town() *browser.Town {
 		}
 		nodes = append(nodes, n)
 	}
-	return browser.NewTown(nodes, sessions)
+	return browser.NewFakeCluster(nodes, sessions)
 }
 
-// shootCluster writes what a page shows of a cluster after a search.
+// shootCluster writes a picture of a page's cluster, after a search.
 func shootCluster(b *browser.Browser, path string) (err error) {
-	d, err := browser.NewPage(dashboard.Config{
-		Source: dashboard.Server(new(tcp.Server)), Cluster: town(),
+	d, err := browser.ServePage(dashboard.Config{
+		Source: dashboard.Server(new(tcp.Server)), Cluster: fakeCluster(),
 		Authorize: func(*http.Request) error { return nil },
 	}, "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
-	tab, err := b.Open(browser.Look{Width: 1240, Height: 1600, Scale: 1.5}, 5*time.Minute)
+	tab, err := b.Open(browser.Screen{Width: 1240, Height: 1600, Scale: 1.5}, 5*time.Minute)
 	if err != nil {
 		return err
 	}

@@ -7,7 +7,7 @@ import (
 	"slices"
 )
 
-// colours are the 256 that a picture has most of, coarsely told apart.
+// colours returns the 256 most frequent colours of a picture, rounded.
 func colours(img image.Image) color.Palette {
 	count := make(map[color.RGBA]int)
 	b := img.Bounds()

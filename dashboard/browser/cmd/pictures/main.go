@@ -1,5 +1,5 @@
-// Command pictures makes the pictures of the dashboard that the README shows, of a
-// real server with real clients:
+// Command pictures makes the README's pictures of the dashboard, from a real server
+// with clients:
 //
 //	go run ./dashboard/browser/cmd/pictures
 package main
@@ -13,6 +13,7 @@ import (
 	"image"
 	"image/draw"
 	"image/png"
+	"net/http"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -21,12 +22,13 @@ import (
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 
+	"github.com/sessionwheel/sessionwheel/dashboard"
 	"github.com/sessionwheel/sessionwheel/dashboard/browser"
 )
 
 func main() {
 	dir := flag.String("dir", "docs", "write the pictures to this `folder`")
-	after := flag.Duration("after", 45*time.Second, "let the clients come and go for this `long` first")
+	after := flag.Duration("after", 45*time.Second, "simulate clients for this `duration` first")
 	flag.Parse()
 	if flag.NArg() > 0 || *after < time.Second {
 		fmt.Fprintln(os.Stderr, "pictures: --after must be at least 1s, and nothing but flags is taken")
@@ -40,28 +42,28 @@ func main() {
 	}
 }
 
-// pictures are how the page is looked at.
+// pictures lists the pictures of the whole page.
 var pictures = []struct {
 	name   string
-	look   browser.Look
-	height float64 // of the picture, in CSS pixels; what is below is cut off
+	screen browser.Screen
+	height float64 // of the picture, in CSS pixels; the page may be longer
 }{
-	{"dashboard-light.png", browser.Look{Width: 1240, Height: 1560, Scale: 1.5}, 1560},
-	{"dashboard-dark.png", browser.Look{Width: 1240, Height: 1560, Scale: 1.5, Dark: true}, 1560},
-	{"dashboard-narrow.png", browser.Look{Width: 390, Height: 1400, Scale: 2}, 1390},
+	{"dashboard-light.png", browser.Screen{Width: 1240, Height: 1560, Scale: 1.5}, 1560},
+	{"dashboard-dark.png", browser.Screen{Width: 1240, Height: 1560, Scale: 1.5, Dark: true}, 1560},
+	{"dashboard-narrow.png", browser.Screen{Width: 390, Height: 1400, Scale: 2}, 1390},
 }
 
 func run(ctx context.Context, dir string, after time.Duration) (err error) {
-	scene, err := browser.NewScene("chat server", 20*time.Second, true)
+	server, err := browser.StartEchoServer(20*time.Second, dashboard.Config{Title: "chat server", Authorize: func(*http.Request) error { return nil }})
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, scene.Close()) }()
-	clients := browser.NewClients(scene.Addr)
+	defer func() { err = errors.Join(err, server.Close()) }()
+	clients := browser.NewClients(server.Addr)
 	defer func() { err = errors.Join(err, clients.Close()) }()
-	crowd, end := context.WithCancel(ctx)
+	simulation, end := context.WithCancel(ctx)
 	defer end()
-	clients.Crowd(crowd, 600, 4*time.Second)
+	clients.Simulate(simulation, 600, 4*time.Second)
 	b, err := browser.Start()
 	if err != nil {
 		return err
@@ -70,17 +72,17 @@ func run(ctx context.Context, dir string, after time.Duration) (err error) {
 
 	var tabs []*browser.Tab
 	for _, p := range pictures {
-		tab, err := b.Open(p.look, after+5*time.Minute)
+		tab, err := b.Open(p.screen, after+5*time.Minute)
 		if err != nil {
 			return err
 		}
 		defer tab.Close()
-		if err := tab.Run(chromedp.Navigate(scene.Page.URL)); err != nil {
+		if err := tab.Run(chromedp.Navigate(server.Page.URL)); err != nil {
 			return err
 		}
 		tabs = append(tabs, tab)
 	}
-	fmt.Printf("letting 600 clients come and go for %v\n", after)
+	fmt.Printf("simulating 600 clients for %v\n", after)
 	select {
 	case <-time.After(after):
 	case <-ctx.Done():
@@ -88,7 +90,7 @@ func run(ctx context.Context, dir string, after time.Duration) (err error) {
 	}
 	for i, p := range pictures {
 		path := filepath.Join(dir, p.name)
-		if err := shoot(tabs[i], p.look, p.height, path); err != nil {
+		if err := shoot(tabs[i], p.screen, p.height, path); err != nil {
 			return err
 		}
 		fmt.Println("wrote", path)
@@ -96,9 +98,9 @@ func run(ctx context.Context, dir string, after time.Duration) (err error) {
 	return shootCluster(b, filepath.Join(dir, "dashboard-cluster.png"))
 }
 
-// shoot writes what a tab shows.
-func shoot(tab *browser.Tab, look browser.Look, height float64, path string) error {
-	return shootPart(tab, page.Viewport{Width: float64(look.Width), Height: height, Scale: 1}, path)
+// shoot writes a picture of a tab.
+func shoot(tab *browser.Tab, screen browser.Screen, height float64, path string) error {
+	return shootPart(tab, page.Viewport{Width: float64(screen.Width), Height: height, Scale: 1}, path)
 }
 
 func shootPart(tab *browser.Tab, part page.Viewport, path string) error {
@@ -110,8 +112,8 @@ func shootPart(tab *browser.Tab, part page.Viewport, path string) error {
 	if err != nil {
 		return err
 	}
-	if said := tab.Complaints(); len(said) > 0 {
-		return fmt.Errorf("the browser's console says: %q", said)
+	if messages := tab.Console(); len(messages) > 0 {
+		return fmt.Errorf("the browser's console: %q", messages)
 	}
 	small, err := compress(shot)
 	if err != nil {
@@ -120,15 +122,15 @@ func shootPart(tab *browser.Tab, part page.Viewport, path string) error {
 	return os.WriteFile(path, small, 0o644)
 }
 
-// compress makes a picture of few colours, which the page has.
+// compress reduces a picture to 256 colours; the page has few.
 func compress(shot []byte) ([]byte, error) {
 	img, err := png.Decode(bytes.NewReader(shot))
 	if err != nil {
 		return nil, err
 	}
-	few := image.NewPaletted(img.Bounds(), colours(img))
-	draw.Draw(few, few.Bounds(), img, img.Bounds().Min, draw.Src)
+	reduced := image.NewPaletted(img.Bounds(), colours(img))
+	draw.Draw(reduced, reduced.Bounds(), img, img.Bounds().Min, draw.Src)
 	var out bytes.Buffer
-	err = (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(&out, few)
+	err = (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(&out, reduced)
 	return out.Bytes(), err
 }
