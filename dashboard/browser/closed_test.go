@@ -33,7 +33,7 @@ func TestClosedSessions_AreListedTheNewestFirst(t *testing.T) {
 	require.Equal(t, []string{"1", address, "EOF"}, row[:3])
 	require.Regexp(t, `^\d+ s ago$`, row[3])
 	require.Equal(t, "–", row[4])
-	p.until(`!["0 s ago", "1 s ago"].includes($("#closed-rows tr").cells[3].textContent)`)
+	p.until(`parseInt($("#closed-rows tr").cells[3].textContent) >= 5`) // counted on by the page
 
 	s.Server.SetIdleTimeout(10 * time.Millisecond)
 	p.until(`$$("#closed-rows tr").length === 2`)
