@@ -145,7 +145,9 @@ func (c *closer[K, C]) next() *Session[K, C] {
 		c.workers--
 		return nil
 	}
-	c.first, s.next = s.next, nil
+	if c.first, s.next = s.next, nil; c.first == nil {
+		c.last = nil
+	}
 	return s
 }
 
