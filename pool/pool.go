@@ -26,7 +26,7 @@ type Pool[K comparable, C io.Closer] struct {
 	seed     maphash.Seed
 	drained  chan struct{} // closed when the last session has ended after Shutdown
 
-	shards  *[shardCount]shard[K, C]
+	shards  [shardCount]*shard[K, C]
 	reasons *reasons
 	recent  *recent[K]
 
@@ -56,7 +56,6 @@ func New[K comparable, C io.Closer](c Config[K, C]) (*Pool[K, C], error) {
 		log:     LimitLog(c.Logger),
 		seed:    maphash.MakeSeed(),
 		drained: make(chan struct{}),
-		shards:  new([shardCount]shard[K, C]),
 		reasons: newReasons(),
 		recent:  newRecent[K](),
 	}
@@ -75,8 +74,7 @@ func New[K comparable, C io.Closer](c Config[K, C]) (*Pool[K, C], error) {
 		p.ownWheel = true
 	}
 	for i := range p.shards {
-		p.shards[i].pool = p
-		p.shards[i].closed = make(map[Reason]*closedCount)
+		p.shards[i] = &shard[K, C]{pool: p, closed: make(map[Reason]*closedCount)}
 		if c.Directory != nil {
 			p.shards[i].claims = make(map[K][]claim[K, C])
 		}

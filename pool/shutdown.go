@@ -46,7 +46,7 @@ func (p *Pool[K, C]) closeAll() {
 	c := new(closer[K, C])
 	var left []*shard[K, C]
 	for i := range p.shards {
-		if sh := &p.shards[i]; sh.shutSome(c) {
+		if sh := p.shards[i]; sh.shutSome(c) {
 			left = append(left, sh)
 		}
 	}
