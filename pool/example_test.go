@@ -77,6 +77,37 @@ func Example() {
 	// <nil>
 }
 
+// An alias for the sessions of a server spares its functions and callbacks the
+// type arguments.
+func Example_alias() {
+	type session = pool.Session[string, net.Conn]
+
+	greet := func(s *session) { fmt.Println("hello,", s.ID()) }
+	part := func(s *session, r pool.Reason) { fmt.Println(s.ID(), "has left:", r) }
+
+	sessions, err := pool.New(pool.Config[string, net.Conn]{
+		OnNewSessionRegister: greet,
+		OnSessionClosed:      part,
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	conn, peer := net.Pipe()
+	defer peer.Close()
+	s, err := sessions.Register("ann", conn)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	s.Close("quit")
+	fmt.Println(sessions.Shutdown(context.Background()))
+	// Output:
+	// hello, ann
+	// ann has left: quit
+	// <nil>
+}
+
 // A request may take longer than the idle timeout.
 func ExampleSession_Hold() {
 	sessions, err := pool.New(pool.Config[string, net.Conn]{IdleTimeout: 50 * time.Millisecond})
