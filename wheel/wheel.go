@@ -114,7 +114,8 @@ func (w *Wheel) Close() {
 }
 
 // phase is how far shard i of n is ahead, so that neither the slots of level 1 nor
-// those of level 2 or above come up at the same tick in two shards.
+// those of level 2 or above come up at the same tick in two shards. Level 1 has 64
+// such ticks, so of more shards than that n/64 share each.
 func phase(i, n int) int64 {
 	const level1, level2 = levelSlots, levelSlots * levelSlots
 	return int64(i*level2/n + i*level1/n)
