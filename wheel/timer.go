@@ -133,7 +133,7 @@ func (t *Timer) ResetTo(now, due time.Duration) bool {
 	deadline := pendingAt(due)
 	old := t.deadline.Load()
 	preempt.At("reset: the deadline is read")
-	if old >= 0 && deadline >= old && t.deadline.CompareAndSwap(old, deadline) {
+	if due > now && old >= 0 && deadline >= old && t.deadline.CompareAndSwap(old, deadline) {
 		return true
 	}
 	was, wake := s.arm(t, now, deadline)

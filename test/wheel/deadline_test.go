@@ -2,6 +2,7 @@ package wheel_test
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -69,5 +70,21 @@ func TestDue_TellsACallbackWhatItRunsFor(t *testing.T) {
 		timer.ResetTo(w.Elapsed(), 5*time.Second) // which is past
 		require.Equal(t, 5*time.Second, <-due)
 		require.Equal(t, 2*time.Hour+10*time.Millisecond, w.Elapsed())
+	})
+}
+
+// A timer whose deadline has passed may wait for its tick. Reset to now, it fires
+// now all the same, though its deadline gets no earlier.
+func TestReset_OfZeroFiresATimerAtOnceThatWaitsForItsTick(t *testing.T) {
+	onFakeTime(t, wheel.Config{}, func(t *testing.T, w *wheel.Wheel) {
+		for _, between := range []time.Duration{1, time.Millisecond} {
+			var f firing
+			timer := w.AfterFunc(1, f.on(w))
+			sleep(between)
+			require.True(t, timer.Reset(0), "it was pending")
+			synctest.Wait()
+			require.EqualValues(t, 1, f.runs.Load())
+			require.False(t, timer.Stop())
+		}
 	})
 }
