@@ -21,7 +21,11 @@ func TestOutput_ToAFullDiskIsAnErrorOfEveryCommand(t *testing.T) {
 		{"demo", "--clients", "4", "--idle", "200ms"},
 		{"demo", "--clients", "4", "--idle", "200ms", "--http", "0"}, // which does not go on without output
 		{"load", "--addr", addr, "--active", "1", "--duration", "100ms"},
-		{"soak", "--list"}, {"version"}, {"--version"}, {"--help"}, {"serve", "--help"},
+		{"soak", "--list"},
+		{"version"},
+		{"--version"},
+		{"--help"},
+		{"serve", "--help"},
 	} {
 		cmd := consoletest.Command(t, args...)
 		cmd.Stdout = full

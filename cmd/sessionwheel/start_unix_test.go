@@ -69,9 +69,14 @@ exit $n`))
 func TestStart_WrongFlagsAreRefusedBeforeAnythingIsStarted(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{
-		{"soak", "--duration", "0s"}, {"soak", "--only", "nothing"}, {"soak", "--bogus"},
-		{"bench", "--rounds", "many"}, {"bench", "--bogus"}, {"bench", "charts"},
-		{"top", "--rows", "501"}, {"cluster", "ls", "--bogus"},
+		{"soak", "--duration", "0s"},
+		{"soak", "--only", "nothing"},
+		{"soak", "--bogus"},
+		{"bench", "--rounds", "many"},
+		{"bench", "--bogus"},
+		{"bench", "charts"},
+		{"top", "--rows", "501"},
+		{"cluster", "ls", "--bogus"},
 	} {
 		cmd := consoletest.Command(t, args...)
 		cmd.Env = append(cmd.Env, "PATH="+installed(t, "sessionwheel-"+map[string]string{"soak": "soak", "bench": "bench", "top": "top", "cluster": "full"}[args[0]], "echo started"))

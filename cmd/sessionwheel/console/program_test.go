@@ -67,7 +67,7 @@ func TestRun_LostOutputIsAnErrorAndEndsTheCommand(t *testing.T) {
 		var stderr bytes.Buffer
 		status := testProgram().Run(args, Std{Out: &fullDisk{}, Err: &stderr})
 		require.Equal(t, ExitRuntime, status, "%v", args)
-		if args == nil || len(args) == 0 || args[0] != "fail" {
+		if len(args) == 0 || args[0] != "fail" {
 			require.Equal(t, "sessionwheel: writing the output: no space left on device\n", stderr.String(), "%v", args)
 		}
 	}
