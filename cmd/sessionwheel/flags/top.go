@@ -27,7 +27,7 @@ type Top struct {
 func (Top) Help() string {
 	return "The server must run with --http, as serve and demo do. " +
 		"Keys: q or Ctrl-C quits, s and S change the sort column, r reverses it, / filters, n and p turn the page, " +
-		"g goes to the first page, space pauses. " +
+		"g goes to the first page, c shows the sessions that closed last, space pauses, ? lists the keys. " +
 		"NO_COLOR turns colors off. The value shown after a flag is its default."
 }
 

@@ -1,6 +1,9 @@
 package top
 
-import "strings"
+import (
+	"strings"
+	"unicode/utf8"
+)
 
 // glyphs are what bars are made of, from empty to full.
 type glyphs []rune
@@ -9,6 +12,21 @@ var (
 	blocks = glyphs(" ▁▂▃▄▅▆▇█")
 	asciis = glyphs(" .:-=+*#")
 )
+
+// sortMark is what stands at the column that is sorted by.
+func (g glyphs) sortMark(descending bool) string {
+	ascii := g[len(g)-1] < utf8.RuneSelf
+	switch {
+	case ascii && descending:
+		return "-"
+	case ascii:
+		return "+"
+	case descending:
+		return "▼"
+	default:
+		return "▲"
+	}
+}
 
 // spark draws values as bars side by side, width cells wide, of the last values
 // if there are more. The greatest is full, and what is not zero is never empty.

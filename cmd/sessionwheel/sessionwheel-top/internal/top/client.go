@@ -75,6 +75,14 @@ func (s *server) sessions(ctx context.Context, q query) (*sessionPage, error) {
 	return parseSessions(body, q.limit)
 }
 
+func (s *server) closed(ctx context.Context) (*closedPage, error) {
+	body, err := s.get(ctx, "api/closed", nil, maxSessions)
+	if err != nil {
+		return nil, err
+	}
+	return parseClosed(body)
+}
+
 // refusalError is what a dashboard says it will not answer, safe to show.
 type refusalError struct{ status, text string }
 

@@ -12,6 +12,7 @@ type sample struct {
 	at       time.Time
 	stats    *stats       // nil if err is not
 	sessions *sessionPage // nil if the server gave none
+	closed   *closedPage  // nil if the server does not tell
 	asked    query        // what sessions answers
 	err      error        // why there is no sample
 	refused  error        // why there are no sessions, though there are stats
@@ -24,6 +25,12 @@ func (s *server) look(ctx context.Context, q query) sample {
 		return got
 	}
 	var said refusalError
+	if got.closed, got.err = s.closed(ctx); errors.As(got.err, &said) { // an older server
+		got.closed, got.err = nil, nil
+	}
+	if got.err != nil {
+		return got
+	}
 	got.sessions, got.err = s.sessions(ctx, q)
 	if errors.As(got.err, &said) {
 		got.refused, got.err = said, nil

@@ -27,6 +27,7 @@ type model struct {
 	width, height int
 	history       history
 	page          *sessionPage // the newest
+	closed        *closedPage  // the newest; nil if the server does not tell
 	refused       error        // why there is none
 	lost          error        // why the server does not answer, nil while it does
 	lostAt        time.Time
@@ -35,6 +36,8 @@ type model struct {
 	typing bool   // a filter is being typed
 	typed  string // so far
 	paused bool
+	help   bool // the keys are shown in place of the table
+	past   bool // the sessions that closed last are shown in place of the open ones
 }
 
 func newModel(f *feed, glyphs glyphs) *model {
@@ -79,6 +82,9 @@ func (m *model) took(s sample) {
 	}
 	m.lost = nil
 	m.history.add(s.stats)
+	if s.asked.limit > 0 {
+		m.closed = s.closed
+	}
 	if s.refused != nil {
 		m.page, m.refused = nil, s.refused
 		return
@@ -109,7 +115,17 @@ func (m *model) key(name string) tea.Cmd {
 	case "/", "f":
 		m.typing, m.typed = true, q.filter
 		return nil
+	case "?":
+		m.help = !m.help
+		return nil
+	case "c":
+		m.past, m.help = !m.past, false
+		return nil
 	case "esc":
+		if m.help {
+			m.help = false
+			return nil
+		}
 		q.filter = ""
 	case "n", "pgdown", "down":
 		m.turn(1)

@@ -60,6 +60,14 @@ func plain(name string, s sample) string {
 			value(fmt.Sprintf("level-%d", l.Level), fmt.Sprintf("%d timers in %d slots of %v", l.timers(), len(l.Slots), seconds(l.Slot)))
 		}
 	}
+	if p := s.closed; p != nil && len(p.Sessions) > 0 {
+		const width, rows = 78, 10
+		section("closed last")
+		b.WriteString("  " + closedRow(width, "ID", "ADDRESS", "REASON", "AGO", "LATE") + "\n")
+		for _, s := range p.Sessions[:min(len(p.Sessions), rows)] {
+			b.WriteString("  " + s.row(width) + "\n")
+		}
+	}
 	if s.refused != nil {
 		section("sessions by " + s.asked.sort + ": " + cause(s.refused))
 	} else if p := s.sessions; p != nil {

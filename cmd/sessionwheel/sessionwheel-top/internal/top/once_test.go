@@ -46,6 +46,11 @@ wheel
   level-0            34 timers in 2 slots of 10ms
   level-2            1200 timers in 1 slots of 40.96s
 
+closed last
+  ID         ADDRESS                          REASON               AGO      LATE
+  41         127.0.0.1:50009                  Timeout             1.5s     7.1ms
+  40         [::1]:50008                      EOF                1m10s         -
+
 sessions by idle: 2 of 100 that match, of 1234
   ID         ADDRESS                                 AGE        IDLE   REMAINING
   12         127.0.0.1:50000                       1h00m       1m01s        4.2s

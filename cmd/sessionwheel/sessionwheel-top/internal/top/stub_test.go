@@ -32,6 +32,11 @@ const sessionsAnswer = `{"total":1234,"matching":100,"offset":0,"limit":2,"sessi
  {"id":"12","address":"127.0.0.1:50000","age_seconds":3600,"idle_seconds":61.25,"remaining_seconds":4.2},
  {"id":"7","address":"[::1]:50001","age_seconds":0.25,"idle_seconds":0.002,"remaining_seconds":null}]}`
 
+// closedAnswer is an answer of api/closed.
+const closedAnswer = `{"sessions":[
+ {"id":"41","address":"127.0.0.1:50009","reason":"Timeout","ago_seconds":1.5,"late_seconds":0.0071},
+ {"id":"40","address":"[::1]:50008","reason":"EOF","ago_seconds":70,"late_seconds":null}]}`
+
 // stub is a dashboard whose answers a test sets.
 type stub struct {
 	*httptest.Server
@@ -65,6 +70,7 @@ func newStub(t *testing.T) *stub {
 		s.mu.Unlock()
 		h(w, r)
 	})
+	mux.HandleFunc("GET /at/api/closed", answer(200, closedAnswer))
 	s.Server = httptest.NewServer(mux)
 	t.Cleanup(s.Close)
 	return s
@@ -115,7 +121,9 @@ func shown(t *testing.T, width, height int, statsBody, sessionsBody string) *mod
 	m.width, m.height = width, height
 	page, err := parseSessions([]byte(sessionsBody), maxLimit)
 	require.NoError(t, err)
-	m.took(sample{at: time.Now(), stats: parsed(t, statsBody), sessions: page, asked: q})
+	closed, err := parseClosed([]byte(closedAnswer))
+	require.NoError(t, err)
+	m.took(sample{at: time.Now(), stats: parsed(t, statsBody), sessions: page, closed: closed, asked: q})
 	return m
 }
 

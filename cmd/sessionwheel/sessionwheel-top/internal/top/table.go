@@ -10,8 +10,15 @@ import (
 // tableHead is how many lines of the table stand above its rows.
 const tableHead = 2
 
-// table draws a page of the sessions, rows of them at most.
+// table draws a page of the sessions, or what is shown in their place, rows of them
+// at most.
 func (m *model) table(rows int) []string {
+	switch {
+	case m.help:
+		return m.keyTable(rows)
+	case m.past:
+		return m.closedTable(rows)
+	}
 	title := heading.Render("sessions")
 	switch {
 	case m.refused != nil:
@@ -41,11 +48,7 @@ func (m *model) columns() string {
 	for _, c := range Columns {
 		names[c] = strings.ToUpper(c)
 		if c == m.query.sort {
-			mark := "^"
-			if m.query.desc {
-				mark = "v"
-			}
-			names[c] += mark
+			names[c] += m.glyphs.sortMark(m.query.desc)
 		}
 	}
 	return tableRow(m.width, names["id"], names["address"], names["age"], names["idle"], names["remaining"])

@@ -92,12 +92,12 @@ func (m *model) foot() string {
 	if m.typing {
 		return strong.Render("filter: ") + m.typed + "_" + faint.Render("   an ID, or part of an address; Enter shows, Esc leaves it")
 	}
-	return faint.Render("q quit  s/S sort  r reverse  / filter  n/p page  g first  space pause")
+	return faint.Render("q quit  s/S sort  r reverse  / filter  n/p page  c closed  space pause  ? keys")
 }
 
 // counters draws the counters with their rates, and beside them the reasons.
 func (m *model) counters(s *stats) []string {
-	half := max(40, min(m.width/2, 70))
+	half := max(48, min(m.width/2, 70))
 	left := []string{m.counter("open", count(s.Sessions.Open), "", m.history.open, half)}
 	add := func(name string, n uint64) {
 		rate := ""
@@ -132,8 +132,9 @@ func (m *model) counters(s *stats) []string {
 }
 
 func (m *model) counter(name, n, rate string, values []float64, width int) string {
-	const before = 13 + 1 + 13 + 1 + 10 + 1
-	return faint.Render(left(name, 13)) + " " + strong.Render(right(n, 13)) + " " + right(rate, 10) + " " +
+	const names, numbers, rates = 13, 11, 9
+	const before = names + 1 + numbers + 1 + rates + 1
+	return faint.Render(left(name, names)) + " " + strong.Render(right(n, numbers)) + " " + right(rate, rates) + " " +
 		bars.Render(m.glyphs.spark(values, width-before))
 }
 
@@ -148,7 +149,7 @@ func (m *model) reasonRows(s *stats, width, limit int) []string {
 		if len(rows) == limit-1 && len(list)-i > 1 {
 			return append(rows, faint.Render(fmt.Sprintf("and %d more", len(list)-i)))
 		}
-		const name, n = 14, 12
+		const name, n = 14, 9
 		rows = append(rows, left(r.text, name)+" "+strong.Render(right(count(r.n), n))+" "+
 			bars.Render(m.glyphs.gauge(r.n, s.Sessions.Closed, width-name-n-2)))
 	}
