@@ -41,7 +41,7 @@ func TestPool_OfAnyTypeIsExposed(t *testing.T) {
 		"sessionwheel.sessions.closed{reason=Replaced,server=games}":  0,
 		"sessionwheel.sessions.closed{reason=Shutdown,server=games}":  1,
 		"sessionwheel.sessions.closed{reason=Timeout,server=games}":   0,
-		"sessionwheel.sessions.closed{reason=(none),server=games}":    1,
+		"sessionwheel.sessions.closed{reason=Closed,server=games}":    1,
 		"sessionwheel.sessions.refused{cause=closed,server=games}":    1,
 		"sessionwheel.sessions.refused{cause=duplicate,server=games}": 1,
 		"sessionwheel.sessions.refused{cause=full,server=games}":      1,
@@ -53,12 +53,13 @@ func TestReason_ThatLooksLikeAnotherIsCountedWithIt(t *testing.T) {
 	p, reader := provider(t)
 	must(t)(otelmetrics.Pool(p, "p", func() pool.Stats {
 		return pool.Stats{ByReason: map[pool.Reason]uint64{
-			"\xff": 1, "\xfe": 2, "\uFFFD": 4,
+			"\xff": 1, "\xfe": 2, "\uFFFD": 4, "": 32,
 			pool.Reason(strings.Repeat("x", 128)): 8, pool.Reason(strings.Repeat("x", 129)): 16,
 		}}
 	}))
 	got := series(t, collect(t, reader))
 	require.EqualValues(t, 7, got["sessionwheel.sessions.closed{reason=\uFFFD,server=p}"])
+	require.EqualValues(t, 32, got["sessionwheel.sessions.closed{reason=(none),server=p}"])
 	require.EqualValues(t, 24, got["sessionwheel.sessions.closed{reason="+strings.Repeat("x", 128)+",server=p}"])
 }
 
