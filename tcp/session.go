@@ -1,6 +1,7 @@
 package tcp
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net"
@@ -105,11 +106,11 @@ func (s *Session) Close(r pool.Reason) bool { return s.ps.Close(r) }
 // Finish closes the session for the given reason after its last reply. When the callback that
 // calls it has returned, no further frame is handled, all queued data is sent as by Send, and
 // then the session is closed, unless it was closed in the meantime. Only the first call
-// counts. Finish must be called from the session's callbacks; in OnSessionClosed and OnError
+// counts; a reason of "" stands for pool.Closed. Finish must be called from the session's callbacks; in OnSessionClosed and OnError
 // it does nothing.
 func (s *Session) Finish(r pool.Reason) {
 	if s.finish == nil {
-		s.finish = &fault{reason: r}
+		s.finish = &fault{reason: cmp.Or(r, pool.Closed)}
 	}
 }
 

@@ -107,3 +107,10 @@ func TestFinish_AfterACloseChangesNoReason(t *testing.T) {
 	harness.Write(t, harness.ListenTCP(t, srv)(), "x\n")
 	require.Equal(t, pool.Reason("First"), harness.Next(t, e.closed))
 }
+
+func TestFinish_WithoutAReasonIsClosed(t *testing.T) {
+	srv := &tcp.Server{OnMessage: func(s *tcp.Session, line []byte) { s.Finish("") }}
+	e := watch(srv)
+	harness.Write(t, harness.ListenTCP(t, srv)(), "x\n")
+	require.Equal(t, pool.Closed, harness.Next(t, e.closed))
+}
