@@ -25,6 +25,7 @@ type modelConn struct {
 	gone    pool.Reason // why the model has it closed; "" is open, for all that it knows
 	holds   []func()
 	idle    time.Duration
+	active  time.Duration // its last activity was then or later
 	due     time.Duration // it does not time out before
 }
 
@@ -139,12 +140,12 @@ func (l *poolLane) step() error {
 	return nil
 }
 
-// setIdle gives the session an idle timeout of its own.
+// setIdle gives the session an idle timeout of its own, which counts from the last
+// activity.
 func (l *poolLane) setIdle(c *modelConn) error {
-	before := l.now()
 	c.idle = max(time.Millisecond, modelDuration(l.rng))
 	c.session.SetIdleTimeout(l.r.given(c.idle))
-	due := before + c.idle
+	due := c.active + c.idle
 	if c.session.Reason() == "" || l.now() < c.due {
 		c.due = due // earlier or later, for it was open
 	} else {
@@ -179,7 +180,8 @@ func (c *modelConn) mayBeIn() bool {
 }
 
 func (c *modelConn) alive(before time.Duration) {
-	c.due = max(c.due, before+c.idle)
+	c.active = max(c.active, before)
+	c.due = max(c.due, c.active+c.idle)
 }
 
 // mustBeOpen tells whether the model is sure of it.
@@ -246,7 +248,7 @@ func (l *poolLane) register(id int, old *modelConn) error {
 			old.gone = unsure
 		}
 	}
-	c.session, c.due = s, before+c.idle
+	c.session, c.active, c.due = s, before, before+c.idle
 	l.last[id] = c
 	l.all = append(l.all, c)
 	return nil
