@@ -1,10 +1,10 @@
 // Package dashboard shows a running server in the browser: its counters, its
-// timing wheel, its sessions with the time each has left, the sessions that
-// closed last and why, and how late the timers fire. It closes a session on
-// request, if its user allows that.
+// timing wheel, its sessions and the time each has left, the sessions that closed
+// last and why, and how late the timers fire. It can also close a session, if its
+// user allows that.
 //
-// A [Handler] is an [net/http.Handler]. Everything it serves is embedded in it:
-// there is nothing to build, and the page loads nothing from elsewhere.
+// A [Handler] is an [net/http.Handler] with everything it serves built in. There
+// is no build step, and the page loads nothing from other hosts.
 //
 // # Mounting
 //
@@ -16,71 +16,75 @@
 //	...
 //	http.Handle("/sessions/", http.StripPrefix("/sessions", dash))
 //
-// [net/http.Server.Shutdown] does not end event streams, so let it call Close:
-// httpServer.RegisterOnShutdown(dash.Close).
+// [net/http.Server.Shutdown] does not end event streams, so register the
+// handler's Close: httpServer.RegisterOnShutdown(dash.Close).
 //
-// A server or a pool does not give access to its wheel. To have the wheel shown,
-// make one and pass it to the server and to the dashboard.
+// A server or a pool does not give access to the wheel it makes for itself. To
+// have the wheel drawn, create it yourself and pass it to both the server and
+// [Config.Wheel].
 //
-// # Who can read it, and who can close sessions
+// # Access
 //
-// Anyone who can reach the handler can read everything: the IDs and addresses of
-// all sessions, and the metadata of the cluster's sessions. Listen on the loopback
-// interface, or put authentication in front of it. Closing a session needs
-// [Config.Authorize]; without it the handler is read-only.
+// Anyone who can reach the handler can read everything, including the IDs and
+// addresses of all sessions and, with a cluster, the names that sessions logged
+// in with. Listen on the loopback interface or put authentication in front of
+// the handler. Closing a session needs [Config.Authorize]; without it the handler
+// is read-only.
 //
-// The handler defends a user's browser against other sites that are open in it:
+// These guards apply against other sites that are open in a user's browser:
 //
-//   - It refuses requests beneath api/ that a browser sends on behalf of another
-//     site, by the rules of [net/http.CrossOriginProtection]. A DELETE must also
-//     have the header X-Sessionwheel-Request: 1. Another site cannot send that
-//     without permission, and the handler grants none.
-//   - An attacker can point a name of their own at the user's machine (DNS
-//     rebinding); the browser then takes the attacker's page and the dashboard for
-//     one site. So the handler checks the Host header: it answers for IP addresses,
-//     for localhost and for [Config.Hosts]. A proxy in front must pass the Host
-//     header on unchanged, or check it itself.
+//   - Under api/, a request that the browser sends on behalf of another site is
+//     refused, as [net/http.CrossOriginProtection] detects it. A DELETE also needs
+//     the header X-Sessionwheel-Request: 1. Another site may send that header only
+//     with permission, and the handler never gives it.
+//   - An attacker can make a domain name resolve to the user's own machine (DNS
+//     rebinding), and the browser then takes the requests for same-site ones. So
+//     the handler checks the Host header: it answers for IP addresses, for
+//     localhost, and for the names in [Config.Hosts]. A proxy in front must pass
+//     on the Host it received, or check it.
 //   - A strict Content-Security-Policy allows scripts and styles from the handler
-//     alone, no frames and no forms. The page shows text that peers have chosen.
+//     only, and no frames and no forms, since the page shows text that peers have
+//     chosen.
 //
-// TLS, authentication, and a firewall for a listener beyond the loopback are up to
-// the user. The checks above matter most where authentication relies on cookies or
-// on the client's address alone.
+// TLS, authentication and a firewall are up to the user. The guards above matter
+// most when authentication relies on cookies or on the client's address alone.
 //
 // # Cost
 //
-// While no page is open, a timer takes some twenty numbers every 2 seconds, which
-// takes microseconds: the last five minutes, which a page shows when it is opened.
-// [Config.History] changes that and turns it off. A timer is no goroutine; it ends
-// with [Handler.Close], and soon after the Handler has become unreachable. Beyond
-// that an unused Handler does nothing.
+// The handler keeps samples of the counters over the last five minutes, which a
+// page shows when it is opened. While no page is open, a timer takes a sample every
+// two seconds, which takes microseconds, and nothing else happens: no goroutine
+// waits. The timer ends with [Handler.Close], and by itself once the Handler has
+// been garbage collected. [Config.History] changes the time span, and turns it off.
 //
-// While at least one event stream is open, one goroutine takes the statistics
-// every [Config.Interval] and makes one event of them for all streams. A stream
-// keeps only the newest event that its page has not read, and ends when an event
-// cannot be written within [Config.WriteTimeout], so a slow page delays nothing.
-// There are at most [Config.MaxPages] streams.
+// While at least one event stream is open, one goroutine takes the statistics once
+// every [Config.Interval] and builds one event for all streams. A stream keeps only
+// the newest event that its page has not read yet. It ends when writing an event
+// takes longer than [Config.WriteTimeout], so a slow page delays no other. There
+// are at most [Config.MaxPages] streams.
 //
-// A request for a page of sessions looks at each session once. It keeps no more
-// of them than the page and what sorts before it, and holds a lock no longer than
-// it takes to copy a sixty-fourth of the sessions. Such searches run one at a
-// time, each followed by a pause as long as the search was, so they use half of
-// one processor at most, however many clients ask.
+// Listing sessions is one pass over all of them. It keeps no more sessions than
+// the requested page and those sorted before it, and holds a lock only while it
+// copies a sixty-fourth of the sessions. Passes run one at a time, and each is
+// followed by a pause of the same length, so that they use at most half of one
+// processor, however many requests there are.
 //
-// # Clusters
+// # Cluster
 //
-// With [Config.Cluster] the page also lists the nodes of the server's cluster and
-// searches the cluster's sessions. A search for a whole ID asks the broker one
-// question. Any other search may read the broker's whole directory, so it runs on
-// request only: one at a time, for at most ten seconds, followed by a pause of the
-// same length. It returns at most 500 sessions, and says so when there may be
-// more. If the cluster does not answer, the page says so and shows the rest as
-// before.
+// With [Config.Cluster] the page also shows the nodes of the cluster that the
+// server belongs to, and finds the cluster's sessions: one by its ID, with a
+// single request to the broker, or several by a part of the ID, which may read
+// the broker's whole directory. The directory is therefore read only on request,
+// by one search at a time, for at most ten seconds, and each search is followed
+// by a pause of the same length. A search keeps at most 500 sessions, and of each
+// no more than is shown. An incomplete answer says so. If the cluster does not
+// answer, the page says that and shows everything else as before.
 //
 // # Concurrency
 //
-// All methods may be called from any goroutine. Handler.sampling and history.mu
-// may be held while the locks of the pool and the wheel are taken, one at a time.
-// No other lock is taken while one is held. No I/O, no function of the Config or
-// the Source and no method of the Cluster runs under a lock.
+// All methods may be called from any goroutine. Lock order: the locks of the pool
+// and the wheel, and rescues.mu, may be taken, one at a time, while
+// Handler.sampling or history.mu is held; streams.mu is held alone. No I/O, no
+// function of the Config or the Source, and no method of the Cluster runs under a
+// lock.
 package dashboard

@@ -1,14 +1,11 @@
 package dashboard_test
 
 import (
-	"context"
 	"fmt"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -16,19 +13,9 @@ import (
 	"github.com/sessionwheel/sessionwheel/dashboard"
 	"github.com/sessionwheel/sessionwheel/pool"
 	"github.com/sessionwheel/sessionwheel/tcp"
+	"github.com/sessionwheel/sessionwheel/test/internal/harness"
 	"github.com/sessionwheel/sessionwheel/udp"
 )
-
-// closedConn is a connection that is only an address.
-type closedConn string
-
-func (closedConn) Close() error           { return nil }
-func (c closedConn) RemoteAddr() net.Addr { return closedAddr(c) }
-
-type closedAddr string
-
-func (closedAddr) Network() string  { return "test" }
-func (a closedAddr) String() string { return string(a) }
 
 // closedSession is what api/closed says of a session.
 type closedSession struct {
@@ -39,39 +26,19 @@ type closedSession struct {
 	Late    *float64 `json:"late_seconds"`
 }
 
-// getJSON gets a path of a dashboard's API.
 func getClosed(t *testing.T, h http.Handler) []closedSession {
 	t.Helper()
 	return getJSON[struct{ Sessions []closedSession }](t, h, "/api/closed").Sessions
 }
 
-func newDashboard(t *testing.T, c dashboard.Config) *dashboard.Handler {
-	t.Helper()
-	h, err := dashboard.New(c)
-	require.NoError(t, err)
-	t.Cleanup(h.Close)
-	return h
-}
-
-func newClosedPool[K comparable](t *testing.T, c pool.Config[K, closedConn]) *pool.Pool[K, closedConn] {
-	t.Helper()
-	p, err := pool.New(c)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, p.Shutdown(context.Background())) })
-	return p
-}
-
 func TestClosed_TellsWhoClosedWhyWhenAndHowLate(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p := newClosedPool(t, pool.Config[int, closedConn]{IdleTimeout: 10 * time.Second, MaxLifetime: 30 * time.Second})
-		h := newDashboard(t, dashboard.Config{Source: dashboard.Pool(p, func(id int) string { return fmt.Sprint("#", id) }, nil)})
-		w := httptest.NewRecorder()
-		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "http://127.0.0.1/api/closed", nil))
-		require.JSONEq(t, `{"sessions":[]}`, w.Body.String())
+	harness.Bubble(t, func(t *testing.T) {
+		p := newPool(t, pool.Config[int, addrConn]{IdleTimeout: 10 * time.Second, MaxLifetime: 30 * time.Second})
+		h := newHandler(t, dashboard.Config{Source: dashboard.Pool(p, func(id int) string { return fmt.Sprint("#", id) }, nil)})
+		require.JSONEq(t, `{"sessions":[]}`, request(h, http.MethodGet, "/api/closed").Body.String())
 
 		for id := range 3 {
-			s, err := p.Register(id, closedConn(fmt.Sprint("10.0.0.1:", id)))
-			require.NoError(t, err)
+			s := register(t, p, id, fmt.Sprint("10.0.0.1:", id))
 			if id == 2 {
 				s.SetIdleTimeout(-1)
 			}
@@ -98,14 +65,12 @@ func TestClosed_TellsWhoClosedWhyWhenAndHowLate(t *testing.T) {
 }
 
 func TestClosed_CutsLongTextsAndEscapesThem(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p := newClosedPool(t, pool.Config[[2]int, closedConn]{})
+	harness.Bubble(t, func(t *testing.T) {
+		p := newPool(t, pool.Config[[2]int, addrConn]{})
 		id := func([2]int) string { return strings.Repeat("é", 1000) }
-		h := newDashboard(t, dashboard.Config{Source: dashboard.Pool(p, id, nil)})
+		h := newHandler(t, dashboard.Config{Source: dashboard.Pool(p, id, nil)})
 		const hostile = "</script>\x00\xff"
-		s, err := p.Register([2]int{}, closedConn(hostile))
-		require.NoError(t, err)
-		s.Close(pool.Reason(hostile + strings.Repeat("x", 1000)))
+		register(t, p, [2]int{}, hostile).Close(pool.Reason(hostile + strings.Repeat("x", 1000)))
 		got := getClosed(t, h)[0]
 		require.Equal(t, strings.Repeat("é", 512), got.ID)
 		require.Equal(t, "</script>\x00\ufffd", got.Address)
@@ -115,38 +80,34 @@ func TestClosed_CutsLongTextsAndEscapesThem(t *testing.T) {
 
 func TestClosed_ShowsTheSessionsOfServersToo(t *testing.T) {
 	t.Run("tcp", func(t *testing.T) {
-		srv := &tcp.Server{}
-		h := newDashboard(t, dashboard.Config{Source: dashboard.Server(srv)})
+		srv := new(tcp.Server)
+		h := newHandler(t, dashboard.Config{Source: dashboard.Server(srv)})
 		require.Empty(t, getClosed(t, h), "it does not serve yet")
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(t, err)
-		served := make(chan error, 1)
-		go func() { served <- srv.Serve(l) }() // ends with Close
-		defer func() { require.NoError(t, srv.Close()); <-served }()
-		conn, err := net.Dial("tcp", l.Addr().String())
-		require.NoError(t, err)
+		conn := harness.ListenTCP(t, srv)()
 		require.NoError(t, conn.Close())
-		require.Eventually(t, func() bool { return len(getClosed(t, h)) == 1 }, time.Minute, time.Millisecond)
-		require.Equal(t, []string{"1", conn.LocalAddr().String(), "EOF"},
-			[]string{getClosed(t, h)[0].ID, getClosed(t, h)[0].Address, getClosed(t, h)[0].Reason})
+		harness.Until(t, func() bool { return len(getClosed(t, h)) == 1 })
+		c := getClosed(t, h)[0]
+		require.Equal(t, []string{"1", conn.LocalAddr().String(), "EOF"}, []string{c.ID, c.Address, c.Reason})
 	})
 	t.Run("udp", func(t *testing.T) {
 		srv := &udp.Server{IdleTimeout: 50 * time.Millisecond}
-		h := newDashboard(t, dashboard.Config{Source: dashboard.UDP(srv)})
+		h := newHandler(t, dashboard.Config{Source: dashboard.UDP(srv)})
 		require.Empty(t, getClosed(t, h), "it does not serve yet")
 		pc, err := net.ListenPacket("udp", "127.0.0.1:0")
 		require.NoError(t, err)
 		served := make(chan error, 1)
 		go func() { served <- srv.Serve(pc) }() // ends with Close
-		defer func() { require.NoError(t, srv.Close()); <-served }()
+		defer func() {
+			require.NoError(t, srv.Close())
+			require.ErrorIs(t, harness.Next(t, served), udp.ErrServerClosed)
+		}()
 		conn, err := net.Dial("udp", pc.LocalAddr().String())
 		require.NoError(t, err)
 		defer conn.Close()
 		_, err = conn.Write([]byte("hello"))
 		require.NoError(t, err)
-		require.Eventually(t, func() bool { return len(getClosed(t, h)) == 1 }, time.Minute, time.Millisecond)
-		addr := conn.LocalAddr().String()
-		require.Equal(t, []string{addr, addr, "Timeout"},
-			[]string{getClosed(t, h)[0].ID, getClosed(t, h)[0].Address, getClosed(t, h)[0].Reason})
+		harness.Until(t, func() bool { return len(getClosed(t, h)) == 1 })
+		c, addr := getClosed(t, h)[0], conn.LocalAddr().String()
+		require.Equal(t, []string{addr, addr, "Timeout"}, []string{c.ID, c.Address, c.Reason})
 	})
 }

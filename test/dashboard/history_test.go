@@ -2,7 +2,6 @@ package dashboard_test
 
 import (
 	"net/http"
-	"net/http/httptest"
 	"runtime"
 	"testing"
 	"testing/synctest"
@@ -14,6 +13,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/dashboard"
 	"github.com/sessionwheel/sessionwheel/pool"
 	"github.com/sessionwheel/sessionwheel/tcp"
+	"github.com/sessionwheel/sessionwheel/test/internal/harness"
 	"github.com/sessionwheel/sessionwheel/wheel"
 )
 
@@ -36,19 +36,11 @@ func getHistory(t *testing.T, h http.Handler) history {
 	return getJSON[history](t, h, "/api/history")
 }
 
-func newWheel(t *testing.T, c wheel.Config) *wheel.Wheel {
-	t.Helper()
-	w, err := wheel.New(c)
-	require.NoError(t, err)
-	t.Cleanup(w.Close)
-	return w
-}
-
 func TestHistory_IsKeptWhileNoPageIsOpen(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWheel(t, wheel.Config{MaxCallbacks: 1})
-		p := newClosedPool(t, pool.Config[int, closedConn]{Wheel: w, MaxSessions: 3})
-		h := newDashboard(t, dashboard.Config{Source: dashboard.Pool(p, nil, nil), Wheel: w})
+	harness.Bubble(t, func(t *testing.T) {
+		w := harness.NewWheel(t, wheel.Config{MaxCallbacks: 1})
+		p := newPool(t, pool.Config[int, addrConn]{Wheel: w, MaxSessions: 3})
+		h := newHandler(t, dashboard.Config{Source: dashboard.Pool(p, nil, nil), Wheel: w})
 		time.Sleep(3 * time.Second) // samples are taken after 0 and 2 seconds so far
 		for id := range 4 {
 			_, _ = p.Register(id, "")
@@ -75,19 +67,12 @@ func TestHistory_IsKeptWhileNoPageIsOpen(t *testing.T) {
 }
 
 func TestHistory_HasTheTrafficOfAServer(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	harness.Bubble(t, func(t *testing.T) {
 		srv := &tcp.Server{OnMessage: func(s *tcp.Session, line []byte) { _ = s.Send(append(line, "!\n"...)) }}
-		h := newDashboard(t, dashboard.Config{Source: dashboard.Server(srv)})
-		l := newPipeListener()
-		served := make(chan error, 1)
-		go func() { served <- srv.Serve(l) }() // ends with Close
-		defer func() { require.NoError(t, srv.Close()); <-served }()
-		conn := l.dial()
-		defer conn.Close()
-		_, err := conn.Write([]byte("hello\n"))
-		require.NoError(t, err)
-		_, err = conn.Read(make([]byte, 100))
-		require.NoError(t, err)
+		h := newHandler(t, dashboard.Config{Source: dashboard.Server(srv)})
+		conn := harness.ListenPipes(t, srv)()
+		harness.Write(t, conn, "hello\n")
+		harness.Read(t, conn, "hello!\n")
 		time.Sleep(3 * time.Second)
 		got := getHistory(t, h)
 		require.Equal(t, []int{0, 6}, got.BytesIn)
@@ -96,9 +81,9 @@ func TestHistory_HasTheTrafficOfAServer(t *testing.T) {
 }
 
 func TestHistory_KeepsTheLast150Samples(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	harness.Bubble(t, func(t *testing.T) {
 		for span, interval := range map[time.Duration]float64{0: 2, time.Minute: 0.4, 24 * time.Hour: 576} {
-			h := newDashboard(t, dashboard.Config{Source: dashboard.Server(new(tcp.Server)), History: span})
+			h := newHandler(t, dashboard.Config{Source: dashboard.Server(new(tcp.Server)), History: span})
 			time.Sleep(48*time.Hour + 100*time.Millisecond)
 			got := getHistory(t, h)
 			require.InDelta(t, interval, got.Interval, 1e-9)
@@ -112,13 +97,11 @@ func TestHistory_KeepsTheLast150Samples(t *testing.T) {
 }
 
 func TestHistory_CanBeTurnedOff(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		h := newDashboard(t, dashboard.Config{Source: dashboard.Server(new(tcp.Server)), History: -1})
+	harness.Bubble(t, func(t *testing.T) {
+		h := newHandler(t, dashboard.Config{Source: dashboard.Server(new(tcp.Server)), History: -1})
 		time.Sleep(time.Hour)
-		w := httptest.NewRecorder()
-		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "http://127.0.0.1/api/history", nil))
 		require.JSONEq(t, `{"interval_seconds":0,"uptime_seconds":[],"open":[],"registered":[],"closed":[],"refused":[],
-			"bytes_in":[],"bytes_out":[],"pending":[],"callbacks":[]}`, w.Body.String())
+			"bytes_in":[],"bytes_out":[],"pending":[],"callbacks":[]}`, request(h, http.MethodGet, "/api/history").Body.String())
 	})
 }
 
@@ -130,10 +113,10 @@ func TestHistory_RefusesASpanThatIsTooShortOrTooLong(t *testing.T) {
 }
 
 func TestHistory_EndsWithClose(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	harness.Bubble(t, func(t *testing.T) {
 		all := make([]*dashboard.Handler, 200)
 		for i := range all {
-			all[i] = newDashboard(t, dashboard.Config{Source: dashboard.Server(new(tcp.Server))})
+			all[i] = newHandler(t, dashboard.Config{Source: dashboard.Server(new(tcp.Server))})
 		}
 		time.Sleep(4 * time.Second) // some are about to take a sample
 		for _, h := range all {
@@ -150,7 +133,7 @@ func TestHistory_EndsWithClose(t *testing.T) {
 // A bubble ends when no goroutine is left in it; one that slept between samples
 // would keep it alive for ever.
 func TestHistory_NeedsNoGoroutineOfAHandlerThatIsNeverClosed(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	harness.Bubble(t, func(t *testing.T) {
 		h, err := dashboard.New(dashboard.Config{Source: dashboard.Server(new(tcp.Server))})
 		require.NoError(t, err)
 		time.Sleep(time.Minute)
@@ -165,6 +148,6 @@ func TestHistory_DoesNotKeepAHandlerAliveThatIsNeverClosed(t *testing.T) {
 		require.NoError(t, err)
 		return weak.Make(h)
 	}()
-	require.Eventually(t, func() bool { runtime.GC(); return handler.Value() == nil }, time.Minute, 10*time.Millisecond)
+	harness.Until(t, func() bool { runtime.GC(); return handler.Value() == nil })
 	time.Sleep(time.Second) // the timer fires once more, to nothing
 }

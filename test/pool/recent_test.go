@@ -8,12 +8,12 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionwheel/sessionwheel/pool"
+	"github.com/sessionwheel/sessionwheel/test/internal/harness"
 	"github.com/sessionwheel/sessionwheel/wheel"
 )
 
@@ -60,7 +60,7 @@ func recentRegister[K comparable](t *testing.T, p *pool.Pool[K, *recentConn], id
 }
 
 func TestRecentlyClosed_TellsWhoClosedWhenAndWhyTheNewestFirst(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	harness.Bubble(t, func(t *testing.T) {
 		p := recentPool(t, pool.Config[string, *recentConn]{
 			IdleTimeout: 10 * time.Second, MaxLifetime: time.Minute, OnDuplicate: pool.Replace,
 		})
@@ -115,7 +115,7 @@ func TestRecentlyClosed_TellsHowLateAnExpiryWas(t *testing.T) {
 		{IdleTimeout: time.Second},
 		{IdleTimeout: -1, MaxLifetime: time.Second},
 	} {
-		synctest.Test(t, func(t *testing.T) {
+		harness.Bubble(t, func(t *testing.T) {
 			w, err := wheel.New(wheel.Config{MaxCallbacks: 1})
 			require.NoError(t, err)
 			defer w.Close()
@@ -134,7 +134,7 @@ func TestRecentlyClosed_TellsHowLateAnExpiryWas(t *testing.T) {
 }
 
 func TestRecentlyClosed_ReturnsTheLast64(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	harness.Bubble(t, func(t *testing.T) {
 		p := recentPool(t, pool.Config[int, *recentConn]{})
 		for i := range 200 {
 			recentRegister(t, p, i, at(fmt.Sprint(i))).Close("Bye")
@@ -150,7 +150,7 @@ func TestRecentlyClosed_ReturnsTheLast64(t *testing.T) {
 }
 
 func TestRecentlyClosed_HoldsASessionInItsOnSessionClosed(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	harness.Bubble(t, func(t *testing.T) {
 		var p *pool.Pool[int, *recentConn]
 		var seen []pool.ClosedSession[int]
 		p = recentPool(t, pool.Config[int, *recentConn]{
@@ -196,7 +196,7 @@ func TestRecentlyClosed_CutsLongTextsAndKeepsNoneOfThem(t *testing.T) {
 }
 
 func TestRecentlyClosed_AsksForTheAddressWhenTheConnectionIsClosed(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	harness.Bubble(t, func(t *testing.T) {
 		p := recentPool(t, pool.Config[int, *recentConn]{})
 		s := recentRegister(t, p, 1, newRecentConn(func(c *recentConn) net.Addr {
 			<-c.closed // as where the address is read from the connection itself
@@ -214,7 +214,7 @@ func TestRecentlyClosed_OutlivesAnAddressThatPanics(t *testing.T) {
 	} {
 		for _, told := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s/OnPanic=%v", name, told), func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
+				harness.Bubble(t, func(t *testing.T) {
 					closed := 0
 					var panics []any
 					c := pool.Config[int, *recentConn]{
@@ -243,7 +243,7 @@ func TestRecentlyClosed_OutlivesAnAddressThatPanics(t *testing.T) {
 }
 
 func TestRecentlyClosed_HoldsNoLockWhileItAsksForAnAddress(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	harness.Bubble(t, func(t *testing.T) {
 		var p *pool.Pool[int, *recentConn]
 		var s *pool.Session[int, *recentConn]
 		use := func() {
