@@ -32,6 +32,7 @@ func TestDemo_ASignalEndsItWithASummary(t *testing.T) {
 		require.Equal(t, want.Status, p.Wait())
 		require.Equal(t, want.Err, p.Logged())
 		require.Regexp(t, `\nInterrupted after \S+, before the verdict:\n\n  sessions registered +10\n  closed with "Timeout" +\d\n  still open +\d\n`, out.String())
+		require.Regexp(t, `Closed last:\n +session \d+ +127\.0\.0\.1:\d+ +"Timeout", \S+ late\n`, out.String())
 		require.Regexp(t, `How late "Timeout" came[\s\S]* p50 \S+ +p99 \S+ +max \S+\n`, out.String())
 		require.NotContains(t, out.String(), "PASSED")
 	}

@@ -101,6 +101,7 @@ func (d *demo) run(ctx context.Context) error {
 
 	err = d.watch(ctx, served)
 	soFar, open := d.recorder.byRemote(), int(d.recorder.open.Load())
+	closedLast := d.server.RecentlyClosed() // before the end closes the others too
 	switch {
 	case err == nil && d.page != nil:
 		err = d.endSessions()
@@ -115,7 +116,7 @@ func (d *demo) run(ctx context.Context) error {
 		_ = d.shutdown() // waits for the callbacks
 		<-served
 		if ctx.Err() != nil {
-			d.printSoFar(soFar, open)
+			d.printSoFar(soFar, open, closedLast)
 		}
 		return err
 	}
@@ -123,7 +124,7 @@ func (d *demo) run(ctx context.Context) error {
 	disconnect()
 	d.clients.wg.Wait()
 	v := judge(d.lives(d.recorder.byRemote()), d.cfg.Idle)
-	v.stalled = d.stalled
+	v.stalled, v.closedLast = d.stalled, closedLast
 	v.print(d.screen, d.cfg, time.Since(d.began))
 	if d.page != nil {
 		err = d.stay(ctx, ln.Addr().String())
@@ -284,7 +285,7 @@ func (d *demo) lives(seen map[string]*sessionRecord) []life {
 
 // printSoFar prints the summary of a demo that was interrupted: of the sessions in
 // seen, which had ended by then, and of the number that were open.
-func (d *demo) printSoFar(seen map[string]*sessionRecord, open int) {
+func (d *demo) printSoFar(seen map[string]*sessionRecord, open int, closedLast []pool.ClosedSession[int64]) {
 	var ended []life
 	for _, l := range d.lives(seen) {
 		if l.registered {
@@ -298,4 +299,6 @@ func (d *demo) printSoFar(seen map[string]*sessionRecord, open int) {
 	d.screen.Printf("  closed with \"Timeout\" %8s", console.Count(v.timedOut))
 	d.screen.Printf("  still open            %8s", console.Count(open))
 	v.printLateness(d.screen, d.cfg.Idle)
+	v.closedLast = closedLast
+	v.printClosedLast(d.screen)
 }

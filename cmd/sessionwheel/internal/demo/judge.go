@@ -38,6 +38,8 @@ type verdict struct {
 	unseen       int // closed, but its client's connection stayed open
 	otherwise    map[string]int
 
+	closedLast []pool.ClosedSession[int64] // before the end, the newest first
+
 	starved    int           // timed out since the client, or this machine, had paused
 	longestGap time.Duration // of those
 	stalled    time.Duration // longest time for which the whole process stood still

@@ -21,6 +21,7 @@ func (v verdict) print(sc *console.Screen, cfg Config, took time.Duration) {
 	sc.Printf("  closed with \"Timeout\" %8s   of %s that fell silent%s", console.Count(v.timedOut), console.Count(silent), active)
 	sc.Printf("  still open            %8s   of %s that kept talking", console.Count(v.open), console.Count(cfg.talking()))
 	v.printLateness(sc, cfg.Idle)
+	v.printClosedLast(sc)
 	for _, note := range v.notes() {
 		sc.Printf("\n  Note: %s.", note)
 	}
@@ -34,6 +35,20 @@ func (v verdict) print(sc *console.Screen, cfg Config, took time.Duration) {
 		return
 	}
 	sc.Printf("\n%s: %s.", sc.Paint(console.Bold+console.Red, "FAILED"), strings.Join(failures, ";\n        "))
+}
+
+// closedShown is how many of the sessions that closed last are shown.
+const closedShown = 5
+
+// printClosedLast writes which sessions were closed last, and how late.
+func (v verdict) printClosedLast(sc *console.Screen) {
+	if len(v.closedLast) == 0 {
+		return
+	}
+	sc.Printf("\n  Closed last:")
+	for _, c := range v.closedLast[:min(len(v.closedLast), closedShown)] {
+		sc.Printf("    session %-6d %-21s %q, %s late", c.ID, c.Address, c.Reason, console.Short(c.Late))
+	}
 }
 
 // printLateness writes how late the sessions that timed out were closed.
