@@ -6,8 +6,8 @@ import (
 	"github.com/sessionwheel/sessionwheel/pool"
 )
 
-// RecentlyClosed returns the sessions that closed last, as
-// [pool.Pool.RecentlyClosed] says. It returns none before the server serves.
+// RecentlyClosed returns the sessions that were closed last. See
+// [pool.Pool.RecentlyClosed]. Before the server serves, it returns nil.
 func (srv *Server) RecentlyClosed() []pool.ClosedSession[netip.AddrPort] {
 	p := srv.sessions.Load()
 	if p == nil {
@@ -15,7 +15,7 @@ func (srv *Server) RecentlyClosed() []pool.ClosedSession[netip.AddrPort] {
 	}
 	all := p.RecentlyClosed()
 	for i := range all {
-		all[i].Address = all[i].ID.String() // which the pool does not know to be one
+		all[i].Address = all[i].ID.String() // the pool does not know that the ID is an address
 	}
 	return all
 }

@@ -281,8 +281,8 @@ func (srv *Server) Sessions() iter.Seq[*Session] {
 	}
 }
 
-// limit is a maximum whose zero value means the default, and whose negative values
-// mean none.
+// limit returns n if it is positive, byDefault if it is 0, and math.MaxInt, which means no
+// limit, if it is negative.
 func limit(n, byDefault int) int {
 	if n < 0 {
 		return math.MaxInt
