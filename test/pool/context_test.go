@@ -79,13 +79,15 @@ func TestContext_ThatIsAskedForAfterTheCloseIsCancelled(t *testing.T) {
 // Waiting for Done there would deadlock.
 func TestContext_LetsOnSessionClosedWaitForTheSessionsWork(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
-		finished := make(map[int]chan struct{})
+		var finished [3]chan struct{}
+		for id := range finished {
+			finished[id] = make(chan struct{})
+		}
 		p := newPool(t, testConfig{
-			IdleTimeout:          poolIdle,
-			OnNewSessionRegister: func(s *testSession) { finished[s.ID()] = make(chan struct{}) },
-			OnSessionClosed:      func(s *testSession, _ pool.Reason) { <-finished[s.ID()] },
+			IdleTimeout:     poolIdle,
+			OnSessionClosed: func(s *testSession, _ pool.Reason) { <-finished[s.ID()] },
 		})
-		for id := range 3 {
+		for id := range finished {
 			s := mustRegister(t, p, id)
 			go func() {
 				defer close(finished[id])
