@@ -41,9 +41,9 @@ func TestTop_ShowsARunningServerAndFollowsIt(t *testing.T) {
 	top.press("\x1b") // the filter ends
 	top.await(`sessions  2 of 2`)
 	top.press("s")
-	top.await(`REMAININGv`)
+	top.await(`REMAINING▼`)
 	top.press("r")
-	top.await(`REMAINING\^`)
+	top.await(`REMAINING▲`)
 	require.NoError(t, first.Close())
 	top.await(`EOF +1 █`)
 
