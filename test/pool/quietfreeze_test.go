@@ -23,7 +23,7 @@ import (
 
 const (
 	quietIdle  = 2 * time.Second
-	quietPeers = 20
+	quietPeers = 40
 	quietEvery = 50 * time.Millisecond
 
 	// quietHiccup is how long a process may stand still besides its freeze for a
@@ -38,9 +38,10 @@ type quietRound struct {
 	Longest, Second time.Duration
 }
 
-// A server process with nothing else on its wheel is stopped for about its idle
-// timeout, so that it goes on just before or after the first slot comes up. Its
-// peers send all the while: none of their sessions times out.
+// A server process is stopped for about its idle timeout while its peers send, and
+// none of their sessions times out. Each has a wheel of its own with nothing else
+// on it. When its slot comes up differs from wheel to wheel, so that for some the
+// process goes on just before that, and for some just after.
 //
 // A round counts only if the process stood still for as long as meant, and then
 // both it and its peers ran on.
@@ -51,8 +52,10 @@ func TestFreeze_OfAQuietWheelIsForgiven(t *testing.T) {
 	}
 	var sides sync.WaitGroup
 	var rounds atomic.Int64 // that have told something
-	problems := make(chan string, 4)
-	for _, d := range []time.Duration{1850 * time.Millisecond, 1950 * time.Millisecond, 2 * time.Second, 2050 * time.Millisecond} {
+	const ms = time.Millisecond
+	freezes := []time.Duration{1850 * ms, 1900 * ms, 1925 * ms, 1950 * ms, 2000 * ms, 2050 * ms}
+	problems := make(chan string, len(freezes))
+	for _, d := range freezes {
 		sides.Go(func() {
 			for try := 1; ; try++ {
 				r, sent, err := quietFreeze(t, d)
@@ -135,7 +138,7 @@ func quietFreeze(t *testing.T, d time.Duration) (r quietRound, silent time.Durat
 	}()
 	// Just before they would send again: what was last read is as old as can be when
 	// the server goes on.
-	time.Sleep(quietEvery * 19 / 10)
+	time.Sleep(quietEvery * 9 / 10)
 	err = cmd.Process.Signal(syscall.SIGSTOP)
 	time.Sleep(d + 10*time.Millisecond) // it stops a moment later
 	if err == nil {
@@ -156,16 +159,21 @@ func quietFreeze(t *testing.T, d time.Duration) (r quietRound, silent time.Durat
 
 // quietServe is the server. It ends, with what it saw, when its input does.
 func quietServe(t *testing.T) {
-	var id, timedOut atomic.Int64
-	p, err := pool.New(pool.Config[int64, net.Conn]{
-		IdleTimeout: quietIdle,
-		OnSessionClosed: func(_ *pool.Session[int64, net.Conn], r pool.Reason) {
-			if r == pool.Timeout {
-				timedOut.Add(1)
-			}
-		},
-	})
-	require.NoError(t, err)
+	var timedOut atomic.Int64
+	pools := make(chan *pool.Pool[int, net.Conn], quietPeers)
+	for range quietPeers {
+		p, err := pool.New(pool.Config[int, net.Conn]{
+			IdleTimeout: quietIdle,
+			OnSessionClosed: func(_ *pool.Session[int, net.Conn], r pool.Reason) {
+				if r == pool.Timeout {
+					timedOut.Add(1)
+				}
+			},
+		})
+		require.NoError(t, err)
+		defer p.Shutdown(t.Context()) //nolint:errcheck // the process ends
+		pools <- p
+	}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	go func() {
@@ -175,7 +183,7 @@ func quietServe(t *testing.T) {
 				return
 			}
 			go func() {
-				s, err := p.Register(id.Add(1), conn)
+				s, err := (<-pools).Register(1, conn)
 				if err != nil {
 					conn.Close()
 					return
@@ -217,5 +225,4 @@ func quietServe(t *testing.T) {
 	require.NoError(t, err)
 	os.Stdout.Write(append(text, '\n'))
 	ln.Close()
-	require.NoError(t, p.Shutdown(t.Context()))
 }
