@@ -48,7 +48,7 @@ func libraryRound(ctx context.Context, r *Run) error {
 	}
 	for _, fault := range faults {
 		order := r.timersOrder()
-		order.For = max(time.Second, order.For/3)
+		order.For, order.Waits = max(time.Second, order.For/3), 2
 		rep, said, err := r.playTimers(ctx, exe, order, "SESSIONWHEEL_SOAK_FAULT="+fault.name)
 		if err != nil {
 			return err

@@ -21,6 +21,9 @@ const (
 	timersTurn     = 10 * time.Millisecond
 	timersLongest  = 900 * time.Millisecond
 
+	// longWait is more than the wheel sleeps without asking its library to wake it.
+	longWait = 1500 * time.Millisecond
+
 	// timersPatience is how long what is due is waited for until it counts as
 	// lost. Nothing waits that long when all is well.
 	timersPatience = 30 * time.Second
@@ -42,6 +45,7 @@ type timersOrder struct {
 	Step    bool          // steps the wall clock
 	Busy    int           // goroutines that never sleep
 	Garbage int           // bytes that are kept while ever new ones are made
+	Waits   int           // timers at the end, each so long that the wheel waits by its library
 }
 
 // timersReport is what came of it.
@@ -112,6 +116,11 @@ func timersPlay(o timersOrder) (rep timersReport, err error) {
 	wg.Wait()
 	timers.settle()
 	sessions.settle()
+	for range o.Waits {
+		fired := make(chan struct{})
+		w.AfterFunc(longWait, func() { close(fired) })
+		<-fired
+	}
 	rep.Load = (busySeconds() - cpu) / time.Since(began).Seconds()
 
 	closing := time.Now()
