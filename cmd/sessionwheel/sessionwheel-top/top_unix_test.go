@@ -46,6 +46,14 @@ func TestTop_ShowsARunningServerAndFollowsIt(t *testing.T) {
 	top.await(`REMAINING▲`)
 	require.NoError(t, first.Close())
 	top.await(`EOF +1 █`)
+	top.press("c")
+	top.await(`closed last  1\n.*\n1 +` + regexp.QuoteMeta(first.LocalAddr().String()) + ` +EOF +\d`)
+	top.press("?")
+	top.await(`│ c +show the sessions that closed last`)
+	top.press("\x1b")
+	top.await(`closed last  1\n`)
+	top.press("c")
+	top.await(`sessions  1 of 1`)
 
 	for _, size := range [][2]int{{60, 20}, {40, 8}, {120, 50}} {
 		top.size(size[0], size[1])

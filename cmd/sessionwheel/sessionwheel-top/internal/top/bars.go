@@ -1,32 +1,18 @@
 package top
 
-import (
-	"strings"
-	"unicode/utf8"
-)
+import "strings"
 
-// glyphs are what bars are made of, from empty to full.
-type glyphs []rune
+// glyphs are the symbols that a terminal can show.
+type glyphs struct {
+	bars     []rune // from empty to full
+	up, down string // mark the column that a table is sorted by
+	box      []rune // corners and edges: top left, horizontal, top right, vertical, bottom left, bottom right
+}
 
 var (
-	blocks = glyphs(" ▁▂▃▄▅▆▇█")
-	asciis = glyphs(" .:-=+*#")
+	blocks = glyphs{[]rune(" ▁▂▃▄▅▆▇█"), "▲", "▼", []rune("┌─┐│└┘")}
+	asciis = glyphs{[]rune(" .:-=+*#"), "+", "-", []rune("+-+|++")}
 )
-
-// sortMark is what stands at the column that is sorted by.
-func (g glyphs) sortMark(descending bool) string {
-	ascii := g[len(g)-1] < utf8.RuneSelf
-	switch {
-	case ascii && descending:
-		return "-"
-	case ascii:
-		return "+"
-	case descending:
-		return "▼"
-	default:
-		return "▲"
-	}
-}
 
 // spark draws values as bars side by side, width cells wide, of the last values
 // if there are more. The greatest is full, and what is not zero is never empty.
@@ -49,9 +35,10 @@ func (g glyphs) spark(values []float64, width int) string {
 
 func (g glyphs) cell(v, most float64) rune {
 	if v <= 0 || most <= 0 {
-		return g[0]
+		return g.bars[0]
 	}
-	return g[max(1, min(len(g)-1, int(v/most*float64(len(g)-1)+0.5)))]
+	full := len(g.bars) - 1
+	return g.bars[max(1, min(full, int(v/most*float64(full)+0.5)))]
 }
 
 // row draws counts as bars side by side, width cells wide. Where there are more
@@ -75,5 +62,5 @@ func (g glyphs) gauge(part, whole uint64, width int) string {
 		return ""
 	}
 	n := int(float64(part)/float64(whole)*float64(width) + 0.5)
-	return strings.Repeat(string(g[len(g)-1]), max(1, min(n, width)))
+	return strings.Repeat(string(g.bars[len(g.bars)-1]), max(1, min(n, width)))
 }

@@ -23,13 +23,15 @@ const (
 	answerTimeout = 5 * time.Second
 )
 
-// query is what the table of sessions shows.
+// query selects what the server is asked for beside its statistics.
 type query struct {
-	sort   string // one of columns
+	open   bool   // the open sessions, as the fields below say
+	closed bool   // the sessions that closed last
+	sort   string // one of Columns
 	desc   bool
 	filter string // an ID, or part of an address; "" matches all
 	offset int
-	limit  int // 0: no table
+	limit  int // 0: no sessions at all
 }
 
 // server asks one dashboard. Its methods may be called from any goroutine.
@@ -75,7 +77,7 @@ func (s *server) sessions(ctx context.Context, q query) (*sessionPage, error) {
 	return parseSessions(body, q.limit)
 }
 
-func (s *server) closed(ctx context.Context) (*closedPage, error) {
+func (s *server) closed(ctx context.Context) (*closedList, error) {
 	body, err := s.get(ctx, "api/closed", nil, maxSessions)
 	if err != nil {
 		return nil, err

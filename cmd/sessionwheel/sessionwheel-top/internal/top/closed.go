@@ -1,10 +1,12 @@
 package top
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"fmt"
+)
 
-// closedPage is the answer of api/closed: the sessions that closed last, the newest
-// first.
-type closedPage struct {
+// closedList is the answer of api/closed, the newest first.
+type closedList struct {
 	Sessions []closedSession `json:"sessions"`
 }
 
@@ -17,49 +19,59 @@ type closedSession struct {
 }
 
 // maxClosed is how many closed sessions are shown at most.
-const maxClosed = 100
+const maxClosed = 64
 
-// parseClosed reads the answer of api/closed. The texts in it are made safe to show.
-func parseClosed(body []byte) (*closedPage, error) {
-	p := new(closedPage)
-	if err := json.Unmarshal(body, p); err != nil {
+// parseClosed parses the answer of api/closed, and makes its texts safe to show.
+func parseClosed(body []byte) (*closedList, error) {
+	l := new(closedList)
+	if err := json.Unmarshal(body, l); err != nil {
 		return nil, errForeign
 	}
-	p.Sessions = p.Sessions[:min(len(p.Sessions), maxClosed)]
-	for i := range p.Sessions {
-		s := &p.Sessions[i]
+	l.Sessions = l.Sessions[:min(len(l.Sessions), maxClosed)]
+	for i := range l.Sessions {
+		s := &l.Sessions[i]
 		s.ID, s.Address, s.Reason = printable(s.ID, 40), printable(s.Address, 60), printable(s.Reason, 40)
 	}
-	return p, nil
+	return l, nil
 }
 
-// closedTable draws the sessions that closed last, rows of them at most.
-func (m *model) closedTable(rows int) []string {
-	title := heading.Render("closed last")
-	if m.closed == nil {
-		return []string{title + "  " + faint.Render("the server does not tell"), ""}
+// closedTable draws the sessions that closed last.
+func (m *model) closedTable(title string, rows int) []string {
+	all := m.closed.Sessions
+	first := min(m.query.offset, len(all))
+	shown := all[first:min(len(all), first+rows)]
+	text := fmt.Sprintf("%d", len(all))
+	if s := m.history.last(); s != nil && s.Sessions.Closed > uint64(len(all)) {
+		text += " of " + count(s.Sessions.Closed)
 	}
-	lines := []string{
-		title + "  " + faint.Render("newest first; c shows the open sessions"),
-		faint.Render(closedRow(m.width, "ID", "ADDRESS", "REASON", "AGO", "LATE")),
+	if len(shown) > 0 && len(shown) < len(all) {
+		text += fmt.Sprintf(", %d to %d shown", first+1, first+len(shown))
 	}
-	for _, s := range m.closed.Sessions[:min(len(m.closed.Sessions), rows)] {
+	lines := []string{title + "  " + text, faint.Render(closedRow(m.width, closedColumns...))}
+	for _, s := range shown {
 		lines = append(lines, s.row(m.width))
 	}
 	return lines
 }
+
+var closedColumns = []string{"ID", "ADDRESS", "REASON", "AGO", "LATE"}
 
 func (s closedSession) row(width int) string {
 	late := "-"
 	if s.Late != nil {
 		late = short(seconds(*s.Late))
 	}
-	return closedRow(width, s.ID, s.Address, s.Reason, short(seconds(s.Ago)), late)
+	reason := s.Reason
+	if reason == "" {
+		reason = "(none)"
+	}
+	return closedRow(width, s.ID, s.Address, reason, short(seconds(s.Ago)), late)
 }
 
-// closedRow lays a row out for a width; the address has what the others leave.
-func closedRow(width int, id, address, reason, ago, late string) string {
-	const ids, reasons, times = 10, 14, 9
-	return left(id, ids) + " " + left(address, max(15, width-ids-1-reasons-1-2*(times+1))) + " " +
-		left(reason, reasons) + " " + right(ago, times) + " " + right(late, times)
+// closedRow lays out a row of the sessions that closed last, whose cells are those
+// of closedColumns. The address gets the width that the others leave.
+func closedRow(width int, cells ...string) string {
+	const ids, reasons, times = 10, 20, 9
+	return left(cells[0], ids) + " " + left(cells[1], max(15, width-ids-reasons-2-2*(times+1))) + " " +
+		left(cells[2], reasons) + " " + right(cells[3], times) + " " + right(cells[4], times)
 }

@@ -7,35 +7,41 @@ import (
 	"time"
 )
 
-// sample is what one look at the server gave.
+// sample is the server's state at one time.
 type sample struct {
 	at       time.Time
 	stats    *stats       // nil if err is not
 	sessions *sessionPage // nil if the server gave none
-	closed   *closedPage  // nil if the server does not tell
-	asked    query        // what sessions answers
+	closed   *closedList  // nil if the server gave none
+	asked    query        // what sessions and closed are the answers to
 	err      error        // why there is no sample
-	refused  error        // why there are no sessions, though there are stats
+
+	// Why there are none of these although there are statistics.
+	refused, refusedClosed error
 }
 
-// look asks the server for all that is shown.
+// look asks the server for everything that is shown.
 func (s *server) look(ctx context.Context, q query) sample {
 	got := sample{at: time.Now(), asked: q}
-	if got.stats, got.err = s.stats(ctx); got.err != nil || q.limit == 0 {
-		return got
+	got.stats, got.err = s.stats(ctx)
+	if got.err == nil && q.limit > 0 && q.open {
+		got.sessions, got.err = s.sessions(ctx, q)
+		got.refused, got.err = splitRefusal(got.err)
 	}
-	var said refusalError
-	if got.closed, got.err = s.closed(ctx); errors.As(got.err, &said) { // an older server
-		got.closed, got.err = nil, nil
-	}
-	if got.err != nil {
-		return got
-	}
-	got.sessions, got.err = s.sessions(ctx, q)
-	if errors.As(got.err, &said) {
-		got.refused, got.err = said, nil
+	if got.err == nil && q.limit > 0 && q.closed {
+		got.closed, got.err = s.closed(ctx)
+		got.refusedClosed, got.err = splitRefusal(got.err)
 	}
 	return got
+}
+
+// splitRefusal tells a refusal of the server from other errors.
+func splitRefusal(err error) (refusal, other error) {
+	var r refusalError
+	if errors.As(err, &r) {
+		return r, nil
+	}
+	return nil, err
 }
 
 // feed looks at a server again and again.

@@ -1,6 +1,7 @@
 package top
 
 import (
+	"cmp"
 	"slices"
 	"time"
 	"unicode/utf8"
@@ -26,18 +27,17 @@ type model struct {
 
 	width, height int
 	history       history
-	page          *sessionPage // the newest
-	closed        *closedPage  // the newest; nil if the server does not tell
-	refused       error        // why there is none
+	page          *sessionPage // the newest; nil if there is none, or if closed is shown
+	closed        *closedList  // likewise, of the sessions that closed last
+	refused       error        // why there is neither
 	lost          error        // why the server does not answer, nil while it does
 	lostAt        time.Time
 
 	query  query
+	help   bool   // the keys are shown
 	typing bool   // a filter is being typed
 	typed  string // so far
 	paused bool
-	help   bool // the keys are shown in place of the table
-	past   bool // the sessions that closed last are shown in place of the open ones
 }
 
 func newModel(f *feed, glyphs glyphs) *model {
@@ -82,30 +82,64 @@ func (m *model) took(s sample) {
 	}
 	m.lost = nil
 	m.history.add(s.stats)
-	if s.asked.limit > 0 {
-		m.closed = s.closed
-	}
-	if s.refused != nil {
-		m.page, m.refused = nil, s.refused
+	if refused := cmp.Or(s.refused, s.refusedClosed); refused != nil {
+		m.page, m.closed, m.refused = nil, nil, refused
 		return
 	}
-	if s.sessions == nil || s.asked != m.query {
-		return // an answer to what was asked before
+	if s.asked != m.query || s.sessions == nil && s.closed == nil {
+		return // an answer to an earlier query
 	}
-	m.page, m.refused = s.sessions, nil
-	if len(m.page.Sessions) == 0 && m.query.offset > 0 { // they are gone now
+	m.page, m.closed, m.refused = s.sessions, s.closed, nil
+	if m.page != nil && len(m.page.Sessions) == 0 && m.query.offset > 0 { // they are gone now
 		m.turn(0)
 	}
 }
 
 // key acts on a key outside of a filter's text.
 func (m *model) key(name string) tea.Cmd {
-	q := m.query
 	switch name {
 	case "q", "ctrl+c":
 		return tea.Quit
 	case "ctrl+z":
 		return tea.Suspend
+	case "?":
+		m.help = !m.help
+		return nil
+	}
+	if m.help {
+		m.help = name != "esc"
+		return nil
+	}
+	switch name {
+	case "n", "pgdown", "down":
+		m.turn(1)
+	case "p", "pgup", "up":
+		m.turn(-1)
+	case "g", "home":
+		q := m.query
+		q.offset = 0
+		m.ask(q)
+	case "space":
+		m.paused = !m.paused
+		m.feed.pause(m.paused)
+	case "c":
+		q := m.query
+		q.open, q.closed, q.offset = q.closed, q.open, 0
+		m.page, m.closed, m.refused = nil, nil, nil
+		m.ask(q)
+	default:
+		if m.query.open {
+			m.selectionKey(name)
+		}
+	}
+	return nil
+}
+
+// selectionKey acts on a key that changes which open sessions are shown, or their
+// order.
+func (m *model) selectionKey(name string) {
+	q := m.query
+	switch name {
 	case "s", "right":
 		q.sort = Columns[(slices.Index(Columns, q.sort)+1)%len(Columns)]
 	case "S", "left":
@@ -114,52 +148,28 @@ func (m *model) key(name string) tea.Cmd {
 		q.desc = !q.desc
 	case "/", "f":
 		m.typing, m.typed = true, q.filter
-		return nil
-	case "?":
-		m.help = !m.help
-		return nil
-	case "c":
-		m.past, m.help = !m.past, false
-		return nil
 	case "esc":
-		if m.help {
-			m.help = false
-			return nil
-		}
 		q.filter = ""
-	case "n", "pgdown", "down":
-		m.turn(1)
-		return nil
-	case "p", "pgup", "up":
-		m.turn(-1)
-		return nil
-	case "g", "home":
-		q.offset = 0
-		m.ask(q)
-		return nil
-	case "space":
-		m.paused = !m.paused
-		m.feed.pause(m.paused)
-		return nil
 	}
 	if q != m.query {
 		q.offset = 0
 		m.ask(q)
 	}
-	return nil
 }
 
-// turn shows the next page of the table, the one before, or with 0 the last one
-// that there is.
+// turn shows the next page of the table, the one before, or with 0 the last one.
 func (m *model) turn(pages int) {
-	if m.page == nil {
+	n := 0 // rows of all pages
+	switch {
+	case m.page != nil:
+		n = int(min(m.page.Matching, 1<<30))
+	case m.closed != nil:
+		n = len(m.closed.Sessions)
+	default:
 		return
 	}
 	rows, q := max(1, m.rows()), m.query
-	last := 0
-	if n := int(min(m.page.Matching, 1<<30)); n > 0 {
-		last = (n - 1) / rows * rows
-	}
+	last := max(0, n-1) / rows * rows
 	if q.offset = last; pages != 0 {
 		q.offset = min(max(0, m.query.offset+pages*rows), last)
 	}

@@ -63,7 +63,7 @@ func TestKeys_ChangeWhatIsAskedFor(t *testing.T) {
 		m.height = 36 + 2 + tableHead + len(m.panels())
 		require.Equal(t, 36, m.rows())
 		require.Nil(t, press(m, tt.keys...), "%q quits", tt.keys)
-		tt.want.limit = 40
+		tt.want.limit, tt.want.open = 40, true
 		require.Equal(t, tt.want, m.query, "%q", tt.keys)
 		require.Equal(t, m.query, m.feed.query, "the feed is told")
 	}
@@ -158,7 +158,7 @@ func TestFeed_GoesOnWhenTheServerComesBackAndEndsWithItsContext(t *testing.T) {
 	require.NotNil(t, next(true).stats)
 
 	f.pause(true)
-	f.ask(query{sort: "id", limit: 1})
+	f.ask(query{open: true, sort: "id", limit: 1})
 	for next(true).asked.sort != "id" { // it is asked although it is paused
 	}
 	cancel()

@@ -60,21 +60,23 @@ func plain(name string, s sample) string {
 			value(fmt.Sprintf("level-%d", l.Level), fmt.Sprintf("%d timers in %d slots of %v", l.timers(), len(l.Slots), seconds(l.Slot)))
 		}
 	}
-	if p := s.closed; p != nil && len(p.Sessions) > 0 {
-		const width, rows = 78, 10
-		section("closed last")
-		b.WriteString("  " + closedRow(width, "ID", "ADDRESS", "REASON", "AGO", "LATE") + "\n")
-		for _, s := range p.Sessions[:min(len(p.Sessions), rows)] {
-			b.WriteString("  " + s.row(width) + "\n")
-		}
-	}
+	const width = 78
 	if s.refused != nil {
 		section("sessions by " + s.asked.sort + ": " + cause(s.refused))
 	} else if p := s.sessions; p != nil {
 		section(fmt.Sprintf("sessions by %s: %d of %d that match, of %d", s.asked.sort, len(p.Sessions), p.Matching, p.Total))
-		const width = 78
 		b.WriteString("  " + tableRow(width, "ID", "ADDRESS", "AGE", "IDLE", "REMAINING") + "\n")
 		for _, s := range p.Sessions {
+			b.WriteString("  " + s.row(width) + "\n")
+		}
+	}
+	if s.refusedClosed != nil {
+		section("closed last: " + cause(s.refusedClosed))
+	} else if c := s.closed; c != nil {
+		shown := c.Sessions[:min(len(c.Sessions), s.asked.limit)]
+		section(fmt.Sprintf("closed last: %d of %d", len(shown), st.Sessions.Closed))
+		b.WriteString("  " + closedRow(width, closedColumns...) + "\n")
+		for _, s := range shown {
 			b.WriteString("  " + s.row(width) + "\n")
 		}
 	}

@@ -46,15 +46,16 @@ wheel
   level-0            34 timers in 2 slots of 10ms
   level-2            1200 timers in 1 slots of 40.96s
 
-closed last
-  ID         ADDRESS                          REASON               AGO      LATE
-  41         127.0.0.1:50009                  Timeout             1.5s     7.1ms
-  40         [::1]:50008                      EOF                1m10s         -
-
 sessions by idle: 2 of 100 that match, of 1234
   ID         ADDRESS                                 AGE        IDLE   REMAINING
   12         127.0.0.1:50000                       1h00m       1m01s        4.2s
   7          [::1]:50001                           250ms         2ms       never
+
+closed last: 3 of 48766
+  ID         ADDRESS                    REASON                     AGO      LATE
+  31         127.0.0.1:50031            Timeout                   1.5s     3.1ms
+  30                                    EOF                      1m15s         -
+  29         [::1]:50029                (none)                   1h01m         -
 `
 
 func TestOnce_PrintsPlainText(t *testing.T) {
@@ -78,6 +79,7 @@ func TestOnce_PrintsWhatThereIs(t *testing.T) {
 	out.Reset()
 	require.NoError(t, Once(t.Context(), &out, Config{URL: s.where(t)}))
 	require.NotContains(t, out.String(), "sessions by")
+	require.NotContains(t, out.String(), "closed last")
 	require.Equal(t, []string{" idle asc 0 1"}, asked(s), "no table, no question")
 }
 

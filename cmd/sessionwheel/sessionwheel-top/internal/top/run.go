@@ -28,13 +28,13 @@ type Config struct {
 	Reverse  bool          // the least first; the sessions with the most are otherwise
 	Filter   string        // shows sessions with this ID, or this in their address; "" means all
 	Rows     int           // of the table that Once prints; 0 means none, at most 500 are shown
-	ASCII    bool          // no block characters
+	ASCII    bool          // no block characters and arrows
 	NoColor  bool
 }
 
 // query is the first.
 func (c Config) query() query {
-	q := query{sort: c.Sort, desc: !c.Reverse, filter: c.Filter, limit: min(max(0, c.Rows), maxLimit)}
+	q := query{open: true, sort: c.Sort, desc: !c.Reverse, filter: c.Filter, limit: min(max(0, c.Rows), maxLimit)}
 	if !slices.Contains(Columns, q.sort) {
 		q.sort = "idle"
 	}
@@ -45,7 +45,9 @@ func (c Config) query() query {
 func Once(ctx context.Context, w io.Writer, cfg Config) error {
 	s := newServer(cfg.URL, cfg.Token)
 	defer s.close()
-	got := s.look(ctx, cfg.query())
+	q := cfg.query()
+	q.closed = true
+	got := s.look(ctx, q)
 	if got.err != nil {
 		return s.explain(ctx, got.err)
 	}

@@ -34,16 +34,18 @@ const sessionsAnswer = `{"total":1234,"matching":100,"offset":0,"limit":2,"sessi
 
 // closedAnswer is an answer of api/closed.
 const closedAnswer = `{"sessions":[
- {"id":"41","address":"127.0.0.1:50009","reason":"Timeout","ago_seconds":1.5,"late_seconds":0.0071},
- {"id":"40","address":"[::1]:50008","reason":"EOF","ago_seconds":70,"late_seconds":null}]}`
+ {"id":"31","address":"127.0.0.1:50031","reason":"Timeout","ago_seconds":1.5,"late_seconds":0.0031},
+ {"id":"30","address":"","reason":"EOF","ago_seconds":75,"late_seconds":null},
+ {"id":"29","address":"[::1]:50029","reason":"","ago_seconds":3700,"late_seconds":null}]}`
 
 // stub is a dashboard whose answers a test sets.
 type stub struct {
 	*httptest.Server
 
-	mu              sync.Mutex
-	stats, sessions http.HandlerFunc // guarded by mu
-	asked           []url.Values     // guarded by mu: the queries for sessions
+	mu sync.Mutex
+	// Guarded by mu.
+	stats, sessions, closed http.HandlerFunc
+	asked                   []url.Values // the queries for sessions
 }
 
 // answer is a handler that gives one answer.
@@ -55,7 +57,7 @@ func answer(status int, body string) http.HandlerFunc {
 }
 
 func newStub(t *testing.T) *stub {
-	s := &stub{stats: answer(200, statsAnswer), sessions: answer(200, sessionsAnswer)}
+	s := &stub{stats: answer(200, statsAnswer), sessions: answer(200, sessionsAnswer), closed: answer(200, closedAnswer)}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /at/api/stats", func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
@@ -70,7 +72,12 @@ func newStub(t *testing.T) *stub {
 		s.mu.Unlock()
 		h(w, r)
 	})
-	mux.HandleFunc("GET /at/api/closed", answer(200, closedAnswer))
+	mux.HandleFunc("GET /at/api/closed", func(w http.ResponseWriter, r *http.Request) {
+		s.mu.Lock()
+		h := s.closed
+		s.mu.Unlock()
+		h(w, r)
+	})
 	s.Server = httptest.NewServer(mux)
 	t.Cleanup(s.Close)
 	return s
@@ -86,6 +93,13 @@ func (s *stub) set(stats, sessions http.HandlerFunc) {
 	if sessions != nil {
 		s.sessions = sessions
 	}
+}
+
+// setClosed changes the answer of api/closed.
+func (s *stub) setClosed(closed http.HandlerFunc) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = closed
 }
 
 // queries are those for sessions so far.
@@ -121,9 +135,7 @@ func shown(t *testing.T, width, height int, statsBody, sessionsBody string) *mod
 	m.width, m.height = width, height
 	page, err := parseSessions([]byte(sessionsBody), maxLimit)
 	require.NoError(t, err)
-	closed, err := parseClosed([]byte(closedAnswer))
-	require.NoError(t, err)
-	m.took(sample{at: time.Now(), stats: parsed(t, statsBody), sessions: page, closed: closed, asked: q})
+	m.took(sample{at: time.Now(), stats: parsed(t, statsBody), sessions: page, asked: q})
 	return m
 }
 

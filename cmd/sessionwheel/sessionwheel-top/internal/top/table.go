@@ -10,19 +10,18 @@ import (
 // tableHead is how many lines of the table stand above its rows.
 const tableHead = 2
 
-// table draws a page of the sessions, or what is shown in their place, rows of them
-// at most.
+// table draws a page of the open sessions or of those that closed last, with the
+// given number of rows at most.
 func (m *model) table(rows int) []string {
-	switch {
-	case m.help:
-		return m.keyTable(rows)
-	case m.past:
-		return m.closedTable(rows)
-	}
 	title := heading.Render("sessions")
+	if m.query.closed {
+		title = heading.Render("closed last")
+	}
 	switch {
 	case m.refused != nil:
 		return []string{title + "  " + bad.Render(cause(m.refused)), ""}
+	case m.closed != nil:
+		return m.closedTable(title, rows)
 	case m.page == nil:
 		return []string{title + "  " + faint.Render("asking"), ""}
 	}
@@ -42,13 +41,17 @@ func (m *model) table(rows int) []string {
 	return lines
 }
 
-// columns is the line of the columns' names; the one sorted by is marked.
+// columns returns the line of the columns' names. It marks the one that the table
+// is sorted by.
 func (m *model) columns() string {
 	names := make(map[string]string, len(Columns))
 	for _, c := range Columns {
 		names[c] = strings.ToUpper(c)
 		if c == m.query.sort {
-			names[c] += m.glyphs.sortMark(m.query.desc)
+			names[c] += m.glyphs.up
+			if m.query.desc {
+				names[c] = strings.ToUpper(c) + m.glyphs.down
+			}
 		}
 	}
 	return tableRow(m.width, names["id"], names["address"], names["age"], names["idle"], names["remaining"])
@@ -62,7 +65,8 @@ func (s session) row(width int) string {
 	return tableRow(width, s.ID, s.Address, short(seconds(s.Age)), short(seconds(s.Idle)), remaining)
 }
 
-// tableRow lays a row out for a width; the address has what the others leave.
+// tableRow lays out a row of the open sessions. The address gets the width that the
+// others leave.
 func tableRow(width int, id, address, age, idle, remaining string) string {
 	const ids, times = 10, 11
 	return left(id, ids) + " " + left(address, max(15, width-ids-1-3*(times+1))) + " " +

@@ -42,6 +42,9 @@ func (m *model) screen(now time.Time) []string {
 	for i, line := range lines {
 		lines[i] = ansi.Truncate(line, m.width, "")
 	}
+	if m.help {
+		overlay(lines, m.width, m.helpBox())
+	}
 	return lines
 }
 
@@ -92,50 +95,66 @@ func (m *model) foot() string {
 	if m.typing {
 		return strong.Render("filter: ") + m.typed + "_" + faint.Render("   an ID, or part of an address; Enter shows, Esc leaves it")
 	}
-	return faint.Render("q quit  s/S sort  r reverse  / filter  n/p page  c closed  space pause  ? keys")
+	if m.query.closed {
+		return faint.Render("q quit  ? keys  c open sessions  n/p page  g first  space pause")
+	}
+	return faint.Render("q quit  ? keys  c closed  s/S sort  r reverse  / filter  n/p page  space pause")
 }
 
-// counters draws the counters with their rates, and beside them the reasons.
-func (m *model) counters(s *stats) []string {
-	half := max(48, min(m.width/2, 70))
-	left := []string{m.counter("open", count(s.Sessions.Open), "", m.history.open, half)}
-	add := func(name string, n uint64) {
-		rate := ""
+// counterRow is a line of the counters.
+type counterRow struct {
+	name, n, rate string
+	values        []float64 // of the sparkline
+}
+
+// counterRows returns the counters with their rates.
+func (m *model) counterRows(s *stats) []counterRow {
+	rows := []counterRow{{"open", count(s.Sessions.Open), "", m.history.open}}
+	add := func(name string, n uint64, total, rate func(float64) string) {
+		row := counterRow{name: name, n: total(float64(n)), values: m.history.rates[name]}
 		if r, ok := m.history.rate(name); ok {
-			rate = trim(r) + "/s"
+			row.rate = rate(r) + "/s"
 		}
-		left = append(left, m.counter(name, count(n), rate, m.history.rates[name], half))
+		rows = append(rows, row)
 	}
-	addBytes := func(name string, n uint64) {
-		rate := ""
-		if r, ok := m.history.rate(name); ok {
-			rate = size(r) + "/s"
-		}
-		left = append(left, m.counter(name, size(float64(n)), rate, m.history.rates[name], half))
+	number := func(name string, n uint64) {
+		add(name, n, func(float64) string { return count(n) }, trim)
 	}
-	add("registered", s.Sessions.Registered)
-	add("closed", s.Sessions.Closed)
-	add("refused", s.Sessions.Refused.total())
+	bytes := func(name string, n uint64) { add(name, n, size, size) }
+	number("registered", s.Sessions.Registered)
+	number("closed", s.Sessions.Closed)
+	number("refused", s.Sessions.Refused.total())
 	if t := s.Traffic; t != nil {
-		addBytes("bytes in", t.BytesIn)
-		addBytes("bytes out", t.BytesOut)
-		add("frames in", t.FramesIn)
-		add("frames out", t.FramesOut)
+		bytes("bytes in", t.BytesIn)
+		bytes("bytes out", t.BytesOut)
+		number("frames in", t.FramesIn)
+		number("frames out", t.FramesOut)
 		if t.AcceptErrors > 0 {
-			add("accept errors", t.AcceptErrors)
+			number("accept errors", t.AcceptErrors)
 		}
 	}
 	if s.Wheel != nil {
-		add("fired", s.Wheel.Fired)
+		number("fired", s.Wheel.Fired)
 	}
-	return beside(left, m.reasonRows(s, m.width-half-2, len(left)), half)
+	return rows
 }
 
-func (m *model) counter(name, n, rate string, values []float64, width int) string {
-	const names, numbers, rates = 13, 11, 9
-	const before = names + 1 + numbers + 1 + rates + 1
-	return faint.Render(left(name, names)) + " " + strong.Render(right(n, numbers)) + " " + right(rate, rates) + " " +
-		bars.Render(m.glyphs.spark(values, width-before))
+// counters draws the counters, and beside them the reasons. The columns of numbers
+// are as wide as they have to be, which leaves room for sparklines on a narrow
+// terminal too.
+func (m *model) counters(s *stats) []string {
+	half := max(40, min(m.width*58/100, 70))
+	rows := m.counterRows(s)
+	names, ns, rates := 0, 7, 9
+	for _, r := range rows {
+		names, ns, rates = max(names, len(r.name)), max(ns, len(r.n)), max(rates, len(r.rate))
+	}
+	lines := make([]string, len(rows))
+	for i, r := range rows {
+		lines[i] = faint.Render(left(r.name, names)) + " " + strong.Render(right(r.n, ns)) + " " + right(r.rate, rates) + " " +
+			bars.Render(m.glyphs.spark(r.values, half-names-ns-rates-3))
+	}
+	return beside(lines, m.reasonRows(s, m.width-half-2, len(lines)), half)
 }
 
 // reasonRows draws with what reasons sessions closed, at most limit lines.
@@ -145,11 +164,12 @@ func (m *model) reasonRows(s *stats, width, limit int) []string {
 		return []string{faint.Render("no session has closed yet")}
 	}
 	rows := []string{faint.Render("closed by reason")}
+	n := len(count(list[0].n)) // the greatest
 	for i, r := range list {
 		if len(rows) == limit-1 && len(list)-i > 1 {
 			return append(rows, faint.Render(fmt.Sprintf("and %d more", len(list)-i)))
 		}
-		const name, n = 14, 9
+		const name = 14
 		rows = append(rows, left(r.text, name)+" "+strong.Render(right(count(r.n), n))+" "+
 			bars.Render(m.glyphs.gauge(r.n, s.Sessions.Closed, width-name-n-2)))
 	}

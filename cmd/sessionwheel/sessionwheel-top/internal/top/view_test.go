@@ -21,7 +21,7 @@ func TestView_ShowsWhatTheServerAnswered(t *testing.T) {
 		`a server  live  up 1h02m  http://127\.0\.0\.1:8080/\n`,
 		`open +1,234 `, `registered +50,000 `, `closed +48,766 `, `refused +10 `,
 		`bytes in +1.5 MB`, `bytes out +999 B`, `frames in +12,000`, `frames out +11,000`, `accept errors +5`, `fired +40,000`,
-		`Timeout +40,000 █{16,}\n`, `EOF +8,000 █{3,4}\n`, `Error +766 █\n`,
+		`Timeout +40,000 █{13,}\n`, `EOF +8,000 █{2,3}\n`, `Error +766 █\n`,
 		`tick 10ms  1,234 pending in 3 slots  2 running  1 waiting  6 rescued\n`,
 		`late  p50 5.1ms  p99 10.2ms`,
 		`level 0  10ms   ▄ {31}█ {31} 34\n`, `level 2  41\.0s    █ {61} 1,200\n`,
@@ -42,7 +42,8 @@ func TestView_FitsATerminalOfAnySize(t *testing.T) {
 			m := shown(t, width, height, statsAnswer, many)
 			for _, state := range []func(){
 				func() {}, func() { m.typing, m.typed = true, strings.Repeat("界", 80) },
-				func() { m.lost = errors.New(strings.Repeat("x", 300)) }, func() { m.page = nil },
+				func() { m.lost = errors.New(strings.Repeat("x", 300)) }, func() { m.page = nil }, func() { m.help = true },
+				func() { press(m, "?", "c"); tookClosed(t, m, closedAnswer) }, func() { m.help = true },
 			} {
 				state()
 				lines := m.screen(time.Now())
