@@ -40,7 +40,7 @@ func fakeCluster() *browser.FakeCluster {
 }
 
 // shootCluster writes a picture of a page's cluster, after a search.
-func shootCluster(b *browser.Browser, path string) (err error) {
+func shootCluster(b *browser.Browser, dark bool, path string) (err error) {
 	d, err := browser.ServePage(dashboard.Config{
 		Source: dashboard.Server(new(tcp.Server)), Cluster: fakeCluster(),
 		Authorize: func(*http.Request) error { return nil },
@@ -49,7 +49,7 @@ func shootCluster(b *browser.Browser, path string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
-	tab, err := b.Open(browser.Screen{Width: 1240, Height: 1600, Scale: 1.5}, 5*time.Minute)
+	tab, err := b.Open(browser.Screen{Width: 1240, Height: 1600, Scale: 1.5, Dark: dark}, 5*time.Minute)
 	if err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ import (
 
 func main() {
 	dir := flag.String("dir", "docs", "write the pictures to this `folder`")
-	after := flag.Duration("after", 45*time.Second, "simulate clients for this `duration` first")
+	after := flag.Duration("after", 5*time.Minute, "simulate clients for this `duration` first")
 	flag.Parse()
 	if flag.NArg() > 0 || *after < time.Second {
 		fmt.Fprintln(os.Stderr, "pictures: --after must be at least 1s, and nothing but flags is taken")
@@ -48,8 +48,8 @@ var pictures = []struct {
 	screen browser.Screen
 	height float64 // of the picture, in CSS pixels; the page may be longer
 }{
-	{"dashboard-light.png", browser.Screen{Width: 1240, Height: 1560, Scale: 1.5}, 1560},
-	{"dashboard-dark.png", browser.Screen{Width: 1240, Height: 1560, Scale: 1.5, Dark: true}, 1560},
+	{"dashboard-light.png", browser.Screen{Width: 1240, Height: 1800, Scale: 1.5}, 1800},
+	{"dashboard-dark.png", browser.Screen{Width: 1240, Height: 1800, Scale: 1.5, Dark: true}, 1800},
 	{"dashboard-narrow.png", browser.Screen{Width: 390, Height: 1400, Scale: 2}, 1390},
 }
 
@@ -64,42 +64,42 @@ func run(ctx context.Context, dir string, after time.Duration) (err error) {
 	simulation, end := context.WithCancel(ctx)
 	defer end()
 	clients.Simulate(simulation, 600, 4*time.Second)
-	b, err := browser.Start()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, b.Close()) }()
-
-	var tabs []*browser.Tab
-	for _, p := range pictures {
-		tab, err := b.Open(p.screen, after+5*time.Minute)
-		if err != nil {
-			return err
-		}
-		defer tab.Close()
-		if err := tab.Run(chromedp.Navigate(server.Page.URL)); err != nil {
-			return err
-		}
-		tabs = append(tabs, tab)
-	}
 	fmt.Printf("simulating 600 clients for %v\n", after)
 	select {
 	case <-time.After(after):
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	for i, p := range pictures {
+	b, err := browser.Start()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, b.Close()) }()
+	for _, p := range pictures {
 		path := filepath.Join(dir, p.name)
-		if err := shoot(tabs[i], p.screen, p.height, path); err != nil {
+		if err := shoot(b, server.Page.URL, p.screen, p.height, path); err != nil {
 			return err
 		}
 		fmt.Println("wrote", path)
 	}
-	return shootCluster(b, filepath.Join(dir, "dashboard-cluster.png"))
+	if n := server.Wheel.Stats().Rescued; n > 0 {
+		return fmt.Errorf("the wheel's watchdog fired %d slots, of which the page warns: try again on a machine that is less busy", n)
+	}
+	return errors.Join(
+		shootCluster(b, false, filepath.Join(dir, "dashboard-cluster.png")),
+		shootCluster(b, true, filepath.Join(dir, "dashboard-cluster-dark.png")))
 }
 
-// shoot writes a picture of a tab.
-func shoot(tab *browser.Tab, screen browser.Screen, height float64, path string) error {
+// shoot writes a picture of a page.
+func shoot(b *browser.Browser, url string, screen browser.Screen, height float64, path string) error {
+	tab, err := b.Open(screen, 5*time.Minute)
+	if err != nil {
+		return err
+	}
+	defer tab.Close()
+	if err := tab.Run(chromedp.Navigate(url), chromedp.WaitVisible("#closed-rows tr", chromedp.ByQuery), chromedp.WaitVisible("#rows tr", chromedp.ByQuery)); err != nil {
+		return err
+	}
 	return shootPart(tab, page.Viewport{Width: float64(screen.Width), Height: height, Scale: 1}, path)
 }
 
