@@ -7,11 +7,9 @@ require (
 	github.com/alecthomas/kong v1.17.0
 	github.com/sessionwheel/sessionwheel v0.0.0
 	github.com/stretchr/testify v1.12.1
-	golang.org/x/term v0.47.0
 )
 
 require (
 	github.com/RussellLuo/timingwheel v0.0.0-20220218152713-54845bda3108 // indirect
 	go.yaml.in/yaml/v3 v3.0.5 // indirect
-	golang.org/x/sys v0.49.0 // indirect
 )

@@ -51,7 +51,7 @@ func (c *demoCmd) Run(ctx context.Context, std console.Std, args console.Args) e
 		}
 		return launch.Full.Run(ctx, std, args)
 	}
-	return demo.Run(ctx, std.Out, c.Config, nil)
+	return demo.Run(ctx, std.Out, c.Config)
 }
 
 type serveCmd struct {
@@ -63,7 +63,7 @@ func (c *serveCmd) Run(ctx context.Context, std console.Std, args console.Args) 
 	if c.Node.Cluster != "" || c.HTTP.Metrics {
 		return launch.Full.Run(ctx, std, args)
 	}
-	return serve.Run(ctx, std.Err, c.Config, serve.Extras{})
+	return serve.Run(ctx, std.Err, c.Config)
 }
 
 type loadCmd struct {

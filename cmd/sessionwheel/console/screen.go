@@ -6,8 +6,6 @@ import (
 	"os"
 	"strings"
 	"time"
-
-	"golang.org/x/term"
 )
 
 // Colors for Paint. They may be joined.
@@ -24,9 +22,9 @@ const (
 // safe for concurrent use.
 type Screen struct {
 	w       io.Writer
-	fd      int  // the terminal, if live
-	live    bool // a terminal that can redraw a line
-	color   bool // live, and NO_COLOR is not set
+	file    *os.File // the terminal, if live
+	live    bool     // a terminal that can redraw a line
+	color   bool     // live, and NO_COLOR is not set
 	fill    string
 	faded   string
 	shown   bool      // the live line is on the screen
@@ -37,7 +35,7 @@ type Screen struct {
 func NewScreen(w io.Writer) *Screen {
 	s := &Screen{w: w, fill: "#", faded: "-"}
 	if f, ok := Terminal(w); ok && os.Getenv("TERM") != "dumb" {
-		s.live, s.fd = true, int(f.Fd())
+		s.live, s.file = true, f
 		s.color = os.Getenv("NO_COLOR") == ""
 		if SpeaksUTF8() {
 			s.fill, s.faded = "█", "░"
@@ -51,8 +49,10 @@ func Terminal(w io.Writer) (f *os.File, ok bool) {
 	if o, is := w.(*Output); is {
 		w = o.w
 	}
-	f, ok = w.(*os.File)
-	return f, ok && term.IsTerminal(int(f.Fd()))
+	if f, ok = w.(*os.File); ok {
+		_, ok = terminalWidth(f)
+	}
+	return f, ok
 }
 
 // SpeaksUTF8 reports whether the terminal's locale has block characters.
@@ -85,8 +85,8 @@ func (s *Screen) Progress(line string) {
 		}
 		return
 	}
-	width, _, err := term.GetSize(s.fd)
-	if err != nil || width < 20 {
+	width, _ := terminalWidth(s.file)
+	if width < 20 {
 		width = 80
 	}
 	if runes := []rune(line); len(runes) >= width {

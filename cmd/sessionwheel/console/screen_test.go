@@ -2,6 +2,7 @@ package console
 
 import (
 	"bytes"
+	"os"
 	"strings"
 	"testing"
 
@@ -19,7 +20,10 @@ func TestProgress_RedrawsALiveLineAndNoPlainOnes(t *testing.T) {
 
 	out.Reset()
 	s = NewScreen(&out)
-	s.live, s.fd = true, -1
+	null, err := os.Open(os.DevNull) // whose width is unknown: 80
+	require.NoError(t, err)
+	defer null.Close()
+	s.live, s.file = true, null
 	s.Progress("one")
 	s.Progress(strings.Repeat("x", 200))
 	s.Printf("done")

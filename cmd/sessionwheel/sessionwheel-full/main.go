@@ -43,7 +43,7 @@ func (c *demoCmd) Run(ctx context.Context, std console.Std) error {
 	if c.Nodes > 0 {
 		return nodes.Run(ctx, std.Out, c.Nodes)
 	}
-	return demo.Run(ctx, std.Out, c.Config, func(srv *tcp.Server, timers *wheel.Wheel) http.Handler {
+	return demo.RunWith(ctx, std.Out, c.Config, func(srv *tcp.Server, timers *wheel.Wheel) http.Handler {
 		return metricsOf(srv, timers, nil)
 	})
 }
@@ -62,7 +62,7 @@ func (c *serveCmd) Validate() error {
 
 // Run is called by kong.
 func (c *serveCmd) Run(ctx context.Context, std console.Std) error {
-	return serve.Run(ctx, std.Err, c.Config, serve.Extras{Join: join, Metrics: metricsOf})
+	return serve.RunWith(ctx, std.Err, c.Config, serve.Extras{Join: join, Metrics: metricsOf})
 }
 
 type clusterCmd struct {

@@ -30,5 +30,5 @@ type serveCmd struct {
 
 // Run is called by kong.
 func (c *serveCmd) Run(ctx context.Context, std console.Std) error {
-	return serve.Run(ctx, std.Err, c.Config, serve.Extras{})
+	return serve.Run(ctx, std.Err, c.Config)
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/internal/openfiles"
 	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/internal/wait"
 	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/internal/web"
+	"github.com/sessionwheel/sessionwheel/dashboard"
 	"github.com/sessionwheel/sessionwheel/pool"
 	"github.com/sessionwheel/sessionwheel/tcp"
 	"github.com/sessionwheel/sessionwheel/wheel"
@@ -34,8 +35,7 @@ const (
 	lastWords = 2 * time.Second // for the clients to see the server close what was open
 )
 
-// Metrics returns the handler of /metrics for a server. It is nil in a program
-// without metrics.
+// Metrics returns the handler of /metrics for a server. Nil is none.
 type Metrics func(*tcp.Server, *wheel.Wheel) http.Handler
 
 // Run starts a server and its clients, watches them until every silent session
@@ -43,7 +43,13 @@ type Metrics func(*tcp.Server, *wheel.Wheel) http.Handler
 // verdict is bad. If ctx ends first, it prints what it has so far and returns the
 // cause. With --http it goes on after the verdict until ctx ends. All it has started
 // has ended when it returns.
-func Run(ctx context.Context, w io.Writer, cfg Config, metrics Metrics) error {
+func Run(ctx context.Context, w io.Writer, cfg Config) error {
+	return RunWith(ctx, w, cfg, nil)
+}
+
+// RunWith is Run with metrics. They are no parameter of Run, so that its callers are
+// compiled without the types of tcp.
+func RunWith(ctx context.Context, w io.Writer, cfg Config, metrics Metrics) error {
 	if err := openfiles.Need(2*cfg.Clients, "--clients"); err != nil {
 		return err
 	}
@@ -147,7 +153,7 @@ func (d *demo) startPage() error {
 	if err != nil {
 		return err
 	}
-	shown := web.Shown{Title: "sessionwheel demo", Server: d.server, Wheel: d.server.Wheel}
+	shown := web.Shown{Title: "sessionwheel demo", Source: dashboard.Server(d.server), Wheel: d.server.Wheel}
 	if d.cfg.HTTP.Metrics && d.metrics != nil {
 		shown.Metrics = d.metrics(d.server, d.server.Wheel)
 	}

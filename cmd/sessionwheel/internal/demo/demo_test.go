@@ -22,7 +22,7 @@ var small = Config{Clients: 40, Idle: 300 * time.Millisecond, Active: 0.5}
 func TestDemo_PassesAndEndsAllItStarted(t *testing.T) {
 	before := runtime.NumGoroutine()
 	var out bytes.Buffer
-	require.NoError(t, Run(t.Context(), &out, small, nil), out.String())
+	require.NoError(t, Run(t.Context(), &out, small), out.String())
 	require.Contains(t, out.String(), "PASSED")
 	require.Regexp(t, `sessions registered +40\n`, out.String())
 	require.Contains(t, out.String(), "of 20 that fell silent")
@@ -50,7 +50,7 @@ func TestDemo_PassesWithOnlyOneKindOfClient(t *testing.T) {
 		cfg := small
 		cfg.Clients, cfg.Active = 9, share
 		var out bytes.Buffer
-		require.NoError(t, Run(t.Context(), &out, cfg, nil), out.String())
+		require.NoError(t, Run(t.Context(), &out, cfg), out.String())
 		require.Contains(t, out.String(), "PASSED")
 	}
 }
@@ -92,7 +92,7 @@ func TestDemo_EndsAtOnceWhenItsContextDoes(t *testing.T) {
 		timer := time.AfterFunc(after, func() { cancel(why) })
 		cfg := small
 		cfg.Idle = time.Hour
-		require.ErrorIs(t, Run(ctx, io.Discard, cfg, nil), why)
+		require.ErrorIs(t, Run(ctx, io.Discard, cfg), why)
 		timer.Stop()
 	}
 	goroutinesEnd(t, before)

@@ -57,7 +57,7 @@ func TestPage_ADemoThatIsCutShortEndsAllItStarted(t *testing.T) {
 		timer := time.AfterFunc(after, func() { cancel(why) })
 		cfg := withPage()
 		cfg.Idle = time.Hour
-		require.ErrorIs(t, Run(ctx, io.Discard, cfg, nil), why)
+		require.ErrorIs(t, Run(ctx, io.Discard, cfg), why)
 		timer.Stop()
 	}
 	goroutinesEnd(t, before)
@@ -70,7 +70,7 @@ func TestPage_NamesAFlagForAnAddressInUse(t *testing.T) {
 	defer taken.Close()
 	cfg := withPage()
 	cfg.HTTP.HTTP = taken.Addr().String()
-	err = Run(t.Context(), io.Discard, cfg, nil)
+	err = Run(t.Context(), io.Discard, cfg)
 	require.ErrorContains(t, err, "in use")
 	require.ErrorContains(t, err, "--http")
 }

@@ -1,5 +1,5 @@
-// Package echo has the echo protocol of serve, demo and load: its messages, a
-// client and a server.
+// Package echo has the echo protocol of serve, demo and load: its messages, and a
+// client.
 package echo
 
 import (

@@ -81,9 +81,9 @@ func (c *Config) Validate() error {
 	return c.Node.Check()
 }
 
-// server is the settings of the echo server.
-func (c *Config) server() (echo.Config, error) {
-	s := echo.Config{
+// settings are those of the echo server.
+func (c *Config) settings() (ServerConfig, error) {
+	s := ServerConfig{
 		Protocol: echo.ProtocolOf(c.Split), MaxFrame: c.MaxFrame,
 		Idle: c.Idle, MaxLifetime: c.MaxLifetime, FrameTimeout: c.FrameTimeout, WriteTimeout: c.WriteTimeout,
 		MaxSessions: c.MaxSessions, MaxSessionsPerIP: c.MaxSessionsPerIP,

@@ -21,8 +21,8 @@ import (
 	"github.com/sessionwheel/sessionwheel/wheel"
 )
 
-// Extras is what only a program with the dependencies for it can do. The zero value
-// is for a server without a cluster and without metrics.
+// Extras is what only a program with the dependencies for it can do. A nil field is
+// what the program cannot do.
 type Extras struct {
 	// Join makes srv, which does not serve yet, a node of the cluster that the flags
 	// name. Logins that wait for another node are given up when ctx ends.
@@ -46,9 +46,16 @@ type Node interface {
 	Leave(limit time.Duration) error
 }
 
-// Run serves until ctx ends, drains and returns nil. It writes its log to w.
-func Run(ctx context.Context, w io.Writer, cfg Config, extras Extras) error {
-	settings, err := cfg.server()
+// Run serves until ctx ends, drains and returns nil. It writes its log to w. It has
+// no clusters and no metrics.
+func Run(ctx context.Context, w io.Writer, cfg Config) error {
+	return RunWith(ctx, w, cfg, Extras{})
+}
+
+// RunWith is Run with extras. They are no parameter of Run, so that its callers are
+// compiled without the types of tcp.
+func RunWith(ctx context.Context, w io.Writer, cfg Config, extras Extras) error {
+	settings, err := cfg.settings()
 	if err != nil {
 		return err
 	}
@@ -58,7 +65,7 @@ func Run(ctx context.Context, w io.Writer, cfg Config, extras Extras) error {
 		return err
 	}
 	defer timers.Close()
-	srv := echo.NewServer(settings, log)
+	srv := NewServer(settings, log)
 	srv.Wheel = timers
 	if cfg.EndWithStdin {
 		ctx = untilEOF(ctx, os.Stdin)
@@ -134,7 +141,7 @@ func (r *run) leave() error {
 
 // shown is what the HTTP server shows.
 func (r *run) shown() web.Shown {
-	s := web.Shown{Server: r.server, Wheel: r.server.Wheel}
+	s := web.Shown{Source: dashboard.Server(r.server), Wheel: r.server.Wheel}
 	if r.node != nil {
 		s.Cluster, s.Isolated = r.node.Page(), r.node.Isolated
 	}

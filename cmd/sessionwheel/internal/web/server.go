@@ -19,7 +19,6 @@ import (
 	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/flags"
 	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/internal/errno"
 	"github.com/sessionwheel/sessionwheel/dashboard"
-	"github.com/sessionwheel/sessionwheel/tcp"
 	"github.com/sessionwheel/sessionwheel/wheel"
 )
 
@@ -34,11 +33,11 @@ const (
 // ExposedNote is what the user is told of --http-open beyond the loopback.
 const ExposedNote = "the page needs no token (--http-open): anyone who can connect to it sees all sessions"
 
-// Shown is what the HTTP server shows. Server and Wheel are required.
+// Shown is what the HTTP server shows. Source and Wheel are required.
 type Shown struct {
 	Title  string
-	Server *tcp.Server
-	Wheel  *wheel.Wheel // that the server keeps its timers in
+	Source dashboard.Source // the server
+	Wheel  *wheel.Wheel     // that the server keeps its timers in
 
 	// Of a node of a cluster; nil without one.
 	Cluster  dashboard.Cluster
@@ -159,7 +158,7 @@ func (h *Server) routes(c *Config, shown Shown, authorize func(*http.Request) er
 	mux := http.NewServeMux()
 	if c.Page {
 		config := dashboard.Config{
-			Title: shown.Title, Source: dashboard.Server(shown.Server), Wheel: shown.Wheel,
+			Title: shown.Title, Source: shown.Source, Wheel: shown.Wheel,
 			Cluster: shown.Cluster,
 			Hosts:   []string{"*"}, // guard has checked
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/console/consoletest"
 	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/flags"
 	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/internal/servetest"
+	"github.com/sessionwheel/sessionwheel/dashboard"
 	"github.com/sessionwheel/sessionwheel/tcp"
 	"github.com/sessionwheel/sessionwheel/wheel"
 )
@@ -38,7 +39,7 @@ func webFor(t *testing.T, ln net.Listener, log io.Writer) *Server {
 	require.NoError(t, err)
 	t.Cleanup(timers.Close)
 	cfg := Config{HTTP: "0", HTTPOpen: true, Page: true, Healthz: true, Pprof: true, headerTimeout: 200 * time.Millisecond}
-	h, err := cfg.Serve(ln, Shown{Server: &tcp.Server{}, Wheel: timers}, slog.New(slog.NewTextHandler(log, nil)))
+	h, err := cfg.Serve(ln, Shown{Source: dashboard.Server(&tcp.Server{}), Wheel: timers}, slog.New(slog.NewTextHandler(log, nil)))
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), consoletest.Patience)
@@ -93,7 +94,7 @@ func TestServe_CutsOffAClientThatIsSlowOrSendsTooMuch(t *testing.T) {
 func TestServe_RefusesANameThatStandsForMoreThanTheLoopback(t *testing.T) {
 	t.Setenv(flags.TokenEnv, "")
 	ln := idleListener{&net.TCPAddr{IP: net.ParseIP("192.0.2.1"), Port: 80}, make(chan struct{})}
-	_, err := (&Config{HTTP: "ops.example:80", Page: true}).Serve(ln, Shown{Server: &tcp.Server{}}, slog.New(slog.DiscardHandler))
+	_, err := (&Config{HTTP: "ops.example:80", Page: true}).Serve(ln, Shown{Source: dashboard.Server(&tcp.Server{})}, slog.New(slog.DiscardHandler))
 	require.ErrorIs(t, err, errNoToken)
 	<-ln.closed
 }

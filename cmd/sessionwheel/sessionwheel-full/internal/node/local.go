@@ -11,6 +11,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/cluster"
 	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/console"
 	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/internal/echo"
+	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/internal/serve"
 	"github.com/sessionwheel/sessionwheel/pool"
 	"github.com/sessionwheel/sessionwheel/tcp"
 )
@@ -35,7 +36,7 @@ func (l *local) Deliver(id string, token uint64, msg []byte) bool {
 	if !ok || s.Token() != token {
 		return false
 	}
-	<-s.Value().(*echo.Session).Greeted()
+	<-s.Value().(*serve.Session).Greeted()
 	wire, err := l.proto.AppendOne(nil, msg)
 	return err == nil && s.Send(wire) == nil
 }
@@ -50,12 +51,12 @@ type reception struct {
 	log   *slog.Logger
 }
 
-// open puts the reception before a server of package echo.
+// open puts the reception before a server of package serve.
 func (r *reception) open(srv *tcp.Server) {
 	r.log = pool.LimitLog(r.log)
 	message, closed := srv.OnMessage, srv.OnSessionClosed
 	srv.OnMessage = func(s *tcp.Session, body []byte) {
-		e := s.Value().(*echo.Session)
+		e := s.Value().(*serve.Session)
 		if name, ok := r.asks(e, body); ok {
 			r.login(s, e, name)
 			return
@@ -64,13 +65,13 @@ func (r *reception) open(srv *tcp.Server) {
 		message(s, body)
 	}
 	srv.OnSessionClosed = func(s *tcp.Session, reason pool.Reason) {
-		s.Value().(*echo.Session).Greet()
+		s.Value().(*serve.Session).Greet()
 		closed(s, reason)
 	}
 }
 
 // asks reports whether a message is a login, and under which name.
-func (r *reception) asks(e *echo.Session, body []byte) (name string, ok bool) {
+func (r *reception) asks(e *serve.Session, body []byte) (name string, ok bool) {
 	word, rest, _ := bytes.Cut(body, []byte(" "))
 	return strings.TrimSpace(string(rest)), !e.Past && string(word) == "login"
 }
@@ -80,7 +81,7 @@ var errName = errors.New("a name is printable text: login NAME")
 
 // login binds the session and answers. It waits until an earlier session of that
 // name is closed; the session does not count as idle then.
-func (r *reception) login(s *tcp.Session, e *echo.Session, name string) {
+func (r *reception) login(s *tcp.Session, e *serve.Session, name string) {
 	defer s.Hold()()
 	began := time.Now()
 	err := errName

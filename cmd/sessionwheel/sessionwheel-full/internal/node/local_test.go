@@ -11,6 +11,7 @@ import (
 
 	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/console/consoletest"
 	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/internal/echo"
+	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/internal/serve"
 	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/internal/servetest"
 	"github.com/sessionwheel/sessionwheel/tcp"
 )
@@ -33,7 +34,7 @@ func (r *registry) Release(_ string, token uint64) { r.released <- token }
 // its node would reach it.
 func desk(t *testing.T, dir *registry, log *slog.Logger) (on *local, addr string) {
 	t.Helper()
-	srv := echo.NewServer(echo.Config{Protocol: echo.Lines, MaxFrame: 1024}, slog.New(slog.DiscardHandler))
+	srv := serve.NewServer(serve.ServerConfig{Protocol: echo.Lines, MaxFrame: 1024}, slog.New(slog.DiscardHandler))
 	srv.Directory = dir
 	(&reception{ctx: t.Context(), limit: consoletest.Patience, proto: echo.Lines, log: log}).open(srv)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -103,7 +104,7 @@ func TestLocal_ASessionThatEndsWithoutALoginDelaysNoMessage(t *testing.T) {
 	for s := range on.server.Sessions() {
 		require.NoError(t, g.Close())
 		select {
-		case <-s.Value().(*echo.Session).Greeted():
+		case <-s.Value().(*serve.Session).Greeted():
 		case <-time.After(consoletest.Patience):
 			require.FailNow(t, "a message would wait for good")
 		}

@@ -1,4 +1,4 @@
-package echo
+package serve
 
 import (
 	"context"
@@ -7,14 +7,15 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/internal/echo"
 	"github.com/sessionwheel/sessionwheel/pool"
 	"github.com/sessionwheel/sessionwheel/tcp"
 )
 
-// Config is the settings of a server. For durations and numbers 0 means no limit,
+// ServerConfig is the settings of a server. For durations and numbers 0 means no limit,
 // but for MaxSessions, where it means 65,536.
-type Config struct {
-	Protocol         Protocol
+type ServerConfig struct {
+	Protocol         echo.Protocol
 	MaxFrame         int // bytes of the longest message, as sent
 	Idle             time.Duration
 	MaxLifetime      time.Duration
@@ -51,7 +52,7 @@ func (s *Session) Greet() {
 func (s *Session) Greeted() <-chan struct{} { return s.welcome }
 
 // NewServer returns a server that sends each message back and logs sessions.
-func NewServer(cfg Config, log *slog.Logger) *tcp.Server {
+func NewServer(cfg ServerConfig, log *slog.Logger) *tcp.Server {
 	var open atomic.Int64
 	sessions := pool.LimitLog(log)
 	return &tcp.Server{

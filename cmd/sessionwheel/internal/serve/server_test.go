@@ -1,4 +1,4 @@
-package echo
+package serve
 
 import (
 	"log/slog"
@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/internal/echo"
 )
 
 // pipes is a listener of connections within the process.
@@ -27,7 +29,7 @@ func (p pipes) Addr() net.Addr { return &net.TCPAddr{} }
 func TestServer_ManySessionsDoNotFloodTheLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out strings.Builder
-		srv := NewServer(Config{Protocol: Lines, MaxFrame: 100}, slog.New(slog.NewTextHandler(&out, nil)))
+		srv := NewServer(ServerConfig{Protocol: echo.Lines, MaxFrame: 100}, slog.New(slog.NewTextHandler(&out, nil)))
 		ln := make(pipes)
 		served := make(chan error, 1)
 		go func() { served <- srv.Serve(ln) }()
