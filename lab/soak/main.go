@@ -13,15 +13,17 @@ import (
 
 // commands is the command line.
 type commands struct {
-	Soak command `cmd:"" default:"withargs" help:"Look for broken guarantees, under faults of every kind."`
+	Soak command `cmd:"" default:"" help:"Look for broken guarantees, under faults of every kind."`
 }
 
 type command struct {
 	flags.Soak `embed:""`
 }
 
-// Run is called by kong.
-func (c *command) Run(ctx context.Context, std console.Std) error { return run(ctx, std.Out, c.Soak) }
+// Run is as console.Runner says.
+func (c *command) Run(ctx context.Context, call console.Call) error {
+	return run(ctx, call.Out, c.Soak)
+}
 
 func program() console.Program {
 	return console.Program{

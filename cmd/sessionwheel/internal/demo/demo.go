@@ -101,7 +101,8 @@ func (d *demo) run(ctx context.Context) error {
 	served := make(chan error, 1)
 	go func() { served <- d.server.Serve(ln) }() // ended by Shutdown or Close; waited for below
 
-	connected, disconnect := context.WithCancel(ctx)
+	// The clients outlive ctx, so that what is printed then is not their leaving.
+	connected, disconnect := context.WithCancel(context.WithoutCancel(ctx))
 	defer disconnect()
 	d.clients.start(connected, ln.Addr().String())
 

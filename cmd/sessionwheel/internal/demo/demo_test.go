@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"runtime"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/console"
 	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/console/consoletest"
+	"github.com/sessionwheel/sessionwheel/pool"
 )
 
 // small is a demo that is over in a second.
@@ -111,4 +113,21 @@ func TestVerdict_FitsTheTerminalWhateverHappened(t *testing.T) {
 	v.print(console.NewScreen(&out), cfg, time.Hour)
 	require.Contains(t, out.String(), "FAILED")
 	require.NotRegexp(t, `(?m)^.{81,}$`, out.String())
+}
+
+func TestVerdict_TellsOfTheSessionsClosedLastHowLateADeadlineCame(t *testing.T) {
+	v := verdict{closedLast: []pool.ClosedSession[int64]{
+		{ID: 7, Address: "127.0.0.1:40001", Reason: pool.Timeout, Late: 9 * time.Millisecond},
+		{ID: 1234567, Address: "127.0.0.1:40002", Reason: "EOF"},
+		{ID: 1},
+		{ID: 2},
+		{ID: 3},
+		{ID: 4},
+	}}
+	var out bytes.Buffer
+	v.printClosedLast(console.NewScreen(&out))
+	require.Equal(t, "\n  Closed last:\n"+
+		"    session 7      127.0.0.1:40001       \"Timeout\", 9ms late\n"+
+		"    session 1234567 127.0.0.1:40002       \"EOF\"\n", out.String()[:strings.Index(out.String(), "    session 1 ")])
+	require.Equal(t, closedShown, strings.Count(out.String(), "session "))
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/console"
+	"github.com/sessionwheel/sessionwheel/pool"
 )
 
 // print writes the verdict, for a reader who sees the program for the first time.
@@ -47,7 +48,11 @@ func (v verdict) printClosedLast(sc *console.Screen) {
 	}
 	sc.Printf("\n  Closed last:")
 	for _, c := range v.closedLast[:min(len(v.closedLast), closedShown)] {
-		sc.Printf("    session %-6d %-21s %q, %s late", c.ID, c.Address, c.Reason, console.Short(c.Late))
+		late := ""
+		if c.Reason == pool.Timeout || c.Reason == pool.Lifetime {
+			late = ", " + console.Short(c.Late) + " late"
+		}
+		sc.Printf("    session %-6d %-21s %q%s", c.ID, c.Address, c.Reason, late)
 	}
 }
 
