@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -32,8 +33,12 @@ func (c *printCmd) Run(ctx context.Context, std Std) error {
 		fmt.Fprintln(std.Out, "a line") // without a look at the error
 	}
 	if c.Wait {
-		<-ctx.Done()
-		return context.Cause(ctx)
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(time.Minute):
+			return errors.New("the context does not end")
+		}
 	}
 	return nil
 }
