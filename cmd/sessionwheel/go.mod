@@ -4,7 +4,6 @@ go 1.26.0
 
 require (
 	github.com/HdrHistogram/hdrhistogram-go v1.2.0
-	github.com/alecthomas/kong v1.17.0
 	github.com/sessionwheel/sessionwheel v0.0.0
 	github.com/stretchr/testify v1.12.1
 )

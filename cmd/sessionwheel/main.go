@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/alecthomas/kong"
-
 	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/console"
 	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/flags"
 	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/internal/demo"
@@ -15,12 +13,9 @@ import (
 	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/internal/serve"
 )
 
-// commands is the command line: its fields are the commands and the flags they
-// share.
+// commands is the command line.
 type commands struct {
-	ShowVersion kong.VersionFlag `name:"version" help:"Print the version and exit."`
-
-	Demo    demoCmd    `cmd:"" default:"withargs" help:"Start a server and real clients, let half of them fall silent, and show how late each is closed with \"Timeout\" (the default command). --nodes and --metrics need sessionwheel-full."`
+	Demo    demoCmd    `cmd:"" default:"" help:"Start a server and real clients, let half of them fall silent, and show how late each is closed with \"Timeout\" (the default command). --nodes and --metrics need sessionwheel-full."`
 	Serve   serveCmd   `cmd:"" help:"Run an echo server that closes idle sessions. --cluster and --metrics need sessionwheel-full."`
 	Load    loadCmd    `cmd:"" help:"Put load on an echo server, such as serve, and measure it."`
 	Top     topCmd     `cmd:"" help:"Show a server that runs with --http, live in the terminal. Needs sessionwheel-top."`
@@ -43,82 +38,83 @@ type demoCmd struct {
 	demo.Config `embed:""`
 }
 
-// Run is called by kong.
-func (c *demoCmd) Run(ctx context.Context, std console.Std, args console.Args) error {
+// Run is as console.Runner says.
+func (c *demoCmd) Run(ctx context.Context, call console.Call) error {
 	if c.Nodes > 0 || c.HTTP.Metrics {
+		args := call.Args
 		if len(args) == 0 || args[0] != "demo" { // the default command
 			args = append([]string{"demo"}, args...)
 		}
-		return launch.Full.Run(ctx, std, args)
+		return launch.Full.Run(ctx, call.Std, args)
 	}
-	return demo.Run(ctx, std.Out, c.Config)
+	return demo.Run(ctx, call.Out, c.Config)
 }
 
 type serveCmd struct {
 	serve.Config `embed:""`
 }
 
-// Run is called by kong.
-func (c *serveCmd) Run(ctx context.Context, std console.Std, args console.Args) error {
+// Run is as console.Runner says.
+func (c *serveCmd) Run(ctx context.Context, call console.Call) error {
 	if c.Node.Cluster != "" || c.HTTP.Metrics {
-		return launch.Full.Run(ctx, std, args)
+		return launch.Full.Run(ctx, call.Std, call.Args)
 	}
-	return serve.Run(ctx, std.Err, c.Config)
+	return serve.Run(ctx, call.Err, c.Config)
 }
 
 type loadCmd struct {
 	load.Config `embed:""`
 }
 
-// Run is called by kong.
-func (c *loadCmd) Run(ctx context.Context, std console.Std) error {
-	return load.Run(ctx, std.Out, c.Config)
+// Run is as console.Runner says.
+func (c *loadCmd) Run(ctx context.Context, call console.Call) error {
+	return load.Run(ctx, call.Out, c.Config)
 }
 
 type topCmd struct {
 	flags.Top `embed:""`
 }
 
-// Run is called by kong.
-func (c *topCmd) Run(ctx context.Context, std console.Std, args console.Args) error {
-	return launch.Top.Run(ctx, std, args)
+// Run is as console.Runner says.
+func (c *topCmd) Run(ctx context.Context, call console.Call) error {
+	return launch.Top.Run(ctx, call.Std, call.Args)
 }
 
 type clusterCmd struct {
 	flags.Cluster `embed:""`
 }
 
-// Run is called by kong, for each of the commands.
-func (c *clusterCmd) Run(ctx context.Context, std console.Std, args console.Args) error {
-	return launch.Full.Run(ctx, std, args)
+// Run is as console.Runner says, for each of the commands.
+func (c *clusterCmd) Run(ctx context.Context, call console.Call) error {
+	return launch.Full.Run(ctx, call.Std, call.Args)
 }
 
 type soakCmd struct {
 	flags.Soak `embed:""`
 }
 
-// Run is called by kong.
-func (c *soakCmd) Run(ctx context.Context, std console.Std, args console.Args) error {
+// Run is as console.Runner says.
+func (c *soakCmd) Run(ctx context.Context, call console.Call) error {
 	if c.List {
-		c.PrintList(console.NewScreen(std.Out))
+		c.PrintList(console.NewScreen(call.Out))
 		return nil
 	}
-	return launch.Soak.Run(ctx, std, args)
+	return launch.Soak.Run(ctx, call.Std, call.Args)
 }
 
 type benchCmd struct {
 	flags.Bench `embed:""`
 }
 
-// Run is called by kong, for each of the commands.
-func (c *benchCmd) Run(ctx context.Context, std console.Std, args console.Args) error {
-	return launch.Bench.Run(ctx, std, args[1:])
+// Run is as console.Runner says, for each of the commands.
+func (c *benchCmd) Run(ctx context.Context, call console.Call) error {
+	return launch.Bench.Run(ctx, call.Std, call.Args[1:])
 }
 
 type versionCmd struct{}
 
-// Run is called by kong.
-func (versionCmd) Run(std console.Std) error {
-	_, err := fmt.Fprintln(std.Out, console.Version())
+// Run is as console.Runner says.
+func (versionCmd) Run(_ context.Context, call console.Call) error {
+	_, err := fmt.Fprintln(call.Out, console.Version())
 	return err
 }

@@ -20,8 +20,11 @@ type Output struct {
 // Write is as io.Writer says.
 func (o *Output) Write(p []byte) (int, error) {
 	n, err := o.w.Write(p)
-	if err != nil && o.note(err) {
-		o.failed()
+	if err != nil {
+		if o.note(err) {
+			o.failed()
+		}
+		err = o.lost()
 	}
 	return n, err
 }

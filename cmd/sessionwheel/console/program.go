@@ -1,14 +1,12 @@
 package console
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 
-	"github.com/alecthomas/kong"
+	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/command"
 )
 
 // Exit statuses. Beside these, a program that a signal has ended exits with 128
@@ -22,22 +20,32 @@ const (
 // status is ExitRuntime and nothing more is printed.
 var ErrFailed = errors.New("failed")
 
-// Std is where a command writes: results to Out, logs and errors to Err. Kong
-// hands it to the commands' Run methods.
+// Std is where a command writes: results to Out, logs and errors to Err.
 type Std struct{ Out, Err io.Writer }
 
 // Program is a program with commands. All of sessionwheel's programs share the
 // name sessionwheel, since that one starts the others.
 type Program struct {
-	// Commands points to a struct with kong's tags.
+	// Commands points to a struct as package command has it. Each command, or the
+	// command that it is in, is a Runner.
 	Commands any
 
 	// Description is the first paragraph of the help.
 	Description string
 }
 
-// exited is what ends a command line that has printed a help text.
-type exited int
+// Runner runs a command.
+type Runner interface {
+	Run(ctx context.Context, call Call) error
+}
+
+// Call is what a command is run with.
+type Call struct {
+	Std
+
+	Args    []string // the whole command line, without the program's name
+	Command any      // points to the struct of the command
+}
 
 // Run parses the command line and runs the command. It returns the exit status.
 func (p Program) Run(args []string, std Std) (status int) {
@@ -56,85 +64,24 @@ func (p Program) Run(args []string, std Std) (status int) {
 
 // run is Run with an output that remembers errors.
 func (p Program) run(ctx context.Context, args []string, std Std) (status int) {
-	defer func() {
-		switch v := recover().(type) {
-		case nil:
-		case exited:
-			status = int(v)
-		default:
-			panic(v)
+	program := command.New("sessionwheel", p.Description, p.Commands)
+	line, err := program.Parse(args)
+	switch {
+	case err != nil:
+		fmt.Fprintln(std.Err, "sessionwheel: "+OneLine(err))
+		return ExitUsage
+	case line.Help:
+		return exitStatus(program.Help(std.Out, line), std.Err)
+	case line.Version:
+		_, err := fmt.Fprintln(std.Out, Version())
+		return exitStatus(err, std.Err)
+	}
+	for _, c := range append([]any{line.Command}, line.Parents...) {
+		if r, ok := c.(Runner); ok {
+			return exitStatus(r.Run(ctx, Call{Std: std, Args: args, Command: line.Command}), std.Err)
 		}
-	}()
-	parser, err := p.parser(std)
-	if err != nil {
-		panic(err) // the tags of p.Commands are wrong
 	}
-	parsed, err := parser.Parse(args)
-	if out, ok := std.Out.(*Output); ok && out.lost() != nil { // the help was not written
-		return exitStatus(out.lost(), std.Err)
-	}
-	if err != nil {
-		fmt.Fprintln(std.Err, usageLine(parser, err, args))
-		return ExitUsage
-	}
-	if c := parsed.Selected(); c != nil && len(c.Children) > 0 {
-		fmt.Fprintf(std.Err, "sessionwheel: %s needs a command: %s (see %q)\n", c.Path(), strings.Join(commands(c), ", "), c.FullPath()+" --help")
-		return ExitUsage
-	}
-	parsed.BindTo(ctx, (*context.Context)(nil))
-	parsed.Bind(std, Args(args))
-	return exitStatus(parsed.Run(), std.Err)
-}
-
-// Args is the whole command line, without the program's name. Kong hands it to
-// the commands' Run methods.
-type Args []string
-
-func (p Program) parser(std Std) (*kong.Kong, error) {
-	return kong.New(p.Commands,
-		kong.Name("sessionwheel"),
-		kong.Description(p.Description),
-		kong.Vars{"version": Version()},
-		kong.Writers(std.Out, std.Err),
-		kong.Exit(func(status int) { panic(exited(status)) }),
-		kong.Help(p.help),
-		kong.ConfigureHelp(kong.HelpOptions{NoExpandSubcommands: true, WrapUpperBound: 80, FlagsLast: true}),
-	)
-}
-
-// help prints kong's help, and below that of the program, or of a command with
-// commands of its own, the flags of the default command.
-func (p Program) help(options kong.HelpOptions, ctx *kong.Context) error {
-	if err := kong.DefaultHelpPrinter(options, ctx); err != nil {
-		return err
-	}
-	parent, path := ctx.Model.Node, []string(nil)
-	if c := ctx.Selected(); c != nil {
-		parent, path = c, strings.Fields(c.Path())
-	}
-	if parent.DefaultCmd == nil {
-		return nil
-	}
-	command, err := kong.Trace(ctx.Kong, append(path, parent.DefaultCmd.Name))
-	if err != nil {
-		return err
-	}
-	var text bytes.Buffer
-	stdout := ctx.Stdout
-	command.Stdout = &text // which is ctx's as well
-	err = kong.DefaultHelpPrinter(options, command)
-	ctx.Stdout = stdout
-	if err != nil {
-		return err
-	}
-	_, flags, _ := strings.Cut(text.String(), "\nFlags:\n")
-	_, flags, _ = strings.Cut(flags, "\n\n") // the program's own come first
-	title := "Flags without a command"
-	if !parent.DefaultCmd.Hidden {
-		title = "Flags of " + parent.DefaultCmd.Name + ", the default command"
-	}
-	_, err = fmt.Fprintf(ctx.Stdout, "\n%s:\n%s", title, flags)
-	return err
+	panic(fmt.Sprintf("console: %T is no Runner, and neither is what it is in", line.Command))
 }
 
 // exitStatus prints a command's error in one line, unless the command has shown

@@ -8,7 +8,7 @@ import (
 // Bench is the command line of bench. The program has its own, which must be the
 // same.
 type Bench struct {
-	Compare BenchCompare `cmd:"" default:"withargs" hidden:"" help:"Compare."`
+	Compare BenchCompare `cmd:"" default:"" hidden:"" help:"Compare."`
 	List    BenchList    `cmd:"" help:"List the workloads and the implementations, and how each implementation is used."`
 	Charts  BenchCharts  `cmd:"" help:"Draw the charts of an earlier run again."`
 }
@@ -30,8 +30,8 @@ type BenchCompare struct {
 	Verbose bool   `help:"List the cases that were left out and the goals that were not measured."`
 }
 
-// Validate is called by kong once the flags are set. The names of workloads and
-// implementations, and sizes, are left to the program.
+// Validate checks the flags, but for the names of workloads and implementations and
+// sizes, which are left to the program.
 func (c *BenchCompare) Validate() error {
 	if c.Rounds < 0 {
 		return fmt.Errorf("--rounds is %d: use at least 1, or 0 for each workload's own number", c.Rounds)

@@ -138,7 +138,7 @@ type ClusterClient struct {
 	JSON bool `name:"json" help:"Print one JSON object a line."`
 }
 
-// Validate is called by kong once the flags are set.
+// Validate checks the flags.
 func (c *ClusterClient) Validate() error {
 	switch c.Cluster {
 	case "":
@@ -178,7 +178,7 @@ type ClusterKick struct {
 	Reason string `default:"Kicked" help:"Reason for the close, which its server is told."`
 }
 
-// Validate is called by kong once the flags are set.
+// Validate checks the flags.
 func (c *ClusterKick) Validate() error {
 	if c.Reason == "" || len(c.Reason) > 64 || console.Clean(c.Reason) != c.Reason {
 		return errors.New("--reason must be 1 to 64 bytes of printable text")

@@ -32,7 +32,7 @@ func (Soak) Help() string {
 		"The value shown after a flag is its default."
 }
 
-// Validate is called by kong once the flags are set.
+// Validate checks the flags.
 func (c *Soak) Validate() (err error) {
 	if c.Duration <= 0 {
 		return fmt.Errorf("--duration must be more than 0, not %v: try 1m", c.Duration)

@@ -31,7 +31,7 @@ func (Top) Help() string {
 		"NO_COLOR turns colors off. The value shown after a flag is its default."
 }
 
-// Validate is called by kong once the flags are set.
+// Validate checks the flags.
 func (c *Top) Validate() error {
 	switch {
 	case c.Interval < 100*time.Millisecond:

@@ -3,7 +3,6 @@ module github.com/sessionwheel/sessionwheel/cmd/sessionwheel/sessionwheel-full
 go 1.26.0
 
 require (
-	github.com/alecthomas/kong v1.17.0
 	github.com/nats-io/jwt/v2 v2.8.2
 	github.com/nats-io/nats-server/v2 v2.15.2
 	github.com/nats-io/nats.go v1.55.0

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 
-	"github.com/alecthomas/kong"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -38,12 +37,12 @@ type demoCmd struct {
 	demo.Config `embed:""`
 }
 
-// Run is called by kong.
-func (c *demoCmd) Run(ctx context.Context, std console.Std) error {
+// Run is as console.Runner says.
+func (c *demoCmd) Run(ctx context.Context, call console.Call) error {
 	if c.Nodes > 0 {
-		return nodes.Run(ctx, std.Out, c.Nodes)
+		return nodes.Run(ctx, call.Out, c.Nodes)
 	}
-	return demo.RunWith(ctx, std.Out, c.Config, func(srv *tcp.Server, timers *wheel.Wheel) http.Handler {
+	return demo.RunWith(ctx, call.Out, c.Config, func(srv *tcp.Server, timers *wheel.Wheel) http.Handler {
 		return metricsOf(srv, timers, nil)
 	})
 }
@@ -52,7 +51,7 @@ type serveCmd struct {
 	serve.Config `embed:""`
 }
 
-// Validate is called by kong once the flags are set.
+// Validate checks the flags.
 func (c *serveCmd) Validate() error {
 	if err := c.Config.Validate(); err != nil {
 		return err
@@ -60,18 +59,18 @@ func (c *serveCmd) Validate() error {
 	return node.Check(c.Node)
 }
 
-// Run is called by kong.
-func (c *serveCmd) Run(ctx context.Context, std console.Std) error {
-	return serve.RunWith(ctx, std.Err, c.Config, serve.Extras{Join: join, Metrics: metricsOf})
+// Run is as console.Runner says.
+func (c *serveCmd) Run(ctx context.Context, call console.Call) error {
+	return serve.RunWith(ctx, call.Err, c.Config, serve.Extras{Join: join, Metrics: metricsOf})
 }
 
 type clusterCmd struct {
 	flags.Cluster `embed:""`
 }
 
-// Run is called by kong, for each of the commands.
-func (c *clusterCmd) Run(ctx context.Context, std console.Std, parsed *kong.Context) error {
-	return ctl.Run(ctx, std, parsed.Selected().Target.Addr().Interface())
+// Run is as console.Runner says, for each of the commands.
+func (c *clusterCmd) Run(ctx context.Context, call console.Call) error {
+	return ctl.Run(ctx, call.Std, call.Command)
 }
 
 func join(ctx context.Context, cfg flags.Node, srv *tcp.Server, proto echo.Protocol, log *slog.Logger) (serve.Node, error) {

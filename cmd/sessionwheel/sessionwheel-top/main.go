@@ -17,15 +17,15 @@ import (
 
 // commands is the command line.
 type commands struct {
-	Top topCmd `cmd:"" default:"withargs" help:"Watch a server that runs with --http, live in the terminal."`
+	Top topCmd `cmd:"" default:"" help:"Watch a server that runs with --http, live in the terminal."`
 }
 
 type topCmd struct {
 	flags.Top `embed:""`
 }
 
-// Run is called by kong.
-func (c *topCmd) Run(ctx context.Context, std console.Std) error { return show(ctx, std.Out, c.Top) }
+// Run is as console.Runner says.
+func (c *topCmd) Run(ctx context.Context, call console.Call) error { return show(ctx, call.Out, c.Top) }
 
 func program() console.Program {
 	return console.Program{

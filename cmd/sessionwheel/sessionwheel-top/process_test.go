@@ -28,7 +28,7 @@ type serveCmd struct {
 	serve.Config `embed:""`
 }
 
-// Run is called by kong.
-func (c *serveCmd) Run(ctx context.Context, std console.Std) error {
-	return serve.Run(ctx, std.Err, c.Config)
+// Run is as console.Runner says.
+func (c *serveCmd) Run(ctx context.Context, call console.Call) error {
+	return serve.Run(ctx, call.Err, c.Config)
 }

@@ -32,7 +32,7 @@ func (Config) Help() string {
 		"The value shown after a flag is its default."
 }
 
-// Validate is called by kong once the flags are set.
+// Validate checks the flags.
 func (c *Config) Validate() error {
 	switch {
 	case c.Nodes != 0 && (c.Nodes < 2 || c.Nodes > MaxNodes):

@@ -50,7 +50,7 @@ func (Config) Help() string {
 		"The value shown after a flag is its default."
 }
 
-// Validate is called by kong once the flags are set.
+// Validate checks the flags.
 func (c *Config) Validate() error {
 	if _, port, err := net.SplitHostPort(c.Addr); err != nil || port == "" {
 		return fmt.Errorf("--addr must be host:port, such as 127.0.0.1:7000, not %q", c.Addr)
