@@ -2,6 +2,7 @@ package pool
 
 import (
 	"net"
+	"net/netip"
 	"reflect"
 	"runtime"
 	"runtime/debug"
@@ -19,8 +20,8 @@ const (
 	// recentText is how many bytes are kept of each of a closed session's texts.
 	recentText = 256
 
-	// recentRings is how many rings a pool has at most. A ring takes some 5 KiB,
-	// and 55 KiB with the longest texts.
+	// recentRings is how many rings a pool has at most. A ring takes some 7 KiB,
+	// and 57 KiB with the longest texts.
 	recentRings = 8
 )
 
@@ -66,28 +67,56 @@ func (s *Session[K, C]) remember(at, due time.Duration) {
 	if due != 0 {
 		late = max(0, at-due)
 	}
-	s.shard.pool.recent.add(s.id, s.remoteAddress(), s.detail.Load().reason, at, late)
+	s.shard.pool.recent.add(s.id, s.peer(), s.detail.Load().reason, at, late)
 }
 
-// remoteAddress returns the connection's address, which the connection's own code
-// tells. A panic there goes to OnPanic, if there is one, and no further.
-func (s *Session[K, C]) remoteAddress() (text string) {
+// peer is the address of a connection: ip, or text if it is of another kind.
+type peer struct {
+	ip   netip.AddrPort
+	text string
+}
+
+// peer returns the connection's address, which the connection's own code tells. A
+// panic there goes to OnPanic, if there is one, and no further.
+func (s *Session[K, C]) peer() (from peer) {
 	c, ok := any(s.conn).(interface{ RemoteAddr() net.Addr })
 	if !ok {
-		return ""
+		return peer{}
 	}
 	defer func() {
 		if v := recover(); v != nil {
-			text = "(RemoteAddr panicked)"
+			from = peer{text: "(RemoteAddr panicked)"}
 			if s.shard.pool.c.OnPanic != nil {
 				s.shard.pool.c.OnPanic(v, debug.Stack())
 			}
 		}
 	}()
-	if a := c.RemoteAddr(); a != nil {
-		return a.String()
+	return peerOf(c.RemoteAddr())
+}
+
+// peerOf leaves the usual addresses to be formatted when they are read.
+func peerOf(a net.Addr) peer {
+	var ip netip.AddrPort
+	switch a := a.(type) {
+	case nil:
+		return peer{}
+	case *net.TCPAddr:
+		ip = a.AddrPort()
+	case *net.UDPAddr:
+		ip = a.AddrPort()
 	}
-	return ""
+	if !ip.IsValid() {
+		return peer{text: a.String()}
+	}
+	return peer{ip: ip}
+}
+
+// format returns the address as its String method does.
+func (p peer) format() string {
+	if !p.ip.IsValid() {
+		return p.text
+	}
+	return netip.AddrPortFrom(p.ip.Addr().Unmap(), p.ip.Port()).String()
 }
 
 // recent holds the sessions that closed last, in several rings. Closes on
@@ -116,8 +145,9 @@ type recentRing[K comparable] struct {
 type recentSlot[K comparable] struct {
 	id              K // the zero value if K is a kind of string
 	at, late        time.Duration
-	text            []byte // the ID if K is a kind of string, the reason and the address
-	reason, address uint32 // where those begin in text
+	ip              netip.AddrPort // the address, if it is of that kind
+	text            []byte         // the ID if K is a kind of string, the reason, and an address of another kind
+	reason, address uint32         // where those begin in text
 }
 
 func newRecent[K comparable]() *recent[K] {
@@ -138,12 +168,12 @@ func (r *recent[K]) ring() *recentRing[K] {
 	return p.Load()
 }
 
-func (r *recent[K]) add(id K, address string, reason Reason, at, late time.Duration) {
+func (r *recent[K]) add(id K, from peer, reason Reason, at, late time.Duration) {
 	ring := r.local.Get().(*recentRing[K])
 	ring.mu.Lock()
 	s := &ring.slots[ring.added%recentLimit]
 	ring.added++
-	s.id, s.at, s.late = id, at, late
+	s.id, s.at, s.late, s.ip = id, at, late, from.ip
 	s.text = s.text[:0]
 	if r.textual {
 		v := reflect.ValueOf(&s.id).Elem() // by a pointer to what is on the heap already, to allocate nothing
@@ -153,7 +183,7 @@ func (r *recent[K]) add(id K, address string, reason Reason, at, late time.Durat
 	s.reason = uint32(len(s.text))
 	s.text = appendCut(s.text, string(reason))
 	s.address = uint32(len(s.text))
-	s.text = appendCut(s.text, address)
+	s.text = appendCut(s.text, from.text)
 	ring.mu.Unlock()
 	r.local.Put(ring)
 }
@@ -168,7 +198,7 @@ func (ring *recentRing[K]) read(slot uint64, textual bool) (c ClosedSession[K], 
 	}
 	s := &ring.slots[slot]
 	text := string(s.text)
-	c = ClosedSession[K]{ID: s.id, Address: text[s.address:], Reason: Reason(text[s.reason:s.address]), Late: s.late}
+	c = ClosedSession[K]{ID: s.id, Address: peer{s.ip, text[s.address:]}.format(), Reason: Reason(text[s.reason:s.address]), Late: s.late}
 	if textual {
 		reflect.ValueOf(&c.ID).Elem().SetString(text[:s.reason])
 	}

@@ -34,7 +34,7 @@ type Session[K comparable, C io.Closer] struct {
 	//	expiredPinned    set when the session expired while it was pinned; cleared
 	//	                 with the last pin, which then counts as activity
 	//
-	// The deadline is not stored: dueAt computes it from active. The wheel processes the
+	// The deadline is not stored: idleAt computes it from active. The wheel processes the
 	// session's slot at that time or before.
 
 	shard  *shard[K, C] // immutable
