@@ -12,9 +12,9 @@
 // The wheel is split into shards, each with its own lock and slots. One
 // goroutine, the driver, sleeps until the earliest slot comes up, collects the
 // timers that are due, and hands their callbacks to a bounded set of goroutines.
-// The coarse slots of two shards never come up at the same tick, and the driver
-// takes one batch from each shard in turn, so that a slot with many timers delays
-// only what is due in its own shard.
+// The coarse slots of different shards come up at different ticks (with more than
+// 64 shards, a few share one), and the driver takes one batch from each shard in
+// turn, so that a slot with many timers delays only what is due in its own shard.
 //
 // An [Entry] is the general form of a timer. It has no deadline: the wheel asks its
 // [Owner] for it when the slot comes up. A [Timer] is an Entry whose deadline the
