@@ -44,18 +44,19 @@ func (s *Session[K, C]) closeLocked(r Reason) bool {
 }
 
 // tryCloseLocked closes an open session, if that was its last activity. The
-// session is then out of the wheel and the pool; what may block is left to
-// finish.
+// session is then out of the wheel, its groups and the pool; what may block is left
+// to finish.
 func (s *Session[K, C]) tryCloseLocked(active int64, r Reason) bool {
 	if !s.active.CompareAndSwap(active, ^active) {
 		return false
 	}
 	preempt.At("close: the session is closed")
+	s.leaveGroupsLocked()
 	shared := s.shard.countLocked(r)
 	if d := s.detail.Load(); d == nil || d.done == nil && d.ctx == nil {
 		s.detail.Store(shared) // the rest is of no use to a closed session
 	} else {
-		s.changeLocked(func(d *detail) { d.reason = r })
+		s.changeLocked(func(d *detail) { d.reason, d.groups = r, nil })
 	}
 	s.shard.pool.wheel.Disarm(&s.entry)
 	s.shard.removeLocked(s)

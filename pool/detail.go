@@ -17,6 +17,7 @@ type detail struct {
 	warned    bool          // OnIdle was called
 	graceUsed bool          // it was spared once after a stall
 
+	groups []group                 // those that the open session is in; unlike the rest, guarded by the shard's mu
 	done   chan struct{}           // nil until Done asks for it
 	ctx    context.Context         // nil until Context asks for it
 	cancel context.CancelCauseFunc // of ctx

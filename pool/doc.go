@@ -13,9 +13,9 @@
 // # How a session ends
 //
 // A session is closed exactly once. The first call that closes it sets the
-// reason. Then these things happen in order: the session leaves the wheel; it
-// leaves the pool, without disturbing another session that has taken its ID; its
-// context is cancelled; its connection is closed; OnSessionClosed is called; Done
+// reason. Then these things happen in order: the session leaves its groups and the
+// wheel; it leaves the pool, without disturbing another session that has taken its
+// ID; its context is cancelled; its connection is closed; OnSessionClosed is called; Done
 // is closed.
 //
 // All of this runs on the goroutine of the call that closed the session, with
@@ -53,7 +53,7 @@
 // [Pool.Shutdown], which waits for the callbacks.
 //
 // Lock order: the lock of a shard of the pool, which is also that of each session
-// in it, then the lock of a shard of the wheel. Two shards of the same kind are
+// in it, then the lock of a group or of a shard of the wheel. Two shards of the same kind are
 // never locked at the same time. The wheel asks a session when it is due while it
 // holds a lock of its own, so the answer only reads atomics.
 package pool

@@ -206,3 +206,37 @@ func ExampleConfig_logger() {
 	// map[kicked:1]
 	// <nil>
 }
+
+// A group is a room: what one session says, all members hear. Those that are closed have left
+// it already.
+func ExampleGroup() {
+	sessions, err := pool.New(pool.Config[string, net.Conn]{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	var room pool.Group[string, net.Conn]
+	for _, name := range []string{"ann", "bob", "cid"} {
+		conn, peer := net.Pipe()
+		defer peer.Close()
+		s, err := sessions.Register(name, conn)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		room.Add(s)
+	}
+	sessions.CloseSession("bob", "kicked")
+	for s := range room.All() {
+		if s.ID() == "ann" {
+			s.Close("left") // a loop may close members
+		}
+	}
+	for s := range room.All() {
+		fmt.Println(s.ID(), "of", room.Len())
+	}
+	fmt.Println(sessions.Shutdown(context.Background()))
+	// Output:
+	// cid of 1
+	// <nil>
+}
