@@ -2,6 +2,7 @@ package wheel
 
 import (
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 )
 
@@ -33,8 +34,11 @@ type Entry struct {
 	owner Owner
 	shard uint16 // 1 + the index of its shard; 0: not ready
 
+	// slot is 1 + the index of the slot that it lies in, and 0 if it lies in none. It is
+	// written under the shard's mu.
+	slot atomic.Uint32
+
 	// Guarded by the shard's mu.
-	slot       uint16 // 1 + the index of the slot that it lies in; 0: in none
 	next, prev *Entry
 }
 
@@ -71,6 +75,11 @@ func (w *Wheel) Wake() { w.driver.wake() }
 // was armed. It does not wait for a Fire that is running.
 func (w *Wheel) Disarm(e *Entry) bool {
 	s := w.shardOf(e)
+	// Many are disarmed because they have fired, when the driver is busy with the shard. An
+	// entry that the driver asks at this moment still has its slot.
+	if e.slot.Load() == 0 {
+		return false
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.removeLocked(e)

@@ -34,7 +34,7 @@ func (s *shard) placeLocked(e *Entry, now, due time.Duration) (wake bool) {
 	default:
 		tick = s.ceil(due)
 	}
-	if e.slot != 0 {
+	if e.slot.Load() != 0 {
 		if tick >= s.slots.up(e) { // its slot comes up in time
 			return false
 		}
@@ -49,7 +49,7 @@ func (s *shard) placeLocked(e *Entry, now, due time.Duration) (wake bool) {
 
 // removeLocked takes e out, if it is in.
 func (s *shard) removeLocked(e *Entry) bool {
-	if e.slot == 0 {
+	if e.slot.Load() == 0 {
 		return false
 	}
 	s.slots.remove(e)
@@ -78,6 +78,7 @@ func (s *shard) take(due []firing) (_ []firing, up int64, more bool) {
 			s.pending++
 			s.moved++
 		} else {
+			e.slot.Store(0)
 			s.fired++
 			if once { // it was due when it was armed, so it is not late yet
 				at = now
@@ -108,7 +109,8 @@ func (s *shard) close() {
 	for _, e := range s.slots.heads {
 		for e != nil {
 			next := e.next
-			e.next, e.prev, e.slot = nil, nil, 0
+			e.next, e.prev = nil, nil
+			e.slot.Store(0)
 			if t, ok := e.owner.(*expiry); ok {
 				t.deadline.Store(stopped)
 			}

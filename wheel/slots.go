@@ -62,7 +62,7 @@ func (s *slots) insert(e *Entry, tick int64) (up int64) {
 }
 
 func (s *slots) push(e *Entry, slot int) {
-	e.slot = uint16(slot) + 1
+	e.slot.Store(uint32(slot) + 1)
 	s.entries[slot]++
 	head := s.heads[slot]
 	if head == nil {
@@ -77,10 +77,15 @@ func (s *slots) push(e *Entry, slot int) {
 
 // remove takes e out of its slot, if it lies in one.
 func (s *slots) remove(e *Entry) {
-	if e.slot == 0 {
-		return
+	if e.slot.Load() != 0 {
+		s.unlink(e)
+		e.slot.Store(0)
 	}
-	slot := int(e.slot) - 1
+}
+
+// unlink takes e out of its slot, and leaves it to the caller to say so in e.
+func (s *slots) unlink(e *Entry) {
+	slot := int(e.slot.Load()) - 1
 	s.entries[slot]--
 	head := s.heads[slot]
 	switch {
@@ -100,12 +105,12 @@ func (s *slots) remove(e *Entry) {
 			s.occupied[slot/levelSlots] &^= 1 << (slot % levelSlots)
 		}
 	}
-	e.next, e.prev, e.slot = nil, nil, 0
+	e.next, e.prev = nil, nil
 }
 
 // up reports when the slot of e, which lies in one, comes up.
 func (s *slots) up(e *Entry) int64 {
-	slot := int(e.slot) - 1
+	slot := int(e.slot.Load()) - 1
 	switch slot {
 	case neverSlot:
 		return none
@@ -152,7 +157,8 @@ func (s *slots) upcoming() (tick int64, slot int) {
 
 // take removes and returns one entry whose slot comes up at or before tick, and
 // nil when there is no more; now has then reached tick. The caller asks for the
-// entry's deadline and lets it fire or inserts it again.
+// entry's deadline, and inserts it again or lets it fire. Until then the entry's slot
+// stays as it was, so that it does not look disarmed.
 func (s *slots) take(tick int64) *Entry {
 	e := s.heads[onceSlot]
 	if e == nil {
@@ -166,7 +172,7 @@ func (s *slots) take(tick int64) *Entry {
 		}
 		e = s.heads[s.open]
 	}
-	s.remove(e)
+	s.unlink(e)
 	return e
 }
 

@@ -42,7 +42,7 @@ func (m *slotsModel) remove(i int) {
 	m.order = m.order[:len(m.order)-1]
 	delete(m.due, t)
 	m.slots.remove(t)
-	if t.slot != 0 || t.next != nil || t.prev != nil {
+	if t.slot.Load() != 0 || t.next != nil || t.prev != nil {
 		m.t.Fatal("a removed timer is still linked")
 	}
 }
@@ -99,7 +99,7 @@ func (m *slotsModel) check() {
 		for t := head; t != nil; t = t.next {
 			linked++
 			timers++
-			if _, ok := m.due[t]; !ok || int(t.slot) != slot+1 || t.next != nil && t.next.prev != t {
+			if _, ok := m.due[t]; !ok || int(t.slot.Load()) != slot+1 || t.next != nil && t.next.prev != t {
 				m.t.Fatalf("slot %d holds a timer that it should not, or is linked wrongly", slot)
 			}
 			last = t

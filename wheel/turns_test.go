@@ -23,7 +23,7 @@ func TestPhase_KeepsTheCoarseSlotsOfShardsApart(t *testing.T) {
 			for due := int64(1); due < span; due += levelSlots / 4 {
 				e := new(Entry)
 				at := s.wheelTick(s.slots.insert(e, s.ceil(time.Duration(due)*defaultTick)))
-				level := (int(e.slot) - 1) / levelSlots
+				level := (int(e.slot.Load()) - 1) / levelSlots
 				s.slots.remove(e)
 				if level == 0 {
 					continue
