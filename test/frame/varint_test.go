@@ -1,0 +1,62 @@
+package frame_test
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sessionwheel/sessionwheel/frame"
+)
+
+func TestVarint_WritesLengthsAsProtocolBuffersDo(t *testing.T) {
+	for n, prefix := range map[int]string{
+		0: "\x00", 1: "\x01", 127: "\x7f", 128: "\x80\x01", 300: "\xac\x02", 16_383: "\xff\x7f", 16_384: "\x80\x80\x01",
+	} {
+		framed, err := frame.Varint{}.Append([]byte("kept"), repeated(n))
+		require.NoError(t, err)
+		require.True(t, bytes.Equal(framed, append([]byte("kept"+prefix), repeated(n)...)), "%d bytes", n)
+		advance, token, err := frame.Varint{}.Split(framed[4:], false)
+		require.NoError(t, err)
+		require.Equal(t, len(prefix)+n, advance)
+		require.True(t, token != nil && bytes.Equal(repeated(n), token))
+	}
+}
+
+func TestVarint_TakesALengthWithMoreBytesThanItNeeds(t *testing.T) {
+	got, err := scan(frame.Varint{}.Split, strings.NewReader("\x81\x00a\x82\x80\x80\x80\x80\x80\x80\x80\x80\x00bc\x80\x00"))
+	require.NoError(t, err)
+	require.Equal(t, []string{"a", "bc", ""}, got)
+}
+
+func TestVarint_RefusesAHostileLengthAsSoonAsItHasIt(t *testing.T) {
+	nine := strings.Repeat("\xff", 9)
+	for _, tt := range []struct {
+		framing frame.Varint
+		in      string
+		want    error
+	}{
+		{frame.Varint{}, nine + "\x01", frame.ErrTooLarge}, // the largest of 64 bits
+		{frame.Varint{}, nine + "\x02", frame.ErrBadLength},
+		{frame.Varint{}, nine + "\x80", frame.ErrBadLength}, // it goes on behind the tenth byte
+		{frame.Varint{}, strings.Repeat("\x80", 10), frame.ErrBadLength},
+		{frame.Varint{}, strings.Repeat("\xff", 8) + "\x7f", frame.ErrTooLarge}, // 1<<63 - 1: with its own bytes it overflows an int
+		{frame.Varint{Max: 100}, "\x64", frame.ErrTooLarge},                     // 101 bytes on the wire
+		{frame.Varint{Max: 128}, "\x80\x01", frame.ErrTooLarge},
+		{frame.Varint{Max: 1}, "\x01", frame.ErrTooLarge},
+		{frame.Varint{Max: 1}, "\x80", frame.ErrTooLarge}, // no frame of one byte begins like this
+		{frame.Varint{Max: 3}, "\x80\x80\x80", frame.ErrTooLarge},
+	} {
+		for _, atEOF := range []bool{false, true} {
+			for _, more := range []string{"", "\x80", strings.Repeat("\x80", 20)} {
+				n, token, err := tt.framing.Split([]byte(tt.in+more), atEOF)
+				require.ErrorIs(t, err, tt.want, "%+v of %x", tt.framing, tt.in+more)
+				require.True(t, n == 0 && token == nil)
+			}
+		}
+		n, token, err := tt.framing.Split([]byte(tt.in[:len(tt.in)-1]), false)
+		require.NoError(t, err)
+		require.True(t, n == 0 && token == nil)
+	}
+}
