@@ -10,6 +10,9 @@
 //     callbacks, limits, TLS and a graceful shutdown. Start here if your protocol
 //     runs over TCP.
 //
+//   - [github.com/sessionwheel/sessionwheel/frame]: the usual framings for tcp:
+//     length prefix, varint, delimiter, fixed size, marks.
+//
 //   - [github.com/sessionwheel/sessionwheel/udp]: a UDP server with one session
 //     for each address.
 //
@@ -23,7 +26,8 @@
 //
 // The packages import one another in one direction only: wheel <- pool <- tcp and
 // udp <- dashboard. Beyond the standard library they import
-// github.com/RussellLuo/timingwheel and nothing else.
+// github.com/RussellLuo/timingwheel and nothing else. Package frame imports the
+// standard library alone.
 //
 // Everything that needs more is a nested module with its own go.mod: metrics for
 // Prometheus and OpenTelemetry, cluster for sessions on several nodes, proxyproto
