@@ -1,6 +1,6 @@
 // Package frame cuts a stream of bytes into frames and makes frames. It has the
 // usual framings: a length before the body ([LengthPrefix], [Varint]), a delimiter
-// behind it ([Delimiter]), marks around it ([Marks]), or one size for all
+// after it ([Delimiter]), marks around it ([Marks]), or one size for all
 // ([Fixed]).
 //
 // Each framing is a small struct with two methods. Split is a [bufio.SplitFunc],
@@ -8,16 +8,17 @@
 //
 //	srv := &tcp.Server{Split: frame.Varint{Max: 1 << 20}.Split, MaxFrame: 1 << 20}
 //
-// Append appends a body to a slice as a frame, and Split gives the same body back.
-// Append returns an error for a body that Split would not give back.
+// Append appends a body to a slice as a frame, and Split gives the same body back; in
+// the case of LengthPrefix, if it strips the length and nothing else. Append returns
+// an error for a body that Split would refuse or cut short.
 //
 // # Split
 //
 // The token is a part of Split's input. It is never nil, even for an empty body,
 // and appending to it does not overwrite what follows it in the input. If the input
-// ends within a frame, Split returns [io.ErrUnexpectedEOF]; this holds for a last
-// line without its delimiter too. After an error there is no telling where the next
-// frame begins, so the connection should be closed.
+// ends within a frame, Split returns [io.ErrUnexpectedEOF], even for a last line
+// that lacks only its delimiter. After an error nobody knows where the next frame
+// begins, so close the connection.
 //
 // # Limits
 //

@@ -26,15 +26,15 @@ type LengthPrefix struct {
 	// with it; negative is an error.
 	Offset int
 
-	// Adjust is added to the value of the length field to get the number of bytes behind
-	// the field. It is positive if there is a second header behind the field that the
+	// Adjust is added to the value of the length field to get the number of bytes after
+	// the field. It is positive if there is a second header after the field that the
 	// length does not count. It is negative if the length counts the field itself or what
-	// is before it. 0 means that the length counts what is behind the field.
+	// is before it. 0 means that the length counts what is after the field.
 	Adjust int
 
 	// Strip is the number of bytes that Split drops from the beginning of a frame. 0 means
 	// that the token is the whole frame, including the length field; Offset+Size leaves
-	// what is behind the field; negative is an error.
+	// what is after the field; negative is an error.
 	Strip int
 
 	// Max is the maximum length of a frame on the wire in bytes, including headers. 0 means

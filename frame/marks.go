@@ -10,9 +10,9 @@ import (
 //
 //	frame.Marks{Begin: "\x0b", End: "\x1c\r"}
 //
-// The first End behind Begin ends the frame. A body cannot contain End; there is no
+// The first End after Begin ends the frame. A body cannot contain End; there is no
 // escaping. Begin has no meaning within a frame, so a body may contain it, and Begin and End
-// may be equal. The next frame begins directly behind End.
+// may be equal. The next frame begins directly after End.
 type Marks struct {
 	// Begin and End are the marks, of one byte or more. There are no defaults: "" is an
 	// error.

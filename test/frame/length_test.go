@@ -37,7 +37,7 @@ var nettyExamples = []struct {
 		"\xca\xfe\x00\x00\x0cHELLO, WORLD", "\xca\xfe\x00\x00\x0cHELLO, WORLD",
 	},
 	{
-		"header behind the length", frame.LengthPrefix{Size: 3, Adjust: 2},
+		"header after the length", frame.LengthPrefix{Size: 3, Adjust: 2},
 		"\x00\x00\x0c\xca\xfeHELLO, WORLD", "\x00\x00\x0c\xca\xfeHELLO, WORLD",
 	},
 	{
@@ -70,8 +70,8 @@ func TestLengthPrefix_CutsTheExamplesOfNetty(t *testing.T) {
 func TestLengthPrefix_AppendMakesTheExamplesOfNettyOrRefuses(t *testing.T) {
 	for _, tt := range nettyExamples {
 		t.Run(tt.name, func(t *testing.T) {
-			behind := tt.in[tt.framing.Offset+tt.framing.Size:]
-			got, err := tt.framing.Append([]byte("kept"), []byte(behind))
+			after := tt.in[tt.framing.Offset+tt.framing.Size:]
+			got, err := tt.framing.Append([]byte("kept"), []byte(after))
 			if tt.framing.Offset > 0 {
 				require.ErrorIs(t, err, frame.ErrHeader)
 				require.Equal(t, "kept", string(got))

@@ -42,13 +42,14 @@ func TestServer_AnswersInTheFramingItReads(t *testing.T) {
 	}
 }
 
-// ended serves one connection and says how its session ended.
+// ended tells how the session of conn ended.
 type ended struct {
 	reasons chan pool.Reason
 	errs    chan error
 	conn    net.Conn
 }
 
+// serve starts the server and connects to it.
 func serve(t *testing.T, srv *tcp.Server) ended {
 	e := ended{reasons: make(chan pool.Reason, 1), errs: make(chan error, 1)}
 	srv.OnError = func(_ *tcp.Session, err error) { e.errs <- err }
@@ -68,9 +69,9 @@ func TestServer_WaitsForNoMoreOfAHostileFrameThanItsMaxFrame(t *testing.T) {
 		t.Run(fmt.Sprintf("%T", f), func(t *testing.T) {
 			const maxFrame = 1000
 			e := serve(t, &tcp.Server{Split: f.Split, MaxFrame: maxFrame})
-			begin := "\x00\x00\x00\xff\x00\x00\x00\x00" // 1 TB
+			begin := "\x00\x00\x00\x00\x70\x00\x00\x00" // 1.9 GB
 			if _, ok := f.(frame.Varint); ok {
-				begin = "\x80\x80\x80\x80\x80\x80\x01"
+				begin = "\x80\x80\x80\x80\x07"
 			}
 			harness.Write(t, e.conn, begin+string(repeated(maxFrame-len(begin))))
 			require.Equal(t, tcp.ReasonTooLarge, harness.Next(t, e.reasons))

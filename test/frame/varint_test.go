@@ -39,7 +39,7 @@ func TestVarint_RefusesAHostileLengthAsSoonAsItHasIt(t *testing.T) {
 	}{
 		{frame.Varint{}, nine + "\x01", frame.ErrTooLarge}, // the largest of 64 bits
 		{frame.Varint{}, nine + "\x02", frame.ErrBadLength},
-		{frame.Varint{}, nine + "\x80", frame.ErrBadLength}, // it goes on behind the tenth byte
+		{frame.Varint{}, nine + "\x80", frame.ErrBadLength}, // it goes on past the tenth byte
 		{frame.Varint{}, strings.Repeat("\x80", 10), frame.ErrBadLength},
 		{frame.Varint{}, strings.Repeat("\xff", 8) + "\x7f", frame.ErrTooLarge}, // 1<<63 - 1: with its own bytes it overflows an int
 		{frame.Varint{Max: 100}, "\x64", frame.ErrTooLarge},                     // 101 bytes on the wire
