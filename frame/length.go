@@ -85,7 +85,7 @@ func (f LengthPrefix) Append(dst, body []byte) ([]byte, error) {
 	if len(body) < f.Adjust {
 		return dst, fmt.Errorf("%w: the body has %d bytes, fewer than LengthPrefix.Adjust, %d", ErrBadLength, len(body), f.Adjust)
 	}
-	// A negative Adjust makes it larger, to less than 1<<64.
+	// With a negative Adjust this is more than len(body), but less than 1<<64.
 	length := uint64(len(body)) - uint64(f.Adjust)
 	if length>>(8*f.Size) != 0 {
 		return dst, fmt.Errorf("%w: the length %d does not fit in %d bytes", ErrTooLarge, length, f.Size)

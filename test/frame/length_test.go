@@ -21,31 +21,38 @@ var nettyExamples = []struct {
 	in, out string
 }{
 	{
-		"header kept", frame.LengthPrefix{Size: 2},
+		"header kept",
+		frame.LengthPrefix{Size: 2},
 		"\x00\x0cHELLO, WORLD", "\x00\x0cHELLO, WORLD",
 	},
 	{
-		"header stripped", frame.LengthPrefix{Size: 2, Strip: 2},
+		"header stripped",
+		frame.LengthPrefix{Size: 2, Strip: 2},
 		"\x00\x0cHELLO, WORLD", "HELLO, WORLD",
 	},
 	{
-		"length of the whole message", frame.LengthPrefix{Size: 2, Adjust: -2},
+		"length of the whole message",
+		frame.LengthPrefix{Size: 2, Adjust: -2},
 		"\x00\x0eHELLO, WORLD", "\x00\x0eHELLO, WORLD",
 	},
 	{
-		"header before the length", frame.LengthPrefix{Size: 3, Offset: 2},
+		"header before the length",
+		frame.LengthPrefix{Size: 3, Offset: 2},
 		"\xca\xfe\x00\x00\x0cHELLO, WORLD", "\xca\xfe\x00\x00\x0cHELLO, WORLD",
 	},
 	{
-		"header after the length", frame.LengthPrefix{Size: 3, Adjust: 2},
+		"header after the length",
+		frame.LengthPrefix{Size: 3, Adjust: 2},
 		"\x00\x00\x0c\xca\xfeHELLO, WORLD", "\x00\x00\x0c\xca\xfeHELLO, WORLD",
 	},
 	{
-		"length between two headers", frame.LengthPrefix{Size: 2, Offset: 1, Adjust: 1, Strip: 3},
+		"length between two headers",
+		frame.LengthPrefix{Size: 2, Offset: 1, Adjust: 1, Strip: 3},
 		"\xca\x00\x0c\xfeHELLO, WORLD", "\xfeHELLO, WORLD",
 	},
 	{
-		"length of the whole message between two headers", frame.LengthPrefix{Size: 2, Offset: 1, Adjust: -3, Strip: 3},
+		"length of the whole message between two headers",
+		frame.LengthPrefix{Size: 2, Offset: 1, Adjust: -3, Strip: 3},
 		"\xca\x00\x10\xfeHELLO, WORLD", "\xfeHELLO, WORLD",
 	},
 }
