@@ -30,7 +30,7 @@ var (
 	ErrTooManyFromIP = errors.New("tcp: too many sessions from one address") // Server.MaxSessionsPerIP is reached
 	ErrRead          = errors.New("tcp: read failed")
 	ErrWrite         = errors.New("tcp: write failed")
-	ErrTooLarge      = errors.New("tcp: frame too large")      // more than Server.MaxFrame
+	ErrTooLarge      = errors.New("tcp: frame too large")      // more than Server.MaxFrame, or Split said bufio.ErrTooLong
 	ErrBadFrame      = errors.New("tcp: bad frame")            // Split returned an error
 	ErrFrameTimeout  = errors.New("tcp: frame timeout")        // a frame was incomplete for Server.FrameTimeout
 	ErrSlow          = errors.New("tcp: slow peer")            // the peer did not read for Server.WriteTimeout

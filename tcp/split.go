@@ -64,7 +64,12 @@ func (s *Session) next() ([]byte, *fault) {
 	}
 }
 
+// badFrame is the end of a session whose Split has failed. bufio's own error for what is too
+// long, which errors of Split may wrap, makes it one of a frame that is too large.
 func badFrame(err error) *fault {
+	if errors.Is(err, bufio.ErrTooLong) {
+		return &fault{ReasonTooLarge, fmt.Errorf("%w: %w", ErrTooLarge, err)}
+	}
 	return &fault{ReasonBadFrame, fmt.Errorf("%w: %w", ErrBadFrame, err)}
 }
 

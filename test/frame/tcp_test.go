@@ -91,8 +91,11 @@ func TestServer_WithAMaxOfTheFramingNeedsTheLengthAlone(t *testing.T) {
 		t.Run(fmt.Sprintf("%T", tt.framing), func(t *testing.T) {
 			e := serve(t, &tcp.Server{Split: tt.framing.Split, MaxFrame: 1000})
 			harness.Write(t, e.conn, tt.begin)
-			require.ErrorIs(t, harness.Next(t, e.errs), frame.ErrTooLarge)
-			_, err := e.conn.Read(make([]byte, 1))
+			require.Equal(t, tcp.ReasonTooLarge, harness.Next(t, e.reasons))
+			err := harness.Next(t, e.errs)
+			require.ErrorIs(t, err, frame.ErrTooLarge)
+			require.ErrorIs(t, err, tcp.ErrTooLarge)
+			_, err = e.conn.Read(make([]byte, 1))
 			require.ErrorIs(t, err, io.EOF)
 		})
 	}
