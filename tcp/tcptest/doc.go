@@ -1,0 +1,31 @@
+// Package tcptest connects a server and its tests in memory, in the place of sockets of
+// the loopback. [Listen] makes a net.Listener for the server; [Listener.Dial] connects to
+// it and returns the peer's side.
+//
+// No goroutine blocks outside Go's own timers and condition variables, so a server and
+// its peers run in a bubble of testing/synctest, where eight hours of keep-alive take
+// milliseconds:
+//
+//	synctest.Test(t, func(t *testing.T) {
+//		l := tcptest.Listen()
+//		go srv.Serve(l)
+//		defer srv.Shutdown(t.Context())
+//		c, err := l.Dial()
+//		...
+//		time.Sleep(8 * time.Hour)
+//	})
+//
+// Make the listener inside the bubble in which it is used. Outside one, everything works
+// in real time.
+//
+// # Behaviour
+//
+// A connection behaves as a TCP connection of package net on Linux. Each direction has a
+// buffer: Write succeeds while there is room, whether or not the other side reads, and
+// blocks when there is none. A peer that stops reading is one that does not call Read.
+// [Conn.CloseWrite] half-closes and [Conn.Cut] resets.
+//
+// It differs from a socket in three ways. What is written can be read at once. A reset
+// destroys everything that was not read, which sockets may do but often do in part only.
+// And after a reset, each Read fails with ECONNRESET, not the first alone.
+package tcptest
