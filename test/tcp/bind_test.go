@@ -23,7 +23,7 @@ func TestBind_TakesAnIDOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := &tcp.Server{}
 		events := watch(srv)
-		dial := harness.ListenPipes(t, srv)
+		dial := harness.ListenMemory(t, srv)
 		_, ok := srv.Bound("alice")
 		require.False(t, ok)
 		require.False(t, srv.CloseToken("alice", 0, "Bye"))
@@ -69,7 +69,7 @@ func TestBind_GivesAnIDUpAfterTheLastCallbackAndNoEarlier(t *testing.T) {
 			require.True(t, srv.CloseToken(id, token, pool.Replaced))
 		}
 		events := watch(srv)
-		dial := harness.ListenPipes(t, srv)
+		dial := harness.ListenMemory(t, srv)
 		dial()
 		first := harness.Next(t, events.opened)
 		require.NoError(t, first.Bind(t.Context(), "alice", []byte("meta")))
@@ -95,7 +95,7 @@ func TestCloseToken_ClosesABoundSession(t *testing.T) {
 		d := harness.NewDirectory[string]()
 		srv := &tcp.Server{Directory: d}
 		events := watch(srv)
-		conn := harness.ListenPipes(t, srv)()
+		conn := harness.ListenMemory(t, srv)()
 		s := harness.Next(t, events.opened)
 		require.NoError(t, s.Bind(t.Context(), "alice", nil))
 		require.True(t, srv.CloseToken("alice", s.Token(), "Kicked"))
@@ -115,7 +115,7 @@ func TestCloseToken_ClosesASessionWhileItIsBound(t *testing.T) {
 			time.Sleep(time.Second)
 		}
 		events := watch(srv)
-		harness.ListenPipes(t, srv)()
+		harness.ListenMemory(t, srv)()
 		s := harness.Next(t, events.opened)
 		_ = s.Bind(t.Context(), "alice", nil) // which of the two comes first is open
 		require.True(t, harness.Next(t, kicked))
@@ -133,7 +133,7 @@ func TestBind_OfAClosedSessionTakesNoID(t *testing.T) {
 			s.Close("Bye")
 			bound <- s.Bind(context.Background(), "alice", nil)
 		}}
-		conn := harness.ListenPipes(t, srv)()
+		conn := harness.ListenMemory(t, srv)()
 		harness.Write(t, conn, "login\n")
 		require.ErrorIs(t, harness.Next(t, bound), tcp.ErrSessionClosed)
 		claimed, _ := d.State()
@@ -147,7 +147,7 @@ func TestBind_ThatIsRefusedLeavesTheSessionOpenToTryAgain(t *testing.T) {
 		d.Refuse = errors.New("isolated")
 		srv := &tcp.Server{Directory: d}
 		events := watch(srv)
-		harness.ListenPipes(t, srv)()
+		harness.ListenMemory(t, srv)()
 		s := harness.Next(t, events.opened)
 		require.Equal(t, d.Refuse, s.Bind(t.Context(), "alice", nil))
 		require.Empty(t, s.BoundID())
@@ -166,7 +166,7 @@ func TestBind_OfASessionThatEndsMeanwhileKeepsNoID(t *testing.T) {
 			d.Refuse = refuse
 			srv := &tcp.Server{Directory: d}
 			events := watch(srv)
-			conn := harness.ListenPipes(t, srv)()
+			conn := harness.ListenMemory(t, srv)()
 			s := harness.Next(t, events.opened)
 			bound := make(chan error, 1)
 			go func() { bound <- s.Bind(t.Context(), "alice", nil) }()
@@ -193,7 +193,7 @@ func TestBind_ShutdownGivesUpAllIDs(t *testing.T) {
 		d := harness.NewDirectory[string]()
 		srv := &tcp.Server{Directory: d}
 		events := watch(srv)
-		dial := harness.ListenPipes(t, srv)
+		dial := harness.ListenMemory(t, srv)
 		for i := range 20 {
 			dial()
 			require.NoError(t, harness.Next(t, events.opened).Bind(t.Context(), fmt.Sprint(i), nil))
@@ -216,7 +216,7 @@ func TestBind_GivesNoIDOnceTheServerIsClosing(t *testing.T) {
 				late <- s.Bind(context.Background(), "late", nil)
 			}
 			events := watch(srv)
-			dial := harness.ListenPipes(t, srv)
+			dial := harness.ListenMemory(t, srv)
 			if before {
 				dial()
 				require.NoError(t, harness.Next(t, events.opened).Bind(t.Context(), "early", nil))

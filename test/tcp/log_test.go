@@ -21,7 +21,7 @@ func TestLogger_IsNotFilledByAStormOfConnections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log harness.LogBuffer
 		srv := &tcp.Server{MaxSessions: 1, Logger: harness.Logger(&log, slog.LevelInfo)}
-		dial := harness.ListenPipes(t, srv)
+		dial := harness.ListenMemory(t, srv)
 		dial()
 		for range 1000 {
 			dial()

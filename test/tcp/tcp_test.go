@@ -40,5 +40,5 @@ func watch(srv *tcp.Server) serverEvents {
 // and over connections of a type that it does not know.
 func overBoth(t *testing.T, f func(t *testing.T, listen func(testing.TB, *tcp.Server) func() net.Conn)) {
 	t.Run("socket", func(t *testing.T) { f(t, harness.ListenTCP) })
-	t.Run("pipe", func(t *testing.T) { f(t, harness.ListenPipes) })
+	t.Run("pipe", func(t *testing.T) { f(t, harness.ListenMemory) })
 }

@@ -126,7 +126,7 @@ func TestHandshake_TimeoutEndsWithIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := &tcp.Server{TLSConfig: server, HandshakeTimeout: 2 * time.Second, IdleTimeout: -1, OnMessage: harness.EchoLine}
 		e := watch(srv)
-		c := tls.Client(harness.ListenPipes(t, srv)(), client)
+		c := tls.Client(harness.ListenMemory(t, srv)(), client)
 		require.NoError(t, c.Handshake())
 		time.Sleep(time.Hour)
 		harness.Write(t, c, "hi\n")

@@ -23,7 +23,7 @@ func TestTraffic_IsWhatWasReadAndWritten(t *testing.T) {
 		serve func(*testing.T, *tcp.Server) (dial func() net.Conn)
 	}{
 		{"sockets", func(t *testing.T, srv *tcp.Server) func() net.Conn { return harness.ListenTCP(t, srv) }},
-		{"pipes", func(t *testing.T, srv *tcp.Server) func() net.Conn { return harness.ListenPipes(t, srv) }},
+		{"pipes", func(t *testing.T, srv *tcp.Server) func() net.Conn { return harness.ListenMemory(t, srv) }},
 		{"TLS", func(t *testing.T, srv *tcp.Server) func() net.Conn {
 			server, client := tlsConfigs(t)
 			srv.TLSConfig = server

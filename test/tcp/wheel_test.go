@@ -22,7 +22,7 @@ func TestSharedWheel_ServesServersAndTheirOwnersTimers(t *testing.T) {
 		for i := range servers {
 			servers[i] = &tcp.Server{Wheel: w, IdleTimeout: time.Duration(i+1) * time.Minute}
 			e := watch(servers[i])
-			harness.ListenPipes(t, servers[i])()
+			harness.ListenMemory(t, servers[i])()
 			harness.Next(t, e.opened)
 		}
 		fired := make(chan struct{}, 1)

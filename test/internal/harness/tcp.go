@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionwheel/sessionwheel/tcp"
+	"github.com/sessionwheel/sessionwheel/tcp/tcptest"
 )
 
 // ServeTCP serves l until the test ends, and then waits for everything that the
@@ -42,7 +43,21 @@ func ListenTCP(t testing.TB, srv *tcp.Server) (dial func() net.Conn) {
 	}
 }
 
-// ListenPipes is ListenTCP over net.Pipes.
+// ListenMemory is ListenTCP over connections in memory, for fake time.
+func ListenMemory(t testing.TB, srv *tcp.Server) (dial func() net.Conn) {
+	t.Helper()
+	l := tcptest.Listen()
+	ServeTCP(t, srv, l)
+	return func() net.Conn {
+		c, err := l.Dial()
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = c.Close() })
+		return c
+	}
+}
+
+// ListenPipes is ListenTCP over net.Pipes, where nothing is sent that the peer does
+// not read at once.
 func ListenPipes(t testing.TB, srv *tcp.Server) (dial func() net.Conn) {
 	t.Helper()
 	l := NewPipes()
