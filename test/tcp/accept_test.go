@@ -11,13 +11,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionwheel/sessionwheel/tcp"
+	"github.com/sessionwheel/sessionwheel/tcp/tcptest"
 	"github.com/sessionwheel/sessionwheel/test/internal/harness"
 )
 
 // failing is a listener whose Accept returns a few temporary errors before each
 // connection.
 type failing struct {
-	*harness.Pipes
+	*tcptest.Listener
 	fails int
 	at    chan time.Time // of each try
 }
@@ -28,13 +29,13 @@ func (l *failing) Accept() (net.Conn, error) {
 		l.fails--
 		return nil, &net.OpError{Op: "accept", Err: os.NewSyscallError("accept", syscall.EMFILE)}
 	}
-	return l.Pipes.Accept()
+	return l.Listener.Accept()
 }
 
 func TestAccept_BacksOffAfterErrorsThatPass(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const fails = 10
-		l := &failing{Pipes: harness.NewPipes(), fails: fails, at: make(chan time.Time, 100)}
+		l := &failing{Listener: tcptest.Listen(), fails: fails, at: make(chan time.Time, 100)}
 		srv := &tcp.Server{}
 		sessions := make(chan *tcp.Session, 100)
 		srv.OnError = func(s *tcp.Session, err error) {
@@ -46,8 +47,8 @@ func TestAccept_BacksOffAfterErrorsThatPass(t *testing.T) {
 		}
 		e := watch(srv)
 		harness.ServeTCP(t, srv, l)
-		mine, theirs := net.Pipe()
-		l.Conns <- theirs
+		mine, err := l.Dial()
+		require.NoError(t, err)
 		harness.Write(t, mine, "hi\n")
 		require.Equal(t, "hi", harness.Next(t, e.messages))
 		require.NoError(t, mine.Close())

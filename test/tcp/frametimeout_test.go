@@ -17,7 +17,7 @@ func TestFrameTimeout_EndsATrickleOfBytes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := &tcp.Server{IdleTimeout: time.Hour, FrameTimeout: 10 * time.Second}
 		e := watch(srv)
-		c := harness.ListenMemory(t, srv)()
+		c := harness.ListenPipes(t, srv)()
 		start := time.Now()
 		for err := error(nil); err == nil; time.Sleep(time.Second) {
 			require.LessOrEqual(t, time.Since(start), 11*time.Second)
@@ -44,7 +44,7 @@ func TestFrameTimeout_BeginsAgainWithEachFrame(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := &tcp.Server{IdleTimeout: time.Hour, FrameTimeout: 10 * time.Second}
 		e := watch(srv)
-		c := harness.ListenMemory(t, srv)()
+		c := harness.ListenPipes(t, srv)()
 		// Each part ends one frame and begins the next, so no frame is late.
 		harness.Write(t, c, "begin")
 		for range 10 {
@@ -90,7 +90,7 @@ func TestFrameTimeout_EndsWithASkippedFrame(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := &tcp.Server{Split: comments, FrameTimeout: 10 * time.Second}
 		e := watch(srv)
-		c := harness.ListenMemory(t, srv)()
+		c := harness.ListenPipes(t, srv)()
 		harness.Write(t, c, "# skip")
 		time.Sleep(8 * time.Second)
 		harness.Write(t, c, " this\nbeg")

@@ -283,6 +283,31 @@ func TestWrite_DoesNotInterleave(t *testing.T) {
 	})
 }
 
+// One Write waits for room, there is some, and another comes before it has woken up.
+func TestWrite_DoesNotOvertakeOneThatBlocks(t *testing.T) {
+	for range 50 {
+		synctest.Test(t, func(t *testing.T) {
+			l := tcptest.Listen()
+			a, err := l.Dial()
+			require.NoError(t, err)
+			b, err := l.Accept()
+			require.NoError(t, err)
+			first := bytes.Repeat([]byte("a"), 100_000)
+			done := later(func() error { _, err := a.Write(first); return err })
+			synctest.Wait()
+			got := make([]byte, 1<<10)
+			_, err = io.ReadFull(b, got)
+			require.NoError(t, err)
+			second := later(func() error { _, err := io.ReadFull(b, make([]byte, len(first)-len(got))); return err })
+			_, err = a.Write([]byte("b"))
+			require.NoError(t, err)
+			require.NoError(t, harness.Next(t, done))
+			require.NoError(t, harness.Next(t, second))
+			harness.Read(t, b, "b")
+		})
+	}
+}
+
 func TestAddresses_AreThoseOfTCP(t *testing.T) {
 	onBoth(t, func(t *testing.T, a, b conn, _ func()) {
 		require.Equal(t, a.LocalAddr().String(), b.RemoteAddr().String())
