@@ -50,7 +50,7 @@ func Pool(name string, stats func() pool.Stats) *Collector {
 	if stats == nil {
 		panic("metrics: Pool: stats is nil: pass the pool's Stats method")
 	}
-	c, s := newServer(name, pool.Timeout, pool.Lifetime, pool.Replaced, pool.Shutdown)
+	c, s := newServer(name, pool.Timeout, pool.Lifetime, pool.Replaced, pool.Shutdown, pool.Closed)
 	c.collect = func(ch send) {
 		st := stats()
 		s.collect(ch, st,

@@ -35,6 +35,7 @@ func TestPool_OfAnyTypeIsExposed(t *testing.T) {
 	require.Equal(t, map[string]float64{
 		`sessionwheel_sessions_open{server="games"}`:                             0,
 		`sessionwheel_sessions_registered_total{server="games"}`:                 2,
+		`sessionwheel_sessions_closed_total{reason="Closed", server="games"}`:    0,
 		`sessionwheel_sessions_closed_total{reason="Lifetime", server="games"}`:  0,
 		`sessionwheel_sessions_closed_total{reason="Replaced", server="games"}`:  0,
 		`sessionwheel_sessions_closed_total{reason="Shutdown", server="games"}`:  1,
@@ -99,14 +100,14 @@ func TestReason_LabelsAreBoundedAndNeverGoDown(t *testing.T) {
 			s.Close(pool.Reason(fmt.Sprintf("round %d reason %d", round, i)))
 		}
 		now := of(gather(t, reg).series(), "sessionwheel_sessions_closed_total", "")
-		require.LessOrEqual(t, len(now), 4+64+1)
+		require.LessOrEqual(t, len(now), 5+64+1)
 		require.EqualValues(t, p.Stats().Closed, sum(now))
 		for key, v := range before {
 			require.GreaterOrEqual(t, now[key], v, key)
 		}
 		before = now
 	}
-	require.Len(t, before, 4+64+1)
+	require.Len(t, before, 5+64+1)
 	require.Contains(t, before, `sessionwheel_sessions_closed_total{reason="(other)", server="p"}`)
 }
 

@@ -36,6 +36,7 @@ sessionwheel_sent_frames_total{server="chat"} 3
 # HELP sessionwheel_sessions_closed_total Sessions that were closed, by reason.
 # TYPE sessionwheel_sessions_closed_total counter
 sessionwheel_sessions_closed_total{reason="BadFrame",server="chat"} 0
+sessionwheel_sessions_closed_total{reason="Closed",server="chat"} 0
 sessionwheel_sessions_closed_total{reason="EOF",server="chat"} 1
 sessionwheel_sessions_closed_total{reason="Error",server="chat"} 0
 sessionwheel_sessions_closed_total{reason="FrameTimeout",server="chat"} 0

@@ -69,6 +69,7 @@ func TestUDP_ScrapeShowsWhatHappened(t *testing.T) {
 	require.Equal(t, map[string]float64{
 		`sessionwheel_sessions_open{server="game"}`:                                 0,
 		`sessionwheel_sessions_registered_total{server="game"}`:                     1,
+		`sessionwheel_sessions_closed_total{reason="Closed", server="game"}`:        0,
 		`sessionwheel_sessions_closed_total{reason="Lifetime", server="game"}`:      0,
 		`sessionwheel_sessions_closed_total{reason="Panic", server="game"}`:         1,
 		`sessionwheel_sessions_closed_total{reason="Shutdown", server="game"}`:      0,

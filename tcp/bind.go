@@ -19,6 +19,7 @@ type binding struct {
 	gone  chan struct{} // closed when the session's last callback has returned
 	ready chan struct{} // closed when entry is set, or there will be none
 	entry atomic.Pointer[pool.Session[string, *binding]]
+	claim atomic.Pointer[context.CancelFunc] // ends the Directory's Claim; nil unless it runs
 }
 
 // unbound stands in Session.bound when the session has ended.
@@ -34,11 +35,13 @@ var unbound = new(binding)
 // not wait until the earlier session has ended.
 //
 // The error is ErrBound if the session has an ID already, ErrSessionClosed if it is closed
-// before or during Bind, ErrServerClosed after Shutdown or Close, or that of the Directory.
-// After an error of the Directory the session stays open and may be bound again. Bind may be
-// called from any goroutine, callbacks included.
+// before or during Bind or after Finish, ErrServerClosed after Shutdown or Close, or that of
+// the Directory. A session that is closed before Bind takes the ID from nobody; if it is
+// closed during Bind, the context that the Directory was given ends. After an error of the
+// Directory the session stays open and may be bound again. Bind may be called from any
+// goroutine, callbacks included.
 func (s *Session) Bind(ctx context.Context, id string, meta []byte) error {
-	if s.ps.Reason() != "" { // nobody loses an ID to it
+	if s.ending() { // nobody loses an ID to it
 		return ErrSessionClosed
 	}
 	names, err := s.server.bindings()
@@ -46,17 +49,31 @@ func (s *Session) Bind(ctx context.Context, id string, meta []byte) error {
 		return err
 	}
 	b := &binding{s: s, gone: make(chan struct{}), ready: make(chan struct{})}
+	if s.server.Directory != nil {
+		claim, cancel := context.WithCancel(ctx)
+		defer cancel()
+		b.claim.Store(&cancel)
+		defer b.claim.Store(nil)
+		ctx = claim
+	}
 	if !s.bound.CompareAndSwap(nil, b) {
 		if s.bound.Load() == unbound {
 			return ErrSessionClosed
 		}
 		return ErrBound
 	}
-	entry, err := names.RegisterContext(ctx, id, b, meta)
+	// Whoever closes the session looks for a claim afterwards: either it sees this one, or
+	// this sees the close.
+	var entry *pool.Session[string, *binding]
+	if s.ending() {
+		err = ErrSessionClosed
+	} else {
+		entry, err = names.RegisterContext(ctx, id, b, meta)
+	}
 	if err != nil {
 		close(b.ready)
 		switch {
-		case !s.bound.CompareAndSwap(b, nil):
+		case !s.bound.CompareAndSwap(b, nil), s.ending():
 			return ErrSessionClosed
 		case errors.Is(err, pool.ErrPoolClosed):
 			return ErrServerClosed
@@ -72,6 +89,18 @@ func (s *Session) Bind(ctx context.Context, id string, meta []byte) error {
 		return ErrSessionClosed
 	}
 	return nil
+}
+
+// ending reports whether the session is closed, or about to be by Finish.
+func (s *Session) ending() bool { return s.finish.Load() != nil || s.ps.Reason() != "" }
+
+// stopClaim ends the Claim of a session that has just been closed.
+func (s *Session) stopClaim() {
+	if b := s.bound.Load(); b != nil {
+		if cancel := b.claim.Load(); cancel != nil {
+			(*cancel)()
+		}
+	}
 }
 
 // Close closes the session and waits until its last callback has returned. The pool of

@@ -143,14 +143,14 @@ func (s *Session) deliver(token []byte) *fault {
 		if s.server.OnMessage != nil {
 			s.server.OnMessage(s, token[:len(token):len(token)]) // an append must not reach the next frame
 		}
-		if s.finish != nil {
+		if s.finish.Load() != nil {
 			break
 		}
 		token, f = s.next()
 	}
 	s.flush()
-	if s.finish != nil {
-		return s.finish
+	if finish := s.finish.Load(); finish != nil {
+		return finish
 	}
 	// One Touch for all that was received, and for what was sent meanwhile.
 	if s.server.Activity != Sent {

@@ -25,7 +25,6 @@ type Session struct {
 	try    func(uintptr) bool // tryRead, if raw is not nil
 
 	// Of the session's goroutine.
-	finish  *fault  // set by Finish
 	buf     *buffer // nil while nothing is pending
 	got     int     // what tryRead got
 	frames  uint64
@@ -45,11 +44,12 @@ type Session struct {
 	write  rawWrite
 	broken bool // a write failed part way: nothing may follow it
 
-	phase atomic.Uint32
-	queue atomic.Pointer[buffer] // what Queue keeps; changes under sending until the session ends
-	fault atomic.Pointer[fault]  // the first
-	value atomic.Pointer[any]
-	bound atomic.Pointer[binding]
+	phase  atomic.Uint32
+	queue  atomic.Pointer[buffer] // what Queue keeps; changes under sending until the session ends
+	finish atomic.Pointer[fault]  // set by Finish
+	fault  atomic.Pointer[fault]  // the first
+	value  atomic.Pointer[any]
+	bound  atomic.Pointer[binding]
 }
 
 // The phases of a session. The reader and Shutdown change them by
@@ -97,8 +97,9 @@ func (s *Session) Value() any {
 // SetValue stores a value with the session, for Value to return.
 func (s *Session) SetValue(v any) { s.value.Store(&v) }
 
-// Close closes the session for the given reason, which may be any text. It reports whether
-// this call closed the session: only the first does, and later calls change nothing. When
+// Close closes the session for the given reason, which may be any text; "" stands for
+// pool.Closed. It reports whether this call closed the session: only the first does, and
+// later calls change nothing. When
 // the call that closes the session returns, the connection is closed. OnSessionClosed is
 // called later on the session's goroutine, after the callback that is running.
 func (s *Session) Close(r pool.Reason) bool { return s.ps.Close(r) }
@@ -106,11 +107,11 @@ func (s *Session) Close(r pool.Reason) bool { return s.ps.Close(r) }
 // Finish closes the session for the given reason after its last reply. When the callback that
 // calls it has returned, no further frame is handled, all queued data is sent as by Send, and
 // then the session is closed, unless it was closed in the meantime. Only the first call
-// counts; a reason of "" stands for pool.Closed. Finish must be called from the session's callbacks; in OnSessionClosed and OnError
-// it does nothing.
+// counts; a reason of "" stands for pool.Closed. Finish must be called from the session's
+// callbacks; in OnSessionClosed and OnError it does nothing.
 func (s *Session) Finish(r pool.Reason) {
-	if s.finish == nil {
-		s.finish = &fault{reason: cmp.Or(r, pool.Closed)}
+	if s.finish.Load() == nil {
+		s.finish.CompareAndSwap(nil, &fault{reason: cmp.Or(r, pool.Closed)})
 	}
 }
 
@@ -163,8 +164,8 @@ func (s *Session) open() bool {
 		f(s)
 	}
 	s.flush()
-	if s.finish != nil {
-		s.fail(s.finish)
+	if f := s.finish.Load(); f != nil {
+		s.fail(f)
 		return false
 	}
 	s.ps.Touch() // the idle timeout counts from here

@@ -70,9 +70,9 @@ func (s *Session) Value() any {
 // SetValue stores a value with the session, for Value to return.
 func (s *Session) SetValue(v any) { s.value.Store(&v) }
 
-// Close closes the session for the given reason, which may be any text. It
-// reports whether this call closed the session: only the first does, and later
-// calls change nothing. Pending datagrams are dropped, except one that OnMessage
+// Close closes the session for the given reason, which may be any text; "" stands
+// for pool.Closed. It reports whether this call closed the session: only the first
+// does, and later calls change nothing. Pending datagrams are dropped, except one that OnMessage
 // is handling. Close does not wait: OnSessionClosed is called on another
 // goroutine when no other callback of the session is running. Nothing is sent to
 // the peer, and its next datagram begins another session.

@@ -52,7 +52,7 @@ func Pool(p metric.MeterProvider, name string, stats func() pool.Stats) (metric.
 	if stats == nil {
 		panic("otelmetrics: Pool: stats is nil: pass the pool's Stats method")
 	}
-	in, s := newServer(p, name, pool.Timeout, pool.Lifetime, pool.Replaced, pool.Shutdown)
+	in, s := newServer(p, name, pool.Timeout, pool.Lifetime, pool.Replaced, pool.Shutdown, pool.Closed)
 	return in.register(func(o observer) {
 		st := stats()
 		s.observe(o, st,

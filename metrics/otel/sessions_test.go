@@ -30,7 +30,7 @@ func TestPool_OfAnyTypeIsExposed(t *testing.T) {
 	for _, id := range []string{"a", "b", "b", "c"} { // the second b is a duplicate, and c is too many
 		_, _ = pl.Register(id, nothing{})
 	}
-	require.True(t, pl.CloseSession("a", ""))
+	require.True(t, pl.CloseSession("a", "checkmate"))
 	require.NoError(t, pl.Shutdown(t.Context()))
 	_, err = pl.Register("late", nothing{})
 	require.ErrorIs(t, err, pool.ErrPoolClosed)
@@ -41,7 +41,8 @@ func TestPool_OfAnyTypeIsExposed(t *testing.T) {
 		"sessionwheel.sessions.closed{reason=Replaced,server=games}":  0,
 		"sessionwheel.sessions.closed{reason=Shutdown,server=games}":  1,
 		"sessionwheel.sessions.closed{reason=Timeout,server=games}":   0,
-		"sessionwheel.sessions.closed{reason=Closed,server=games}":    1,
+		"sessionwheel.sessions.closed{reason=Closed,server=games}":    0,
+		"sessionwheel.sessions.closed{reason=checkmate,server=games}": 1,
 		"sessionwheel.sessions.refused{cause=closed,server=games}":    1,
 		"sessionwheel.sessions.refused{cause=duplicate,server=games}": 1,
 		"sessionwheel.sessions.refused{cause=full,server=games}":      1,
@@ -87,6 +88,7 @@ func TestUDP_CollectionShowsWhatHappened(t *testing.T) {
 	want := map[string]float64{
 		"sessionwheel.sessions.open{server=game}":                        1,
 		"sessionwheel.sessions.registered{server=game}":                  1,
+		"sessionwheel.sessions.closed{reason=Closed,server=game}":        0,
 		"sessionwheel.sessions.closed{reason=Lifetime,server=game}":      0,
 		"sessionwheel.sessions.closed{reason=Panic,server=game}":         0,
 		"sessionwheel.sessions.closed{reason=Shutdown,server=game}":      0,

@@ -50,6 +50,7 @@ func TestServer_CollectionShowsWhatHappened(t *testing.T) {
 		"sessionwheel.sessions.open{server=chat}":                       1,
 		"sessionwheel.sessions.registered{server=chat}":                 4,
 		"sessionwheel.sessions.closed{reason=BadFrame,server=chat}":     0,
+		"sessionwheel.sessions.closed{reason=Closed,server=chat}":       0,
 		"sessionwheel.sessions.closed{reason=EOF,server=chat}":          1,
 		"sessionwheel.sessions.closed{reason=Error,server=chat}":        0,
 		"sessionwheel.sessions.closed{reason=FrameTimeout,server=chat}": 0,

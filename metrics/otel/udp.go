@@ -14,7 +14,7 @@ func UDP(p metric.MeterProvider, name string, srv *udp.Server) (metric.Registrat
 	if srv == nil {
 		panic("otelmetrics: UDP: srv is nil")
 	}
-	in, s := newServer(p, name, pool.Timeout, pool.Lifetime, pool.Shutdown, udp.ReasonPanic)
+	in, s := newServer(p, name, pool.Timeout, pool.Lifetime, pool.Shutdown, pool.Closed, udp.ReasonPanic)
 	received := in.counter("received.datagrams", "{datagram}", "Datagrams read from the socket.")
 	handled := in.counter("handled.datagrams", "{datagram}", "Datagrams passed to OnMessage.")
 	dropped := in.counter("dropped.datagrams", "{datagram}",

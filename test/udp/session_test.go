@@ -322,3 +322,12 @@ func TestIdleTimeout_OfAUDPServerCanBeChanged(t *testing.T) {
 	_, ok = s.Deadline()
 	require.False(t, ok)
 }
+
+func TestClose_WithoutAReasonIsClosed(t *testing.T) {
+	srv := &udp.Server{OnMessage: func(s *udp.Session, _ []byte) { s.Close("") }}
+	bubble(t, srv, func(t *testing.T, w *fakeSocket, e serverEvents) {
+		w.send("192.0.2.1:1", "x")
+		require.Equal(t, pool.Closed, harness.Next(t, e.closed))
+		require.EqualValues(t, 1, srv.Stats().ByReason[pool.Closed])
+	})
+}
