@@ -28,7 +28,8 @@
 // call any method of the server and its sessions, except [Server.Shutdown], which
 // waits for the callbacks.
 //
-// A callback that blocks delays only its own session.
+// A callback that blocks delays only its own session. One that may take long should
+// watch [Session.Context], which is canceled when the session begins to close.
 //
 // # Replies to a pipeline
 //

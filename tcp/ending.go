@@ -13,6 +13,7 @@ import (
 // of its steps whatever the step before did.
 func (s *Session) end() {
 	defer s.server.leave()
+	defer s.server.ends.End(s, &s.over)
 	defer s.unbind()
 	defer s.tellClosed()
 	defer s.tellFault()

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sessionwheel/sessionwheel/internal/netserver"
 	"github.com/sessionwheel/sessionwheel/pool"
 	"github.com/sessionwheel/sessionwheel/wheel"
 )
@@ -81,8 +82,8 @@ type Server struct {
 	// closed with ReasonSlow. 0 means 30 seconds; negative means no limit.
 	WriteTimeout time.Duration
 
-	// HandshakeTimeout is how long the TLS handshake may take; the session is then closed
-	// with ReasonHandshake. 0 means 10 seconds; negative means no limit.
+	// HandshakeTimeout is how long the TLS handshake may take, also with a listener of package
+	// tls; the session is then closed with ReasonHandshake. 0 means 10 seconds; negative means no limit.
 	HandshakeTimeout time.Duration
 
 	// MaxLifetime is how long a session may last, however active; it is then closed with
@@ -158,6 +159,7 @@ type Server struct {
 
 	sessions atomic.Pointer[sessions] // set by start
 	names    atomic.Pointer[bindings] // set at the first Bind, under mu
+	ends     netserver.Ends[*Session]
 	closing  atomic.Bool              // set under mu
 	lastID   atomic.Int64
 

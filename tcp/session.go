@@ -44,6 +44,8 @@ type Session struct {
 	write  rawWrite
 	broken bool // a write failed part way: nothing may follow it
 
+	over bool // the last callback has returned; guarded by Server.ends
+
 	phase  atomic.Uint32
 	queue  atomic.Pointer[buffer] // what Queue keeps; changes under sending until the session ends
 	finish atomic.Pointer[fault]  // set by Finish

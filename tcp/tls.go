@@ -75,8 +75,8 @@ func (w *wire) writeLast(p []byte) (int, error) {
 
 // handshake does the TLS handshake, if there is one to do.
 func (s *Session) handshake() *fault {
-	tc, ok := s.conn.(*tls.Conn)
-	if !ok {
+	tc := tlsConn(s.conn)
+	if tc == nil || tc.ConnectionState().HandshakeComplete {
 		return nil
 	}
 	d := s.server.handshakeTimeout

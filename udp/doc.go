@@ -29,7 +29,8 @@
 // A callback that blocks delays only its own session, until MaxCallbacks of them
 // block: then all sessions wait, and datagrams beyond [Server.MaxPending] and
 // [Server.MaxPendingBytes] are dropped and counted. The new datagrams are dropped,
-// not the pending ones.
+// not the pending ones. A callback that may take long should watch
+// [Session.Context], which is canceled when the session begins to close.
 //
 // # Loss
 //

@@ -195,6 +195,7 @@ func (s *Session) isDrained() bool {
 // panics or calls runtime.Goexit.
 func (s *Session) end(fault error) {
 	defer s.server.leave()
+	defer s.server.ends.End(s, &s.over)
 	s.dropPending()
 	s.server.leaveIP(s.RemoteAddr().Addr())
 	defer s.notifyClosed()

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sessionwheel/sessionwheel/internal/netserver"
 	"github.com/sessionwheel/sessionwheel/pool"
 	"github.com/sessionwheel/sessionwheel/wheel"
 )
@@ -154,6 +155,7 @@ type Server struct {
 	perIP   map[netip.Addr]int
 
 	runQueue runQueue
+	ends     netserver.Ends[*Session]
 
 	sessions     atomic.Pointer[sessions] // set by start
 	closing      atomic.Bool              // set under mu

@@ -28,6 +28,7 @@ type Session struct {
 	busy       bool  // in the run queue or running: only the run itself schedules it again
 	draining   bool  // to be closed with Shutdown when nothing is pending
 	closed     bool  // datagrams that arrive now are for the next session
+	over       bool  // OnSessionClosed has returned; guarded by Server.ends instead
 
 	// Used by the session's runs only, which never overlap.
 	datagrams uint64 // given to OnMessage

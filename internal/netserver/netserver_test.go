@@ -99,3 +99,26 @@ func TestPanicError(t *testing.T) {
 		t.Errorf("Error() = %q, Unwrap() = %v", e.Error(), e.Unwrap())
 	}
 }
+
+func TestEnds(t *testing.T) {
+	var (
+		ends        Ends[int]
+		first, rest bool
+	)
+	done := ends.Done(1, &first)
+	if again := ends.Done(1, &first); again != done {
+		t.Error("a second Done returned another channel")
+	}
+	ends.End(2, &rest)
+	select {
+	case <-done:
+		t.Error("the end of another session closed the channel")
+	default:
+	}
+	ends.End(1, &first)
+	<-done
+	<-ends.Done(1, &first)
+	if n := len(ends.asked); n != 0 {
+		t.Errorf("%d channels are kept after the end", n)
+	}
+}
