@@ -25,8 +25,8 @@
 //
 // # Access
 //
-// Anyone who can reach the handler can read everything, including the IDs and
-// addresses of all sessions and, with a cluster, the names that sessions logged
+// Anyone who can reach the handler can read everything, including the IDs,
+// addresses and labels of all sessions and, with a cluster, the names that sessions logged
 // in with. Listen on the loopback interface or put authentication in front of
 // the handler. Closing a session needs [Config.Authorize]; without it the handler
 // is read-only.

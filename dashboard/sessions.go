@@ -23,6 +23,7 @@ type pageJSON struct {
 type sessionJSON struct {
 	ID        string   `json:"id"`
 	Address   string   `json:"address"`
+	Label     string   `json:"label"`
 	Age       float64  `json:"age_seconds"`
 	Idle      float64  `json:"idle_seconds"`
 	Remaining *float64 `json:"remaining_seconds"` // nil: it has no deadline
@@ -100,6 +101,7 @@ func newSessionsJSON(rows []row) []sessionJSON {
 		shown[i] = sessionJSON{
 			ID:      r.ID(),
 			Address: r.Address(),
+			Label:   r.source.label(r.session),
 			Age:     r.age.Seconds(),
 			Idle:    r.idle.Seconds(),
 		}

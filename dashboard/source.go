@@ -32,6 +32,7 @@ type source interface {
 
 	id(session) string
 	address(session) string
+	label(session) string // "" if it has none
 }
 
 // session is what the dashboard needs of an open session.
@@ -92,6 +93,8 @@ func formatTCPID(id int64) string { return strconv.FormatInt(id, 10) }
 
 func (t tcpSource) address(s session) string { return addressOf(s.(*tcp.Session)) }
 
+func (t tcpSource) label(s session) string { return s.(*tcp.Session).Label() }
+
 // UDP returns a Source of a UDP server's sessions. The server need not serve yet.
 // The ID of a session is its address. A UDP server does not count its traffic, so
 // the page shows none.
@@ -130,6 +133,8 @@ func (u udpSource) lookup(name string) (session, bool) {
 func (u udpSource) id(s session) string { return s.(*udp.Session).RemoteAddr().String() }
 
 func (u udpSource) address(s session) string { return u.id(s) }
+
+func (u udpSource) label(s session) string { return s.(*udp.Session).Label() }
 
 func sessions[S session](all iter.Seq[S]) iter.Seq[session] {
 	return func(yield func(session) bool) {

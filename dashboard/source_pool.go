@@ -80,6 +80,9 @@ func (p *poolSource[K, C]) id(s session) string { return p.name(s.(*pool.Session
 
 func (p *poolSource[K, C]) address(s session) string { return p.remote(s.(*pool.Session[K, C]).Conn()) }
 
+// label returns "": a pool has only the ID to name a session by.
+func (p *poolSource[K, C]) label(session) string { return "" }
+
 // isPlain reports whether parse is the inverse of fmt.Sprint for a K.
 func isPlain[K comparable]() bool {
 	t := reflect.TypeFor[K]()

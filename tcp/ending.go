@@ -113,6 +113,10 @@ func (s *Session) drain() (waits bool) {
 			if s.phase.CompareAndSwap(phaseBusy, phaseDraining) {
 				return false
 			}
+		case phaseRegistering:
+			if s.phase.CompareAndSwap(phaseRegistering, phaseLastCall) {
+				return false
+			}
 		case phaseIdle:
 			if s.phase.CompareAndSwap(phaseIdle, phaseOver) { // what it reads from now on is dropped
 				return true

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"net"
 
+	"github.com/sessionwheel/sessionwheel/internal/netserver"
 	"github.com/sessionwheel/sessionwheel/pool"
 )
 
@@ -38,6 +39,10 @@ func (s *Session) ConnectionState() (state tls.ConnectionState, ok bool) {
 	}
 	return state, true
 }
+
+// Label returns what Server.Label returns for the session, as valid UTF-8 of at most 256
+// bytes. It returns "" if there is no such callback or if it panics, which is logged.
+func (s *Session) Label() string { return netserver.Label(s, s.server.Label, s.server.logPanic) }
 
 // maxWraps bounds how many connections within one another are looked into, since one may
 // return itself.

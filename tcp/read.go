@@ -157,7 +157,7 @@ func (s *Session) deliver(token []byte) *fault {
 		s.ps.Touch()
 	}
 	s.ps.Unpin()
-	if !s.rest() {
+	if !s.rest(phaseBusy) {
 		return over
 	}
 	return f

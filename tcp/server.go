@@ -136,6 +136,12 @@ type Server struct {
 	// the connection was closed and after all other callbacks of the session. May be nil.
 	OnSessionClosed func(*Session, pool.Reason)
 
+	// Label names a session for people, for example by the user's name. The dashboard and
+	// the program's top show it beside the ID. It is called often, on other goroutines than
+	// the session's and on several at the same time, so it must be fast. See
+	// [Session.Label]. May be nil.
+	Label func(*Session) string
+
 	// Logger receives sessions that open (debug) and close (info), errors of sessions and
 	// listeners (warn), and panics with their stack (error). The keys are session, remote,
 	// reason, idle, age, frames, error, panic and stack. The content of frames is never
@@ -159,7 +165,7 @@ type Server struct {
 
 	sessions atomic.Pointer[sessions] // set by start
 	names    atomic.Pointer[bindings] // set at the first Bind, under mu
-	ends     netserver.Ends[*Session]
+	ends     netserver.Ends[*Session] // see Session.Done
 	closing  atomic.Bool              // set under mu
 	lastID   atomic.Int64
 
@@ -228,8 +234,8 @@ func (srv *Server) setDefaults() error {
 	return nil
 }
 
-// Session returns the open session with the given ID. A session is found from just before
-// its OnNewSessionRegister until it is closed.
+// Session returns the open session with the given ID. A session is found from when its
+// OnNewSessionRegister has returned until it is closed.
 func (srv *Server) Session(id int64) (*Session, bool) {
 	p := srv.sessions.Load()
 	if p == nil {
@@ -240,10 +246,11 @@ func (srv *Server) Session(id int64) (*Session, bool) {
 		return nil, false
 	}
 	s := (*Session)(ps.Conn())
-	return s, s.phase.Load() != phaseOpening
+	return s, s.shown()
 }
 
-// Sessions returns an iterator over the open sessions, in no particular order. A session
+// Sessions returns an iterator over the open sessions whose OnNewSessionRegister has
+// returned, so that what it stored with SetValue is there, in no particular order. A session
 // that opens or closes during the iteration may or may not be included. No lock is held
 // while the loop body runs.
 func (srv *Server) Sessions() iter.Seq[*Session] {
@@ -254,7 +261,7 @@ func (srv *Server) Sessions() iter.Seq[*Session] {
 		}
 		for _, ps := range p.All() {
 			s := (*Session)(ps.Conn())
-			if s.phase.Load() != phaseOpening && !yield(s) {
+			if s.shown() && !yield(s) {
 				return
 			}
 		}

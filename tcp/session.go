@@ -58,12 +58,17 @@ type Session struct {
 // compare-and-swap, so that neither misses the other; phaseOver is stored when
 // the connection is closed.
 const (
-	phaseOpening  uint32 = iota // not shown to anybody: the TLS handshake
-	phaseIdle                   // waits for a whole frame
-	phaseBusy                   // in OnNewSessionRegister, or has frames to hand to OnMessage
-	phaseDraining               // busy, and closes with Shutdown then
+	phaseOpening     uint32 = iota // the TLS handshake
+	phaseRegistering               // in OnNewSessionRegister
+	phaseLastCall                  // registering, and closes with Shutdown then
+	phaseIdle                      // from here on Sessions shows it; waits for a whole frame
+	phaseBusy                      // has frames to hand to OnMessage
+	phaseDraining                  // busy, and closes with Shutdown then
 	phaseOver
 )
+
+// shown reports whether OnNewSessionRegister has returned.
+func (s *Session) shown() bool { return s.phase.Load() >= phaseIdle }
 
 // ID returns the session's ID, which is unique among the sessions of its server. IDs count
 // from 1.
@@ -155,7 +160,7 @@ func (s *Session) open() bool {
 		s.fail(f)
 		return false
 	}
-	if !s.phase.CompareAndSwap(phaseOpening, phaseBusy) {
+	if !s.phase.CompareAndSwap(phaseOpening, phaseRegistering) {
 		return false
 	}
 	s.opened = true
@@ -172,7 +177,7 @@ func (s *Session) open() bool {
 	}
 	s.ps.Touch() // the idle timeout counts from here
 	s.ps.Unpin()
-	if !s.rest() {
+	if !s.rest(phaseRegistering) {
 		return false
 	}
 	// Shutdown marks the server closing before it looks at the sessions: either
@@ -184,9 +189,9 @@ func (s *Session) open() bool {
 	return true
 }
 
-// rest goes from busy to idle, unless the session is closed or to be.
-func (s *Session) rest() bool {
-	if s.phase.CompareAndSwap(phaseBusy, phaseIdle) {
+// rest goes from busy or registering to idle, unless the session is closed or to be.
+func (s *Session) rest(from uint32) bool {
+	if s.phase.CompareAndSwap(from, phaseIdle) {
 		return true
 	}
 	s.ps.Close(pool.Shutdown)

@@ -3,6 +3,7 @@ package udp
 import (
 	"context"
 
+	"github.com/sessionwheel/sessionwheel/internal/netserver"
 	"github.com/sessionwheel/sessionwheel/pool"
 )
 
@@ -21,3 +22,8 @@ func (s *Session) Done() <-chan struct{} { return s.server.ends.Done(s, &s.over)
 // Reason returns the reason for which the session was closed, or "" while it is
 // open.
 func (s *Session) Reason() pool.Reason { return s.ps.Load().Reason() }
+
+// Label returns what Server.Label returns for the session, as valid UTF-8 of at most
+// 256 bytes. It returns "" if there is no such callback or if it panics, which is
+// logged.
+func (s *Session) Label() string { return netserver.Label(s, s.server.Label, s.server.logPanic) }

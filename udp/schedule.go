@@ -133,6 +133,15 @@ func (s *Session) open() {
 	if f := s.server.OnNewSessionRegister; f != nil {
 		f(s)
 	}
+	s.mu.Lock()
+	s.shown = true
+	s.mu.Unlock()
+}
+
+func (s *Session) isShown() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.shown
 }
 
 // finishRun ends a run: it schedules the session again, makes it idle, or ends

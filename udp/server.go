@@ -132,6 +132,12 @@ type Server struct {
 	// the socket is closed. May be nil.
 	OnSessionClosed func(*Session, pool.Reason)
 
+	// Label names a session for people, for example by the user's name. The dashboard
+	// and the program's top show it beside the ID. It is called often, on other
+	// goroutines than the session's and on several at the same time, so it must be
+	// fast. See [Session.Label]. May be nil.
+	Label func(*Session) string
+
 	// Logger receives sessions that open (debug) and close (info), crashed
 	// callbacks, refused and dropped datagrams and errors of the socket (warn), and
 	// panics with their stack (error). The keys are remote, reason, idle, age,
@@ -250,8 +256,8 @@ func (srv *Server) SetIdleTimeout(d time.Duration) {
 }
 
 // Session returns the open session of the peer with the given address; an IPv4
-// address may be in its IPv6-mapped form. A session is found from just before its
-// OnNewSessionRegister until it is closed.
+// address may be in its IPv6-mapped form. A session is found from when its
+// OnNewSessionRegister has returned until it is closed.
 func (srv *Server) Session(addr netip.AddrPort) (*Session, bool) {
 	p := srv.sessions.Load()
 	if p == nil {
@@ -262,10 +268,11 @@ func (srv *Server) Session(addr netip.AddrPort) (*Session, bool) {
 		return nil, false
 	}
 	s := (*Session)(ps.Conn())
-	return s, s.ps.Load() != nil
+	return s, s.isShown()
 }
 
-// Sessions returns an iterator over the open sessions, in no particular order. A
+// Sessions returns an iterator over the open sessions whose OnNewSessionRegister has
+// returned, so that what it stored with SetValue is there, in no particular order. A
 // session that opens or closes during the iteration may or may not be included. No
 // lock is held while the loop body runs.
 func (srv *Server) Sessions() iter.Seq[*Session] {
@@ -276,7 +283,7 @@ func (srv *Server) Sessions() iter.Seq[*Session] {
 		}
 		for _, ps := range p.All() {
 			s := (*Session)(ps.Conn())
-			if s.ps.Load() != nil && !yield(s) {
+			if s.isShown() && !yield(s) {
 				return
 			}
 		}

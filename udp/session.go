@@ -34,6 +34,8 @@ type Session struct {
 	datagrams uint64 // given to OnMessage
 	opened    bool   // OnNewSessionRegister was called
 
+	shown bool // OnNewSessionRegister has returned; guarded by mu
+
 	inOnClosed atomic.Bool // OnSessionClosed is running
 	value      atomic.Pointer[any]
 }

@@ -14,7 +14,9 @@ const defaultOrder = { id: "asc", address: "asc", age: "desc", idle: "desc", rem
 class Row {
   session = null;
   #id = element("th", { scope: "row", class: "id" });
-  #address = element("td", { class: "address" });
+  #from = element("span");
+  #label = element("span", { class: "label" });
+  #address = element("td", { class: "address" }, this.#from, this.#label);
   #age = element("td", { class: "number age" });
   #idle = element("td", { class: "number idle" });
   #left = element("td", { class: "number left" });
@@ -38,7 +40,9 @@ class Row {
     this.session = session;
     setText(this.#id, session.id);
     setAttribute(this.#id, "title", session.id);
-    setText(this.#address, session.address);
+    setText(this.#from, session.address);
+    setText(this.#label, session.label);
+    this.#label.hidden = session.label === "";
     setAttribute(this.#button, "aria-label", `Close session ${session.id}`);
     this.#action.hidden = !closable;
   }

@@ -201,6 +201,25 @@ func TestUDP_ItsSessionsAreShownAndClosed(t *testing.T) {
 	require.ErrorIs(t, harness.Next(t, served), udp.ErrServerClosed)
 }
 
+func TestSessions_HaveTheirLabels(t *testing.T) {
+	srv := &tcp.Server{OnMessage: harness.EchoLine, Label: func(s *tcp.Session) string {
+		if s.ID() == 1 {
+			panic("no label")
+		}
+		return "<alice> " + strings.Repeat("x", 1000)
+	}}
+	h := newHandler(t, dashboard.Config{Source: dashboard.Server(srv)})
+	dial := harness.ListenTCP(t, srv)
+	for range 2 {
+		conn := dial()
+		harness.Write(t, conn, "hello\n")
+		harness.Read(t, conn, "hello\n")
+	}
+	type labelled struct{ ID, Label string }
+	page := getJSON[struct{ Sessions []labelled }](t, h, "/api/sessions?sort=id")
+	require.Equal(t, []labelled{{ID: "1"}, {ID: "2", Label: "<alice> " + strings.Repeat("x", 248)}}, page.Sessions)
+}
+
 func TestConfig_ErrorsOfADashboardNameTheField(t *testing.T) {
 	source := dashboard.Server(new(tcp.Server))
 	for field, c := range map[string]dashboard.Config{

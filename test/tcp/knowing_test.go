@@ -3,7 +3,10 @@ package tcp_test
 import (
 	"context"
 	"crypto/tls"
+	"log/slog"
 	"net"
+	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -188,4 +191,63 @@ func TestHandshake_OfAWrappedConnectionTimesOutToo(t *testing.T) {
 	defer c.Close()
 	require.ErrorIs(t, harness.Next(t, e.errors), tcp.ErrHandshake)
 	require.Empty(t, e.opened)
+}
+
+func TestLabel_IsShortAndValidAndAPanicInItIsLogged(t *testing.T) {
+	var log harness.LogBuffer
+	for _, tt := range []struct {
+		name  string
+		label func(*tcp.Session) string
+		want  string
+	}{
+		{"none", nil, ""},
+		{"the user's name", func(s *tcp.Session) string { return s.Value().(string) }, "alice"},
+		{"too long", func(*tcp.Session) string { return strings.Repeat("x", 255) + "é" }, strings.Repeat("x", 255)},
+		{"not UTF-8", func(*tcp.Session) string { return "a\xffb" }, "a?b"},
+		{"a panic", func(*tcp.Session) string { panic("no label") }, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				srv := &tcp.Server{
+					Label: tt.label, Logger: harness.Logger(&log, slog.LevelWarn),
+					OnNewSessionRegister: func(s *tcp.Session) { s.SetValue("alice") },
+				}
+				harness.ListenPipes(t, srv)()
+				synctest.Wait()
+				s, ok := srv.Session(1)
+				require.True(t, ok)
+				require.Equal(t, tt.want, s.Label())
+			})
+		})
+	}
+	require.Contains(t, log.String(), "no label")
+}
+
+func TestSessions_AreNotShownWhileTheyRegisterAndShutdownLetsThemFinish(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := &tcp.Server{OnNewSessionRegister: func(s *tcp.Session) {
+			time.Sleep(time.Minute)
+			s.SetValue("alice")
+		}}
+		events := watch(srv)
+		dial := harness.ListenPipes(t, srv)
+		dial()
+		time.Sleep(time.Second)
+		require.Empty(t, slices.Collect(srv.Sessions()))
+		_, ok := srv.Session(1)
+		require.False(t, ok)
+		require.Equal(t, 1, srv.Stats().Sessions)
+		time.Sleep(time.Minute)
+		s, ok := srv.Session(1)
+		require.True(t, ok)
+		require.Equal(t, "alice", s.Value())
+
+		dial()
+		synctest.Wait()
+		began := time.Now()
+		require.NoError(t, srv.Shutdown(t.Context()))
+		require.Equal(t, time.Minute, time.Since(began), "OnNewSessionRegister of the second session")
+		require.Equal(t, pool.Shutdown, harness.Next(t, events.closed))
+		require.Equal(t, pool.Shutdown, harness.Next(t, events.closed))
+	})
 }

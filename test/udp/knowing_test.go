@@ -2,6 +2,8 @@ package udp_test
 
 import (
 	"context"
+	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -47,5 +49,24 @@ func TestDone_IsTheEndOfTheLastCallback(t *testing.T) {
 		<-done
 		require.Equal(t, time.Minute, time.Since(began))
 		<-s.Done() // also for one who asks late
+	})
+}
+
+func TestSession_IsShownAndLabelledWhenItHasRegistered(t *testing.T) {
+	srv := &udp.Server{Label: func(s *udp.Session) string { return s.Value().(string) }}
+	srv.OnNewSessionRegister = func(s *udp.Session) {
+		time.Sleep(time.Minute)
+		s.SetValue("alice")
+	}
+	bubble(t, srv, func(t *testing.T, w *fakeSocket, _ serverEvents) {
+		w.send("192.0.2.1:1", "x")
+		time.Sleep(time.Second)
+		require.Empty(t, slices.Collect(srv.Sessions()))
+		_, ok := srv.Session(netip.MustParseAddrPort("192.0.2.1:1"))
+		require.False(t, ok)
+		time.Sleep(time.Minute)
+		s, ok := srv.Session(netip.MustParseAddrPort("192.0.2.1:1"))
+		require.True(t, ok)
+		require.Equal(t, "alice", s.Label())
 	})
 }

@@ -101,6 +101,7 @@ type sessionPage struct {
 type session struct {
 	ID        string   `json:"id"`
 	Address   string   `json:"address"`
+	Label     string   `json:"label"` // "" from a server without labels
 	Age       float64  `json:"age_seconds"`
 	Idle      float64  `json:"idle_seconds"`
 	Remaining *float64 `json:"remaining_seconds"` // nil: it never ends, or is held
@@ -141,7 +142,7 @@ func parseSessions(body []byte, limit int) (*sessionPage, error) {
 	p.Sessions = p.Sessions[:min(len(p.Sessions), limit)]
 	for i := range p.Sessions {
 		s := &p.Sessions[i]
-		s.ID, s.Address = printable(s.ID, 40), printable(s.Address, 60)
+		s.ID, s.Address, s.Label = printable(s.ID, 40), printable(s.Address, 60), printable(s.Label, 60)
 	}
 	return p, nil
 }

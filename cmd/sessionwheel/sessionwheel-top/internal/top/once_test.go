@@ -48,7 +48,7 @@ wheel
 
 sessions by idle: 2 of 100 that match, of 1234
   ID         ADDRESS                                 AGE        IDLE   REMAINING
-  12         127.0.0.1:50000                       1h00m       1m01s        4.2s
+  12         127.0.0.1:50000 alice                 1h00m       1m01s        4.2s
   7          [::1]:50001                           250ms         2ms       never
 
 closed last: 3 of 48766

@@ -29,7 +29,7 @@ const statsAnswer = `{"time":"2026-01-02T15:04:05.123Z","uptime_seconds":3725,"i
 
 // sessionsAnswer is an answer of api/sessions.
 const sessionsAnswer = `{"total":1234,"matching":100,"offset":0,"limit":2,"sessions":[
- {"id":"12","address":"127.0.0.1:50000","age_seconds":3600,"idle_seconds":61.25,"remaining_seconds":4.2},
+ {"id":"12","address":"127.0.0.1:50000","label":"ali\u0007ce","age_seconds":3600,"idle_seconds":61.25,"remaining_seconds":4.2},
  {"id":"7","address":"[::1]:50001","age_seconds":0.25,"idle_seconds":0.002,"remaining_seconds":null}]}`
 
 // closedAnswer is an answer of api/closed.

@@ -62,11 +62,15 @@ func (s session) row(width int) string {
 	if s.Remaining != nil {
 		remaining = short(seconds(*s.Remaining))
 	}
-	return tableRow(width, s.ID, s.Address, short(seconds(s.Age)), short(seconds(s.Idle)), remaining)
+	name := s.Address
+	if s.Label != "" {
+		name = strings.TrimLeft(name+" "+s.Label, " ")
+	}
+	return tableRow(width, s.ID, name, short(seconds(s.Age)), short(seconds(s.Idle)), remaining)
 }
 
-// tableRow lays out a row of the open sessions. The address gets the width that the
-// others leave.
+// tableRow lays out a row of the open sessions. The address, with the label behind it,
+// gets the width that the others leave.
 func tableRow(width int, id, address, age, idle, remaining string) string {
 	const ids, times = 10, 11
 	return left(id, ids) + " " + left(address, max(15, width-ids-1-3*(times+1))) + " " +

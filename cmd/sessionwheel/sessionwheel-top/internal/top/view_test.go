@@ -27,7 +27,7 @@ func TestView_ShowsWhatTheServerAnswered(t *testing.T) {
 		`level 0  10ms   ▄ {31}█ {31} 34\n`, `level 2  41\.0s    █ {61} 1,200\n`,
 		`sessions  100 of 1,234, 1 to 2 shown`,
 		`ID +ADDRESS +AGE +IDLE▼ +REMAINING`,
-		`12 +127\.0\.0\.1:50000 +1h00m +1m01s +4\.2s\n`, `7 +\[::1\]:50001 +250ms +2ms +never`,
+		`12 +127\.0\.0\.1:50000 alice +1h00m +1m01s +4\.2s\n`, `7 +\[::1\]:50001 +250ms +2ms +never`,
 		`q quit`,
 	} {
 		require.Regexp(t, want, got)
