@@ -67,7 +67,7 @@ func TestDocs_TableListsWhatIsExposed(t *testing.T) {
 // unitOf returns the unit in a metric's name, or "".
 func unitOf(name string) string {
 	words := strings.Split(strings.TrimPrefix(strings.TrimSuffix(name, "_total"), "sessionwheel_"), "_")
-	for _, unit := range []string{"seconds", "bytes", "sessions", "frames", "datagrams", "timers", "slots", "callbacks", "rescues", "errors"} {
+	for _, unit := range []string{"seconds", "bytes", "sessions", "frames", "datagrams", "timers", "slots", "callbacks", "rescues", "errors", "probes"} {
 		if slices.Contains(words, unit) {
 			return unit
 		}

@@ -19,6 +19,7 @@ func Server(name string, srv *tcp.Server) *Collector {
 	framesIn := c.counter("received_frames_total", "Frames passed to OnMessage.")
 	framesOut := c.counter("sent_frames_total", "Calls of Send and Queue with something to send.")
 	acceptErrors := c.counter("accept_errors_total", "Temporary errors of Accept, for example for lack of file descriptors.")
+	probes := c.counter("probes_total", "Connections whose peer closed or reset them before its first byte, as a health check does.")
 	c.collect = func(ch send) {
 		st, t := srv.Stats(), srv.Traffic()
 		s.collect(ch, st,
@@ -30,6 +31,7 @@ func Server(name string, srv *tcp.Server) *Collector {
 		ch <- framesIn.count(t.FramesIn)
 		ch <- framesOut.count(t.FramesOut)
 		ch <- acceptErrors.count(t.AcceptErrors)
+		ch <- probes.count(t.Probes)
 	}
 	return c
 }

@@ -21,6 +21,9 @@ import (
 const chatScraped = `# HELP sessionwheel_accept_errors_total Temporary errors of Accept, for example for lack of file descriptors.
 # TYPE sessionwheel_accept_errors_total counter
 sessionwheel_accept_errors_total{server="chat"} 0
+# HELP sessionwheel_probes_total Connections whose peer closed or reset them before its first byte, as a health check does.
+# TYPE sessionwheel_probes_total counter
+sessionwheel_probes_total{server="chat"} 1
 # HELP sessionwheel_received_bytes_total Bytes read from TCP sessions, without the overhead of TLS.
 # TYPE sessionwheel_received_bytes_total counter
 sessionwheel_received_bytes_total{server="chat"} 13

@@ -87,7 +87,11 @@ func (l *Listener) header(conn net.Conn) (remote, local net.Addr, err error) {
 // refuse closes a connection and calls OnError.
 func (l *Listener) refuse(conn net.Conn, err error) {
 	_ = conn.Close() // nothing was sent on it
-	if l.config.OnError == nil || errors.Is(err, errNoData) || l.isClosing() {
+	if errors.Is(err, errNoData) {
+		l.probes.Add(1)
+		return
+	}
+	if l.config.OnError == nil || l.isClosing() {
 		return
 	}
 	l.config.OnError(fmt.Errorf("proxyproto: closed %v: %w", conn.RemoteAddr(), err))

@@ -4,10 +4,12 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"slices"
+	"syscall"
 
 	pp "github.com/pires/go-proxyproto"
 )
@@ -55,7 +57,7 @@ func readHeader(r io.Reader) (remote, local net.Addr, err error) {
 func readBytes(r io.Reader) ([]byte, error) {
 	p, err := appendN(r, make([]byte, 0, maxV1), minHeader)
 	switch {
-	case len(p) == 0 && err == io.EOF: //nolint:errorlint // io.ReadFull does not wrap it
+	case len(p) == 0 && (err == io.EOF || isReset(err)): //nolint:errorlint // io.ReadFull does not wrap it
 		return nil, errNoData
 	case err != nil:
 	case bytes.HasPrefix(p, []byte(prefixV1)):
@@ -108,6 +110,15 @@ func appendN(r io.Reader, p []byte, n int) ([]byte, error) {
 	p = slices.Grow(p, n)
 	n, err := io.ReadFull(r, p[len(p):len(p)+n])
 	return p[:len(p)+n], err
+}
+
+// wsaEConnReset is what Windows returns for ECONNRESET, and no error number of
+// another system.
+const wsaEConnReset = syscall.Errno(10054)
+
+// isReset reports whether a read failed because the peer has reset the connection.
+func isReset(err error) bool {
+	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, wsaEConnReset)
 }
 
 // sentinelOf returns the library's sentinel without the details, which quote the

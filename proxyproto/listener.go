@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -51,7 +52,8 @@ type Config struct {
 	// OnError may run on several goroutines of the listener at the same time. While
 	// it runs for a connection that is not trusted, the listener accepts nothing.
 	// Close waits for it, so OnError must not call Close. It is not called for a
-	// peer that closes before its first byte, such as a health check. May be nil.
+	// peer that closes or resets the connection before its first byte, such as a
+	// health check, which Listener.Probes counts. May be nil.
 	OnError func(error)
 }
 
@@ -63,7 +65,7 @@ var (
 	ErrHeaderTimeout  = errors.New("proxyproto: header timeout")               // the header was incomplete after Config.HeaderTimeout
 	ErrTooManyWaiting = errors.New("proxyproto: too many connections waiting") // closed to make room, see Config.MaxWaiting
 
-	errNoData = errors.New("proxyproto: no data") // the peer closed the connection before its first byte
+	errNoData = errors.New("proxyproto: no data") // the peer closed or reset the connection before its first byte
 )
 
 // Listener is a net.Listener whose connections have the addresses of clients. Make
@@ -76,6 +78,7 @@ type Listener struct {
 	closed  func() error  // calls close once
 	running sync.WaitGroup
 	waiting waitList
+	probes  atomic.Uint64
 }
 
 // result holds what Accept returns.
@@ -150,6 +153,10 @@ func (l *Listener) Accept() (net.Conn, error) {
 		return nil, net.ErrClosed
 	}
 }
+
+// Probes returns the number of connections that their trusted peer closed or reset
+// before the first byte, as a health check does. It never goes down.
+func (l *Listener) Probes() uint64 { return l.probes.Load() }
 
 // Addr returns the address of the underlying listener.
 func (l *Listener) Addr() net.Addr { return l.inner.Addr() }

@@ -385,3 +385,23 @@ func TestClose_ClosesConnectionsThatArriveDuringIt(t *testing.T) {
 		}
 	}
 }
+
+func TestOnError_IsNotToldOfAHealthCheck(t *testing.T) {
+	const probes = 20
+	l, told := listen(t, Config{})
+	for i := range probes {
+		c, err := net.Dial("tcp", l.Addr().String())
+		require.NoError(t, err)
+		if i%2 == 0 {
+			require.NoError(t, c.(*net.TCPConn).SetLinger(0)) // Close sends a reset
+		}
+		require.NoError(t, c.Close())
+	}
+	require.Eventually(t, func() bool { return l.Probes() == probes }, patience, time.Millisecond)
+	c := dial(t, l, "PROXY ")
+	require.NoError(t, c.(*net.TCPConn).SetLinger(0))
+	require.NoError(t, c.Close())
+	require.ErrorContains(t, next(t, told), "reset")
+	require.EqualValues(t, probes, l.Probes())
+	require.Empty(t, told)
+}

@@ -64,6 +64,6 @@
 // Server.mu guards the listeners and the counts; under it the server only
 // creates its pool and calls nothing else. Session.sending is held during each
 // write, the one lock that is held during I/O, so that two Sends never
-// interleave. The two locks are never held at the same time, and no callback runs
-// under either.
+// interleave. A third lock guards the channels of Session.Done. No two of them are
+// held at the same time, and no callback runs under any.
 package tcp

@@ -29,6 +29,9 @@ func (s *Session) end() {
 	if !s.ps.Close(pool.Shutdown) {
 		<-s.ps.Done()
 	}
+	if !s.heard.Load() && s.ps.Reason() == ReasonEOF {
+		s.server.probes.Add(1)
+	}
 	s.queue.Store(nil) // whoever writes it still has taken it already
 }
 

@@ -39,7 +39,7 @@ func (s *Session) awaitRaw() bool {
 		}
 		switch n := s.got; {
 		case n > 0:
-			s.took(n)
+			s.took(int(n))
 			return true
 		case n == 0:
 			s.ended = true
@@ -64,7 +64,7 @@ func (s *Session) tryRead(fd uintptr) bool {
 	for {
 		n, err := syscall.Read(int(fd), b.data[b.end:])
 		if err == nil {
-			s.got = n
+			s.got = int32(n) // a read returns less than 2 GiB
 			return true
 		}
 		switch errno := errnoOf(err); errno {
@@ -77,7 +77,7 @@ func (s *Session) tryRead(fd uintptr) bool {
 			s.got = wouldWait // before the rest of a frame is waited for, its deadline is set
 			return !s.armed && s.server.frameTimeout > 0
 		default:
-			s.got = -int(errno)
+			s.got = -int32(errno)
 			return true
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"time"
+
+	"github.com/sessionwheel/sessionwheel/internal/netserver"
 )
 
 // await waits until something was read into the buffer or the stream has ended.
@@ -53,6 +55,9 @@ func (s *Session) awaited(n int, err error) bool {
 // took notes bytes that were read into the buffer.
 func (s *Session) took(n int) {
 	s.buf.end += n
+	if !s.heard.Load() {
+		s.heard.Store(true)
+	}
 	s.counts().bytesIn.Add(uint64(n))
 }
 
@@ -69,6 +74,8 @@ func (s *Session) awaitFailed(err error) bool {
 	case errors.Is(err, os.ErrDeadlineExceeded) && s.armed:
 		s.fail(&fault{ReasonFrameTimeout, fmt.Errorf("%w: received %d bytes within %v",
 			ErrFrameTimeout, s.buf.end-s.buf.start, s.server.frameTimeout)})
+	case !s.heard.Load() && netserver.IsReset(err):
+		s.fail(eof)
 	default:
 		s.fail(&fault{ReasonError, fmt.Errorf("%w: %w", ErrRead, err)})
 	}

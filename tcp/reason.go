@@ -10,7 +10,7 @@ import (
 // The reasons for which this package closes sessions, besides Timeout, Lifetime, Shutdown
 // and Replaced of package pool.
 const (
-	ReasonEOF          pool.Reason = "EOF"          // the peer closed its side, or Split returned bufio.ErrFinalToken
+	ReasonEOF          pool.Reason = "EOF"          // the peer closed its side, reset the connection before its first byte, or Split returned bufio.ErrFinalToken
 	ReasonError        pool.Reason = "Error"        // reading or writing failed
 	ReasonTooLarge     pool.Reason = "TooLarge"     // a frame was longer than Server.MaxFrame
 	ReasonBadFrame     pool.Reason = "BadFrame"     // Split returned an error

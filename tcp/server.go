@@ -123,7 +123,8 @@ type Server struct {
 	// the session's goroutine, after the session was closed and before OnSessionClosed; a
 	// panic in OnSessionClosed is reported after it. For a refused connection or a
 	// temporary Accept error the Session is nil, and Serve accepts nothing until OnError
-	// returns. A peer that closes its connection is not an error. May be nil.
+	// returns. A peer that closes its connection is not an error, and neither is one
+	// that resets it before its first byte, as a health check does. May be nil.
 	OnError func(*Session, error)
 
 	// OnNewSessionRegister is called once for each session, on its goroutine, after the TLS
@@ -169,8 +170,8 @@ type Server struct {
 	closing  atomic.Bool              // set under mu
 	lastID   atomic.Int64
 
-	refusedPerIP, acceptErrors atomic.Uint64
-	counts                     [countStripes]counts
+	refusedPerIP, acceptErrors, probes atomic.Uint64
+	counts                             [countStripes]counts
 }
 
 // sessions is the pool that a server keeps its sessions in.

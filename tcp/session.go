@@ -25,8 +25,9 @@ type Session struct {
 	try    func(uintptr) bool // tryRead, if raw is not nil
 
 	// Of the session's goroutine.
-	buf     *buffer // nil while nothing is pending
-	got     int     // what tryRead got
+	buf     *buffer     // nil while nothing is pending
+	got     int32       // what tryRead got
+	heard   atomic.Bool // something was read; others look at it as well
 	frames  uint64
 	hint    uint8 // the class of buffer that the last frames needed
 	empties uint8 // tokens in a row without progress

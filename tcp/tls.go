@@ -2,11 +2,15 @@ package tcp
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/sessionwheel/sessionwheel/internal/netserver"
 )
 
 // farewellTimeout bounds a farewell on a connection that cannot be written to
@@ -23,6 +27,7 @@ type wire struct {
 
 	write       rawWrite // TLS writes one record after the other
 	handshaking bool     // of the session's goroutine, as all I/O is until it ends
+	heard       bool     // something was read; likewise
 
 	writing atomic.Int32 // writes that are under way
 	parting atomic.Bool  // only what the socket takes at once is written
@@ -44,7 +49,9 @@ func (w *wire) Read(p []byte) (int, error) {
 	if s := w.session; s.buf != nil && !s.buf.empty() {
 		s.armFrame()
 	}
-	return w.Conn.Read(p)
+	n, err := w.Conn.Read(p)
+	w.heard = w.heard || n > 0
+	return n, err
 }
 
 // Write is called by TLS for a Send, the handshake, an answer of its own, and the
@@ -87,6 +94,9 @@ func (s *Session) handshake() *fault {
 		if s.phase.Load() == phaseOver {
 			return over
 		}
+		if s.silent(tc) && (errors.Is(err, io.EOF) || netserver.IsReset(err)) {
+			return eof
+		}
 		return &fault{ReasonHandshake, fmt.Errorf("%w: %w", ErrHandshake, err)}
 	}
 	if d > 0 {
@@ -96,6 +106,15 @@ func (s *Session) handshake() *fault {
 		w.handshaking = false
 	}
 	return nil
+}
+
+// silent reports whether a handshake failed before the first byte of its peer; on a
+// connection that brings its own TLS, before the first message.
+func (s *Session) silent(tc *tls.Conn) bool {
+	if w, ok := s.wire(); ok {
+		return !w.heard
+	}
+	return tc.ConnectionState().Version == 0
 }
 
 // closeConn closes a connection. With a farewell, TLS says goodbye as far as

@@ -13,12 +13,16 @@ type Traffic struct {
 
 	RefusedPerIP uint64 // connections refused by MaxSessionsPerIP; Stats has the other refusals
 	AcceptErrors uint64 // temporary errors of Accept
+
+	// Probes counts the sessions whose peer closed or reset the connection before its first
+	// byte, as a health check does. They are closed with ReasonEOF.
+	Probes uint64
 }
 
 // Traffic returns the server's counts of traffic. They are read one after the other, so they
 // need not add up while sessions read and write.
 func (srv *Server) Traffic() Traffic {
-	t := Traffic{RefusedPerIP: srv.refusedPerIP.Load(), AcceptErrors: srv.acceptErrors.Load()}
+	t := Traffic{RefusedPerIP: srv.refusedPerIP.Load(), AcceptErrors: srv.acceptErrors.Load(), Probes: srv.probes.Load()}
 	for i := range srv.counts {
 		c := &srv.counts[i]
 		t.BytesIn += c.bytesIn.Load()

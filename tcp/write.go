@@ -7,6 +7,8 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"github.com/sessionwheel/sessionwheel/internal/netserver"
 )
 
 // Send writes all queued data and then p to the connection. p must be framed by the caller.
@@ -17,7 +19,7 @@ import (
 // If the peer does not read, Send blocks for at most WriteTimeout, and so do other Sends to
 // the session. Then the session is closed with ReasonSlow, and the error wraps ErrSlow. If
 // writing fails otherwise, the session is closed with ReasonError, and the error wraps
-// ErrWrite. If the session is closed before or during Send, the error is ErrSessionClosed,
+// ErrWrite; before the peer's first byte, a reset closes it with ReasonEOF. If the session is closed before or during Send, the error is ErrSessionClosed,
 // and part of p may have been sent.
 func (s *Session) Send(p []byte) error {
 	n, of, err := s.send(p)
@@ -87,7 +89,11 @@ func (s *Session) sendFailed(n, of int, err error) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		f = &fault{ReasonSlow, fmt.Errorf("%w: wrote %d of %d bytes within %v", ErrSlow, n, of, s.server.writeTimeout)}
 	}
-	s.fail(f)
+	if !s.heard.Load() && netserver.IsReset(err) { // a greeting that a health check does not wait for
+		s.fail(eof)
+	} else {
+		s.fail(f)
+	}
 	return f.err
 }
 

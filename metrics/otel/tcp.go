@@ -22,6 +22,7 @@ func Server(p metric.MeterProvider, name string, srv *tcp.Server) (metric.Regist
 	framesIn := in.counter("received.frames", "{frame}", "Frames passed to OnMessage.")
 	framesOut := in.counter("sent.frames", "{frame}", "Calls of Send and Queue with something to send.")
 	acceptErrors := in.counter("accept.errors", "{error}", "Temporary errors of Accept, for example for lack of file descriptors.")
+	probes := in.counter("probes", "{probe}", "Connections whose peer closed or reset them before its first byte, as a health check does.")
 	return in.register(func(o observer) {
 		st, t := srv.Stats(), srv.Traffic()
 		s.observe(o, st,
@@ -33,5 +34,6 @@ func Server(p metric.MeterProvider, name string, srv *tcp.Server) (metric.Regist
 		o.count(framesIn, t.FramesIn)
 		o.count(framesOut, t.FramesOut)
 		o.count(acceptErrors, t.AcceptErrors)
+		o.count(probes, t.Probes)
 	})
 }

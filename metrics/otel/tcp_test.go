@@ -70,6 +70,7 @@ func TestServer_CollectionShowsWhatHappened(t *testing.T) {
 		"sessionwheel.sent.bytes{server=chat}":                          7,
 		"sessionwheel.sent.frames{server=chat}":                         1,
 		"sessionwheel.accept.errors{server=chat}":                       0,
+		"sessionwheel.probes{server=chat}":                              1,
 	}, series(t, found))
 	for name, want := range map[string]struct {
 		unit      string
