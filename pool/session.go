@@ -32,7 +32,8 @@ type Session[K comparable, C io.Closer] struct {
 	//	doneRequested    set by Done; whichever of this and ended comes second closes
 	//	                 the channel
 	//	expiredPinned    set when the session expired while it was pinned; cleared
-	//	                 with the last pin, which then counts as activity
+	//	                 with the last pin, which then counts as activity or, in
+	//	                 UnpinAndExpire, expires it
 	//
 	// The deadline is not stored: idleAt computes it from active. The wheel processes the
 	// session's slot at that time or before.
@@ -145,6 +146,34 @@ func (s *Session[K, C]) Unpin() {
 		if s.state.CompareAndSwap(old, left) {
 			return
 		}
+	}
+}
+
+// UnpinAndExpire ends a Pin as Unpin does, but gives the session no more time: if the idle
+// timeout has passed since its last activity, and this was the last pin, the session is
+// closed with Timeout before UnpinAndExpire returns, as by Close, or OnIdle is called on the
+// same goroutine. It is for work that must not keep an idle session open, however often it
+// pins the session.
+func (s *Session[K, C]) UnpinAndExpire() {
+	for {
+		old := s.state.Load()
+		preempt.At("unpin: the pins are read")
+		left := old - onePin
+		switch old / onePin {
+		case 0:
+			panic("pool: Session.UnpinAndExpire without a Pin")
+		case 1:
+			left &^= expiredPinned
+		}
+		if !s.state.CompareAndSwap(old, left) {
+			continue
+		}
+		// Only if the wheel has found it overdue: the wheel knows of a freeze, and will
+		// find it if it has not yet.
+		if left < onePin && old&expiredPinned != 0 {
+			(*expiry[K, C])(s).Fire()
+		}
+		return
 	}
 }
 

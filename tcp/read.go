@@ -153,6 +153,10 @@ func (s *Session) deliver(token []byte) *fault {
 		if s.finish.Load() != nil {
 			break
 		}
+		if s.server.Activity == Sent { // a long pipeline keeps no session open either
+			s.ps.UnpinAndExpire()
+			s.ps.Pin()
+		}
 		token, f = s.next()
 	}
 	s.flush()
@@ -160,10 +164,12 @@ func (s *Session) deliver(token []byte) *fault {
 		return finish
 	}
 	// One Touch for all that was received, and for what was sent meanwhile.
-	if s.server.Activity != Sent {
+	if s.server.Activity == Sent {
+		s.ps.UnpinAndExpire()
+	} else {
 		s.ps.Touch()
+		s.ps.Unpin()
 	}
-	s.ps.Unpin()
 	if !s.rest(phaseBusy) {
 		return over
 	}

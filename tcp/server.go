@@ -31,7 +31,9 @@ const (
 type Activity uint8
 
 // The kinds of activity. Part of a frame never counts. While OnMessage runs, a session does
-// not time out, and a received frame counts from when it has been handled.
+// not time out, and a received frame counts from when it has been handled. With Sent, a
+// session to which nothing was sent for the idle timeout is closed when OnMessage returns,
+// however much its peer sends.
 const (
 	ReceivedOrSent Activity = iota // a received frame, and a successful Send
 	Received                       // a received frame

@@ -119,6 +119,11 @@ func (s *Session) handle() {
 			f(s, d.data[:d.n:d.n])
 		}
 		d.free() // not after a panic: the callback may have kept part of it
+
+		if s.server.Activity == Sent { // datagrams that keep coming keep no session open
+			ps.UnpinAndExpire()
+			ps.Pin()
+		}
 	}
 	if n > 0 && s.server.Activity != Sent {
 		ps.Touch()
@@ -158,7 +163,7 @@ func (s *Session) finishRun(fault error) {
 	case stateBusy:
 		s.server.schedule(s)
 	case stateIdle:
-		ps.Unpin() // receive pinned it
+		s.unpin(ps) // receive pinned it
 	case stateClosed:
 		s.end(fault)
 	}

@@ -33,7 +33,8 @@ type Activity uint8
 // The kinds of activity. While a datagram is pending or OnMessage is running, a
 // session does not time out, and a received datagram counts a second time when it
 // has been handled. A datagram dropped with ErrPendingFull counts as received; one
-// dropped with ErrTooLarge does not.
+// dropped with ErrTooLarge does not. With Sent, a session to which nothing was sent
+// for the idle timeout is closed when OnMessage returns, however much its peer sends.
 const (
 	ReceivedOrSent Activity = iota // a received datagram, and a successful Send
 	Received                       // a received datagram

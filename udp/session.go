@@ -126,7 +126,7 @@ func (s *Session) receive(p []byte) bool {
 	ps := s.ps.Load()
 	ps.Pin() // finishRun unpins, unless the session is not scheduled here
 	if !s.noteReceived(ps) {
-		ps.Unpin()
+		s.unpin(ps)
 		return false
 	}
 	d := s.server.newDatagram(p)
@@ -144,7 +144,7 @@ func (s *Session) receive(p []byte) bool {
 		s.server.schedule(s)
 		return true
 	}
-	ps.Unpin()
+	s.unpin(ps)
 	if !queued {
 		s.server.discard(d)
 	}
@@ -152,6 +152,15 @@ func (s *Session) receive(p []byte) bool {
 		s.server.refuse(ps.ID(), ErrPendingFull)
 	}
 	return !closed
+}
+
+// unpin ends a pin. If datagrams are no activity, they give the session no time.
+func (s *Session) unpin(ps *pool.Session[netip.AddrPort, *transport]) {
+	if s.server.Activity == Sent {
+		ps.UnpinAndExpire()
+	} else {
+		ps.Unpin()
+	}
 }
 
 // noteReceived counts a received datagram as activity, unless Server.Activity is

@@ -41,7 +41,10 @@ type schedule struct {
 
 // hold is a pin that was there when a Touch reported true: the session was open
 // and pinned then.
-type hold struct{ touched, unpinned time.Duration }
+type hold struct {
+	touched, unpinned time.Duration
+	strict            bool // unpinned by UnpinAndExpire, which gives no more time
+}
 
 type nothingToClose struct{}
 
@@ -68,7 +71,7 @@ func (c *schedule) touch() bool {
 // hold pins the session for a while, which may be longer than its idle timeout.
 func (c *schedule) hold() {
 	c.s.Pin()
-	h := &hold{touched: time.Since(c.start)}
+	h := &hold{touched: time.Since(c.start), strict: c.draw(3) == 0}
 	if !c.touch() {
 		c.s.Unpin()
 		return
@@ -78,7 +81,11 @@ func (c *schedule) hold() {
 	c.mu.Lock()
 	c.holds = append(c.holds, h)
 	c.mu.Unlock()
-	c.s.Unpin()
+	if h.strict {
+		c.s.UnpinAndExpire()
+	} else {
+		c.s.Unpin()
+	}
 }
 
 // judge compares when the session ended to what was promised.
@@ -103,7 +110,7 @@ func (c *schedule) judge(t *testing.T, seed uint64, ended time.Duration) {
 				last = max(last, other.unpinned)
 			}
 		}
-		if h.unpinned-last >= c.idle && ended < h.unpinned+c.idle {
+		if !h.strict && h.unpinned-last >= c.idle && ended < h.unpinned+c.idle {
 			t.Errorf("seed %d: a pin that outlasted the idle timeout ended at %v; the session ended at %v", seed, h.unpinned, ended)
 		}
 	}

@@ -346,10 +346,69 @@ func TestPin_KeepsTheSessionFromTimingOut(t *testing.T) {
 	})
 }
 
+func TestUnpinAndExpire_GivesAnIdleSessionNoMoreTime(t *testing.T) {
+	c := testConfig{IdleTimeout: 10 * time.Second}
+	strict := func(s *testSession) { s.UnpinAndExpire() }
+	runTimingCases(t, []timingCase{
+		{
+			name: "before the idle timeout", c: c,
+			steps: []timedStep{{time.Second, pinStep}, {5 * time.Second, strict}},
+			want:  10 * time.Second, reason: pool.Timeout,
+		},
+		{
+			name: "after it", c: c,
+			steps: []timedStep{{time.Second, pinStep}, {15 * time.Second, strict}},
+			want:  15 * time.Second, reason: pool.Timeout,
+		},
+		{
+			name: "after a touch", c: c,
+			steps: []timedStep{{time.Second, pinStep}, {15 * time.Second, touchStep}, {16 * time.Second, strict}},
+			want:  25 * time.Second, reason: pool.Timeout,
+		},
+		{
+			name: "nested", c: c,
+			steps: []timedStep{{time.Second, pinStep}, {2 * time.Second, pinStep}, {15 * time.Second, strict}, {36 * time.Second, strict}},
+			want:  36 * time.Second, reason: pool.Timeout,
+		},
+		{
+			name: "of a session that is held", c: c,
+			steps: []timedStep{
+				{time.Second, pinStep},
+				{2 * time.Second, func(s *testSession) { time.AfterFunc(18*time.Second, s.Hold()) }},
+				{15 * time.Second, strict},
+			},
+			want: 30 * time.Second, reason: pool.Timeout,
+		},
+		{
+			name: "at once pinned again", c: c,
+			steps: []timedStep{{time.Second, pinStep}, {15 * time.Second, func(s *testSession) { s.UnpinAndExpire(); s.Pin() }}},
+			want:  15 * time.Second, reason: pool.Timeout,
+		},
+	})
+}
+
+func TestUnpinAndExpire_CallsOnIdleBeforeItCloses(t *testing.T) {
+	harness.Bubble(t, func(t *testing.T) {
+		warned := make(chan *testSession, 1)
+		p := newPool(t, testConfig{IdleTimeout: 10 * time.Second, IdleWarning: 2 * time.Second, OnIdle: func(s *testSession) { warned <- s }})
+		s := mustRegister(t, p, 1)
+		s.Pin()
+		time.Sleep(time.Minute)
+		s.UnpinAndExpire()
+		require.Same(t, s, <-warned)
+		require.Empty(t, s.Reason())
+		began := time.Now()
+		<-s.Done()
+		require.Equal(t, pool.Timeout, s.Reason())
+		require.InDelta(t, 2, time.Since(began).Seconds(), 0.1)
+	})
+}
+
 func TestUnpin_WithoutAPinPanics(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		s := mustRegister(t, newPool(t, testConfig{IdleTimeout: time.Second}), 1)
 		require.Panics(t, s.Unpin)
+		require.Panics(t, s.UnpinAndExpire)
 	})
 	harness.Bubble(t, func(t *testing.T) {
 		s := mustRegister(t, newPool(t, testConfig{IdleTimeout: time.Second}), 1)

@@ -3,6 +3,7 @@ package tcp_test
 import (
 	"fmt"
 	"io"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -75,8 +76,12 @@ func TestIdleTimeout_WaitsWhileOnMessageRuns(t *testing.T) {
 			harness.Write(t, c, "work\n")
 			time.Sleep(time.Hour)
 			require.Equal(t, pool.Timeout, harness.Next(t, e.closed))
-			require.GreaterOrEqual(t, time.Since(start), time.Hour+10*time.Second, "a whole idle timeout follows")
-			require.Less(t, time.Since(start), time.Hour+12*time.Second)
+			want := time.Hour + 10*time.Second // a whole idle timeout follows
+			if activity == tcp.Sent {
+				want = time.Hour // nothing was sent
+			}
+			require.GreaterOrEqual(t, time.Since(start), want)
+			require.Less(t, time.Since(start), want+2*time.Second)
 		})
 	}
 }
@@ -185,4 +190,73 @@ func TestIdleTimeout_OfAServerCanBeChanged(t *testing.T) {
 		require.InDelta(t, 5*time.Minute, time.Since(begun), float64(time.Second))
 		harness.WaitClosed(t, c)
 	})
+}
+
+// While its timer fires, the session is nearly always in OnMessage.
+func TestActivity_OfSendingIsNotThatOfAPeerThatSendsAllTheTime(t *testing.T) {
+	const idle = 200 * time.Millisecond
+	for name, input := range map[string]string{
+		"one after the other": "x\n",
+		"a pipeline":          strings.Repeat("x\n", 4000),
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				srv := &tcp.Server{
+					IdleTimeout: idle, Activity: tcp.Sent,
+					OnMessage: func(*tcp.Session, []byte) { time.Sleep(time.Millisecond) },
+				}
+				e := watch(srv)
+				c := harness.ListenPipes(t, srv)()
+				go io.Copy(io.Discard, c) //nolint:errcheck // ends when the session is closed
+				go func() {               // likewise
+					for {
+						if _, err := io.WriteString(c, input); err != nil {
+							return
+						}
+					}
+				}()
+				s := harness.Next(t, e.opened)
+				time.Sleep(100 * time.Millisecond)
+				require.NoError(t, s.Send([]byte("news\n")))
+				sent := time.Now()
+				require.Equal(t, pool.Timeout, harness.Next(t, e.closed))
+				require.GreaterOrEqual(t, time.Since(sent), idle)
+				require.Less(t, time.Since(sent), idle+50*time.Millisecond)
+			})
+		})
+	}
+}
+
+func TestActivity_OfAHeldSessionCountsFromItsReleaseAndOfALongCallbackFromItsEnd(t *testing.T) {
+	const idle = 10 * time.Second
+	for _, tt := range []struct {
+		name     string
+		activity tcp.Activity
+		hold     bool
+		callback time.Duration
+		want     time.Duration // since the frame
+	}{
+		{"held under Sent", tcp.Sent, true, 0, time.Minute + idle},
+		{"held under Received", tcp.Received, true, 0, time.Minute + idle},
+		{"a long callback under Sent", tcp.Sent, false, time.Minute, time.Minute},
+		{"a long callback under Received", tcp.Received, false, time.Minute, time.Minute + idle},
+		{"a long callback under ReceivedOrSent", tcp.ReceivedOrSent, false, time.Minute, time.Minute + idle},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				srv := &tcp.Server{IdleTimeout: idle, Activity: tt.activity, OnMessage: func(s *tcp.Session, _ []byte) {
+					if tt.hold {
+						time.AfterFunc(time.Minute, s.Hold())
+					}
+					time.Sleep(tt.callback)
+				}}
+				e := watch(srv)
+				harness.Write(t, harness.ListenPipes(t, srv)(), "x\n")
+				began := time.Now()
+				require.Equal(t, pool.Timeout, <-e.closed)
+				require.GreaterOrEqual(t, time.Since(began), tt.want)
+				require.Less(t, time.Since(began), tt.want+time.Second)
+			})
+		})
+	}
 }

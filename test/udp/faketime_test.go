@@ -312,3 +312,40 @@ func TestSocket_ErrorsPass(t *testing.T) {
 		require.Empty(t, e.closed)
 	})
 }
+
+// While its timer fires, the session is always busy.
+func TestActivity_OfSendingIsNotThatOfAPeerThatSendsAllTheTime(t *testing.T) {
+	const idle = 200 * time.Millisecond
+	for name, pause := range map[string]time.Duration{"faster than they are handled": time.Millisecond / 2, "slower": 1500 * time.Microsecond} {
+		t.Run(name, func(t *testing.T) {
+			srv := &udp.Server{
+				IdleTimeout: idle, Activity: udp.Sent,
+				OnMessage: func(*udp.Session, []byte) { time.Sleep(time.Millisecond) },
+				OnError:   func(*udp.Session, error) {},
+			}
+			bubble(t, srv, func(t *testing.T, w *fakeSocket, e serverEvents) {
+				stop := make(chan struct{})
+				var sender sync.WaitGroup
+				defer sender.Wait()
+				defer close(stop)
+				sender.Go(func() {
+					for {
+						select {
+						case w.in <- packet{data: "x", addr: net.UDPAddrFromAddrPort(netip.MustParseAddrPort(peerAddr))}:
+							time.Sleep(pause)
+						case <-stop:
+							return
+						}
+					}
+				})
+				s := <-e.opened
+				time.Sleep(100 * time.Millisecond)
+				require.NoError(t, s.Send(nil))
+				sent := time.Now()
+				require.Equal(t, pool.Timeout, <-e.closed)
+				require.GreaterOrEqual(t, time.Since(sent), idle)
+				require.Less(t, time.Since(sent), idle+50*time.Millisecond)
+			})
+		})
+	}
+}
