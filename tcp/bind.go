@@ -34,15 +34,25 @@ var unbound = new(binding)
 // callback, or until ctx ends. Without a Directory, ctx and meta are ignored, and Bind does
 // not wait until the earlier session has ended.
 //
-// The error is ErrBound if the session has an ID already, ErrSessionClosed if it is closed
-// before or during Bind or after Finish, ErrServerClosed after Shutdown or Close, or that of
-// the Directory. A session that is closed before Bind takes the ID from nobody; if it is
-// closed during Bind, the context that the Directory was given ends. After an error of the
-// Directory the session stays open and may be bound again. Bind may be called from any
-// goroutine, callbacks included.
+// Without a Directory, the OnSessionClosed of the earlier session may therefore be called
+// after Bind of the later one has returned, and with another reason than Replaced if the
+// earlier was closing already. A program that keeps a record for each ID must not delete the
+// later session's: let the record name its session, and delete it only if that is the one
+// that ended, for example with [sync.Map.CompareAndDelete].
+//
+// The error is ErrEmptyID if id is "" and there is no Directory, since all sessions without a
+// name would replace one another, ErrBound if the session has an ID already,
+// ErrSessionClosed if it is closed before or during Bind or after Finish, ErrServerClosed
+// after Shutdown or Close, or that of the Directory. A session that is closed before Bind
+// takes the ID from nobody; if it is closed during Bind, the context that the Directory was
+// given ends. After an error of the Directory the session stays open and may be bound again.
+// Bind may be called from any goroutine, callbacks included.
 func (s *Session) Bind(ctx context.Context, id string, meta []byte) error {
 	if s.ending() { // nobody loses an ID to it
 		return ErrSessionClosed
+	}
+	if id == "" && s.server.Directory == nil {
+		return ErrEmptyID
 	}
 	names, err := s.server.bindings()
 	if err != nil {

@@ -96,7 +96,7 @@ func (t *transport) Close() error {
 	s := (*Session)(t)
 	before := s.phase.Swap(phaseOver)
 	s.stopClaim()
-	s.server.releaseIP(s.server.limitedIP(s.conn)) // before the peer can know of it and come again
+	s.server.releaseIP(s) // before the peer can know of it and come again
 	// While it is opening there is no handshake done to say farewell on, and ps
 	// may not be set.
 	farewell := before != phaseOpening && hasFarewell(s.ps.Reason())

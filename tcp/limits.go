@@ -50,13 +50,29 @@ func (srv *Server) checkDrainedLocked() {
 	}
 }
 
-// releaseIP forgets a session from ip.
-func (srv *Server) releaseIP(ip netip.Addr) {
+// keepIP notes the address that enter has counted a session under, since the one that
+// its connection returns may change.
+func (srv *Server) keepIP(s *Session, ip netip.Addr) {
 	if !ip.IsValid() {
 		return
 	}
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
+	srv.countedIP[s] = ip
+}
+
+// releaseIP forgets the address of a session.
+func (srv *Server) releaseIP(s *Session) {
+	if srv.MaxSessionsPerIP <= 0 {
+		return
+	}
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	ip, ok := srv.countedIP[s]
+	if !ok {
+		return
+	}
+	delete(srv.countedIP, s)
 	if srv.perIP[ip]--; srv.perIP[ip] <= 0 {
 		delete(srv.perIP, ip)
 	}

@@ -24,9 +24,10 @@ const (
 // is called with errors that wrap them. For a connection beyond Server.MaxSessions that
 // is pool.ErrFull.
 var (
-	ErrServerClosed  = errors.New("tcp: server closed")                      // Shutdown or Close was called
-	ErrSessionClosed = errors.New("tcp: session closed")                     // the session is closed
-	ErrBound         = errors.New("tcp: session already bound")              // the session has an ID by Bind
+	ErrServerClosed  = errors.New("tcp: server closed")         // Shutdown or Close was called
+	ErrSessionClosed = errors.New("tcp: session closed")        // the session is closed
+	ErrBound         = errors.New("tcp: session already bound") // the session has an ID by Bind
+	ErrEmptyID       = errors.New("tcp: empty ID: give Bind the name of the session's user, or do not call it")
 	ErrTooManyFromIP = errors.New("tcp: too many sessions from one address") // Server.MaxSessionsPerIP is reached
 	ErrRead          = errors.New("tcp: read failed")
 	ErrWrite         = errors.New("tcp: write failed")

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"runtime/debug"
 	"sync"
 
 	"github.com/sessionwheel/sessionwheel/internal/netserver"
@@ -35,8 +34,8 @@ func (srv *Server) ListenAndServe() error {
 // blocks and always returns an error; l is closed by then. The error is ErrServerClosed
 // after Shutdown or Close, one that names the field if a field of the Server is invalid, or
 // that of Accept. Temporary errors of Accept, for example when there are no file descriptors
-// left, are reported to OnError, and Serve tries again after a pause of 5 milliseconds to 1
-// second.
+// or no memory left or the network is down, are logged and reported to OnError, and Serve
+// tries again after a pause of 5 milliseconds to 1 second.
 //
 // If Serve returns another error than ErrServerClosed, the sessions stay open; Shutdown or
 // Close ends them.
@@ -59,7 +58,7 @@ func (srv *Server) Serve(l net.Listener) error {
 			srv.admit(conn)
 		case srv.closing.Load():
 			return ErrServerClosed
-		case !passing(err):
+		case !netserver.IsPassing(err):
 			return err
 		default:
 			srv.acceptErrors.Add(1)
@@ -71,12 +70,6 @@ func (srv *Server) Serve(l net.Listener) error {
 	}
 }
 
-// passing reports whether an error of Accept may be gone at the next try.
-func passing(err error) bool {
-	var t interface{ Temporary() bool }
-	return errors.As(err, &t) && t.Temporary()
-}
-
 // admit starts a session for conn, unless a limit forbids it. It never waits
 // for the peer.
 func (srv *Server) admit(conn net.Conn) {
@@ -86,9 +79,10 @@ func (srv *Server) admit(conn net.Conn) {
 		return
 	}
 	s := srv.newSession(conn)
+	srv.keepIP(s, ip)
 	ps, err := srv.sessions.Load().Register(srv.lastID.Add(1), (*transport)(s))
 	if err != nil {
-		srv.releaseIP(ip)
+		srv.releaseIP(s)
 		srv.leave()
 		srv.refuse(conn, err)
 		return
@@ -106,8 +100,8 @@ func (srv *Server) refuse(conn net.Conn, err error) {
 	srv.tellError(fmt.Errorf("tcp: refused %v: %w", conn.RemoteAddr(), err))
 }
 
-// tellError tells of what is no session's error. A panic of the callback is
-// logged, and the listener goes on.
+// tellError tells of what is no session's error. If the callback panics or calls
+// runtime.Goexit, that is logged, and the listener goes on.
 func (srv *Server) tellError(err error) {
 	if srv.logger != nil {
 		srv.log(slog.LevelWarn, "tcp: listener", slog.Any("error", err))
@@ -115,12 +109,19 @@ func (srv *Server) tellError(err error) {
 	if srv.OnError == nil {
 		return
 	}
-	defer func() {
-		if v := recover(); v != nil {
-			srv.logPanic(v, debug.Stack())
-		}
-	}()
-	srv.OnError(nil, err)
+	srv.logCrash(netserver.Call("tcp", ErrGoexit, func() { srv.OnError(nil, err) }))
+}
+
+// logCrash logs what ended a callback of the listener; nil is nothing.
+func (srv *Server) logCrash(err error) {
+	var p *PanicError
+	switch {
+	case err == nil:
+	case errors.As(err, &p):
+		srv.logPanic(p.Value, p.Stack)
+	case srv.logger != nil:
+		srv.log(slog.LevelError, "tcp: listener", slog.Any("error", err))
+	}
 }
 
 // log is called with a logger only.

@@ -59,7 +59,8 @@ type Server struct {
 	// bufio.ScanLines is used. It is called on the session's goroutine, for several
 	// sessions at the same time, and must not keep data between calls. In contrast to
 	// Scanner, if it advances without returning a token it is called again at once with
-	// the rest of the input, if there is any.
+	// the rest of the input, if there is any. After 100 tokens in a row without advancing,
+	// the session is closed with ReasonBadFrame.
 	Split bufio.SplitFunc
 
 	// MaxFrame is the maximum length of a frame on the wire in bytes, including
@@ -124,9 +125,10 @@ type Server struct {
 	// OnError reports an error. For an error of a session it is called at most once, on
 	// the session's goroutine, after the session was closed and before OnSessionClosed; a
 	// panic in OnSessionClosed is reported after it. For a refused connection or a
-	// temporary Accept error the Session is nil, and Serve accepts nothing until OnError
-	// returns. A peer that closes its connection is not an error, and neither is one
-	// that resets it before its first byte, as a health check does. May be nil.
+	// temporary Accept error the Session is nil, OnError has a goroutine of its own, and
+	// Serve accepts nothing until it returns. A peer that closes its connection is not an
+	// error, and neither is one that resets it before its first byte, as a health check
+	// does. May be nil.
 	OnError func(*Session, error)
 
 	// OnNewSessionRegister is called once for each session, on its goroutine, after the TLS
@@ -136,7 +138,8 @@ type Server struct {
 
 	// OnSessionClosed is called once for each session for which OnNewSessionRegister is
 	// called, or would be if it were set. It is called on the session's goroutine, after
-	// the connection was closed and after all other callbacks of the session. May be nil.
+	// the connection was closed and after all other callbacks of the session. A later
+	// session may have taken the ID of Bind by then; see Session.Bind. May be nil.
 	OnSessionClosed func(*Session, pool.Reason)
 
 	// Label names a session for people, for example by the user's name. The dashboard and
@@ -165,6 +168,7 @@ type Server struct {
 	listeners map[*onceListener]struct{}
 	active    int // session goroutines
 	perIP     map[netip.Addr]int
+	countedIP map[*Session]netip.Addr // what each session counts under in perIP
 
 	sessions atomic.Pointer[sessions] // set by start
 	names    atomic.Pointer[bindings] // set at the first Bind, under mu
@@ -207,6 +211,7 @@ func (srv *Server) start() error {
 	srv.drained = make(chan struct{})
 	srv.listeners = make(map[*onceListener]struct{})
 	srv.perIP = make(map[netip.Addr]int)
+	srv.countedIP = make(map[*Session]netip.Addr)
 	srv.sessions.Store(p)
 	return nil
 }

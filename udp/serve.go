@@ -160,7 +160,8 @@ func (srv *Server) refuse(addr netip.AddrPort, err error) {
 }
 
 // reportError logs an error that belongs to no session, and calls OnError with a
-// nil Session. A panic in OnError is logged, and the server goes on.
+// nil Session. If OnError panics or calls runtime.Goexit, that is logged, and the
+// server goes on.
 func (srv *Server) reportError(err error) {
 	if srv.logger != nil {
 		srv.log(slog.LevelWarn, "udp: socket", slog.Any("error", err))
@@ -168,8 +169,15 @@ func (srv *Server) reportError(err error) {
 	if srv.OnError == nil {
 		return
 	}
-	defer srv.recoverPanic()
-	srv.OnError(nil, err)
+	crash := netserver.Call("udp", ErrGoexit, func() { srv.OnError(nil, err) })
+	var p *PanicError
+	switch {
+	case crash == nil:
+	case errors.As(crash, &p):
+		srv.logPanic(p.Value, p.Stack)
+	case srv.logger != nil:
+		srv.log(slog.LevelError, "udp: socket", slog.Any("error", crash))
+	}
 }
 
 // log writes to the logger, which must not be nil.

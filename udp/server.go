@@ -118,8 +118,8 @@ type Server struct {
 	// OnError is called with an error. If a callback of a session crashed, it is
 	// called with that session, after the session was closed and before
 	// OnSessionClosed. For refused and dropped datagrams and temporary errors of
-	// the socket it is called with a nil Session, on Serve's goroutine, which reads
-	// nothing until OnError returns. Refused and dropped datagrams are reported at
+	// the socket it is called with a nil Session, on a goroutine of its own, and Serve
+	// reads nothing until it returns. Refused and dropped datagrams are reported at
 	// most once a second for each cause, with the number of those not reported;
 	// [Stats] counts them all. May be nil.
 	OnError func(*Session, error)

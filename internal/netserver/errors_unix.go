@@ -11,4 +11,5 @@ var resets = []syscall.Errno{syscall.ECONNRESET, syscall.ECONNABORTED, syscall.E
 var passing = []syscall.Errno{
 	syscall.ENOBUFS, syscall.ENOMEM, syscall.EPERM, syscall.EPROTO, syscall.ENOPROTOOPT, syscall.EOPNOTSUPP,
 	syscall.ENETDOWN, syscall.ENETUNREACH, syscall.EHOSTDOWN, syscall.EHOSTUNREACH,
+	syscall.ECONNABORTED, syscall.ECONNRESET,
 }

@@ -15,5 +15,5 @@ const (
 
 var (
 	resets  = []syscall.Errno{wsaEConnReset, wsaEConnAborted, wsaEShutdown}
-	passing = []syscall.Errno{wsaENoBufs, wsaENetDown, wsaENetUnreach, wsaEHostUnreach}
+	passing = []syscall.Errno{wsaENoBufs, wsaENetDown, wsaENetUnreach, wsaEHostUnreach, wsaEConnReset, wsaEConnAborted}
 )

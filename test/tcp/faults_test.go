@@ -42,7 +42,8 @@ func TestOnError_GetsAReadErrorOnce(t *testing.T) {
 	srv := &tcp.Server{}
 	e := watch(srv)
 	c := harness.ListenTCP(t, srv)()
-	harness.Next(t, e.opened)
+	harness.Write(t, c, "x\n")
+	harness.Next(t, e.messages)
 	require.NoError(t, c.(*net.TCPConn).SetLinger(0)) // closing resets the connection
 	require.NoError(t, c.Close())
 	require.Equal(t, tcp.ReasonError, harness.Next(t, e.closed))

@@ -2,9 +2,11 @@ package udp_test
 
 import (
 	"errors"
+	"log/slog"
 	"net"
 	"net/netip"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -15,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionwheel/sessionwheel/pool"
+	"github.com/sessionwheel/sessionwheel/test/internal/harness"
 	"github.com/sessionwheel/sessionwheel/udp"
 )
 
@@ -348,4 +351,18 @@ func TestActivity_OfSendingIsNotThatOfAPeerThatSendsAllTheTime(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestGoexit_InOnErrorOfTheSocketDoesNotEndServe(t *testing.T) {
+	var log harness.LogBuffer
+	srv := &udp.Server{
+		OnMessage: echo, Logger: harness.Logger(&log, slog.LevelError),
+		OnError: func(*udp.Session, error) { runtime.Goexit() },
+	}
+	bubble(t, srv, func(t *testing.T, w *fakeSocket, _ serverEvents) {
+		w.in <- packet{err: syscall.ENOBUFS}
+		w.send(peerAddr, "hello")
+		require.Equal(t, "hello", (<-w.out).data)
+		require.Contains(t, log.String(), "Goexit")
+	})
 }
