@@ -20,16 +20,18 @@ import (
 
 func TestContext_TellsACallbackThatItsSessionEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cause := make(chan error, 1)
+		began, cause := make(chan struct{}), make(chan error, 1)
 		srv := &tcp.Server{OnMessage: func(s *tcp.Session, _ []byte) {
 			require.NoError(t, s.Context().Err())
 			require.Empty(t, s.Reason())
+			close(began)
 			<-s.Context().Done()
 			require.Equal(t, pool.Reason("Kicked"), s.Reason())
 			cause <- context.Cause(s.Context())
 		}}
 		events := watch(srv)
 		harness.Write(t, harness.ListenPipes(t, srv)(), "x\n")
+		<-began
 		harness.Next(t, events.opened).Close("Kicked")
 		var closed *pool.ClosedError
 		require.ErrorAs(t, harness.Next(t, cause), &closed)

@@ -15,16 +15,18 @@ import (
 )
 
 func TestContext_TellsACallbackThatItsSessionEnds(t *testing.T) {
-	cause := make(chan error, 1)
+	began, cause := make(chan struct{}), make(chan error, 1)
 	srv := &udp.Server{OnMessage: func(s *udp.Session, _ []byte) {
 		require.NoError(t, s.Context().Err())
 		require.Empty(t, s.Reason())
+		close(began)
 		<-s.Context().Done()
 		require.Equal(t, pool.Reason("Kicked"), s.Reason())
 		cause <- context.Cause(s.Context())
 	}}
 	bubble(t, srv, func(t *testing.T, w *fakeSocket, e serverEvents) {
 		w.send("192.0.2.1:1", "x")
+		<-began
 		harness.Next(t, e.opened).Close("Kicked")
 		var closed *pool.ClosedError
 		require.ErrorAs(t, harness.Next(t, cause), &closed)
