@@ -1,9 +1,11 @@
 package main
 
 import (
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	"github.com/stretchr/testify/require"
@@ -34,9 +36,14 @@ func TestMetrics_OfServeCountWhatItDoes(t *testing.T) {
 	_, _, err := c.Send([]byte("hello"))
 	require.NoError(t, err)
 	require.NoError(t, c.Receive())
+	counted := regexp.MustCompile(`(?m)^sessionwheel_received_frames_total\S* 1$`)
 	status, body := servetest.Get(t, servetest.Page(p)+"metrics")
+	// A frame is counted when its callback has returned, which may be after the reply.
+	for end := time.Now().Add(time.Minute); !counted.MatchString(body); status, body = servetest.Get(t, servetest.Page(p)+"metrics") {
+		require.True(t, time.Now().Before(end), body)
+		time.Sleep(10 * time.Millisecond)
+	}
 	require.Equal(t, 200, status)
-	require.Regexp(t, `(?m)^sessionwheel_received_frames_total\S* 1$`, body)
 	require.Contains(t, body, "go_goroutines")
 	require.Regexp(t, `(?m)^sessionwheel_lateness_seconds_count\S* 0$`, body)
 
