@@ -17,8 +17,8 @@
 // The token is a part of Split's input. It is never nil, even for an empty body,
 // and appending to it does not overwrite what follows it in the input. If the input
 // ends within a frame, Split returns [io.ErrUnexpectedEOF], even for a last line
-// that lacks only its delimiter. After an error nobody knows where the next frame
-// begins, so close the connection.
+// that lacks only its delimiter. After an error it is unknown where the next
+// frame begins, so close the connection.
 //
 // # Limits
 //

@@ -11,7 +11,7 @@ func Server(name string, srv *tcp.Server) *Collector {
 	if srv == nil {
 		panic("metrics: Server: srv is nil")
 	}
-	c, s := newServer(name, pool.Timeout, pool.Lifetime, pool.Shutdown, pool.Closed,
+	c, s := newServer(name, pool.Timeout, pool.Lifetime, pool.Replaced, pool.Shutdown, pool.Closed,
 		tcp.ReasonEOF, tcp.ReasonError, tcp.ReasonTooLarge, tcp.ReasonBadFrame, tcp.ReasonFrameTimeout,
 		tcp.ReasonSlow, tcp.ReasonPanic, tcp.ReasonHandshake)
 	bytesIn := c.counter("received_bytes_total", "Bytes read from TCP sessions, without the overhead of TLS.")

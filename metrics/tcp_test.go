@@ -46,6 +46,7 @@ sessionwheel_sessions_closed_total{reason="FrameTimeout",server="chat"} 0
 sessionwheel_sessions_closed_total{reason="Handshake",server="chat"} 0
 sessionwheel_sessions_closed_total{reason="Lifetime",server="chat"} 0
 sessionwheel_sessions_closed_total{reason="Panic",server="chat"} 0
+sessionwheel_sessions_closed_total{reason="Replaced",server="chat"} 0
 sessionwheel_sessions_closed_total{reason="Shutdown",server="chat"} 0
 sessionwheel_sessions_closed_total{reason="Slow",server="chat"} 0
 sessionwheel_sessions_closed_total{reason="Timeout",server="chat"} 1

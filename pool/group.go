@@ -8,8 +8,7 @@ import (
 )
 
 // Group is a set of sessions, such as those in a room or those that follow a topic. A session
-// leaves its groups by itself when it is closed, before its connection is closed, so a group
-// needs no care of its own. A session may be in any number of groups, and a group may have
+// leaves its groups by itself when it is closed, before its connection is closed. A session may be in any number of groups, and a group may have
 // sessions of several pools. A session's first membership takes some 160 bytes and each
 // further one some 60, which come back when it leaves.
 //
@@ -61,8 +60,8 @@ func (g *Group[K, C]) Len() int {
 }
 
 // All iterates over the sessions that are members when the iteration begins, in no order. It
-// passes over those that are closed by the time their turn comes. Sessions that are added or
-// removed meanwhile may appear or not. No lock is held while the loop's body runs, which may
+// skips those that are closed by the time their turn comes. Sessions added or removed during
+// the iteration may or may not be included. No lock is held while the loop's body runs, which may
 // change the group and close sessions.
 func (g *Group[K, C]) All() iter.Seq[*Session[K, C]] {
 	return func(yield func(*Session[K, C]) bool) {

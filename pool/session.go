@@ -133,17 +133,10 @@ func (s *Session[K, C]) Unpin() {
 	for {
 		old := s.state.Load()
 		preempt.At("unpin: the pins are read")
-		left := old - onePin
-		switch old / onePin {
-		case 0:
-			panic("pool: Session.Unpin without a Pin")
-		case 1:
-			left &^= expiredPinned
-		}
 		if old&expiredPinned != 0 {
 			s.Touch()
 		}
-		if s.state.CompareAndSwap(old, left) {
+		if s.state.CompareAndSwap(old, unpinned(old)) {
 			return
 		}
 	}
@@ -158,13 +151,7 @@ func (s *Session[K, C]) UnpinAndExpire() {
 	for {
 		old := s.state.Load()
 		preempt.At("unpin: the pins are read")
-		left := old - onePin
-		switch old / onePin {
-		case 0:
-			panic("pool: Session.UnpinAndExpire without a Pin")
-		case 1:
-			left &^= expiredPinned
-		}
+		left := unpinned(old)
 		if !s.state.CompareAndSwap(old, left) {
 			continue
 		}
@@ -175,6 +162,17 @@ func (s *Session[K, C]) UnpinAndExpire() {
 		}
 		return
 	}
+}
+
+// unpinned is a state with one pin less. It panics if there is none.
+func unpinned(state uint32) (left uint32) {
+	if state < onePin {
+		panic("pool: a session is unpinned that was not pinned")
+	}
+	if left = state - onePin; left < onePin {
+		left &^= expiredPinned
+	}
+	return left
 }
 
 // pinned reports whether the session must not time out. It then notes that it was

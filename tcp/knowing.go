@@ -31,7 +31,7 @@ func (s *Session) Reason() pool.Reason { return s.ps.Reason() }
 // the session.
 func (s *Session) ConnectionState() (state tls.ConnectionState, ok bool) {
 	tc := tlsConn(s.conn)
-	if tc == nil || s.phase.Load() == phaseOpening { // the handshake holds the lock that ConnectionState takes
+	if tc == nil {
 		return tls.ConnectionState{}, false
 	}
 	if state = tc.ConnectionState(); !state.HandshakeComplete {

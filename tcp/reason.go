@@ -10,9 +10,12 @@ import (
 // The reasons for which this package closes sessions, besides Timeout, Lifetime, Shutdown
 // and Replaced of package pool.
 const (
-	ReasonEOF          pool.Reason = "EOF"          // the peer closed its side, reset the connection before its first byte, or Split returned bufio.ErrFinalToken
+	// ReasonEOF means that the peer closed its side, or reset the connection before its
+	// first byte, or that Split returned bufio.ErrFinalToken.
+	ReasonEOF pool.Reason = "EOF"
+
 	ReasonError        pool.Reason = "Error"        // reading or writing failed
-	ReasonTooLarge     pool.Reason = "TooLarge"     // a frame was longer than Server.MaxFrame
+	ReasonTooLarge     pool.Reason = "TooLarge"     // a frame was longer than Server.MaxFrame or than Split allows
 	ReasonBadFrame     pool.Reason = "BadFrame"     // Split returned an error
 	ReasonFrameTimeout pool.Reason = "FrameTimeout" // a frame was not complete within Server.FrameTimeout
 	ReasonSlow         pool.Reason = "Slow"         // the peer did not read for Server.WriteTimeout
@@ -31,7 +34,7 @@ var (
 	ErrTooManyFromIP = errors.New("tcp: too many sessions from one address") // Server.MaxSessionsPerIP is reached
 	ErrRead          = errors.New("tcp: read failed")
 	ErrWrite         = errors.New("tcp: write failed")
-	ErrTooLarge      = errors.New("tcp: frame too large")      // more than Server.MaxFrame, or Split said bufio.ErrTooLong
+	ErrTooLarge      = errors.New("tcp: frame too large")      // more than Server.MaxFrame, or Split's error wraps bufio.ErrTooLong
 	ErrBadFrame      = errors.New("tcp: bad frame")            // Split returned an error
 	ErrFrameTimeout  = errors.New("tcp: frame timeout")        // a frame was incomplete for Server.FrameTimeout
 	ErrSlow          = errors.New("tcp: slow peer")            // the peer did not read for Server.WriteTimeout

@@ -85,8 +85,9 @@ type Server struct {
 	// closed with ReasonSlow. 0 means 30 seconds; negative means no limit.
 	WriteTimeout time.Duration
 
-	// HandshakeTimeout is how long the TLS handshake may take, also with a listener of package
-	// tls; the session is then closed with ReasonHandshake. 0 means 10 seconds; negative means no limit.
+	// HandshakeTimeout is how long the TLS handshake may take, also with a listener of
+	// package tls; the session is then closed with ReasonHandshake. 0 means 10 seconds;
+	// negative means no limit.
 	HandshakeTimeout time.Duration
 
 	// MaxLifetime is how long a session may last, however active; it is then closed with

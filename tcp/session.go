@@ -107,9 +107,9 @@ func (s *Session) SetValue(v any) { s.value.Store(&v) }
 
 // Close closes the session for the given reason, which may be any text; "" stands for
 // pool.Closed. It reports whether this call closed the session: only the first does, and
-// later calls change nothing. When
-// the call that closes the session returns, the connection is closed. OnSessionClosed is
-// called later on the session's goroutine, after the callback that is running.
+// later calls change nothing. When the call that closes the session returns, the connection
+// is closed. OnSessionClosed is called later on the session's goroutine, after the callback
+// that is running.
 func (s *Session) Close(r pool.Reason) bool { return s.ps.Close(r) }
 
 // Finish closes the session for the given reason after its last reply. When the callback that

@@ -18,9 +18,10 @@ import (
 //
 // If the peer does not read, Send blocks for at most WriteTimeout, and so do other Sends to
 // the session. Then the session is closed with ReasonSlow, and the error wraps ErrSlow. If
-// writing fails otherwise, the session is closed with ReasonError, and the error wraps
-// ErrWrite; before the peer's first byte, a reset closes it with ReasonEOF. If the session is closed before or during Send, the error is ErrSessionClosed,
-// and part of p may have been sent.
+// writing fails otherwise, the session is closed with ReasonError, or with ReasonEOF if the
+// peer has reset the connection before its first byte, and the error wraps ErrWrite. If the
+// session is closed before or during Send, the error is ErrSessionClosed, and part of p may
+// have been sent.
 func (s *Session) Send(p []byte) error {
 	n, of, err := s.send(p)
 	if err != nil {

@@ -75,10 +75,10 @@ func (s *Session) SetValue(v any) { s.value.Store(&v) }
 
 // Close closes the session for the given reason, which may be any text; "" stands
 // for pool.Closed. It reports whether this call closed the session: only the first
-// does, and later calls change nothing. Pending datagrams are dropped, except one that OnMessage
-// is handling. Close does not wait: OnSessionClosed is called on another
-// goroutine when no other callback of the session is running. Nothing is sent to
-// the peer, and its next datagram begins another session.
+// does, and later calls change nothing. Pending datagrams are dropped, except one
+// that OnMessage is handling. Close does not wait: OnSessionClosed is called on
+// another goroutine when no other callback of the session is running. Nothing is
+// sent to the peer, and its next datagram begins another session.
 func (s *Session) Close(r pool.Reason) bool { return s.ps.Load().Close(r) }
 
 // Hold keeps the session from timing out until release is called, for example

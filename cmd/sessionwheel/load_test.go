@@ -7,7 +7,6 @@ import (
 	"net"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -87,15 +86,15 @@ func TestLoad_CountsErrorsByTheirCause(t *testing.T) {
 
 func TestLoad_ASignalEndsItEarlyAndItStillReports(t *testing.T) {
 	t.Parallel()
-	server, addr := servetest.Start(t)
-	p := consoletest.Launch(t, "load", "--addr", addr, "--active", "3", "--idle", "3", "--duration", "1h")
-	server.Await(`session=7 `) // one connection was the probe
-	time.Sleep(200 * time.Millisecond)
+	_, addr := servetest.Start(t)
+	var out consoletest.Output
+	p := consoletest.LaunchTo(t, &out, "load", "--addr", addr, "--active", "3", "--idle", "3", "--duration", "1h")
+	out.Await(t, `open 6  messages [1-9]`)
 	p.Signal(syscall.SIGINT)
 	require.Equal(t, 130, p.Wait())
 	require.Equal(t, "sessionwheel: interrupted\n", p.Logged())
-	require.Regexp(t, `errors +0\n`, p.Out.String())
-	require.Contains(t, p.Out.String(), "3 still open at the end")
+	require.Regexp(t, `errors +0\n`, out.String())
+	require.Contains(t, out.String(), "3 still open at the end")
 }
 
 func TestLoad_SaysThatAServerDoesNotSpeakTLS(t *testing.T) {

@@ -3,7 +3,7 @@ package netserver
 import "sync"
 
 // Ends hands out channels that are closed when a session has ended. A session
-// that nobody asks about costs nothing but the bool that its owner keeps for it.
+// that no one asks about costs nothing but the bool that its owner keeps for it.
 // The zero value is ready to use, by any number of goroutines.
 type Ends[S comparable] struct {
 	mu sync.Mutex

@@ -14,7 +14,7 @@ func Server(p metric.MeterProvider, name string, srv *tcp.Server) (metric.Regist
 	if srv == nil {
 		panic("otelmetrics: Server: srv is nil")
 	}
-	in, s := newServer(p, name, pool.Timeout, pool.Lifetime, pool.Shutdown, pool.Closed,
+	in, s := newServer(p, name, pool.Timeout, pool.Lifetime, pool.Replaced, pool.Shutdown, pool.Closed,
 		tcp.ReasonEOF, tcp.ReasonError, tcp.ReasonTooLarge, tcp.ReasonBadFrame, tcp.ReasonFrameTimeout,
 		tcp.ReasonSlow, tcp.ReasonPanic, tcp.ReasonHandshake)
 	bytesIn := in.counter("received.bytes", "By", "Bytes read from TCP sessions, without the overhead of TLS.")

@@ -57,6 +57,7 @@ func TestServer_CollectionShowsWhatHappened(t *testing.T) {
 		"sessionwheel.sessions.closed{reason=Handshake,server=chat}":    0,
 		"sessionwheel.sessions.closed{reason=Lifetime,server=chat}":     0,
 		"sessionwheel.sessions.closed{reason=Panic,server=chat}":        0,
+		"sessionwheel.sessions.closed{reason=Replaced,server=chat}":     0,
 		"sessionwheel.sessions.closed{reason=Shutdown,server=chat}":     0,
 		"sessionwheel.sessions.closed{reason=Slow,server=chat}":         0,
 		"sessionwheel.sessions.closed{reason=Timeout,server=chat}":      1,

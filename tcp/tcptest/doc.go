@@ -1,9 +1,9 @@
-// Package tcptest connects a server and its tests in memory, in the place of sockets of
-// the loopback. [Listen] makes a net.Listener for the server; [Listener.Dial] connects to
+// Package tcptest connects a server and its tests in memory, in place of loopback
+// sockets. [Listen] makes a net.Listener for the server; [Listener.Dial] connects to
 // it and returns the peer's side.
 //
-// No goroutine blocks outside Go's own timers and condition variables, so a server and
-// its peers run in a bubble of testing/synctest, where eight hours of keep-alive take
+// Goroutines block on timers and condition variables only, so a server and its peers can
+// run in a bubble of testing/synctest, where eight hours of keep-alive take
 // milliseconds:
 //
 //	synctest.Test(t, func(t *testing.T) {

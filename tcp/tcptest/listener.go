@@ -90,7 +90,7 @@ func (l *Listener) Close() error {
 	l.some.Broadcast()
 	l.mu.Unlock()
 	for _, c := range pending {
-		_ = c.Cut() // nobody else has it, so it is open
+		_ = c.Cut() // no one else has it, so it is open
 	}
 	return nil
 }

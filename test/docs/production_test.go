@@ -37,7 +37,8 @@ var freePorts = strings.NewReplacer("0.0.0.0:7000", "127.0.0.1:0", "127.0.0.1:80
 func TestSystemdUnit_IsValid(t *testing.T) {
 	analyze, err := exec.LookPath("systemd-analyze")
 	if err != nil {
-		t.Skip("systemd-analyze is missing: it checks the unit")
+		require.Empty(t, os.Getenv("CI"), "systemd-analyze is missing")
+		t.Skip("systemd-analyze, which checks the unit, is missing: not a system with systemd")
 	}
 	self, err := os.Executable()
 	require.NoError(t, err)

@@ -192,7 +192,7 @@ func TestGroup_AgreesWithASetWhateverIsDoneToIt(t *testing.T) {
 		session := func(t *rapid.T) (int, *member) {
 			n := id.Draw(t, "id")
 			if open[n] == nil {
-				t.Skip()
+				t.Skip("no session has this ID")
 			}
 			return n, open[n]
 		}

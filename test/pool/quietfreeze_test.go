@@ -80,7 +80,7 @@ func TestFreeze_OfAQuietWheelIsForgiven(t *testing.T) {
 		t.Error(p)
 	}
 	if rounds.Load() == 0 && !t.Failed() {
-		t.Skip("the machine is too busy for a round to go as meant")
+		t.Skip("no round counts: in each, other work on this machine held up the server or its peers as well")
 	}
 }
 

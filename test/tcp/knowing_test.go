@@ -160,6 +160,17 @@ func (l looping) Accept() (net.Conn, error) {
 	return loop{c}, err
 }
 
+func TestConnectionState_OfAHandshakeThatFailedIsFalse(t *testing.T) {
+	server, _ := tlsConfigs(t)
+	told := make(chan bool, 1)
+	srv := &tcp.Server{TLSConfig: server, OnError: func(s *tcp.Session, _ error) {
+		_, ok := s.ConnectionState()
+		told <- ok
+	}}
+	harness.Write(t, harness.ListenTCP(t, srv)(), "GET / HTTP/1.1\r\n\r\n")
+	require.False(t, harness.Next(t, told))
+}
+
 func TestConnectionState_OfNoTLSIsFalse(t *testing.T) {
 	for name, wrap := range map[string]func(net.Listener) net.Listener{
 		"plain":         func(l net.Listener) net.Listener { return l },
