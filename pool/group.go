@@ -8,9 +8,10 @@ import (
 )
 
 // Group is a set of sessions, such as those in a room or those that follow a topic. A session
-// leaves its groups by itself when it is closed, before its connection is closed. A session may be in any number of groups, and a group may have
-// sessions of several pools. A session's first membership takes some 160 bytes and each
-// further one some 60, which come back when it leaves.
+// leaves its groups by itself when it is closed, before its connection is closed. A session
+// may be in any number of groups, and a group may have sessions of several pools. A session's
+// first membership takes some 160 bytes and each further one some 60, which come back when it
+// leaves.
 //
 // The zero value is an empty group. A Group must not be copied after its first use. All its
 // methods may be called from any goroutine and from callbacks. They never wait for a callback
