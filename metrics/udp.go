@@ -27,6 +27,7 @@ func UDP(name string, srv *udp.Server) *Collector {
 		ch <- dropped.count(st.TooLarge, "too_large")
 		ch <- dropped.count(st.PendingFull, "pending_full")
 		ch <- dropped.count(st.BadAddress, "bad_address")
+		ch <- dropped.count(st.OwnAddress, "own_address")
 		ch <- dropped.count(st.Late, "late")
 	}
 	return c

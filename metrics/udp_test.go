@@ -82,6 +82,7 @@ func TestUDP_ScrapeShowsWhatHappened(t *testing.T) {
 		`sessionwheel_dropped_datagrams_total{cause="too_large", server="game"}`:    1,
 		`sessionwheel_dropped_datagrams_total{cause="pending_full", server="game"}`: 0,
 		`sessionwheel_dropped_datagrams_total{cause="bad_address", server="game"}`:  0,
+		`sessionwheel_dropped_datagrams_total{cause="own_address", server="game"}`:  0,
 		`sessionwheel_dropped_datagrams_total{cause="late", server="game"}`:         0,
 	}, found.series())
 }

@@ -26,6 +26,9 @@
 // call any method of the server and its sessions except [Server.Shutdown], which
 // waits for the callbacks.
 //
+// A session's turn ends after 64 datagrams or the callback that exceeds a
+// millisecond; the other sessions with something to do come before its next turn.
+//
 // A callback that blocks delays only its own session, until MaxCallbacks of them
 // block: then all sessions wait, and datagrams beyond [Server.MaxPending] and
 // [Server.MaxPendingBytes] are dropped and counted. The new datagrams are dropped,
@@ -58,6 +61,20 @@
 //     much traffic at a victim with little of its own, by sending requests from the
 //     victim's address. Until a peer has proved its address, send it no more bytes
 //     than it has sent. The package itself never sends anything.
+//
+// # Loops
+//
+// Two programs that answer each other's replies go on for ever, and a single forged
+// datagram sets them against each other. The server drops datagrams that come from
+// its own address and port; if its socket is bound to all addresses, from any
+// address of the machine with that port. It cannot recognize another server, nor
+// itself behind a NAT.
+//
+// So the protocol must not answer a reply. In particular, never answer an error with
+// an error: an answer to what a server does not understand is something that a
+// second server may not understand either. Either make replies recognizable, for
+// example by their first byte, and drop them where requests are expected, or do not
+// answer what is no valid request.
 //
 // # Memory
 //

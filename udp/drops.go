@@ -21,10 +21,11 @@ const (
 	dropTooLarge
 	dropPendingFull
 	dropBadAddress
+	dropOwnAddress
 	numDropCauses
 )
 
-var dropErrors = [numDropCauses]error{pool.ErrFull, ErrTooManyFromIP, ErrTooLarge, ErrPendingFull, ErrBadAddress}
+var dropErrors = [numDropCauses]error{pool.ErrFull, ErrTooManyFromIP, ErrTooLarge, ErrPendingFull, ErrBadAddress, ErrOwnAddress}
 
 // dropReports holds, for each cause, when it was last reported and how many
 // datagrams were not.

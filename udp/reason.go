@@ -22,7 +22,8 @@ var (
 	ErrTooManyFromIP = errors.New("udp: too many sessions from one address") // Server.MaxSessionsPerIP is reached
 	ErrTooLarge      = errors.New("udp: datagram too large")                 // more than Server.MaxDatagram
 	ErrPendingFull   = errors.New("udp: too many pending datagrams")         // Server.MaxPending or Server.MaxPendingBytes is reached
-	ErrBadAddress    = errors.New("udp: invalid sender address")             // port 0, or not an IP address
+	ErrBadAddress    = errors.New("udp: invalid sender address")             // no IP address that a peer can have, or port 0
+	ErrOwnAddress    = errors.New("udp: the server's own address")           // a datagram from there is forged
 	ErrRead          = errors.New("udp: read failed")
 	ErrWrite         = errors.New("udp: write failed")
 	ErrGoexit        = errors.New("udp: callback called runtime.Goexit")

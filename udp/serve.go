@@ -103,9 +103,13 @@ func (srv *Server) receive(p []byte, addr netip.AddrPort) {
 		srv.counts.tooLarge.Add(1)
 		srv.reportDrop(dropTooLarge, addr)
 		return
-	case !addr.IsValid() || addr.Port() == 0:
+	case !isPeerAddress(addr):
 		srv.counts.badAddress.Add(1)
 		srv.reportDrop(dropBadAddress, addr)
+		return
+	case srv.own.has(addr):
+		srv.counts.ownAddress.Add(1)
+		srv.reportDrop(dropOwnAddress, addr)
 		return
 	}
 	ps, ok := srv.sessions.Load().Get(addr)

@@ -152,6 +152,7 @@ type Server struct {
 	maxPendingBytes                      int64
 	maxCallbacks                         int
 	socket                               *socket
+	own                                  ownAddresses
 	stopped                              chan struct{} // closed when Shutdown or Close begins
 	drained                              chan struct{} // closed after that, when Serve and all sessions have ended
 
@@ -199,6 +200,7 @@ func (srv *Server) start(pc net.PacketConn) error {
 		return fmt.Errorf("udp: %w", err)
 	}
 	srv.socket = newSocket(pc)
+	srv.own.local = localAddress(pc)
 	srv.stopped = make(chan struct{})
 	srv.drained = make(chan struct{})
 	srv.perIP = make(map[netip.Addr]int)

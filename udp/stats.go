@@ -9,7 +9,7 @@ import (
 // Stats holds the counts of a server. Those of datagrams and refusals start at 0
 // with the server and never go down. When nothing is pending, each received
 // datagram is counted in exactly one of Handled, TooLarge, PendingFull,
-// BadAddress, Late, RefusedPerIP, RefusedFull and RefusedClosed.
+// BadAddress, OwnAddress, Late, RefusedPerIP, RefusedFull and RefusedClosed.
 type Stats struct {
 	// Stats holds the counts of the sessions. Its RefusedFull and RefusedClosed
 	// count datagrams, since each datagram from a refused address tries to begin a
@@ -26,14 +26,16 @@ type Stats struct {
 	// Dropped datagrams, by cause.
 	TooLarge    uint64 // longer than Server.MaxDatagram
 	PendingFull uint64 // beyond Server.MaxPending or Server.MaxPendingBytes
-	BadAddress  uint64 // from port 0, or from an address that is not IP
+	BadAddress  uint64 // from port 0, or from an address that is not IP, unspecified, multicast or broadcast
+	OwnAddress  uint64 // from the address and port of the server itself
 	Late        uint64 // pending when their session was closed
 }
 
 // counts holds what a server counts itself; its pool counts the rest.
 type counts struct {
 	received, handled                            atomic.Uint64
-	tooLarge, pendingFull, badAddress, late      atomic.Uint64
+	tooLarge, pendingFull, late                  atomic.Uint64
+	badAddress, ownAddress                       atomic.Uint64
 	refusedFull, refusedPerIP, refusedWhenClosed atomic.Uint64
 }
 
@@ -54,6 +56,7 @@ func (srv *Server) Stats() Stats {
 		TooLarge:     c.tooLarge.Load(),
 		PendingFull:  c.pendingFull.Load(),
 		BadAddress:   c.badAddress.Load(),
+		OwnAddress:   c.ownAddress.Load(),
 		Late:         c.late.Load(),
 	}
 	st.RefusedFull = c.refusedFull.Load()

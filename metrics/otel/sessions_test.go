@@ -99,6 +99,7 @@ func TestUDP_CollectionShowsWhatHappened(t *testing.T) {
 		"sessionwheel.received.datagrams{server=game}":                   2,
 		"sessionwheel.handled.datagrams{server=game}":                    1,
 		"sessionwheel.dropped.datagrams{cause=bad_address,server=game}":  0,
+		"sessionwheel.dropped.datagrams{cause=own_address,server=game}":  0,
 		"sessionwheel.dropped.datagrams{cause=late,server=game}":         0,
 		"sessionwheel.dropped.datagrams{cause=pending_full,server=game}": 0,
 		"sessionwheel.dropped.datagrams{cause=too_large,server=game}":    1,

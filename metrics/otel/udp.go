@@ -30,6 +30,7 @@ func UDP(p metric.MeterProvider, name string, srv *udp.Server) (metric.Registrat
 		o.countBy(dropped, st.TooLarge, "cause", "too_large")
 		o.countBy(dropped, st.PendingFull, "cause", "pending_full")
 		o.countBy(dropped, st.BadAddress, "cause", "bad_address")
+		o.countBy(dropped, st.OwnAddress, "cause", "own_address")
 		o.countBy(dropped, st.Late, "cause", "late")
 	})
 }

@@ -28,6 +28,8 @@ type fakeSocket struct {
 	out  chan packet
 	fail atomic.Pointer[error] // what writing fails with
 
+	local net.UDPAddr
+
 	interrupt, close func()
 	interrupted      chan struct{}
 	closed           chan struct{}
@@ -82,7 +84,7 @@ func (w *fakeSocket) SetReadDeadline(at time.Time) error {
 
 func (w *fakeSocket) Close() error { w.close(); return nil }
 
-func (w *fakeSocket) LocalAddr() net.Addr { return &net.UDPAddr{} }
+func (w *fakeSocket) LocalAddr() net.Addr { return &w.local }
 
 func (w *fakeSocket) SetDeadline(time.Time) error { return errors.ErrUnsupported }
 
@@ -272,13 +274,15 @@ func TestOnError_GetsAFloodOnceASecondWithTheNumberOfTheRest(t *testing.T) {
 func TestDatagram_ThatCannotBeAnsweredIsDropped(t *testing.T) {
 	srv := &udp.Server{}
 	bubble(t, srv, func(t *testing.T, w *fakeSocket, e serverEvents) {
-		w.send("192.0.2.1:0", "from port 0")
+		for _, from := range []string{"192.0.2.1:0", "0.0.0.0:1", "[::]:1", "[::ffff:0.0.0.0]:1", "224.0.0.1:1", "[ff02::1]:1", "255.255.255.255:1"} {
+			w.send(from, from)
+		}
 		w.in <- packet{data: "from a pipe", addr: &net.UnixAddr{Name: "pipe"}}
 		w.in <- packet{data: "from nowhere"}
 		synctest.Wait()
 		require.ErrorIs(t, <-e.errors, udp.ErrBadAddress)
 		st := srv.Stats()
-		require.EqualValues(t, 3, st.BadAddress)
+		require.EqualValues(t, 9, st.BadAddress)
 		require.Zero(t, st.Registered)
 	})
 }
