@@ -11,9 +11,12 @@ import (
 	"github.com/sessionwheel/sessionwheel/pool"
 )
 
-// maxBatch is the number of datagrams that a session handles in one run, so that
-// other sessions get their turn.
-const maxBatch = 64
+// A run of a session ends after maxTurnDatagrams datagrams, or with the datagram that
+// exceeds maxTurn, so that other sessions get their turn.
+const (
+	maxTurnDatagrams = 64
+	maxTurn          = time.Millisecond
+)
 
 // runQueue holds the sessions that have callbacks to run, first in, first out,
 // and counts the worker goroutines that run them.
@@ -100,15 +103,16 @@ func (s *Session) runOnce() {
 	fault = nil
 }
 
-// handle calls OnNewSessionRegister in the first run, and then OnMessage for up
-// to maxBatch pending datagrams.
+// handle calls OnNewSessionRegister in the first run, and then OnMessage for the
+// pending datagrams, until the turn is over.
 func (s *Session) handle() {
+	start := time.Now()
 	if !s.opened {
 		s.opened = true
 		s.open()
 	}
 	ps, n := s.ps.Load(), 0
-	for ; n < maxBatch && ps.Reason() == ""; n++ {
+	for ; n < maxTurnDatagrams && ps.Reason() == "" && (n == 0 || time.Since(start) < maxTurn); n++ {
 		d := s.next()
 		if d == nil {
 			break
