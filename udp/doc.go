@@ -21,10 +21,10 @@
 // Sessions with something to do run on up to [Server.MaxCallbacks] goroutines,
 // which end when there is nothing to do. The callbacks of one session run one after
 // the other: OnNewSessionRegister first, OnMessage for each datagram in the order
-// of arrival, OnError if a callback crashed, OnSessionClosed last. Callbacks of
-// different sessions run concurrently. No lock is held during a callback, so it may
-// call any method of the server and its sessions except [Server.Shutdown], which
-// waits for the callbacks.
+// of arrival and OnIdle before the idle timeout, OnError if a callback crashed, then
+// Farewell, OnSessionClosed last. Callbacks of different sessions run concurrently.
+// No lock is held during a callback, so it may call any method of the server and its
+// sessions except [Server.Shutdown], which waits for the callbacks.
 //
 // A session's turn ends after 64 datagrams or the callback that exceeds a
 // millisecond; the other sessions with something to do come before its next turn.
@@ -60,7 +60,7 @@
 //   - Amplification: if replies are longer than requests, an attacker can direct
 //     much traffic at a victim with little of its own, by sending requests from the
 //     victim's address. Until a peer has proved its address, send it no more bytes
-//     than it has sent. The package itself never sends anything.
+//     than it has sent. The package itself sends only what Farewell returns.
 //
 // # Loops
 //

@@ -17,8 +17,8 @@ func Example() {
 		OnMessage: func(s *udp.Session, p []byte) {
 			_ = s.Send(p) // a lost datagram is not an error in this protocol
 		},
-		OnSessionClosed: func(s *udp.Session, r pool.Reason) {
-			_ = s.Send([]byte("bye: " + r))
+		Farewell: func(_ *udp.Session, r pool.Reason) []byte {
+			return []byte("bye: " + r)
 		},
 	}
 	pc, err := net.ListenPacket("udp", "127.0.0.1:0")

@@ -103,8 +103,8 @@ func (s *Session) runOnce() {
 	fault = nil
 }
 
-// handle calls OnNewSessionRegister in the first run, and then OnMessage for the
-// pending datagrams, until the turn is over.
+// handle calls OnNewSessionRegister in the first run, then OnMessage for the pending
+// datagrams, until the turn is over, and OnIdle if it is due.
 func (s *Session) handle() {
 	start := time.Now()
 	if !s.opened {
@@ -132,6 +132,7 @@ func (s *Session) handle() {
 	if n > 0 && s.server.Activity != Sent {
 		ps.Touch()
 	}
+	s.notifyIdle(n > 0)
 }
 
 // open logs the session and calls OnNewSessionRegister.
@@ -167,7 +168,7 @@ func (s *Session) finishRun(fault error) {
 	case stateBusy:
 		s.server.schedule(s)
 	case stateIdle:
-		s.unpin(ps) // receive pinned it
+		s.unpin(ps) // what scheduled it has pinned it
 	case stateClosed:
 		s.end(fault)
 	}
@@ -178,7 +179,7 @@ type state int
 
 const (
 	stateIdle   state = iota // open, and nothing is pending
-	stateBusy                // open, and datagrams are pending
+	stateBusy                // open, and datagrams are pending or OnIdle is due
 	stateClosed              // closed, and OnSessionClosed is due
 )
 
@@ -192,7 +193,7 @@ func (s *Session) nextState(poolClosed bool) state {
 	switch {
 	case s.closed:
 		return stateClosed
-	case s.numPending > 0:
+	case s.numPending > 0 || s.idleDue:
 		return stateBusy
 	default:
 		s.busy = false
@@ -206,75 +207,3 @@ func (s *Session) isDrained() bool {
 	defer s.mu.Unlock()
 	return s.draining && s.numPending == 0
 }
-
-// end drops what is pending, calls OnError if fault is not nil, and then
-// OnSessionClosed. It is called once, in the last run: the session stays busy, so
-// it is not scheduled again. Each step happens even if the callback before it
-// panics or calls runtime.Goexit.
-func (s *Session) end(fault error) {
-	defer s.server.leave()
-	defer s.server.ends.End(s, &s.over)
-	s.dropPending()
-	s.server.leaveIP(s.RemoteAddr().Addr())
-	defer s.notifyClosed()
-	if fault != nil {
-		s.reportFault(fault)
-	}
-}
-
-// dropPending drops the datagrams that were pending when the session was closed.
-func (s *Session) dropPending() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for d := s.popLocked(); d != nil; d = s.popLocked() {
-		s.server.counts.late.Add(1)
-		d.free()
-	}
-}
-
-// reportFault logs that a callback crashed and calls OnError. A panic in OnError
-// is only logged.
-func (s *Session) reportFault(err error) {
-	if s.server.logger != nil {
-		s.server.log(slog.LevelWarn, "udp: session fault", s.remoteAttr(), slog.Any("error", err))
-	}
-	if s.server.OnError == nil {
-		return
-	}
-	defer s.server.recoverPanic()
-	s.server.OnError(s, err)
-}
-
-// notifyClosed logs the close and calls OnSessionClosed. A panic there is logged
-// and reported to OnError.
-func (s *Session) notifyClosed() {
-	r := s.ps.Load().Reason()
-	if s.server.logger != nil {
-		s.logClosed(r)
-	}
-	f := s.server.OnSessionClosed
-	if f == nil {
-		return
-	}
-	s.inOnClosed.Store(true)
-	defer s.inOnClosed.Store(false)
-	defer func() {
-		if v := recover(); v != nil {
-			stack := debug.Stack()
-			s.server.logPanic(v, stack)
-			s.reportFault(netserver.NewPanicError("udp", v, stack))
-		}
-	}()
-	f(s, r)
-}
-
-// logClosed logs the close. The server has a logger.
-func (s *Session) logClosed(r pool.Reason) {
-	now, ps := time.Now(), s.ps.Load()
-	s.server.log(slog.LevelInfo, "udp: session closed", s.remoteAttr(), slog.String("reason", string(r)),
-		slog.Duration("idle", now.Sub(ps.LastActive())), slog.Duration("age", now.Sub(ps.RegisteredAt())),
-		slog.Uint64("datagrams", s.datagrams))
-}
-
-// remoteAttr returns the peer's address as an attribute for the log.
-func (s *Session) remoteAttr() slog.Attr { return slog.String("remote", s.RemoteAddr().String()) }

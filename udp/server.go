@@ -116,8 +116,8 @@ type Server struct {
 	OnMessage func(*Session, []byte)
 
 	// OnError is called with an error. If a callback of a session crashed, it is
-	// called with that session, after the session was closed and before
-	// OnSessionClosed. For refused and dropped datagrams and temporary errors of
+	// called with that session, after the session was closed and, if the callback was
+	// not Farewell or OnSessionClosed, before those. For refused and dropped datagrams and temporary errors of
 	// the socket it is called with a nil Session, on a goroutine of its own, and Serve
 	// reads nothing until it returns. Refused and dropped datagrams are reported at
 	// most once a second for each cause, with the number of those not reported;
@@ -127,6 +127,30 @@ type Server struct {
 	// OnNewSessionRegister is called once for each session, before any other
 	// callback. May be nil.
 	OnNewSessionRegister func(*Session)
+
+	// OnIdle is called IdleWarning before a session's idle timeout, so that its peer
+	// can be asked for a sign of life. It is one of the session's serial callbacks. It
+	// is called once per period of idleness, and not if a datagram arrives before the
+	// call, unless Activity is Sent; nor while the session is held, nor after Shutdown
+	// has begun. The session does not time out before OnIdle has returned. If that is
+	// so late that the idle timeout has passed meanwhile, the session gets a full one
+	// from then, or, if Activity is Sent, is closed unless OnIdle has sent something.
+	// May be nil.
+	OnIdle func(*Session)
+
+	// IdleWarning is how long before the idle timeout OnIdle is called. 0 means half
+	// of the idle timeout, which is also the maximum; negative means that OnIdle is
+	// not called.
+	IdleWarning time.Duration
+
+	// Farewell returns a last datagram for a session that ends, to tell its peer why;
+	// nil means that none is sent. It is one of the session's serial callbacks, and is
+	// called once, before OnSessionClosed, for every reason except ReasonPanic: also
+	// when Session.Close was called. The server does not keep the slice. If the
+	// datagram cannot be sent, OnError is called with the session and an error that
+	// wraps ErrWrite, unless the socket is closed, as it is after Server.Close. A new
+	// session of the same address may have begun by then. May be nil.
+	Farewell func(*Session, pool.Reason) []byte
 
 	// OnSessionClosed is called once for each session, when no other callback of
 	// the session is running or will run. Session.Send still works in it, unless
@@ -172,8 +196,12 @@ type Server struct {
 	drops        dropReports // used by Serve's goroutine only
 }
 
-// sessions is the type of the pool that holds a server's sessions.
-type sessions = pool.Pool[netip.AddrPort, *transport]
+// The types of the pool that holds a server's sessions.
+type (
+	poolID      = netip.AddrPort
+	sessions    = pool.Pool[poolID, *transport]
+	poolSession = pool.Session[poolID, *transport]
+)
 
 // start prepares the server to serve pc. It returns ErrServerClosed, ErrServing, or
 // an error that names the invalid field.
@@ -189,13 +217,18 @@ func (srv *Server) start(pc net.PacketConn) error {
 	if err := srv.setDefaults(); err != nil {
 		return err
 	}
-	p, err := pool.New(pool.Config[netip.AddrPort, *transport]{
+	c := pool.Config[poolID, *transport]{
 		IdleTimeout: cmp.Or(srv.IdleTimeout, defaultIdleTimeout),
+		IdleWarning: srv.IdleWarning,
 		MaxLifetime: max(0, srv.MaxLifetime),
 		OnDuplicate: pool.Replace, // the earlier session is closing already
 		Wheel:       srv.Wheel,
 		OnPanic:     srv.logPanic,
-	})
+	}
+	if srv.OnIdle != nil {
+		c.OnIdle = func(ps *poolSession) { (*Session)(ps.Conn()).warn(ps) }
+	}
+	p, err := pool.New(c)
 	if err != nil {
 		return fmt.Errorf("udp: %w", err)
 	}

@@ -17,7 +17,7 @@ import (
 type Session struct {
 	// Immutable. What ps knows is not repeated here, to keep a session small.
 	server *Server
-	ps     atomic.Pointer[pool.Session[netip.AddrPort, *transport]] // nil until Register has returned
+	ps     atomic.Pointer[poolSession] // nil until Register has returned
 
 	nextQueued *Session // guarded by the server's runQueue.mu
 
@@ -28,6 +28,7 @@ type Session struct {
 	busy       bool  // in the run queue or running: only the run itself schedules it again
 	draining   bool  // to be closed with Shutdown when nothing is pending
 	closed     bool  // datagrams that arrive now are for the next session
+	idleDue    bool  // OnIdle is to be called in the next run
 	over       bool  // OnSessionClosed has returned; guarded by Server.ends instead
 
 	// Used by the session's runs only, which never overlap.
@@ -77,8 +78,8 @@ func (s *Session) SetValue(v any) { s.value.Store(&v) }
 // for pool.Closed. It reports whether this call closed the session: only the first
 // does, and later calls change nothing. Pending datagrams are dropped, except one
 // that OnMessage is handling. Close does not wait: OnSessionClosed is called on
-// another goroutine when no other callback of the session is running. Nothing is
-// sent to the peer, and its next datagram begins another session.
+// another goroutine when no other callback of the session is running. The peer is
+// sent what Server.Farewell returns, and its next datagram begins another session.
 func (s *Session) Close(r pool.Reason) bool { return s.ps.Load().Close(r) }
 
 // Hold keeps the session from timing out until release is called, for example
@@ -155,7 +156,7 @@ func (s *Session) receive(p []byte) bool {
 }
 
 // unpin ends a pin. If datagrams are no activity, they give the session no time.
-func (s *Session) unpin(ps *pool.Session[netip.AddrPort, *transport]) {
+func (s *Session) unpin(ps *poolSession) {
 	if s.server.Activity == Sent {
 		ps.UnpinAndExpire()
 	} else {
@@ -165,7 +166,7 @@ func (s *Session) unpin(ps *pool.Session[netip.AddrPort, *transport]) {
 
 // noteReceived counts a received datagram as activity, unless Server.Activity is
 // Sent. It reports whether the session is open.
-func (s *Session) noteReceived(ps *pool.Session[netip.AddrPort, *transport]) bool {
+func (s *Session) noteReceived(ps *poolSession) bool {
 	if s.server.Activity == Sent {
 		return ps.Reason() == ""
 	}

@@ -7,9 +7,10 @@ import (
 
 // Shutdown stops the server gracefully. Serve stops reading and returns; each
 // session handles its pending datagrams and is closed with the reason
-// pool.Shutdown. OnSessionClosed may still send. Shutdown returns nil when every
-// callback has returned, the server's goroutines have ended and the socket is
-// closed. Datagrams that the operating system holds for the socket are lost.
+// pool.Shutdown. What Farewell returns is sent, and OnSessionClosed may still send.
+// Shutdown returns nil when every callback has returned, the server's goroutines have
+// ended and the socket is closed. Datagrams that the operating system holds for the
+// socket are lost.
 //
 // If ctx ends first, Shutdown closes the socket and the remaining sessions and
 // returns an error that wraps the context's; callbacks that are running go on.
