@@ -16,7 +16,7 @@ import (
 func (s *Session[K, C]) Close(r Reason) bool {
 	won := s.tryClose(r)
 	if won {
-		s.finish(0)
+		s.finish()
 	}
 	return won
 }
@@ -63,17 +63,17 @@ func (s *Session[K, C]) tryCloseLocked(active int64, r Reason) bool {
 	return true
 }
 
-// finish ends a session that is closed, for the one who closed it. due is when a
-// session had to end whose time was over, and 0 for any other.
-func (s *Session[K, C]) finish(due time.Duration) {
+// finish ends a session that is closed, for the one who closed it.
+func (s *Session[K, C]) finish() {
 	s.cancelContext()
-	s.closeConn(due)
+	s.closeConn(s.shard.pool.wheel.Elapsed(), 0)
 }
 
-// closeConn closes the connection and calls OnSessionClosed. Both may block.
-func (s *Session[K, C]) closeConn(due time.Duration) {
+// closeConn closes the connection and calls OnSessionClosed. Both may block. due is
+// when a session had to end whose time was over, and 0 for any other.
+func (s *Session[K, C]) closeConn(now, due time.Duration) {
 	defer s.notifyUnlessRegistering() // also when the connection's Close panics
-	defer s.remember(s.shard.pool.wheel.Elapsed(), due)
+	defer s.remember(now, due)
 	defer s.shard.pool.guard()
 	_ = s.conn.Close() // it is gone either way, and its owner may report this better
 }
@@ -112,7 +112,7 @@ func (s *Session[K, C]) registerReturned() {
 // way.
 func (s *Session[K, C]) notifyClosed() {
 	defer s.notifyDone()
-	r := s.Reason()
+	r := s.detail.Load().reason
 	if f := s.shard.pool.c.OnSessionClosed; f != nil {
 		defer func() {
 			defer s.shard.pool.guard()

@@ -27,10 +27,14 @@
 //   - If OnNewSessionRegister has not returned yet, OnSessionClosed waits for it
 //     and runs on the goroutine of Register.
 //
-// A connection's Close or an OnSessionClosed that blocks does not delay other
-// sessions until MaxCallbacks of the wheel, 256 by default, are blocked. From
-// then on, sessions that time out wait for a free goroutine. They stay open in
-// the meantime, and a Touch still keeps them.
+// Sessions that time out together are removed together, under one lock for some
+// of them, and closed one after the other. A connection's Close or an
+// OnSessionClosed that blocks does not delay other sessions until MaxCallbacks of
+// the wheel, 256 by default, are blocked. From then on, sessions that time out wait
+// for a free goroutine. They stay open in the meantime, and a Touch still keeps
+// them. Only after closes that took less than a millisecond together does a
+// goroutine remove further sessions ahead, 127 at most: if all goroutines become
+// blocked just then, their connections are closed when one is free again.
 //
 // # When the process is stopped
 //

@@ -92,8 +92,8 @@ func (s *Session[K, C]) armLocked(now time.Duration) (wake bool) {
 	return open && s.shard.pool.wheel.Arm(&s.entry, now, min(due, s.lifeEnd()))
 }
 
-// expiry is a session as the owner of its own entry, which keeps Expire and Fire
-// out of the session's methods.
+// expiry is a session as the owner of its own entry, which keeps Expire, Settle and
+// Fire out of the session's methods.
 type expiry[K comparable, C io.Closer] Session[K, C]
 
 // Expire returns when the session is due. The wheel calls it with a lock held.
@@ -109,19 +109,97 @@ func (e *expiry[K, C]) Expire(now time.Duration) (due time.Duration) {
 	return min(due, s.lifeEnd())
 }
 
-// Fire closes the session or calls OnIdle. The wheel calls it on one of its goroutines.
-func (e *expiry[K, C]) Fire() {
-	s := (*Session[K, C])(e)
-	outcome, due, wake := s.expire()
+// Settle decides about the sessions of one shard that the wheel found to be due. What
+// may block is left to Fire: closed sessions are to be finished, and warned ones are
+// replaced by their idling.
+func (e *expiry[K, C]) Settle(batch []wheel.Due) (settled int) {
+	sh := (*Session[K, C])(e).shard
+	batch, wake := sh.settle(batch)
 	if wake {
-		s.shard.pool.wheel.Wake()
+		sh.pool.wheel.Wake()
 	}
-	switch outcome {
-	case closed:
-		s.finish(due)
-	case warned:
-		s.notifyIdle()
+	for _, due := range batch {
+		if closed, ok := due.Owner.(*expiry[K, C]); ok {
+			(*Session[K, C])(closed).cancelContext()
+		}
 	}
+	return len(batch)
+}
+
+// expire does at once what the wheel does when it finds the session to be due.
+func (s *Session[K, C]) expire() {
+	batch := [1]wheel.Due{{Owner: (*expiry[K, C])(s)}}
+	(*expiry[K, C])(s).Settle(batch[:])
+	if due := batch[0]; due.Owner != nil {
+		due.Owner.Fire(s.shard.pool.wheel.Elapsed(), due.At)
+	}
+}
+
+// Fire finishes a session that Settle has closed.
+func (e *expiry[K, C]) Fire(now, due time.Duration) {
+	(*Session[K, C])(e).closeConn(now, due)
+}
+
+// idling is a session whose OnIdle is to be called. It owns no entry.
+type idling[K comparable, C io.Closer] Session[K, C]
+
+// Expire is never called.
+func (*idling[K, C]) Expire(time.Duration) time.Duration { return wheel.Never }
+
+// Fire calls OnIdle.
+func (i *idling[K, C]) Fire(_, _ time.Duration) { (*Session[K, C])(i).notifyIdle() }
+
+// settle settles the first sessions of a batch, those of this shard, and returns their
+// part of it.
+func (sh *shard[K, C]) settle(batch []wheel.Due) (_ []wheel.Due, wake bool) {
+	n := 0
+	for n < len(batch) && sh.owns(batch[n].Owner) {
+		n++
+	}
+	batch = batch[:n]
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	sh.fetchLocked(batch)
+	now := sh.pool.wheel.Elapsed()
+	for i := range batch {
+		due := &batch[i]
+		s := (*Session[K, C])(due.Owner.(*expiry[K, C]))
+		outcome, at, again := s.expireLocked(now)
+		wake = wake || again
+		switch outcome {
+		case goesOn:
+			due.Owner = nil
+		case warned:
+			due.Owner = (*idling[K, C])(s)
+		case closed:
+			due.At = at
+		}
+	}
+	return batch, wake
+}
+
+// owns reports whether o is a session of this shard.
+func (sh *shard[K, C]) owns(o wheel.Owner) bool {
+	e, ok := o.(*expiry[K, C])
+	return ok && e.shard == sh
+}
+
+// fetchLocked reads what it takes to close some sessions. Compare-and-swaps wait for
+// each other's memory; these reads do not, so that memory that is in no cache comes
+// for many sessions at once. The result keeps the compiler from leaving them out.
+//
+//go:noinline
+func (sh *shard[K, C]) fetchLocked(batch []wheel.Due) (all uint32) {
+	for _, due := range batch {
+		s := (*Session[K, C])(due.Owner.(*expiry[K, C]))
+		if d := s.detail.Load(); d != nil {
+			all += uint32(d.idle)
+		}
+		if first := sh.sessions.first(s.hash); first != nil {
+			all += first.hash
+		}
+	}
+	return all
 }
 
 // outcome is what became of a session whose time had come.
@@ -133,17 +211,14 @@ const (
 	closed                // to be finished
 )
 
-// expire decides whether a session is over that the wheel found to be. It decides
-// by the last activity alone: if a Touch comes between, it looks again.
-func (s *Session[K, C]) expire() (o outcome, due time.Duration, wake bool) {
-	s.shard.mu.Lock()
-	defer s.shard.mu.Unlock()
+// expireLocked decides whether a session is over that the wheel found to be due. It
+// decides by the last activity alone: if a Touch comes between, it looks again.
+func (s *Session[K, C]) expireLocked(now time.Duration) (o outcome, due time.Duration, wake bool) {
 	for {
 		active := s.active.Load()
 		if active < 0 {
 			return goesOn, 0, false
 		}
-		now := s.shard.pool.wheel.Elapsed()
 		preempt.At("expire: the last activity is read")
 		o, reason, next := s.judgeLocked(time.Duration(active), now)
 		preempt.At("expire: the session is judged")

@@ -74,7 +74,7 @@ func New[K comparable, C io.Closer](c Config[K, C]) (*Pool[K, C], error) {
 		p.ownWheel = true
 	}
 	for i := range p.shards {
-		p.shards[i] = &shard[K, C]{pool: p, closed: make(map[Reason]*closedCount)}
+		p.shards[i] = &shard[K, C]{pool: p, group: i, closed: make(map[Reason]*closedCount)}
 		if c.Directory != nil {
 			p.shards[i].claims = make(map[K][]claim[K, C])
 		}
@@ -115,7 +115,7 @@ func (p *Pool[K, C]) newSession(id K, conn C) *Session[K, C] {
 	s := &Session[K, C]{shard: sh, hash: hash, registered: p.wheel.Elapsed(), id: id, conn: conn}
 	s.active.Store(int64(s.registered))
 	s.state.Store(registering)
-	p.wheel.Init(&s.entry, (*expiry[K, C])(s))
+	p.wheel.InitSettler(&s.entry, (*expiry[K, C])(s), sh.group)
 	return s
 }
 
@@ -129,7 +129,7 @@ func (p *Pool[K, C]) begin(s *Session[K, C], cl claim[K, C], reserved bool) erro
 	if old != nil {
 		go func() {
 			defer p.replacing.Add(-1)
-			old.finish(0)
+			old.finish()
 		}()
 	}
 	return err

@@ -158,7 +158,7 @@ func (s *Session[K, C]) UnpinAndExpire() {
 		// Only if the wheel has found it overdue: the wheel knows of a freeze, and will
 		// find it if it has not yet.
 		if left < onePin && old&expiredPinned != 0 {
-			(*expiry[K, C])(s).Fire()
+			s.expire()
 		}
 		return
 	}

@@ -13,7 +13,9 @@ const shardCount = 64
 // session in it too. What Register and Close count is counted here, so that two
 // processors rarely meet.
 type shard[K comparable, C io.Closer] struct {
-	pool *Pool[K, C] // immutable
+	// Immutable.
+	pool  *Pool[K, C]
+	group int // of the entries of its sessions
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -27,7 +29,7 @@ type shard[K comparable, C io.Closer] struct {
 
 	// Two cache lines in all, which are fetched in pairs. An object of that size
 	// has an address to match, which an array of all shards would not have.
-	_ [40]byte
+	_ [32]byte
 }
 
 // shardOf returns the shard of an ID, and the hash that its table goes by.

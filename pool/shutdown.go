@@ -130,7 +130,7 @@ func (c *closer[K, C]) work() {
 		}
 	}()
 	for s := c.next(); s != nil; s = c.next() {
-		s.closeConn(0)
+		s.closeConn(s.shard.pool.wheel.Elapsed(), 0)
 	}
 	done = true
 }

@@ -17,12 +17,17 @@ func (t *table[K, C]) bucket(hash uint32) **Session[K, C] {
 	return &t.buckets[hash&uint32(len(t.buckets)-1)]
 }
 
-// find returns the session with that ID, and nil if there is none.
-func (t *table[K, C]) find(hash uint32, id K) *Session[K, C] {
+// first is the first session of a hash's chain, and nil if there is none.
+func (t *table[K, C]) first(hash uint32) *Session[K, C] {
 	if t.n == 0 {
 		return nil
 	}
-	for s := *t.bucket(hash); s != nil; s = s.next {
+	return *t.bucket(hash)
+}
+
+// find returns the session with that ID, and nil if there is none.
+func (t *table[K, C]) find(hash uint32, id K) *Session[K, C] {
+	for s := t.first(hash); s != nil; s = s.next {
 		if s.hash == hash && s.id == id {
 			return s
 		}
@@ -54,8 +59,8 @@ func (t *table[K, C]) remove(s *Session[K, C]) bool {
 		switch {
 		case t.n == 0:
 			t.buckets = nil
-		case t.n < len(t.buckets)/4 && len(t.buckets) > minBuckets:
-			t.resize(len(t.buckets) / 2)
+		case t.n < len(t.buckets)/8 && len(t.buckets) > 4*minBuckets:
+			t.resize(len(t.buckets) / 4)
 		}
 		return true
 	}

@@ -21,8 +21,9 @@ type Config struct {
 
 	// MaxCallbacks is the maximum number of callbacks that run at the same time, each
 	// on a goroutine of its own. 0 means 256; negative is an error. While that many
-	// run, further callbacks wait. About 2,000 can wait; beyond that, timers that are
-	// due stay pending, so they can still be extended or stopped.
+	// run, further callbacks wait. About 2,000 can wait, and up to 127 more for each
+	// goroutine; beyond that, timers that are due stay pending, so they can still be
+	// extended or stopped.
 	MaxCallbacks int
 
 	// OnPanic is called when a callback panics, on the callback's goroutine and with no

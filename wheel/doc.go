@@ -12,13 +12,16 @@
 // The wheel is split into shards, each with its own lock and slots. One
 // goroutine, the driver, sleeps until the earliest slot comes up, collects the
 // timers that are due, and hands their callbacks to a bounded set of goroutines.
+// Each of these takes a chunk of callbacks: one at first, and up to 128 as long as
+// they return quickly. While one runs a callback, the others may take over what is
+// left of its chunk, so a callback that blocks delays none of it.
 // The coarse slots of different shards come up at different ticks (with more than
 // 64 shards, a few share one), and the driver takes one batch from each shard in
 // turn, so that a slot with many timers delays only what is due in its own shard.
 //
 // An [Entry] is the general form of a timer. It has no deadline: the wheel asks its
 // [Owner] for it when the slot comes up. A [Timer] is an Entry whose deadline the
-// wheel keeps.
+// wheel keeps. An owner that is a [Settler] decides for a whole chunk at once.
 //
 // The library github.com/RussellLuo/timingwheel paces the driver through longer
 // waits: it wakes the driver 450 ms before the next slot. The library counts

@@ -63,7 +63,7 @@ type driver struct {
 
 	// The goroutine's own.
 	timer    *time.Timer
-	due      []firing
+	taken    taken
 	seen     time.Duration // when the goroutine last noted that it runs
 	rescues  int           // in a row
 	disabled bool          // the library is not asked any more
@@ -89,7 +89,6 @@ func startDriver(w *Wheel, newPacer func() pacer, log *slog.Logger) *driver {
 		quit:     make(chan struct{}),
 		done:     make(chan struct{}),
 		timer:    time.NewTimer(time.Hour),
-		due:      make([]firing, 0, takeAtMost),
 	}
 	d.timer.Stop()
 	d.feeder = startFeeder(newPacer(), w.Elapsed, d.fired)
@@ -141,9 +140,8 @@ func (d *driver) takeDue() (next int64) {
 	for more := true; more; {
 		next, more = none, false
 		for i := range d.w.shards {
-			due, up, rest := d.w.shards[i].take(d.due)
-			d.w.callbacks.submit(due)
-			clear(due)
+			up, rest := d.w.shards[i].take(&d.taken)
+			d.taken.submit(d.w.callbacks)
 			next, more = min(next, up), more || rest
 			d.noteGap()
 			if !d.roomForMore() {
@@ -157,7 +155,7 @@ func (d *driver) takeDue() (next int64) {
 // roomForMore waits while enough callbacks wait already, and reports false when
 // the wheel closes. That wait is no stall, however long; one that lies in it is.
 func (d *driver) roomForMore() bool {
-	for d.w.callbacks.full() {
+	for !d.w.callbacks.hasRoom() {
 		by := d.seen + heldUpInterval
 		d.timer.Reset(heldUpInterval)
 		select {

@@ -22,8 +22,33 @@ type Owner interface {
 	Expire(now time.Duration) (due time.Duration)
 
 	// Fire is called once after each Expire for which the entry left the wheel, on a
-	// goroutine of the wheel and with no lock held.
-	Fire()
+	// goroutine of the wheel and with no lock held. now is the current value of
+	// [Wheel.Elapsed], and due is the deadline that Expire returned, or when the entry was
+	// armed if it was due already.
+	Fire(now, due time.Duration)
+}
+
+// Settler is an [Owner] that decides for several entries at once what becomes of them when
+// they are due, so that one lock serves them all.
+type Settler interface {
+	Owner
+
+	// Settle is called before Fire, on the same goroutine and with no lock held. batch
+	// begins with this owner; others follow that are due as well, as far as possible those
+	// of the same group. Settle decides about as many from the front as it can at once, and
+	// returns how many, at least 1. Then the wheel calls Settle of the next one. Settle may
+	// replace an Owner in the batch: the wheel then calls Fire of the new one, and never
+	// its Expire. If it sets it to nil, Fire is not called.
+	//
+	// Others wait while Settle runs, so it must not block or panic. The Fire of an entry
+	// that is settled is called even if the wheel is closed meanwhile.
+	Settle(batch []Due) (settled int)
+}
+
+// Due is an owner whose entry has left the wheel because it is due.
+type Due struct {
+	Owner Owner
+	At    time.Duration // since when, in the wheel's time
 }
 
 // Entry is the place of an [Owner] in a [Wheel]. Embed it in the owner and initialize it with
@@ -33,6 +58,7 @@ type Entry struct {
 	// Immutable since Wheel.Init.
 	owner Owner
 	shard uint16 // 1 + the index of its shard; 0: not ready
+	group uint8  // of a Settler, within its shard; 0 for any other owner
 
 	// slot is 1 + the index of the slot that it lies in, and 0 if it lies in none. It is
 	// written under the shard's mu.
@@ -45,13 +71,24 @@ type Entry struct {
 // Init initializes e for o. It does not arm e; use [Wheel.Arm] for that. It does not allocate.
 // Init panics if o is nil or e was initialized already.
 func (w *Wheel) Init(e *Entry, o Owner) {
+	w.init(e, o, rand.IntN(len(w.shards)), 0)
+}
+
+// InitSettler is like [Wheel.Init] for a Settler. Entries with the same group, which is not
+// negative, are settled together if they are due together.
+func (w *Wheel) InitSettler(e *Entry, s Settler, group int) {
+	n := len(w.shards)
+	w.init(e, s, group%n, 1+group/n%(groups-1))
+}
+
+func (w *Wheel) init(e *Entry, o Owner, shard, group int) {
 	if o == nil {
 		panic("wheel: Wheel.Init with a nil Owner")
 	}
 	if e.shard != 0 {
 		panic("wheel: Wheel.Init of an Entry that was initialized already")
 	}
-	e.owner, e.shard = o, uint16(rand.IntN(len(w.shards)))+1
+	e.owner, e.shard, e.group = o, uint16(shard)+1, uint8(group)
 }
 
 // Arm makes the wheel call the Expire of e's owner at due or before, in the wheel's time. now

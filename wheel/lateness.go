@@ -82,6 +82,7 @@ func (l Lateness) String() string {
 type latenessCounter struct {
 	counts [LatenessBuckets + 1]atomic.Uint64
 	sum    atomic.Int64
+	_      [128]byte // two workers do not write to the same cache line
 }
 
 func (c *latenessCounter) add(late time.Duration) {
@@ -90,10 +91,23 @@ func (c *latenessCounter) add(late time.Duration) {
 	c.sum.Add(int64(late))
 }
 
-func (c *latenessCounter) read() (l Lateness) {
-	for i := range c.counts {
-		l.Counts[i] = c.counts[i].Load()
+// latenessCounters are several, so that workers rarely share one.
+type latenessCounters struct {
+	used     atomic.Uint32
+	counters [4]latenessCounter
+}
+
+// next returns the counters in turn.
+func (c *latenessCounters) next() *latenessCounter {
+	return &c.counters[c.used.Add(1)%uint32(len(c.counters))]
+}
+
+func (c *latenessCounters) read() (l Lateness) {
+	for i := range c.counters {
+		for b := range l.Counts {
+			l.Counts[b] += c.counters[i].counts[b].Load()
+		}
+		l.Sum += time.Duration(c.counters[i].sum.Load())
 	}
-	l.Sum = time.Duration(c.sum.Load())
 	return l
 }

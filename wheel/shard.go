@@ -57,36 +57,43 @@ func (s *shard) removeLocked(e *Entry) bool {
 	return true
 }
 
-// take appends to due what is due, and moves on the entries whose owners name a
-// later time. It looks at no more entries than due has room for, to bound the
-// time the lock is held. It reports whether there is more, and if not, at which of
-// the wheel's ticks the next slot comes up.
-func (s *shard) take(due []firing) (_ []firing, up int64, more bool) {
+// take takes out what is due, and moves on the entries whose owners name a later
+// time. It looks at no more than takeAtMost entries, to bound the time the lock is
+// held. It reports whether there is more, and if not, at which of the wheel's ticks
+// the next slot comes up.
+func (s *shard) take(t *taken) (up int64, more bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.wheel.Elapsed() // after the lock: nothing here was armed later
 	tick := s.floor(now)
-	for range cap(due) {
-		once := s.slots.heads[onceSlot] != nil
-		e := s.slots.take(tick)
-		if e == nil {
-			return due, s.wheelTick(s.slots.next()), false
+	looked := 0
+	for looked < takeAtMost {
+		some, once := s.slots.take(tick, t.entries[looked:looked:takeAtMost])
+		if len(some) == 0 {
+			return s.wheelTick(s.slots.next()), false
 		}
-		s.pending--
-		if at := e.owner.Expire(now); at > now {
-			s.slots.insert(e, s.ceil(at))
-			s.pending++
-			s.moved++
-		} else {
+		at := t.at[looked:][:len(some)]
+		looked += len(some)
+		// In a loop of its own, which waits for the memory of several owners at once.
+		for i, e := range some {
+			at[i] = e.owner.Expire(now)
+		}
+		for i, e := range some {
+			if at[i] > now {
+				s.slots.insert(e, s.ceil(at[i]))
+				s.moved++
+				continue
+			}
 			e.slot.Store(0)
+			s.pending--
 			s.fired++
 			if once { // it was due when it was armed, so it is not late yet
-				at = now
+				at[i] = now
 			}
-			due = append(due, firing{e.owner, at})
+			t.add(e, at[i])
 		}
 	}
-	return due, none, true
+	return none, true
 }
 
 // overdue is when the first slot that has come up by now did so; ok is false if

@@ -77,14 +77,9 @@ func (s *slots) push(e *Entry, slot int) {
 
 // remove takes e out of its slot, if it lies in one.
 func (s *slots) remove(e *Entry) {
-	if e.slot.Load() != 0 {
-		s.unlink(e)
-		e.slot.Store(0)
+	if e.slot.Load() == 0 {
+		return
 	}
-}
-
-// unlink takes e out of its slot, and leaves it to the caller to say so in e.
-func (s *slots) unlink(e *Entry) {
 	slot := int(e.slot.Load()) - 1
 	s.entries[slot]--
 	head := s.heads[slot]
@@ -101,11 +96,10 @@ func (s *slots) unlink(e *Entry) {
 		s.heads[slot] = e.next
 	default:
 		s.heads[slot] = nil
-		if slot < neverSlot {
-			s.occupied[slot/levelSlots] &^= 1 << (slot % levelSlots)
-		}
+		s.vacate(slot)
 	}
 	e.next, e.prev = nil, nil
+	e.slot.Store(0)
 }
 
 // up reports when the slot of e, which lies in one, comes up.
@@ -155,25 +149,66 @@ func (s *slots) upcoming() (tick int64, slot int) {
 	return none, 0
 }
 
-// take removes and returns one entry whose slot comes up at or before tick, and
-// nil when there is no more; now has then reached tick. The caller asks for the
-// entry's deadline, and inserts it again or lets it fire. Until then the entry's slot
-// stays as it was, so that it does not look disarmed.
-func (s *slots) take(tick int64) *Entry {
-	e := s.heads[onceSlot]
-	if e == nil {
+// take removes entries from the front of a slot that comes up at or before tick,
+// as many as some has room for, and appends them to some. When there is nothing more
+// it appends nothing, and now has then reached tick. once says that they lay in the
+// list of those that come up at once. The caller asks for each entry's deadline, and
+// inserts it again or lets it fire. Until then the entry's slot stays as it was, so
+// that it does not look disarmed.
+func (s *slots) take(tick int64, some []*Entry) (_ []*Entry, once bool) {
+	slot := onceSlot
+	if s.heads[onceSlot] == nil {
 		if !s.opened() {
-			up, slot := s.upcoming()
+			up, next := s.upcoming()
 			if up > tick {
 				s.now = max(s.now, tick)
-				return nil
+				return some, false
 			}
-			s.now, s.open = up, slot
+			s.now, s.open = up, next
 		}
-		e = s.heads[s.open]
+		slot = s.open
 	}
-	s.unlink(e)
-	return e
+	return s.cut(slot, some), slot == onceSlot
+}
+
+// cut takes entries off a slot in use, to append as many to some as it has room for.
+// It takes them off both ends: two ways through the list do not depend on each other,
+// so the processor waits for the memory of two entries at once. Those that come up at
+// once are taken in their order, since others may follow them without an end.
+func (s *slots) cut(slot int, some []*Entry) []*Entry {
+	n := min(s.entries[slot], cap(some)-len(some))
+	first := s.heads[slot]
+	last := first.prev
+	pairs := n / 2
+	if slot == onceSlot {
+		pairs = 0
+	}
+	for range pairs {
+		some = append(some, first, last)
+		next, prev := first.next, last.prev
+		first.next, first.prev, last.next, last.prev = nil, nil, nil, nil
+		first, last = next, prev
+	}
+	for range n - 2*pairs {
+		some = append(some, first)
+		next := first.next
+		first.next, first.prev = nil, nil
+		first = next
+	}
+	if s.entries[slot] -= n; s.entries[slot] == 0 {
+		s.heads[slot] = nil
+		s.vacate(slot)
+		return some
+	}
+	s.heads[slot], first.prev, last.next = first, last, nil
+	return some
+}
+
+// vacate notes that a slot is empty.
+func (s *slots) vacate(slot int) {
+	if slot < neverSlot {
+		s.occupied[slot/levelSlots] &^= 1 << (slot % levelSlots)
+	}
 }
 
 // settle moves now on to tick if no slot comes up by then, so that what is

@@ -109,7 +109,7 @@ func (t *expiry) Expire(now time.Duration) time.Duration {
 }
 
 // Fire calls the handler.
-func (t *expiry) Fire() { t.handler.Fire() }
+func (t *expiry) Fire(_, _ time.Duration) { t.handler.Fire() }
 
 // Reset arms t to fire d from now, whatever its state; the new deadline may be earlier or
 // later than before. It reports whether t was pending; if so, the callback does not run for

@@ -66,7 +66,7 @@ func (a *asked) Expire(now time.Duration) time.Duration {
 	return now + time.Hour
 }
 
-func (a *asked) Fire() {}
+func (a *asked) Fire(_, _ time.Duration) {}
 
 // A slot with many entries in one shard comes up together with one entry in each
 // of the others.

@@ -97,9 +97,9 @@ func (w *Wheel) Len() int {
 }
 
 // Close disarms all timers and stops the wheel's goroutines. No callback starts after Close
-// has returned: those that wait for a goroutine are dropped. Close does not wait for
-// callbacks that are running, so it may be called from one. It is idempotent; another call
-// waits for the first to return.
+// has returned: those that wait for a goroutine are dropped, except what a [Settler] has
+// settled or is settling. Close does not wait for callbacks that are running, so it may be
+// called from one. It is idempotent; another call waits for the first to return.
 //
 // Close waits for the library for at most a second. If the library is deadlocked, its
 // goroutines are left running.

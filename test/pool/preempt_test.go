@@ -191,6 +191,7 @@ func runSchedule(t *testing.T, seed uint64) {
 		case <-time.After(time.Minute):
 			t.Errorf("seed %d: the session never ended", seed)
 		}
+		time.Sleep(time.Minute) // for goroutines of the wheel that a point keeps
 		require.Equal(t, pool.Timeout, s.Reason())
 		c.judge(t, seed, ended)
 		_, found := p.Get(1)

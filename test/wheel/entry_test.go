@@ -18,7 +18,7 @@ type owner struct {
 }
 
 func (o *owner) Expire(now time.Duration) time.Duration { return o.expire(now) }
-func (o *owner) Fire()                                  { o.fire() }
+func (o *owner) Fire(_, _ time.Duration)                { o.fire() }
 
 func TestDisarm_OfAnEntryThatIsBeingAskedTakesItOut(t *testing.T) {
 	w, err := wheel.New(wheel.Config{Tick: time.Millisecond})
