@@ -120,6 +120,7 @@ func TestChild_ABrokerAndANodeEndWithTheirParent(t *testing.T) {
 }
 
 func TestLink_ThatIsCutKeepsAllAndEndsNothing(t *testing.T) {
+	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer l.Close()

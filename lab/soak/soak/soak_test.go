@@ -3,6 +3,7 @@ package soak
 import (
 	"context"
 	"errors"
+	"flag"
 	"math/rand/v2"
 	"os"
 	"regexp"
@@ -16,6 +17,14 @@ import (
 // TestMain plays a role in the processes that the scenarios start.
 func TestMain(m *testing.M) {
 	ChildMain()
+	// Most scenarios wait for timeouts and leases, in processes of their own.
+	if err := flag.Set("test.parallel", "6"); err != nil {
+		panic(err)
+	}
+	// Under the race detector each of them would wait for a second when it exits.
+	if err := os.Setenv("GORACE", "atexit_sleep_ms=0"); err != nil {
+		panic(err)
+	}
 	os.Exit(m.Run())
 }
 
@@ -27,9 +36,13 @@ func only(t *testing.T, scenario string) Config {
 	return c
 }
 
+// Whatever else the processors do is in the delay that each round measures, and its
+// bounds allow for.
 func TestScenario_HoldsForAShortRound(t *testing.T) {
+	t.Parallel()
 	for _, s := range Scenarios() {
 		t.Run(s.Name, func(t *testing.T) {
+			t.Parallel()
 			res, err := only(t, s.Name).Run(t.Context())
 			require.NoError(t, err)
 			require.Nil(t, res.Failure, "%+v", res.Failure)
@@ -46,6 +59,7 @@ func TestScenario_HoldsForAShortRound(t *testing.T) {
 // The scenarios that build a program judge as starvation does. What is early is
 // so however busy the machine is, and the drills may run side by side.
 func TestDrill_IsNoticedByEachScenario(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{"freeze", "starvation", "callbacks", "network", "books", "model"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -90,6 +104,7 @@ func TestScenario_DrawsTheSameFromTheSameSeed(t *testing.T) {
 }
 
 func TestRun_ThatIsInterruptedReturnsTheCauseAndWhatItHas(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{"freeze", "network", "books", "starvation", "callbacks", "model"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -150,6 +165,7 @@ func TestChild_ThatDiesIsABrokenGuarantee(t *testing.T) {
 }
 
 func TestChild_EndsWithItsParent(t *testing.T) {
+	t.Parallel()
 	for role, order := range map[string]any{"timers": timersOrder{For: time.Hour, Idle: time.Hour, Given: time.Hour}, "server": serverOrder{}} {
 		c, err := startChild(t.Context(), "", role, order)
 		require.NoError(t, err)
