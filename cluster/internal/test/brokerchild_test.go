@@ -20,17 +20,18 @@ import (
 // without a Route is standalone.
 type brokerArg struct {
 	Name, Dir   string
+	Host        string
 	Port, Route int
 	Routes      string
 }
 
 func (a brokerArg) options() *server.Options {
 	o := &server.Options{
-		ServerName: a.Name, Host: "127.0.0.1", Port: a.Port, NoSigs: true, NoLog: true,
+		ServerName: a.Name, Host: a.Host, Port: a.Port, NoSigs: true, NoLog: true,
 		JetStream: true, StoreDir: a.Dir,
 	}
 	if a.Route != 0 {
-		o.Cluster = server.ClusterOpts{Name: "trio", Host: "127.0.0.1", Port: a.Route}
+		o.Cluster = server.ClusterOpts{Name: "trio", Host: a.Host, Port: a.Route}
 		o.Routes = server.RoutesFromStr(a.Routes)
 	}
 	return o
@@ -40,15 +41,15 @@ func (a brokerArg) options() *server.Options {
 // test.
 func brokerProcess(t *testing.T) (url string) {
 	t.Helper()
-	port := newTrio(t).ports[0]
-	spawn(t, "broker", brokerArg{Name: "alone", Dir: t.TempDir(), Port: port})
-	return fmt.Sprint("nats://127.0.0.1:", port)
+	r := newTrio(t)
+	spawn(t, "broker", brokerArg{Name: "alone", Dir: t.TempDir(), Host: r.host, Port: r.ports[0]})
+	return fmt.Sprintf("nats://%s:%d", r.host, r.ports[0])
 }
 
 func (r *trio) arg(i int) brokerArg {
 	return brokerArg{
 		Name: fmt.Sprint("s", i), Dir: filepath.Join(r.dir, fmt.Sprint(i)),
-		Port: r.ports[i], Route: r.ports[3+i], Routes: strings.Join(r.routes, ","),
+		Host: r.host, Port: r.ports[i], Route: r.ports[3+i], Routes: strings.Join(r.routes, ","),
 	}
 }
 

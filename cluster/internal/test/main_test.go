@@ -14,7 +14,11 @@ func TestMain(m *testing.M) {
 		os.Exit(beChild(role))
 	}
 	// The tests spend most of their time waiting for leases.
-	if err := flag.Set("test.parallel", "6"); err != nil {
+	if err := flag.Set("test.parallel", "10"); err != nil {
+		panic(err)
+	}
+	// The configuration of the manual's brokers reads it. A parallel test cannot set it.
+	if err := os.Setenv("NODE_PASSWORD", nodePassword); err != nil {
 		panic(err)
 	}
 	goleak.VerifyTestMain(m,

@@ -35,15 +35,15 @@ func manualBlock(t *testing.T, begin string) string {
 	return begin + config
 }
 
-// certify writes a self-signed certificate and its key.
-func certify(t *testing.T, dir string) {
+// certify writes a self-signed certificate for an address, and its key.
+func certify(t *testing.T, dir, host string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "broker"},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+		IPAddresses: []net.IP{net.ParseIP(host)}, IsCA: true, BasicConstraintsValid: true,
 		KeyUsage:    x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}
@@ -60,19 +60,22 @@ func certify(t *testing.T, dir string) {
 	}
 }
 
+// nodePassword is what TestMain sets NODE_PASSWORD to.
+const nodePassword = "correct-horse"
+
 // Three brokers run with the manual's configuration, except for addresses and files.
 func TestManual_BrokerConfigurationWorksForNodes(t *testing.T) {
-	t.Setenv("NODE_PASSWORD", "correct-horse") // therefore the test is not parallel
+	t.Parallel()
 	dir, text := t.TempDir(), manualBlock(t, "server_name: broker-1")
-	certify(t, dir)
 	r := newTrio(t)
+	certify(t, dir, r.host)
 	for i := range r.srv {
 		own := strings.NewReplacer(
 			"broker-1\n", fmt.Sprintf("broker-%d\n", i+1),
 			"/etc/nats/", dir+"/",
 			"/var/lib/nats", filepath.Join(r.dir, fmt.Sprint(i)),
-			"0.0.0.0:4222", fmt.Sprintf("127.0.0.1:%d", r.ports[i]),
-			"0.0.0.0:6222", fmt.Sprintf("127.0.0.1:%d", r.ports[3+i]),
+			"0.0.0.0:4222", fmt.Sprintf("%s:%d", r.host, r.ports[i]),
+			"0.0.0.0:6222", fmt.Sprintf("%s:%d", r.host, r.ports[3+i]),
 			"127.0.0.1:8222", "127.0.0.1:-1",
 			"nats://broker-1:6222", r.routes[0], "nats://broker-2:6222", r.routes[1], "nats://broker-3:6222", r.routes[2],
 		).Replace(text)
@@ -96,7 +99,7 @@ func TestManual_BrokerConfigurationWorksForNodes(t *testing.T) {
 	refused := make(chan error, 64) // errors about missing permissions
 	connect := func() *nats.Conn {
 		nc, err := nats.Connect(url, append(cluster.ConnOptions(20*time.Second),
-			nats.UserInfo("node", "correct-horse"), nats.RootCAs(filepath.Join(dir, "ca.pem")),
+			nats.UserInfo("node", nodePassword), nats.RootCAs(filepath.Join(dir, "ca.pem")),
 			nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { refused <- err }))...)
 		require.NoError(t, err)
 		t.Cleanup(nc.Close)

@@ -21,6 +21,7 @@ import (
 type trio struct {
 	t      *testing.T
 	dir    string
+	host   string
 	ports  []int // for clients, then for routes
 	routes []string
 	srv    [3]*server.Server
@@ -28,15 +29,15 @@ type trio struct {
 
 func newTrio(t *testing.T) *trio {
 	t.Helper()
-	r := &trio{t: t, dir: t.TempDir()}
+	r := &trio{t: t, dir: t.TempDir(), host: ownHost()}
 	for range 6 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		l, err := net.Listen("tcp", r.host+":0")
 		require.NoError(t, err)
 		defer l.Close()
 		r.ports = append(r.ports, l.Addr().(*net.TCPAddr).Port)
 	}
 	for _, port := range r.ports[3:] {
-		r.routes = append(r.routes, fmt.Sprintf("nats://127.0.0.1:%d", port))
+		r.routes = append(r.routes, fmt.Sprintf("nats://%s:%d", r.host, port))
 	}
 	return r
 }
@@ -58,7 +59,7 @@ func (r *trio) stop(i int) {
 func (r *trio) url() string {
 	var urls []string
 	for _, port := range r.ports[:3] {
-		urls = append(urls, fmt.Sprintf("nats://127.0.0.1:%d", port))
+		urls = append(urls, fmt.Sprintf("nats://%s:%d", r.host, port))
 	}
 	return strings.Join(urls, ",")
 }

@@ -21,7 +21,7 @@ type restartable struct {
 
 func newRestartable(t *testing.T) *restartable {
 	t.Helper()
-	r := &restartable{t: t, c: embedded.Config{Dir: t.TempDir(), Addr: "127.0.0.1:0"}}
+	r := &restartable{t: t, c: embedded.Config{Dir: t.TempDir(), Addr: ownHost() + ":0"}}
 	r.start()
 	u, err := url.Parse(r.b.URL())
 	require.NoError(t, err)
