@@ -50,6 +50,7 @@ func TestFreeze_OfAQuietWheelIsForgiven(t *testing.T) {
 		quietServe(t)
 		return
 	}
+	t.Parallel() // it waits for processes of its own
 	var sides sync.WaitGroup
 	var rounds atomic.Int64 // that have told something
 	const ms = time.Millisecond

@@ -41,7 +41,8 @@ var starvations = []struct {
 	}},
 }
 
-// Each runs in a process of its own.
+// Each runs in a process of its own, on one processor. The two run side by side, and
+// with no other test.
 func TestStarvation_LosesNothingAndLatenessFollowsTheScheduler(t *testing.T) {
 	for _, s := range starvations {
 		t.Run(s.role, func(t *testing.T) {
@@ -49,6 +50,7 @@ func TestStarvation_LosesNothingAndLatenessFollowsTheScheduler(t *testing.T) {
 				starve(t, s.work)
 				return
 			}
+			t.Parallel()
 			cmd := harness.Helper(t, s.role)
 			cmd.Args = append(cmd.Args, "-test.v")
 			cmd.Env = append(cmd.Env, s.env...)

@@ -19,6 +19,7 @@ func Helper(t *testing.T, role string) *exec.Cmd {
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), self, "-test.run=^"+t.Name()+"$", "-test.count=1")
-	cmd.Env = append(os.Environ(), HelperEnv+"="+role)
+	cmd.Env = append(os.Environ(), HelperEnv+"="+role,
+		"GORACE=atexit_sleep_ms=0") // the race detector would wait for a second at each exit
 	return cmd
 }
