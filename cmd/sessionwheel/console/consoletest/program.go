@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"os"
 	"os/exec"
 	"strings"
@@ -30,6 +31,10 @@ func Main(m *testing.M, program func()) {
 	if os.Getenv(programEnv) != "" {
 		program()
 		return
+	}
+	// Parallel tests spend most of their time waiting for processes.
+	if err := flag.Set("test.parallel", "4"); err != nil {
+		panic(err)
 	}
 	os.Exit(m.Run())
 }
