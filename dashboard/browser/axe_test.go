@@ -28,6 +28,7 @@ func TestPage_IsAccessible(t *testing.T) {
 		"narrow": {Width: 360, Height: 740, Scale: 2},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			p := open(t, screen, s.Page.URL)
 			p.until(`$$("#rows tr").length > 5 && $$(".slot.used").length > 0 && $("#reasons").textContent.includes("Timeout") && $$("#lateness-rows tr").length > 0 && $$("#closed-rows tr").length > 0`)
 			p.run(chromedp.Evaluate(`document.querySelector("details").open = true`, nil), chromedp.Evaluate(axe, nil))

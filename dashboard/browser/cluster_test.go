@@ -171,6 +171,7 @@ func TestCluster_IsAccessible(t *testing.T) {
 		"narrow": {Width: 360, Height: 740, Scale: 2},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			c, d := clusterPage(t, 30, true)
 			p := open(t, screen, d.URL)
 			p.until(`$$("#nodes tr").length === 3`)
