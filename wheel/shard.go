@@ -66,14 +66,13 @@ func (s *shard) take(t *taken) (up int64, more bool) {
 	defer s.mu.Unlock()
 	now := s.wheel.Elapsed() // after the lock: nothing here was armed later
 	tick := s.floor(now)
-	looked := 0
-	for looked < takeAtMost {
-		some, once := s.slots.take(tick, t.entries[looked:looked:takeAtMost])
+	for t.looked < takeAtMost {
+		some, once := s.slots.take(tick, t.entries[t.looked:t.looked:takeAtMost])
 		if len(some) == 0 {
 			return s.wheelTick(s.slots.next()), false
 		}
-		at := t.at[looked:][:len(some)]
-		looked += len(some)
+		at := t.at[t.looked:][:len(some)]
+		t.looked += len(some)
 		// In a loop of its own, which waits for the memory of several owners at once.
 		for i, e := range some {
 			at[i] = e.owner.Expire(now)

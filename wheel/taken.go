@@ -10,9 +10,10 @@ const groups = 17
 type taken struct {
 	entries [takeAtMost]*Entry
 	at      [takeAtMost]time.Duration // their deadlines
+	looked  int                       // how many they are
 	due     [takeAtMost]Due           // those of them that are due
 	group   [takeAtMost]uint8         // of each in due
-	n       int                       // in due
+	n       int                       // how many they are
 	sizes   [groups]int               // of the groups
 }
 
@@ -38,5 +39,8 @@ func (t *taken) submit(c *callbacks) {
 		}
 		c.submit(sorted[:t.sizes[0]], sorted[t.sizes[0]:])
 	}
-	*t = taken{}
+	clear(t.entries[:t.looked])
+	clear(t.due[:t.n])
+	clear(t.sizes[:])
+	t.looked, t.n = 0, 0
 }
