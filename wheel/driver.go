@@ -15,12 +15,18 @@ const (
 	// least before anything fires.
 	checkBefore = 200 * time.Millisecond
 
-	// libraryTime is what the library has to wake the driver in before that.
+	// libraryTime is what the library needs at least to wake the driver by then. For
+	// what is nearer it is not asked.
 	libraryTime = 250 * time.Millisecond
 
-	// lead is how long before a slot comes up the library is asked to wake the
-	// driver. What is nearer is slept on a timer of the runtime's.
-	lead = checkBefore + libraryTime
+	// libraryEarly is how much earlier than asked for the library may fire: the driver
+	// does not wake once more for that.
+	libraryEarly = 2 * libraryTick
+
+	// rescueBefore is how long before a slot comes up a timer of the runtime's wakes
+	// the driver if the library has not: less than stallAfter later than the library
+	// should have, so that its failure alone is no stall.
+	rescueBefore = checkBefore - stallAfter*9/10
 
 	// maxRescues is how many times in a row the library may fail until the driver
 	// does without it.
@@ -43,14 +49,18 @@ const (
 
 // driver is the goroutine that finds what is due. It goes through the shards
 // while something is due, and then sleeps until the next slot comes up. On the
-// way to a slot that is far ahead it wakes three times:
+// way to a slot that is further ahead than checkBefore it wakes twice:
 //
-//  1. when the library fires, lead before the slot comes up;
-//  2. checkBefore it does, on a timer of the runtime's, to see that the library
-//     has fired and that the process has not stood still;
-//  3. when it comes up.
+//  1. checkBefore the slot comes up, to see that the process has not stood still:
+//     when the library fires, or, for a slot that is near or without the library,
+//     on a timer of the runtime's;
+//  2. when it comes up.
 //
-// Something earlier that is armed wakes it at any time.
+// Once is too little: a process that does not run until the slot comes up cannot
+// tell whether it could have run before. Of slots less than checkBefore apart, each
+// is the check for the next. If the library does not fire, a timer of the runtime's
+// wakes the driver rescueBefore the slot comes up. Something earlier that is armed
+// wakes it at any time.
 type driver struct {
 	w *Wheel
 
@@ -65,10 +75,13 @@ type driver struct {
 	timer    *time.Timer
 	taken    taken
 	seen     time.Duration // when the goroutine last noted that it runs
+	askedFor time.Duration // when the library is to fire; Never: it was not asked, or was judged
 	rescues  int           // in a row
 	disabled bool          // the library is not asked any more
 
-	lastFired atomic.Int64 // the latest time that the library has fired for
+	lastFired atomic.Int64  // the latest time that the library has fired for
+	wokenAt   atomic.Int64  // when wake was first called since the driver has heard of it; 0: it was not
+	wakes     atomic.Uint64 // how often the driver woke from a sleep, for tests
 	rescued   atomic.Uint64
 	gaveUp    atomic.Bool // what disabled says, for others
 	stall     atomic.Pointer[stall]
@@ -89,6 +102,7 @@ func startDriver(w *Wheel, newPacer func() pacer, log *slog.Logger) *driver {
 		quit:     make(chan struct{}),
 		done:     make(chan struct{}),
 		timer:    time.NewTimer(time.Hour),
+		askedFor: Never,
 	}
 	d.timer.Stop()
 	d.feeder = startFeeder(newPacer(), w.Elapsed, d.fired)
@@ -99,6 +113,7 @@ func startDriver(w *Wheel, newPacer func() pacer, log *slog.Logger) *driver {
 
 // wake makes the driver look at the shards again. It never blocks.
 func (d *driver) wake() {
+	d.wokenAt.CompareAndSwap(0, max(1, int64(d.w.Elapsed())))
 	select {
 	case d.woken <- struct{}{}:
 	default:
@@ -181,16 +196,18 @@ func (d *driver) sleep(next int64) bool {
 	select {
 	case <-d.quit:
 		return false
-	case <-d.woken: // while it worked, so that what is overdue tells of no stall
+	case <-d.woken: // while it worked, so that this tells of no stall
+		d.wokenAt.Store(0)
 		return true
 	default:
 	}
 	for {
 		now := d.noteGap()
 		if now >= at {
+			d.judgeLibrary(now, at)
 			return true
 		}
-		until, asked := d.nextStop(now, at)
+		until, by := d.nextStop(now, at)
 		if until == Never {
 			d.timer.Stop()
 		} else {
@@ -200,44 +217,55 @@ func (d *driver) sleep(next int64) bool {
 		case <-d.quit:
 			return false
 		case <-d.woken:
-			d.noteWake(min(until, d.overdue()))
+			d.wakes.Add(1)
+			if at := d.wokenAt.Swap(0); at != 0 {
+				by = min(by, time.Duration(at))
+			}
+			d.noteWake(min(by, d.overdue()))
 			return true
 		case <-d.paced:
-			d.judgeLibrary(at-lead, false)
 		case <-d.timer.C:
-			d.judgeLibrary(at-lead, asked)
 		}
-		d.noteWake(until)
+		d.wakes.Add(1)
+		d.noteWake(by)
 	}
 }
 
-// nextStop is the next time at which a driver that sleeps until at wakes on its
-// own, and whether the library is to wake it before.
-func (d *driver) nextStop(now, at time.Duration) (until time.Duration, asked bool) {
-	switch left := at - now; {
+// nextStop is the next time at which a timer wakes a driver that sleeps until at, and
+// the time by which it runs unless the process stands still.
+func (d *driver) nextStop(now, at time.Duration) (until, by time.Duration) {
+	left, check := at-now, at-checkBefore
+	switch {
 	case at == Never:
-		return Never, false
-	case left > lead && !d.disabled:
-		d.feeder.ask(at - lead)
-		return at - checkBefore, true
-	case left > checkBefore:
-		return at - checkBefore, false
+		return Never, Never
+	case left <= checkBefore+libraryEarly:
+		return at, at
+	case d.disabled || left < checkBefore+libraryTime && d.askedFor != check:
+		return check, check
 	default:
-		return at, false
+		d.askedFor = check
+		d.feeder.ask(check)
+		return at - rescueBefore, check
 	}
 }
 
-// judgeLibrary looks whether the library has fired for the time that it was asked
-// for, and if it is late, gives it up when that happens again and again.
-func (d *driver) judgeLibrary(askedFor time.Duration, late bool) {
-	if time.Duration(d.lastFired.Load()) >= askedFor {
+// judgeLibrary looks whether the library has fired for the slot that came up at that
+// time, if it was asked to, and gives it up when it has not again and again. It had
+// no more time than the driver if the process stood still.
+func (d *driver) judgeLibrary(now, at time.Duration) {
+	if d.askedFor != at-checkBefore {
+		return
+	}
+	fired := time.Duration(d.lastFired.Load()) >= d.askedFor
+	d.askedFor = Never
+	switch {
+	case fired:
 		d.rescues = 0
 		return
-	}
-	if !late {
+	case now-at > stallAfter:
 		return
 	}
-	n, now := d.rescued.Add(1), d.w.Elapsed()
+	n := d.rescued.Add(1)
 	d.reporter.tell(now, rescued, slog.Uint64("rescued", n))
 	d.rescues++
 	if d.rescues == maxRescues {

@@ -356,6 +356,19 @@ func TestStall_BetweenAnArmingAndTheDriverIsNoticed(t *testing.T) {
 				if s := d.stall.Load(); s == nil || *s != (stall{from, w.Elapsed()}) {
 					t.Errorf("the stall is %v, not from %v to %v", s, from, w.Elapsed())
 				}
+				time.Sleep(2 * mergeWithin)
+				timer.Stop()
+				from = sleep()
+				now := w.Elapsed()
+				w.shards[0].arm(&timer, now, pendingAt(now+4*time.Second))
+				d.wokenAt.Store(int64(now)) // and now the process stands still before the driver hears of it,
+				up := time.Duration(w.shards[0].slots.next()) * defaultTick
+				time.Sleep(up - now + stallAfter/2)
+				d.wake() // and the slot has come up only a moment ago
+				synctest.Wait()
+				if s := d.stall.Load(); *s != (stall{from, w.Elapsed()}) {
+					t.Errorf("the stall is %v, not from %v to %v", s, from, w.Elapsed())
+				}
 			})
 		})
 	}
