@@ -13,6 +13,10 @@ const (
 
 	// sweepAtOnce bounds how many sessions Shutdown closes under a lock.
 	sweepAtOnce = 256
+
+	// sweepEnded bounds how many sessions of a shard Shutdown closes before it returns
+	// if its context has ended.
+	sweepEnded = 16
 )
 
 // Shutdown closes the pool. Register returns ErrPoolClosed from now on, and all sessions are
@@ -25,7 +29,7 @@ const (
 // waits for it.
 func (p *Pool[K, C]) Shutdown(ctx context.Context) error {
 	p.closing.Store(true)
-	p.sweep.Do(p.closeAll)
+	p.sweep.Do(func() { p.closeAll(ctx) })
 	select {
 	case <-p.drained:
 		return nil
@@ -40,19 +44,23 @@ func (p *Pool[K, C]) Shutdown(ctx context.Context) error {
 }
 
 // closeAll closes every session that is open: some of each shard at once, which is
-// all of them in a pool of some thousands, and what is left on a goroutine that
-// drained waits for.
-func (p *Pool[K, C]) closeAll() {
+// all of them in a pool of some thousands, or of some hundreds when ctx has ended; and
+// what is left on a goroutine that drained waits for.
+func (p *Pool[K, C]) closeAll(ctx context.Context) {
 	c := new(closer[K, C])
 	var left []*shard[K, C]
 	for i := range p.shards {
-		if sh := p.shards[i]; sh.shutSome(c) {
+		most := sweepAtOnce
+		if ctx.Err() != nil {
+			most = sweepEnded
+		}
+		if sh := p.shards[i]; sh.shutSome(c, most) {
 			left = append(left, sh)
 		}
 	}
 	go func() {
 		for _, sh := range left {
-			for sh.shutSome(c) {
+			for sh.shutSome(c, sweepAtOnce) {
 			}
 		}
 		if p.ownWheel {
@@ -63,10 +71,10 @@ func (p *Pool[K, C]) closeAll() {
 	}()
 }
 
-// shutSome closes some of the shard's sessions and hands them to c. It reports
-// whether there may be more.
-func (sh *shard[K, C]) shutSome(c *closer[K, C]) (more bool) {
-	first, last, more := sh.closeSome(Shutdown)
+// shutSome closes some of the shard's sessions, and no more than most, and hands them
+// to c. It reports whether there are more.
+func (sh *shard[K, C]) shutSome(c *closer[K, C], most int) (more bool) {
+	first, last, more := sh.closeSome(Shutdown, most)
 	for s := first; s != nil; s = s.next {
 		s.cancelContext()
 	}
@@ -74,13 +82,13 @@ func (sh *shard[K, C]) shutSome(c *closer[K, C]) (more bool) {
 	return more
 }
 
-// closeSome closes some of the shard's sessions, which it returns chained, and
-// reports whether there may be more.
-func (sh *shard[K, C]) closeSome(r Reason) (first, last *Session[K, C], more bool) {
+// closeSome closes some of the shard's sessions, at most sweepAtOnce, which it returns
+// chained, and reports whether there are more.
+func (sh *shard[K, C]) closeSome(r Reason, most int) (first, last *Session[K, C], more bool) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	var some [sweepAtOnce]*Session[K, C]
-	for _, s := range sh.sessions.appendTo(some[:0], sweepAtOnce) {
+	for _, s := range sh.sessions.appendTo(some[:0], most) {
 		s.closeLocked(r) // it is open, or it would not be in the pool
 		if s.next = first; first == nil {
 			last = s
