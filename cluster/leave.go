@@ -68,9 +68,18 @@ func (n *Node) leave(ctx context.Context) error {
 // the entries and then the tombstone. If it fails in between, other nodes find the
 // tombstone and delete the rest.
 func (n *Node) resign(ctx context.Context, epoch string, rev uint64) error {
-	tombstone, err := n.nodes.put(ctx, epoch, beatRecord{Node: n.c.Name, Dead: true}, rev, 0)
-	if isConflict(err) {
-		return nil // another node has declared this one dead, and deletes its entries
+	record := beatRecord{Node: n.c.Name, Dead: true}
+	tombstone, err := n.nodes.put(ctx, epoch, record, rev, 0)
+	for isConflict(err) {
+		f, current, readErr := n.readRecord(ctx, epoch)
+		if readErr != nil {
+			return readErr
+		}
+		if !f.live || current.Dead {
+			return nil // another node has declared this one dead, and deletes its entries
+		}
+		// The last heartbeat was written, and ended before its answer came.
+		tombstone, err = n.nodes.put(ctx, epoch, record, f.rev, 0)
 	}
 	if err != nil {
 		return err

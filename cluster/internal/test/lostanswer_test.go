@@ -81,6 +81,31 @@ func TestLease_SurvivesAHeartbeatWhoseAnswerIsLost(t *testing.T) {
 	require.True(t, a.has("x"))
 }
 
+// The answer to the last heartbeat may still be on its way when the node leaves.
+func TestLeave_AfterAHeartbeatWhoseAnswerIsLostLeavesNothing(t *testing.T) {
+	t.Parallel()
+	b, o := broker(t), newObserver()
+	nc, err := b.Connect()
+	require.NoError(t, err)
+	defer nc.Close()
+	p, silent, _ := betweenStalling(t, b.URL(), "_INBOX.")
+	a := join(t, o, "a", cluster.Config{URL: p.url()})
+	c := join(t, o, "c", cluster.Config{URL: b.URL()})
+	ids := names(50, "u%d")
+	a.mustLogin(ids...)
+	require.NotEmpty(t, last(t, nc, "KV_sessions_dir", "$KV.sessions_dir.s.u0"))
+	record := "$KV.sessions_nodes." + epoch(t, c, "a")
+	before := last(t, nc, "KV_sessions_nodes", record)
+	silent.Store(true)
+	eventually(t, "a heartbeat is written", func() bool { return last(t, nc, "KV_sessions_nodes", record) != before })
+	silent.Store(false)
+	require.NoError(t, a.node.Leave(within(t, patience)))
+	require.Empty(t, last(t, nc, "KV_sessions_nodes", record))
+	for _, id := range ids {
+		require.Empty(t, last(t, nc, "KV_sessions_dir", "$KV.sessions_dir.s."+id))
+	}
+}
+
 func beat(t *testing.T, by *site, name string) time.Time {
 	t.Helper()
 	for _, info := range by.node.Nodes() {
