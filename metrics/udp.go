@@ -11,7 +11,7 @@ func UDP(name string, srv *udp.Server) *Collector {
 	if srv == nil {
 		panic("metrics: UDP: srv is nil")
 	}
-	c, s := newServer(name, pool.Timeout, pool.Lifetime, pool.Shutdown, pool.Closed, udp.ReasonPanic)
+	c, s := newServer(name, pool.Timeout, pool.Lifetime, pool.Replaced, pool.Shutdown, pool.Closed, udp.ReasonPanic)
 	received := c.counter("received_datagrams_total", "Datagrams read from the socket.")
 	handled := c.counter("handled_datagrams_total", "Datagrams passed to OnMessage.")
 	dropped := c.counter("dropped_datagrams_total",
@@ -28,6 +28,7 @@ func UDP(name string, srv *udp.Server) *Collector {
 		ch <- dropped.count(st.PendingFull, "pending_full")
 		ch <- dropped.count(st.BadAddress, "bad_address")
 		ch <- dropped.count(st.OwnAddress, "own_address")
+		ch <- dropped.count(st.NotAdmitted, "not_admitted")
 		ch <- dropped.count(st.Late, "late")
 	}
 	return c

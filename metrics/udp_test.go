@@ -72,6 +72,7 @@ func TestUDP_ScrapeShowsWhatHappened(t *testing.T) {
 		`sessionwheel_sessions_closed_total{reason="Closed", server="game"}`:        0,
 		`sessionwheel_sessions_closed_total{reason="Lifetime", server="game"}`:      0,
 		`sessionwheel_sessions_closed_total{reason="Panic", server="game"}`:         1,
+		`sessionwheel_sessions_closed_total{reason="Replaced", server="game"}`:      0,
 		`sessionwheel_sessions_closed_total{reason="Shutdown", server="game"}`:      0,
 		`sessionwheel_sessions_closed_total{reason="Timeout", server="game"}`:       0,
 		`sessionwheel_sessions_refused_total{cause="closed", server="game"}`:        0,
@@ -83,6 +84,7 @@ func TestUDP_ScrapeShowsWhatHappened(t *testing.T) {
 		`sessionwheel_dropped_datagrams_total{cause="pending_full", server="game"}`: 0,
 		`sessionwheel_dropped_datagrams_total{cause="bad_address", server="game"}`:  0,
 		`sessionwheel_dropped_datagrams_total{cause="own_address", server="game"}`:  0,
+		`sessionwheel_dropped_datagrams_total{cause="not_admitted", server="game"}`: 0,
 		`sessionwheel_dropped_datagrams_total{cause="late", server="game"}`:         0,
 	}, found.series())
 }

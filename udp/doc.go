@@ -7,17 +7,19 @@
 // # Sessions
 //
 // A session stands for the address and port of a peer. The first datagram from an
-// address begins a session. A session ends exactly once: by [Server.IdleTimeout],
-// by [Server.MaxLifetime], by [Session.Close], by a panic in a callback, or when
-// the server shuts down. The first of these determines the reason. A later datagram
+// address begins a session, unless [Server.Admit] refuses it. A protocol that
+// recognizes its sessions by what is in the datagrams can move one to another address
+// with [Session.Rebind]. A session ends exactly once: by [Server.IdleTimeout], by
+// [Server.MaxLifetime], by [Session.Close], by a panic in a callback, because another
+// session was moved to its address, or when the server shuts down. The first of these determines the reason. A later datagram
 // from the same address begins another session. A datagram that arrives at the
 // moment of expiry either keeps the session open or begins the next one; a single
 // atomic word decides which.
 //
 // # Callbacks
 //
-// One goroutine reads the socket and never waits for a callback, except OnError
-// with a nil Session. It copies each datagram into the queue of its session.
+// One goroutine reads the socket and never waits for a callback, except Admit, and
+// OnError with a nil Session. It copies each datagram into the queue of its session.
 // Sessions with something to do run on up to [Server.MaxCallbacks] goroutines,
 // which end when there is nothing to do. The callbacks of one session run one after
 // the other: OnNewSessionRegister first, OnMessage for each datagram in the order
@@ -49,7 +51,12 @@
 //
 // A sender can put any source address into a datagram. A session therefore proves
 // nothing about its peer until the peer has sent back something that was sent only
-// to its address.
+// to its address. [Server.Admit] can demand that before there is a session: it
+// answers a datagram from an unknown address with a cookie, such as a keyed hash of
+// the address, and admits a datagram that brings the cookie. A flood from spoofed
+// addresses then takes no session and no memory.
+//
+// Without Admit, consider:
 //
 //   - Memory: [Server.MaxSessions] has a limit by default. Beyond it, datagrams
 //     from new addresses are refused, and no session is closed to make room. A
@@ -60,7 +67,8 @@
 //   - Amplification: if replies are longer than requests, an attacker can direct
 //     much traffic at a victim with little of its own, by sending requests from the
 //     victim's address. Until a peer has proved its address, send it no more bytes
-//     than it has sent. The package itself sends only what Farewell returns.
+//     than it has sent. The package itself sends only what Admit and Farewell
+//     return.
 //
 // # Loops
 //
@@ -79,7 +87,7 @@
 // # Memory
 //
 // An idle session takes about 350 bytes on a 64-bit machine, including its share of
-// the tables of the pool and the wheel: 23 MB for the 65,536 sessions of the
+// all tables: 23 MB for the 65,536 sessions of the
 // default limit. Pending datagrams take at most MaxPendingBytes, and each of the
 // MaxCallbacks goroutines holds at most one buffer of 64 KiB. In a steady state,
 // receiving and sending a datagram allocates nothing if the socket is a
@@ -87,9 +95,10 @@
 //
 // # Locks
 //
-// Server.mu guards the socket and the counts of sessions, Session.mu the pending
-// datagrams of one session, and runQueue.mu the sessions that wait for a goroutine.
-// No two of them are held together. No I/O is done, no callback is called and no
+// Server.mu guards the socket and the number of sessions, addresses.mu who has which
+// address, Session.mu the pending datagrams of one session, and runQueue.mu the
+// sessions that wait for a goroutine. Session.mu may be taken while addresses.mu is
+// held; no other two of them are held together. No I/O is done, no callback is called and no
 // lock of another package is taken under one of them, except that Server.mu is held
 // while the pool is made.
 package udp

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sessionwheel/sessionwheel/internal/netserver"
+	"github.com/sessionwheel/sessionwheel/internal/preempt"
 	"github.com/sessionwheel/sessionwheel/pool"
 )
 
@@ -20,7 +21,8 @@ func (s *Session) end(fault error) {
 	defer s.server.leave()
 	defer s.server.ends.End(s, &s.over)
 	s.dropPending()
-	s.server.leaveIP(s.RemoteAddr().Addr())
+	preempt.At("end: what was pending is dropped")
+	s.server.addresses.uncount(s)
 	defer s.notifyClosed()
 	defer s.sendFarewell()
 	if fault != nil {
@@ -38,11 +40,11 @@ func (s *Session) dropPending() {
 	}
 }
 
-// sendFarewell calls Farewell, unless a callback has crashed, and sends what it
-// returns.
+// sendFarewell calls Farewell and sends what it returns, unless a callback has
+// crashed or another session has taken the address.
 func (s *Session) sendFarewell() {
 	f, r := s.server.Farewell, s.Reason()
-	if f == nil || r == ReasonPanic {
+	if f == nil || r == ReasonPanic || s.isReplaced() {
 		return
 	}
 	defer s.reportPanic()

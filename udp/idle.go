@@ -30,7 +30,7 @@ func (s *Session) notifyIdle(handled bool) {
 func (s *Session) takeIdleDue(handled bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	due := s.idleDue && !s.closed && !s.draining
+	due := s.idleDue && !s.closed && !s.draining && !s.replaced
 	s.idleDue = false
 	return due && (s.server.Activity == Sent || !handled && s.numPending == 0)
 }

@@ -1,15 +1,10 @@
 package udp
 
-import (
-	"net/netip"
+import "github.com/sessionwheel/sessionwheel/pool"
 
-	"github.com/sessionwheel/sessionwheel/internal/netserver"
-	"github.com/sessionwheel/sessionwheel/pool"
-)
-
-// enter counts a new session from ip. It returns an error, and counts nothing,
-// if the server is closing or MaxSessions or MaxSessionsPerIP is reached.
-func (srv *Server) enter(ip netip.Addr) error {
+// enter counts a new session. It returns an error, and counts nothing, if the server
+// is closing or MaxSessions is reached.
+func (srv *Server) enter() error {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
 	switch {
@@ -18,28 +13,8 @@ func (srv *Server) enter(ip netip.Addr) error {
 	case srv.maxSessions > 0 && srv.active >= srv.maxSessions:
 		return pool.ErrFull
 	}
-	if srv.MaxSessionsPerIP > 0 {
-		network := netserver.Network(ip)
-		if srv.perIP[network] >= srv.MaxSessionsPerIP {
-			return ErrTooManyFromIP
-		}
-		srv.perIP[network]++
-	}
 	srv.active++
 	return nil
-}
-
-// leaveIP stops counting a session towards MaxSessionsPerIP.
-func (srv *Server) leaveIP(ip netip.Addr) {
-	if srv.MaxSessionsPerIP <= 0 {
-		return
-	}
-	network := netserver.Network(ip)
-	srv.mu.Lock()
-	defer srv.mu.Unlock()
-	if srv.perIP[network]--; srv.perIP[network] <= 0 {
-		delete(srv.perIP, network)
-	}
 }
 
 // leave stops counting a session towards MaxSessions: its OnSessionClosed has

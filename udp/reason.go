@@ -9,7 +9,7 @@ import (
 
 // ReasonPanic is the reason for closing a session whose callback panicked or called
 // runtime.Goexit. The other reasons for which this package closes sessions are
-// Timeout, Lifetime and Shutdown of package pool.
+// Timeout, Lifetime, Replaced and Shutdown of package pool.
 const ReasonPanic pool.Reason = "Panic"
 
 // Errors of this package, to be matched with errors.Is. Methods return them, and OnError

@@ -6,16 +6,18 @@ import (
 	"github.com/sessionwheel/sessionwheel/pool"
 )
 
-// RecentlyClosed returns the sessions that were closed last. See
-// [pool.Pool.RecentlyClosed]. Before the server serves, it returns nil.
+// RecentlyClosed returns the sessions that were closed last, by the addresses that
+// they had then. See [pool.Pool.RecentlyClosed]. Before the server serves, it returns
+// nil.
 func (srv *Server) RecentlyClosed() []pool.ClosedSession[netip.AddrPort] {
 	p := srv.sessions.Load()
 	if p == nil {
 		return nil
 	}
-	all := p.RecentlyClosed()
-	for i := range all {
-		all[i].Address = all[i].ID.String() // the pool does not know that the ID is an address
+	var all []pool.ClosedSession[netip.AddrPort]
+	for _, c := range p.RecentlyClosed() {
+		addr, _ := netip.ParseAddrPort(c.Address) // it is transport.RemoteAddr's
+		all = append(all, pool.ClosedSession[netip.AddrPort]{ID: addr, Address: c.Address, Reason: c.Reason, At: c.At, Late: c.Late})
 	}
 	return all
 }

@@ -161,6 +161,8 @@ func (s *Session) finishRun(fault error) {
 	switch {
 	case fault != nil:
 		ps.Close(ReasonPanic) // keeps the reason of an earlier close
+	case s.isReplaced():
+		ps.Close(pool.Replaced)
 	case s.isDrained():
 		ps.Close(pool.Shutdown)
 	}
@@ -199,6 +201,13 @@ func (s *Session) nextState(poolClosed bool) state {
 		s.busy = false
 		return stateIdle
 	}
+}
+
+// isReplaced reports whether another session has taken the address.
+func (s *Session) isReplaced() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.replaced
 }
 
 // isDrained reports whether the session is draining and has nothing pending.

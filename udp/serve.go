@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 
 	"github.com/sessionwheel/sessionwheel/internal/netserver"
+	"github.com/sessionwheel/sessionwheel/internal/preempt"
 	"github.com/sessionwheel/sessionwheel/pool"
 )
 
@@ -56,15 +57,32 @@ func (srv *Server) Serve(pc net.PacketConn) error {
 		return err
 	}
 	defer srv.readEnded()
-	err := srv.read()
+	err := srv.readOnGoroutines()
 	if !errors.Is(err, ErrServerClosed) {
 		srv.socket.close()
 	}
 	return err
 }
 
-// read receives datagrams until the socket is closed or the server is closing. It
-// runs on Serve's goroutine.
+// readOnGoroutines calls read on a goroutine of its own, and again on another one if
+// Admit has called runtime.Goexit. It returns what read returns.
+func (srv *Server) readOnGoroutines() error {
+	for {
+		ended := make(chan error)
+		go func() { // ends with read, and is waited for below
+			err := ErrGoexit
+			defer func() { ended <- err }()
+			err = srv.read()
+		}()
+		err := <-ended
+		if !errors.Is(err, ErrGoexit) {
+			return err
+		}
+		srv.reportLimited(failedAdmit, func() error { return ErrGoexit })
+	}
+}
+
+// read receives datagrams until the socket is closed or the server is closing.
 func (srv *Server) read() error {
 	var (
 		buf     = make([]byte, srv.maxDatagram+1) // a datagram that fills it is too large
@@ -112,35 +130,68 @@ func (srv *Server) receive(p []byte, addr netip.AddrPort) {
 		srv.reportDrop(dropOwnAddress, addr)
 		return
 	}
-	ps, ok := srv.sessions.Load().Get(addr)
-	if ok && (*Session)(ps.Conn()).receive(p) {
-		return
-	}
-	if err := srv.begin(addr, p); err != nil {
-		srv.refuse(addr, err)
+	srv.deliver(p, addr)
+}
+
+// deliver gives a datagram to the session of its address. If there is none that is
+// open, it asks Admit and begins a session.
+func (srv *Server) deliver(p []byte, addr netip.AddrPort) {
+	var dead *Session
+	admitted := srv.Admit == nil
+	for {
+		s := srv.addresses.find(addr)
+		preempt.At("deliver: the address is looked up")
+		switch {
+		case s != nil && s != dead:
+			if s.receive(p) {
+				return
+			}
+			dead = s // another one may have its address by now
+		case !admitted:
+			if !srv.admit(addr, p) {
+				return
+			}
+			admitted = true // and Admit may have moved a session there
+		default:
+			err := srv.begin(addr, p, dead)
+			if errors.Is(err, errTaken) {
+				continue
+			}
+			if err != nil {
+				srv.refuse(addr, err)
+			}
+			return
+		}
 	}
 }
 
-// begin starts a session with its first datagram. An earlier session of the same
-// address is closing by now; the pool replaces it.
-func (srv *Server) begin(addr netip.AddrPort, p []byte) error {
+// begin starts a session with its first datagram. dead is nil, or the closed session
+// that still has the address.
+func (srv *Server) begin(addr netip.AddrPort, p []byte, dead *Session) error {
 	d := srv.newDatagram(p)
 	if d == nil {
 		return ErrPendingFull
 	}
-	if err := srv.enter(addr.Addr()); err != nil {
+	if err := srv.enter(); err != nil {
 		srv.discard(d)
 		return err
 	}
-	s := &Session{server: srv, busy: true} // so that only start schedules it
-	ps, err := srv.sessions.Load().Register(addr, (*transport)(s))
+	s, err := srv.addresses.begin(srv, addr, dead)
 	if err != nil {
-		srv.leaveIP(addr.Addr())
+		srv.leave()
+		srv.discard(d)
+		return err
+	}
+	ps, err := srv.sessions.Load().Register(srv.lastID.Add(1), (*transport)(s))
+	if err != nil {
+		srv.addresses.unlist(s)
+		srv.addresses.uncount(s)
 		srv.leave()
 		srv.discard(d)
 		return err
 	}
 	ps.Pin()
+	preempt.At("begin: the session is registered")
 	s.ps.Store(ps)
 	s.start(d)
 	return nil

@@ -84,7 +84,8 @@ type Server struct {
 	// MaxSessionsPerIP is the maximum number of sessions from one IPv4 address or
 	// one IPv6 /64 network. 0 and negative mean no limit. A datagram that
 	// would begin a session beyond the limit is dropped and reported to OnError as
-	// ErrTooManyFromIP. A session counts until just before its OnSessionClosed.
+	// ErrTooManyFromIP. A session counts until just before its OnSessionClosed, or
+	// until another takes its address by Rebind.
 	MaxSessionsPerIP int
 
 	// MaxDatagram is the maximum length of a received datagram, in bytes. 0 means
@@ -108,6 +109,23 @@ type Server struct {
 	// MaxCallbacks is the maximum number of sessions whose callbacks run at the same
 	// time, each on a goroutine of its own. 0 means 256; negative means no limit.
 	MaxCallbacks int
+
+	// Admit decides about a datagram from an address that has no session, so that a
+	// protocol can demand a proof of the address before it holds anything for it: for
+	// example a cookie that was sent there. If ok is true, the datagram begins a
+	// session, within the limits; if not, it is dropped and counted in
+	// Stats.NotAdmitted. In either case a reply that is not nil is sent to the
+	// address, at once and without a session. It should not be longer than the
+	// datagram. If Admit calls Rebind on a session with the address, the datagram
+	// goes to that session.
+	//
+	// Admit is called on the goroutine that reads, one call at a time, and nothing is
+	// read until it has returned and the reply is sent, so it must be fast. The slice
+	// is valid during the call only. The reply may be part of it, and is not used
+	// after it was sent. If Admit panics or calls runtime.Goexit, that is reported to
+	// OnError, at most once a second as dropped datagrams are, and the datagram is
+	// not admitted. If nil, every datagram is admitted.
+	Admit func(from netip.AddrPort, p []byte) (reply []byte, ok bool)
 
 	// OnMessage is called for each datagram, including empty ones, and for those of
 	// one session in the order of arrival. The slice is valid during the call only.
@@ -184,21 +202,23 @@ type Server struct {
 	// Guarded by mu.
 	reading bool // Serve is reading the socket
 	active  int  // sessions whose OnSessionClosed has not returned
-	perIP   map[netip.Addr]int
 
-	runQueue runQueue
-	ends     netserver.Ends[*Session]
+	addresses addresses
+	runQueue  runQueue
+	ends      netserver.Ends[*Session]
 
 	sessions     atomic.Pointer[sessions] // set by start
 	closing      atomic.Bool              // set under mu
+	lastID       atomic.Uint64
 	pendingBytes atomic.Int64
 	counts       counts
-	drops        dropReports // used by Serve's goroutine only
+	reports      reports // used by the goroutine that reads only
 }
 
-// The types of the pool that holds a server's sessions.
+// The types of the pool that holds a server's sessions. Since a session's address may
+// change, its ID there is a number; addresses finds sessions.
 type (
-	poolID      = netip.AddrPort
+	poolID      = uint64
 	sessions    = pool.Pool[poolID, *transport]
 	poolSession = pool.Session[poolID, *transport]
 )
@@ -221,7 +241,6 @@ func (srv *Server) start(pc net.PacketConn) error {
 		IdleTimeout: cmp.Or(srv.IdleTimeout, defaultIdleTimeout),
 		IdleWarning: srv.IdleWarning,
 		MaxLifetime: max(0, srv.MaxLifetime),
-		OnDuplicate: pool.Replace, // the earlier session is closing already
 		Wheel:       srv.Wheel,
 		OnPanic:     srv.logPanic,
 	}
@@ -236,7 +255,7 @@ func (srv *Server) start(pc net.PacketConn) error {
 	srv.own.local = localAddress(pc)
 	srv.stopped = make(chan struct{})
 	srv.drained = make(chan struct{})
-	srv.perIP = make(map[netip.Addr]int)
+	srv.addresses.init(srv.MaxSessionsPerIP)
 	srv.runQueue.work = srv.work
 	srv.reading = true
 	srv.sessions.Store(p)
@@ -295,16 +314,14 @@ func (srv *Server) SetIdleTimeout(d time.Duration) {
 // address may be in its IPv6-mapped form. A session is found from when its
 // OnNewSessionRegister has returned until it is closed.
 func (srv *Server) Session(addr netip.AddrPort) (*Session, bool) {
-	p := srv.sessions.Load()
-	if p == nil {
+	if srv.sessions.Load() == nil {
 		return nil, false
 	}
-	ps, ok := p.Get(unmap(addr))
-	if !ok {
+	s := srv.addresses.find(unmap(addr))
+	if s == nil || !s.isShown() || s.Reason() != "" {
 		return nil, false
 	}
-	s := (*Session)(ps.Conn())
-	return s, s.isShown()
+	return s, true
 }
 
 // Sessions returns an iterator over the open sessions whose OnNewSessionRegister has

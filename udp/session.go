@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sessionwheel/sessionwheel/internal/preempt"
 	"github.com/sessionwheel/sessionwheel/pool"
 )
 
@@ -21,13 +22,21 @@ type Session struct {
 
 	nextQueued *Session // guarded by the server's runQueue.mu
 
+	// Guarded by the server's addresses.mu.
+	nextAddr *Session // of the same bucket
+	hash     uint32   // of addr
+	listed   bool     // found by addr
+	counted  bool     // towards MaxSessionsPerIP; false only when the session has ended, or another has taken its address
+
 	mu sync.Mutex
 	// Guarded by mu.
+	addr       netip.AddrPort // written with addresses.mu held as well, so either lock is enough to read it
 	pending    queue
 	numPending int32 // the length of pending
 	busy       bool  // in the run queue or running: only the run itself schedules it again
 	draining   bool  // to be closed with Shutdown when nothing is pending
 	closed     bool  // datagrams that arrive now are for the next session
+	replaced   bool  // another session has taken the address: to be closed with Replaced
 	idleDue    bool  // OnIdle is to be called in the next run
 	over       bool  // OnSessionClosed has returned; guarded by Server.ends instead
 
@@ -41,13 +50,17 @@ type Session struct {
 	value      atomic.Pointer[any]
 }
 
-// ID returns the session's ID, which is its RemoteAddr. [Server.Session] finds the
-// session by it.
+// ID returns the session's ID, which is its RemoteAddr and changes with it.
+// [Server.Session] finds the session by it.
 func (s *Session) ID() netip.AddrPort { return s.RemoteAddr() }
 
-// RemoteAddr returns the peer's address and port. An IPv4 address is in its 4-byte
-// form, even if the socket is an IPv6 one.
-func (s *Session) RemoteAddr() netip.AddrPort { return s.ps.Load().ID() }
+// RemoteAddr returns the peer's address and port, which only Rebind changes. An IPv4
+// address is in its 4-byte form, even if the socket is an IPv6 one.
+func (s *Session) RemoteAddr() netip.AddrPort {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.addr
+}
 
 // RegisteredAt returns the time at which the session's first datagram was
 // received, with a monotonic clock reading.
@@ -108,7 +121,7 @@ func (s *Session) Send(p []byte) error {
 	if ps.Reason() != "" && !s.inOnClosed.Load() {
 		return ErrSessionClosed
 	}
-	switch err := s.server.socket.write(p, ps.ID()); {
+	switch err := s.server.socket.write(p, s.RemoteAddr()); {
 	case errors.Is(err, net.ErrClosed):
 		return ErrSessionClosed
 	case err != nil:
@@ -132,7 +145,7 @@ func (s *Session) receive(p []byte) bool {
 	}
 	d := s.server.newDatagram(p)
 	s.mu.Lock()
-	closed := s.closed || s.draining
+	closed := s.closed || s.draining || s.replaced
 	room := d != nil && int(s.numPending) < s.server.maxPending
 	queued := room && !closed
 	scheduled := queued && !s.busy
@@ -150,7 +163,7 @@ func (s *Session) receive(p []byte) bool {
 		s.server.discard(d)
 	}
 	if !room && !closed {
-		s.server.refuse(ps.ID(), ErrPendingFull)
+		s.server.refuse(s.RemoteAddr(), ErrPendingFull)
 	}
 	return !closed
 }
@@ -210,13 +223,20 @@ func (s *Session) popLocked() *datagram {
 	return d
 }
 
-// transport is the view that the pool has of a session: an io.Closer.
+// transport is the view that the pool has of a session: an io.Closer with an
+// address, which RecentlyClosed returns.
 type transport Session
+
+func (t *transport) RemoteAddr() net.Addr {
+	return net.UDPAddrFromAddrPort((*Session)(t).RemoteAddr())
+}
 
 // Close marks the session as closed and schedules it, so that OnSessionClosed is
 // called. The pool calls it once. It does not block.
 func (t *transport) Close() error {
 	s := (*Session)(t)
+	preempt.At("transport: the session is closed")
+	s.server.addresses.unlist(s)
 	s.mu.Lock()
 	s.closed = true
 	wasBusy := s.busy

@@ -9,7 +9,7 @@ import (
 // Stats holds the counts of a server. Those of datagrams and refusals start at 0
 // with the server and never go down. When nothing is pending, each received
 // datagram is counted in exactly one of Handled, TooLarge, PendingFull,
-// BadAddress, OwnAddress, Late, RefusedPerIP, RefusedFull and RefusedClosed.
+// BadAddress, OwnAddress, NotAdmitted, Late, RefusedPerIP, RefusedFull and RefusedClosed.
 type Stats struct {
 	// Stats holds the counts of the sessions. Its RefusedFull and RefusedClosed
 	// count datagrams, since each datagram from a refused address tries to begin a
@@ -28,6 +28,7 @@ type Stats struct {
 	PendingFull uint64 // beyond Server.MaxPending or Server.MaxPendingBytes
 	BadAddress  uint64 // from port 0, or from an address that is not IP, unspecified, multicast or broadcast
 	OwnAddress  uint64 // from the address and port of the server itself
+	NotAdmitted uint64 // Server.Admit did not admit them
 	Late        uint64 // pending when their session was closed
 }
 
@@ -35,7 +36,7 @@ type Stats struct {
 type counts struct {
 	received, handled                            atomic.Uint64
 	tooLarge, pendingFull, late                  atomic.Uint64
-	badAddress, ownAddress                       atomic.Uint64
+	badAddress, ownAddress, notAdmitted          atomic.Uint64
 	refusedFull, refusedPerIP, refusedWhenClosed atomic.Uint64
 }
 
@@ -57,6 +58,7 @@ func (srv *Server) Stats() Stats {
 		PendingFull:  c.pendingFull.Load(),
 		BadAddress:   c.badAddress.Load(),
 		OwnAddress:   c.ownAddress.Load(),
+		NotAdmitted:  c.notAdmitted.Load(),
 		Late:         c.late.Load(),
 	}
 	st.RefusedFull = c.refusedFull.Load()

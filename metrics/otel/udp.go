@@ -14,7 +14,7 @@ func UDP(p metric.MeterProvider, name string, srv *udp.Server) (metric.Registrat
 	if srv == nil {
 		panic("otelmetrics: UDP: srv is nil")
 	}
-	in, s := newServer(p, name, pool.Timeout, pool.Lifetime, pool.Shutdown, pool.Closed, udp.ReasonPanic)
+	in, s := newServer(p, name, pool.Timeout, pool.Lifetime, pool.Replaced, pool.Shutdown, pool.Closed, udp.ReasonPanic)
 	received := in.counter("received.datagrams", "{datagram}", "Datagrams read from the socket.")
 	handled := in.counter("handled.datagrams", "{datagram}", "Datagrams passed to OnMessage.")
 	dropped := in.counter("dropped.datagrams", "{datagram}",
@@ -31,6 +31,7 @@ func UDP(p metric.MeterProvider, name string, srv *udp.Server) (metric.Registrat
 		o.countBy(dropped, st.PendingFull, "cause", "pending_full")
 		o.countBy(dropped, st.BadAddress, "cause", "bad_address")
 		o.countBy(dropped, st.OwnAddress, "cause", "own_address")
+		o.countBy(dropped, st.NotAdmitted, "cause", "not_admitted")
 		o.countBy(dropped, st.Late, "cause", "late")
 	})
 }
