@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sessionwheel/sessionwheel/internal/netserver"
+	"github.com/sessionwheel/sessionwheel/internal/preempt"
 	"github.com/sessionwheel/sessionwheel/pool"
 )
 
@@ -166,6 +167,7 @@ func (s *Session) finishRun(fault error) {
 	case s.isDrained():
 		ps.Close(pool.Shutdown)
 	}
+	preempt.At("finish: the session need not be closed")
 	switch s.nextState(ps.Reason() != "") {
 	case stateBusy:
 		s.server.schedule(s)
@@ -181,7 +183,7 @@ type state int
 
 const (
 	stateIdle   state = iota // open, and nothing is pending
-	stateBusy                // open, and datagrams are pending or OnIdle is due
+	stateBusy                // open, and there is something to do
 	stateClosed              // closed, and OnSessionClosed is due
 )
 
@@ -195,7 +197,7 @@ func (s *Session) nextState(poolClosed bool) state {
 	switch {
 	case s.closed:
 		return stateClosed
-	case s.numPending > 0 || s.idleDue:
+	case s.numPending > 0 || s.idleDue || s.draining: // or drain came after finishRun had asked
 		return stateBusy
 	default:
 		s.busy = false

@@ -196,3 +196,19 @@ func TestPreempt_ASessionThatIsClosedMeanwhileIsNotMoved(t *testing.T) {
 		})
 	}
 }
+
+// The last run of a session has found that nothing is to be done when Shutdown comes,
+// which leaves the session to that run, because it is not over.
+func TestPreempt_ShutdownAtTheEndOfARunIsNotMissed(t *testing.T) {
+	srv := &udp.Server{}
+	bubble(t, srv, func(t *testing.T, w *fakeSocket, e serverEvents) {
+		down := make(chan error, 1)
+		onceAt(t, "finish: the session need not be closed", func() {
+			go func() { down <- srv.Shutdown(t.Context()) }() // waited for below
+			synctest.Wait()
+		})
+		w.send(peerAddr, "hello")
+		require.NoError(t, <-down)
+		require.Equal(t, pool.Shutdown, <-e.closed)
+	})
+}

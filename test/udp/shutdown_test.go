@@ -181,9 +181,9 @@ func TestShutdown_StartsNoSession(t *testing.T) {
 		go func() { served <- srv.Serve(pc) }() // ends with Shutdown
 		stop := make(chan struct{})
 		flooded := make(chan struct{})
-		go func() { // ends with stop, and is waited for below
+		go func() { // ends with stop at the latest, and is waited for below
 			defer close(flooded)
-			for {
+			for range cap(e.opened) - 1 { // so that no callback blocks
 				select {
 				case <-stop:
 					return
