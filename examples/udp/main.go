@@ -94,7 +94,7 @@ func serve(ctx context.Context, cfg config, log *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("--addr: %w", err)
 	}
-	srv := newServer(cfg, log)
+	srv := newDevices(cfg, log).srv
 	log.Info("listening", "addr", pc.LocalAddr().String(), "idle", cfg.idle)
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(pc) }() // ended by Shutdown or Close; waited for below
@@ -113,23 +113,25 @@ func serve(ctx context.Context, cfg config, log *slog.Logger) error {
 	<-served
 	st := srv.Stats()
 	log.Info("stopped", "sessions", st.Registered, "received", st.Received, "handled", st.Handled,
-		"refused", st.RefusedFull+st.RefusedPerIP, "dropped", st.TooLarge+st.PendingFull)
+		"refused", st.RefusedFull+st.RefusedPerIP, "dropped", st.TooLarge+st.PendingFull, "without_cookie", st.NotAdmitted)
 	return nil
 }
 
-// newServer returns a server of the protocol.
-func newServer(cfg config, log *slog.Logger) *udp.Server {
-	d := devices{}
+// newDevices returns the protocol with its server.
+func newDevices(cfg config, log *slog.Logger) *devices {
+	d := &devices{byName: make(map[string]*udp.Session)}
 	d.srv = &udp.Server{
 		IdleTimeout:          cfg.idle,
 		Activity:             udp.Received, // sending to a device does not show that it is alive
 		MaxSessions:          cfg.maxSessions,
 		MaxSessionsPerIP:     cfg.maxSessionsPerIP,
 		MaxDatagram:          maxDatagram,
+		Admit:                d.admit,
 		OnNewSessionRegister: d.onNew,
 		OnMessage:            d.onMessage,
+		Farewell:             d.farewell,
 		OnSessionClosed:      d.onClosed,
 		Logger:               log,
 	}
-	return d.srv
+	return d
 }
