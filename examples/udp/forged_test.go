@@ -24,8 +24,11 @@ type network struct {
 	mu    sync.Mutex
 	hosts map[netip.AddrPort]*host
 
-	sent atomic.Int64 // by the servers
+	sent      atomic.Int64 // by the servers
+	delivered atomic.Int64 // of those; beyond maxDelivered all are lost, so that no exchange is endless
 }
+
+const maxDelivered = 10_000
 
 // host is a server's socket. It has the methods of *net.UDPConn that do not allocate.
 type host struct {
@@ -71,7 +74,7 @@ func (h *host) ReadFromUDPAddrPort(p []byte) (int, netip.AddrPort, error) {
 
 func (h *host) WriteToUDPAddrPort(p []byte, to netip.AddrPort) (int, error) {
 	h.net.sent.Add(1)
-	if other := h.net.host(to); other != nil {
+	if other := h.net.host(to); other != nil && h.net.delivered.Add(1) <= maxDelivered {
 		select {
 		case other.in <- datagram{h.addr, string(p)}:
 		default: // lost
@@ -109,15 +112,11 @@ func TestForged_DatagramsDoNotSetTwoServersAgainstEachOther(t *testing.T) {
 			a, b := n.listen("192.0.2.1:9000"), n.listen("192.0.2.2:9000")
 			servers := map[*host]*devices{a: serveOn(t, a), b: serveOn(t, b)}
 			forge := func(from, to *host, data string) { to.in <- datagram{from.addr, data} }
-			wait := func(received uint64) { // for all of it, and then for what it caused
+			wait := func(received uint64) { // for all of it; what that causes is judged at the end
 				t.Helper()
 				require.Eventually(t, func() bool {
-					total := servers[a].srv.Stats().Received + servers[b].srv.Stats().Received
-					require.LessOrEqual(t, total, 2*received, "replies are answered")
-					return total >= received
+					return servers[a].srv.Stats().Received+servers[b].srv.Stats().Received >= received
 				}, patience, time.Millisecond)
-				time.Sleep(20 * time.Millisecond)
-				require.LessOrEqual(t, servers[a].srv.Stats().Received+servers[b].srv.Stats().Received, 2*received, "replies are answered")
 			}
 			sent := uint64(0)
 			if known { // as if each had brought the other's cookie
@@ -131,9 +130,9 @@ func TestForged_DatagramsDoNotSetTwoServersAgainstEachOther(t *testing.T) {
 					forge(from, to, "+"+cookie)
 					sent++
 				}
-				wait(sent)
-				require.Equal(t, 1, servers[a].srv.Stats().Sessions)
-				require.Equal(t, 1, servers[b].srv.Stats().Sessions)
+				require.Eventually(t, func() bool {
+					return servers[a].srv.Stats().Sessions == 1 && servers[b].srv.Stats().Sessions == 1
+				}, patience, time.Millisecond)
 			}
 			for _, data := range []string{"=", "", "+", "?", "!", ">", "> ! what", "> cookie 0123456789abcdef", "temp=1", "a?", "a", "+x y"} {
 				forge(a, b, data)
@@ -143,6 +142,8 @@ func TestForged_DatagramsDoNotSetTwoServersAgainstEachOther(t *testing.T) {
 			}
 			wait(sent)
 			require.Positive(t, servers[a].srv.Stats().OwnAddress)
+			time.Sleep(50 * time.Millisecond) // in which an endless exchange goes on thousands of times
+			require.LessOrEqual(t, servers[a].srv.Stats().Received+servers[b].srv.Stats().Received, 2*sent, "replies are answered")
 		})
 	}
 }
@@ -185,10 +186,11 @@ func TestReplies_ToAnAddressThatIsNotProvedAreShort(t *testing.T) {
 
 func TestCookie_IsOfOneAddressAndForALimitedTime(t *testing.T) {
 	var c cookies
-	addr, other := netip.MustParseAddrPort("192.0.2.1:1"), netip.MustParseAddrPort("192.0.2.1:2")
+	addr := netip.MustParseAddrPort("192.0.2.1:1")
 	cookie := []byte(strings.TrimPrefix(string(c.challenge(nil, addr)), "> cookie "))
 	require.True(t, c.valid(addr, cookie))
-	require.False(t, c.valid(other, cookie))
+	require.False(t, c.valid(netip.MustParseAddrPort("192.0.2.1:2"), cookie))
+	require.False(t, c.valid(netip.MustParseAddrPort("192.0.2.2:1"), cookie))
 	require.False(t, c.valid(addr, nil))
 	require.False(t, c.valid(addr, cookie[:8]))
 	c.since = c.since.Add(-keyLife)
