@@ -131,8 +131,9 @@ func (c *callbacks) work() {
 			ch.settleAll()
 		}
 		preempt.At("chunk: it is settled")
-		took := c.run(ch, late)
+		took, ran := c.run(ch, late)
 		switch {
+		case !ran: // others were quicker, which tells nothing
 		case took > quickChunk:
 			size = 1
 		case own:
@@ -142,14 +143,14 @@ func (c *callbacks) work() {
 	done = true
 }
 
-// run runs the callbacks of a chunk that no other worker claims. took is how long
-// it took to get to the last one.
-func (c *callbacks) run(ch *chunk, late *latenessCounter) (took time.Duration) {
+// run runs the callbacks of a chunk that no other worker claims, and reports whether
+// there were any, and how long they took.
+func (c *callbacks) run(ch *chunk, late *latenessCounter) (took time.Duration, ran bool) {
 	began := Never
 	for {
 		i := int(ch.claimed.Add(1)) - 1
 		if i >= len(ch.due) {
-			return c.elapsed() - began
+			return c.elapsed() - began, began != Never
 		}
 		d := ch.due[i]
 		ch.due[i] = Due{} // keeps what has run no longer
