@@ -195,9 +195,7 @@ func (sh *shard[K, C]) fetchLocked(batch []wheel.Due) (all uint32) {
 		if d := s.detail.Load(); d != nil {
 			all += uint32(d.idle)
 		}
-		if first := sh.sessions.first(s.hash); first != nil {
-			all += first.hash
-		}
+		all += sh.sessions.fetch(s.hash)
 	}
 	return all
 }

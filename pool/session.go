@@ -42,8 +42,7 @@ type Session[K comparable, C io.Closer] struct {
 	active atomic.Int64 // the wheel's time
 	entry  wheel.Entry
 	state  atomic.Uint32
-	hash   uint32         // immutable
-	next   *Session[K, C] // of its bucket, guarded by shard.mu; then of those that Shutdown closes
+	hash   uint32 // immutable
 	detail atomic.Pointer[detail]
 
 	// Immutable.

@@ -29,13 +29,13 @@ type shard[K comparable, C io.Closer] struct {
 
 	// Two cache lines in all, which are fetched in pairs. An object of that size
 	// has an address to match, which an array of all shards would not have.
-	_ [32]byte
+	_ [8]byte
 }
 
 // shardOf returns the shard of an ID, and the hash that its table goes by.
 func (p *Pool[K, C]) shardOf(id K) (*shard[K, C], uint32) {
 	h := p.hash(id)
-	return p.shards[h%shardCount], uint32(h >> 32)
+	return p.shards[h%shardCount], uint32(h>>32) | usedHash
 }
 
 // find returns the session with the given ID, and nil if there is none.

@@ -74,28 +74,24 @@ func (p *Pool[K, C]) closeAll(ctx context.Context) {
 // shutSome closes some of the shard's sessions, and no more than most, and hands them
 // to c. It reports whether there are more.
 func (sh *shard[K, C]) shutSome(c *closer[K, C], most int) (more bool) {
-	first, last, more := sh.closeSome(Shutdown, most)
-	for s := first; s != nil; s = s.next {
+	some, more := sh.closeSome(Shutdown, most)
+	for _, s := range some {
 		s.cancelContext()
 	}
-	c.add(first, last)
+	c.add(some)
 	return more
 }
 
-// closeSome closes some of the shard's sessions, at most sweepAtOnce, which it returns
-// chained, and reports whether there are more.
-func (sh *shard[K, C]) closeSome(r Reason, most int) (first, last *Session[K, C], more bool) {
+// closeSome closes some of the shard's sessions, which it returns, and reports whether
+// there are more.
+func (sh *shard[K, C]) closeSome(r Reason, most int) (some []*Session[K, C], more bool) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	var some [sweepAtOnce]*Session[K, C]
-	for _, s := range sh.sessions.appendTo(some[:0], most) {
+	some = sh.sessions.appendTo(make([]*Session[K, C], 0, min(most, sh.sessions.n)), most)
+	for _, s := range some {
 		s.closeLocked(r) // it is open, or it would not be in the pool
-		if s.next = first; first == nil {
-			last = s
-		}
-		first = s
 	}
-	return first, last, sh.sessions.n > 0
+	return some, sh.sessions.n > 0
 }
 
 // closer closes the connections of closed sessions on at most closeAtOnce
@@ -105,26 +101,18 @@ func (sh *shard[K, C]) closeSome(r Reason, most int) (first, last *Session[K, C]
 type closer[K comparable, C io.Closer] struct {
 	mu sync.Mutex
 	// Guarded by mu.
-	first, last *Session[K, C]
-	workers     int
+	waiting [][]*Session[K, C] // none of them empty
+	workers int
 }
 
-func (c *closer[K, C]) add(first, last *Session[K, C]) {
-	n := 0
-	for s := first; s != nil && n < closeAtOnce; s = s.next {
-		n++
+func (c *closer[K, C]) add(some []*Session[K, C]) {
+	if len(some) == 0 {
+		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.first == nil {
-		c.first = first
-	} else if first != nil {
-		c.last.next = first
-	}
-	if last != nil {
-		c.last = last
-	}
-	for ; n > 0 && c.workers < closeAtOnce; n-- {
+	c.waiting = append(c.waiting, some)
+	for n := len(some); n > 0 && c.workers < closeAtOnce; n-- {
 		c.workers++
 		go c.work()
 	}
@@ -148,13 +136,16 @@ func (c *closer[K, C]) work() {
 func (c *closer[K, C]) next() *Session[K, C] {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s := c.first
-	if s == nil {
+	if len(c.waiting) == 0 {
+		c.waiting = nil
 		c.workers--
 		return nil
 	}
-	if c.first, s.next = s.next, nil; c.first == nil {
-		c.last = nil
+	first := &c.waiting[0]
+	s := (*first)[0]
+	(*first)[0] = nil // what has ended is kept no longer
+	if *first = (*first)[1:]; len(*first) == 0 {
+		c.waiting = c.waiting[1:]
 	}
 	return s
 }

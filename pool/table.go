@@ -2,47 +2,54 @@ package pool
 
 import "io"
 
-// table is the sessions of a shard by their ID: buckets of sessions that are
-// chained through themselves. It grows and shrinks with the sessions, and holds
-// nothing when they have gone. It is plain data; its zero value is empty.
+// table is the sessions of a shard by their ID: a hash table with open addressing
+// and linear probing. The hashes lie by themselves, so that looking for an ID that is
+// not there, growing and shrinking read no session. It has a few places at most when
+// the sessions have gone. It is plain data; its zero value is empty.
 type table[K comparable, C io.Closer] struct {
-	buckets []*Session[K, C] // a power of two, or none
-	n       int
+	hashes   []uint32 // a power of two, or none; 0: the place is free
+	sessions []*Session[K, C]
+	n        int
 }
 
-const minBuckets = 8
+const minPlaces = 8
 
-// bucket is where the chain of a hash begins. There must be buckets.
-func (t *table[K, C]) bucket(hash uint32) **Session[K, C] {
-	return &t.buckets[hash&uint32(len(t.buckets)-1)]
-}
-
-// first is the first session of a hash's chain, and nil if there is none.
-func (t *table[K, C]) first(hash uint32) *Session[K, C] {
-	if t.n == 0 {
-		return nil
-	}
-	return *t.bucket(hash)
-}
+// usedHash makes a hash differ from that of a free place. Places go by its low bits.
+const usedHash = 1 << 31
 
 // find returns the session with that ID, and nil if there is none.
 func (t *table[K, C]) find(hash uint32, id K) *Session[K, C] {
-	for s := t.first(hash); s != nil; s = s.next {
-		if s.hash == hash && s.id == id {
+	if t.n == 0 {
+		return nil
+	}
+	for i := t.home(hash); t.hashes[i] != 0; i = t.after(i) {
+		if s := t.sessions[i]; t.hashes[i] == hash && s.id == id {
 			return s
 		}
 	}
 	return nil
 }
 
+// home is where a hash lies, or after it where there is a place; there must be places.
+func (t *table[K, C]) home(hash uint32) int { return int(hash) & (len(t.hashes) - 1) }
+
+func (t *table[K, C]) after(i int) int { return (i + 1) & (len(t.hashes) - 1) }
+
 // add puts s in, whose ID no session in the table has.
 func (t *table[K, C]) add(s *Session[K, C]) {
-	if t.n == len(t.buckets) {
-		t.resize(max(minBuckets, 2*len(t.buckets)))
+	if t.n >= len(t.hashes)*13/16 {
+		t.resize(max(minPlaces, 2*len(t.hashes)))
 	}
-	b := t.bucket(s.hash)
-	s.next, *b = *b, s
+	t.place(s.hash, s)
 	t.n++
+}
+
+func (t *table[K, C]) place(hash uint32, s *Session[K, C]) {
+	i := t.home(hash)
+	for t.hashes[i] != 0 {
+		i = t.after(i)
+	}
+	t.hashes[i], t.sessions[i] = hash, s
 }
 
 // remove takes s out, if it is in: another session with its ID stays.
@@ -50,40 +57,65 @@ func (t *table[K, C]) remove(s *Session[K, C]) bool {
 	if t.n == 0 {
 		return false
 	}
-	for b := t.bucket(s.hash); *b != nil; b = &(*b).next {
-		if *b != s {
-			continue
+	i := t.home(s.hash)
+	for t.sessions[i] != s {
+		if t.hashes[i] == 0 {
+			return false
 		}
-		*b, s.next = s.next, nil
-		t.n--
-		switch {
-		case t.n == 0:
-			t.buckets = nil
-		case t.n < len(t.buckets)/8 && len(t.buckets) > 4*minBuckets:
-			t.resize(len(t.buckets) / 4)
-		}
-		return true
+		i = t.after(i)
 	}
-	return false
+	t.free(i)
+	t.n--
+	switch {
+	case t.n == 0 && len(t.hashes) > minPlaces:
+		t.hashes, t.sessions = nil, nil
+	case t.n < len(t.hashes)/8 && len(t.hashes) > 4*minPlaces:
+		t.resize(len(t.hashes) / 4)
+	}
+	return true
 }
 
-func (t *table[K, C]) resize(buckets int) {
-	old := t.buckets
-	t.buckets = make([]*Session[K, C], buckets)
-	for _, s := range old {
-		for s != nil {
-			next := s.next
-			b := t.bucket(s.hash)
-			s.next, *b = *b, s
-			s = next
+// free frees a place. Those that were put behind it, since it was taken, move up.
+func (t *table[K, C]) free(i int) {
+	mask := len(t.hashes) - 1
+	for j := t.after(i); t.hashes[j] != 0; j = t.after(j) {
+		if (j-t.home(t.hashes[j]))&mask >= (j-i)&mask {
+			t.hashes[i], t.sessions[i] = t.hashes[j], t.sessions[j]
+			i = j
+		}
+	}
+	t.hashes[i], t.sessions[i] = 0, nil
+}
+
+// fetch reads where a hash would lie.
+func (t *table[K, C]) fetch(hash uint32) uint32 {
+	if t.n == 0 {
+		return 0
+	}
+	i := t.home(hash)
+	if t.sessions[i] != nil {
+		return t.hashes[i]
+	}
+	return 0
+}
+
+func (t *table[K, C]) resize(places int) {
+	hashes, sessions := t.hashes, t.sessions
+	t.hashes, t.sessions = make([]uint32, places), make([]*Session[K, C], places)
+	for i, hash := range hashes {
+		if hash != 0 {
+			t.place(hash, sessions[i])
 		}
 	}
 }
 
 // appendTo appends sessions to some, and no more than most.
 func (t *table[K, C]) appendTo(some []*Session[K, C], most int) []*Session[K, C] {
-	for _, s := range t.buckets {
-		for ; s != nil && most > 0; s = s.next {
+	for _, s := range t.sessions {
+		if most == 0 {
+			break
+		}
+		if s != nil {
 			some = append(some, s)
 			most--
 		}
