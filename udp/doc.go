@@ -54,7 +54,7 @@
 // to its address. [Server.Admit] can demand that before there is a session: it
 // answers a datagram from an unknown address with a cookie, such as a keyed hash of
 // the address, and admits a datagram that brings the cookie. A flood from spoofed
-// addresses then takes no session and no memory.
+// addresses then takes no session and no memory. The project's examples/udp does so.
 //
 // Without Admit, consider:
 //
