@@ -71,7 +71,7 @@ func TestServer_ScrapeShowsWhatHappened(t *testing.T) {
 		OnMessage: func(s *tcp.Session, p []byte) {
 			_ = s.Send([]byte(strings.ToUpper(string(p)) + "\n"))
 			if string(p) == "twice" {
-				_ = s.Queue(make([]byte, 20)) // counted when it is written
+				_ = s.Post(make([]byte, 20)) // counted when it is written
 			}
 		},
 	})

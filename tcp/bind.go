@@ -42,7 +42,7 @@ var unbound = new(binding)
 //
 // The error is ErrEmptyID if id is "" and there is no Directory, since all sessions without a
 // name would replace one another, ErrBound if the session has an ID already,
-// ErrSessionClosed if it is closed before or during Bind or after Finish, ErrServerClosed
+// ErrSessionClosed if it is closed before or during Bind, ErrServerClosed
 // after Shutdown or Close, or that of the Directory. A session that is closed before Bind
 // takes the ID from nobody; if it is closed during Bind, the context that the Directory was
 // given ends. After an error of the Directory the session stays open and may be bound again.
@@ -101,8 +101,8 @@ func (s *Session) Bind(ctx context.Context, id string, meta []byte) error {
 	return nil
 }
 
-// ending reports whether the session is closed, or about to be by Finish.
-func (s *Session) ending() bool { return s.finish.Load() != nil || s.ps.Reason() != "" }
+// ending reports whether the session is closed.
+func (s *Session) ending() bool { return s.ps.Reason() != "" }
 
 // stopClaim ends the Claim of a session that has just been closed.
 func (s *Session) stopClaim() {

@@ -20,24 +20,27 @@ func (s *Session) end() {
 	if v := recover(); v != nil {
 		stack := debug.Stack()
 		s.server.logPanic(v, stack)
-		s.crashed(netserver.NewPanicError("tcp", v, stack))
+		s.buf = nil // the callback may have kept part of it
+		s.crash(netserver.NewPanicError("tcp", v, stack))
 	} else if !s.done {
-		s.crashed(ErrGoexit)
+		s.buf = nil
+		s.crash(ErrGoexit)
 	}
 	s.giveBack()
-	// Somebody else may be closing it: wait until the connection is closed.
+	s.unreserveInput()
+	// Somebody else may be closing it: wait until that is done.
 	if !s.ps.Close(pool.Shutdown) {
 		<-s.ps.Done()
 	}
+	s.awaitIdle()
 	if !s.heard.Load() && s.ps.Reason() == ReasonEOF {
 		s.server.probes.Add(1)
 	}
-	s.queue.Store(nil) // whoever writes it still has taken it already
+	s.sayLast()
 }
 
-// crashed closes the session for a callback that did not return.
-func (s *Session) crashed(err error) {
-	s.buf = nil // the callback may have kept part of it
+// crash closes the session for a callback that did not return.
+func (s *Session) crash(err error) {
 	f := &fault{ReasonPanic, err}
 	s.fault.Store(f) // told in any case
 	s.ps.Close(f.reason)
@@ -85,49 +88,4 @@ func (s *Session) tellClosed() {
 		}
 	}()
 	s.server.OnSessionClosed(s, r)
-}
-
-// transport is a session as its pool sees it: something to close.
-type transport Session
-
-// Close is called by the pool, once, when somebody has won the close. The reason
-// is fixed by then.
-func (t *transport) Close() error {
-	s := (*Session)(t)
-	before := s.phase.Swap(phaseOver)
-	s.stopClaim()
-	s.server.releaseIP(s) // before the peer can know of it and come again
-	// While it is opening there is no handshake done to say farewell on, and ps
-	// may not be set.
-	farewell := before != phaseOpening && hasFarewell(s.ps.Reason())
-	if farewell {
-		s.writeLast()
-	}
-	return closeConn(s.conn, farewell)
-}
-
-// drain tells a session that is busy to close with Shutdown when it has handed
-// on what it has read. It reports true for one that waits, which is the caller's
-// to close.
-func (s *Session) drain() (waits bool) {
-	for {
-		switch s.phase.Load() {
-		case phaseBusy:
-			if s.phase.CompareAndSwap(phaseBusy, phaseDraining) {
-				return false
-			}
-		case phaseRegistering:
-			if s.phase.CompareAndSwap(phaseRegistering, phaseLastCall) {
-				return false
-			}
-		case phaseIdle:
-			if s.phase.CompareAndSwap(phaseIdle, phaseOver) { // what it reads from now on is dropped
-				return true
-			}
-		case phaseOpening:
-			return true
-		default:
-			return false
-		}
-	}
 }

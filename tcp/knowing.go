@@ -30,7 +30,7 @@ func (s *Session) Reason() pool.Reason { return s.ps.Reason() }
 // method NetConn() net.Conn. It is there from OnNewSessionRegister on, also after the end of
 // the session.
 func (s *Session) ConnectionState() (state tls.ConnectionState, ok bool) {
-	tc := tlsConn(s.conn)
+	tc := tlsConn(s.stream())
 	if tc == nil {
 		return tls.ConnectionState{}, false
 	}
@@ -44,21 +44,11 @@ func (s *Session) ConnectionState() (state tls.ConnectionState, ok bool) {
 // bytes. It returns "" if there is no such callback or if it panics, which is logged.
 func (s *Session) Label() string { return netserver.Label(s, s.server.Label, s.server.logPanic) }
 
-// maxWraps bounds how many connections within one another are looked into, since one may
-// return itself.
-const maxWraps = 16
-
 // tlsConn returns the TLS connection that conn is or wraps, or nil if there is none.
-func tlsConn(conn net.Conn) *tls.Conn {
-	for range maxWraps {
-		switch c := conn.(type) {
-		case *tls.Conn:
-			return c
-		case interface{ NetConn() net.Conn }:
-			conn = c.NetConn()
-		default:
-			return nil
-		}
-	}
-	return nil
+func tlsConn(conn net.Conn) (tc *tls.Conn) {
+	eachLayer(conn, func(c net.Conn) (found bool) {
+		tc, found = c.(*tls.Conn)
+		return found
+	})
+	return tc
 }

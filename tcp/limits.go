@@ -5,6 +5,7 @@ import (
 	"net/netip"
 
 	"github.com/sessionwheel/sessionwheel/internal/netserver"
+	"github.com/sessionwheel/sessionwheel/pool"
 )
 
 // limitedIP is what conn counts under for MaxSessionsPerIP; the zero Addr if it
@@ -16,26 +17,30 @@ func (srv *Server) limitedIP(conn net.Conn) netip.Addr {
 	return netserver.Network(netserver.AddrPort(conn.RemoteAddr()).Addr())
 }
 
-// enter counts a session goroutine and a session from ip, unless the server is
-// closing or ip has too many.
+// enter counts a session's goroutine and its connection, from ip, unless the server does not
+// listen any more, is full, or ip has too many.
 func (srv *Server) enter(ip netip.Addr) error {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
-	if srv.closing.Load() {
+	switch {
+	case srv.deaf.Load():
 		return ErrServerClosed
+	case srv.sockets >= srv.maxSessions:
+		srv.refusedFull.Add(1)
+		return pool.ErrFull
+	case ip.IsValid() && srv.perIP[ip] >= srv.MaxSessionsPerIP:
+		srv.refusedPerIP.Add(1)
+		return ErrTooManyFromIP
 	}
 	if ip.IsValid() {
-		if srv.perIP[ip] >= srv.MaxSessionsPerIP {
-			srv.refusedPerIP.Add(1)
-			return ErrTooManyFromIP
-		}
 		srv.perIP[ip]++
 	}
+	srv.sockets++
 	srv.active++
 	return nil
 }
 
-// leave counts a session goroutine that ends.
+// leave counts a session's goroutine that ends.
 func (srv *Server) leave() {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
@@ -43,9 +48,23 @@ func (srv *Server) leave() {
 	srv.checkDrainedLocked()
 }
 
+// enterHelper counts a goroutine that works for a session beside the session's own.
+func (srv *Server) enterHelper() {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	srv.helpers++
+}
+
+func (srv *Server) leaveHelper() {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	srv.helpers--
+	srv.checkDrainedLocked()
+}
+
 // checkDrainedLocked closes drained when there is nothing left to wait for.
 func (srv *Server) checkDrainedLocked() {
-	if srv.closing.Load() && srv.active == 0 {
+	if srv.closing.Load() && srv.active == 0 && srv.helpers == 0 {
 		close(srv.drained)
 	}
 }
@@ -61,19 +80,45 @@ func (srv *Server) keepIP(s *Session, ip netip.Addr) {
 	srv.countedIP[s] = ip
 }
 
-// releaseIP forgets the address of a session.
-func (srv *Server) releaseIP(s *Session) {
-	if srv.MaxSessionsPerIP <= 0 {
-		return
+// releaseSocket forgets the connection of a session, which is about to be closed.
+func (srv *Server) releaseSocket(s *Session) {
+	srv.mu.Lock()
+	l := srv.lingering[s]
+	delete(srv.lingering, s)
+	srv.sockets--
+	if ip, ok := srv.countedIP[s]; ok {
+		delete(srv.countedIP, s)
+		if srv.perIP[ip]--; srv.perIP[ip] <= 0 {
+			delete(srv.perIP, ip)
+		}
 	}
+	srv.mu.Unlock()
+	l.stop()
+}
+
+// keepLingering notes that a session's time to linger has begun. It reports false if its
+// connection is closed, or to be closed at once.
+func (srv *Server) keepLingering(s *Session, l *lingering) bool {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
-	ip, ok := srv.countedIP[s]
-	if !ok {
-		return
+	if s.gone.Load() {
+		return false
 	}
-	delete(srv.countedIP, s)
-	if srv.perIP[ip]--; srv.perIP[ip] <= 0 {
-		delete(srv.perIP, ip)
+	srv.lingering[s] = l
+	return true
+}
+
+// cutLingering closes the connections of all sessions that linger, and of those that end
+// from now on.
+func (srv *Server) cutLingering() {
+	srv.mu.Lock()
+	srv.cutting.Store(true)
+	var all []*Session
+	for s := range srv.lingering {
+		all = append(all, s)
+	}
+	srv.mu.Unlock()
+	for _, s := range all {
+		s.closeSocket(true)
 	}
 }

@@ -5,6 +5,7 @@ package tcp
 import (
 	"net"
 	"os"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -33,6 +34,9 @@ func rawConn(conn net.Conn) syscall.RawConn {
 // awaitRaw is await on a socket: it takes a buffer only when there is something
 // to read.
 func (s *Session) awaitRaw() bool {
+	if s.try == nil {
+		s.try = s.tryRead
+	}
 	for {
 		if err := s.raw.Read(s.try); err != nil {
 			return s.awaitFailed(err)
@@ -92,15 +96,23 @@ func errnoOf(err error) syscall.Errno {
 	return errno
 }
 
-// try writes what the socket takes, and never asks to be called again.
+// try writes what the socket takes. When that is full, it asks to be called again if the
+// write waits.
 func (w *rawWrite) try(fd uintptr) bool {
 	for len(w.p) > w.n {
 		n, err := syscall.Write(int(fd), w.p[w.n:])
 		if err == nil {
 			w.n += n
+			if w.taken != nil {
+				w.taken.Add(uint64(n))
+			}
 			continue
 		}
-		if errno := errnoOf(err); errno != syscall.EINTR {
+		switch errno := errnoOf(err); {
+		case errno == syscall.EINTR:
+		case errno == syscall.EAGAIN && w.taken != nil:
+			return false
+		default:
 			w.err = errno
 			return true
 		}
@@ -109,15 +121,46 @@ func (w *rawWrite) try(fd uintptr) bool {
 }
 
 // now writes what the socket takes at once. The error is nil when it is full.
-func (w *rawWrite) now(rc syscall.RawConn, p []byte) (int, error) {
+func (w *rawWrite) now(rc syscall.RawConn, p []byte) (int, error) { return w.run(rc, p, nil) }
+
+// waiting writes all of p, and counts what the socket takes.
+func (w *rawWrite) waiting(rc syscall.RawConn, p []byte, taken *atomic.Uint64) (int, error) {
+	return w.run(rc, p, taken)
+}
+
+func (w *rawWrite) run(rc syscall.RawConn, p []byte, taken *atomic.Uint64) (int, error) {
 	if w.f == nil {
 		w.f = w.try
 	}
-	w.p, w.n, w.err = p, 0, 0
+	w.p, w.n, w.err, w.taken = p, 0, 0, taken
 	err := rc.Write(w.f)
-	w.p = nil
+	w.p, w.taken = nil, nil
 	if err == nil && w.err != 0 && w.err != syscall.EAGAIN {
 		err = os.NewSyscallError("write", w.err)
 	}
 	return w.n, err
+}
+
+// writeRest writes what TLS has encrypted.
+func (w *wire) writeRest(fd uintptr) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for len(w.rest) > 0 {
+		n, err := syscall.Write(int(fd), w.rest)
+		if err == nil {
+			w.rest = w.rest[n:]
+			w.session.out.taken.Add(uint64(n))
+			continue
+		}
+		switch errno := errnoOf(err); errno {
+		case syscall.EINTR:
+		case syscall.EAGAIN:
+			return !w.waits
+		default:
+			w.errno = errno
+			return true
+		}
+	}
+	w.rest = nil
+	return true
 }

@@ -10,21 +10,26 @@ import (
 	"github.com/sessionwheel/sessionwheel/internal/netserver"
 )
 
-// await waits until something was read into the buffer or the stream has ended.
-// It reports false when the session is over.
+// warmFor is how long a session whose connection cannot be asked whether something is there
+// keeps its buffer while it waits.
+const warmFor = time.Second
+
+// await waits until something was read into the buffer or the stream has ended. It may return
+// without either. It reports false when the session is over.
 func (s *Session) await() bool {
-	if s.raw != nil {
+	if s.raw != nil && s.tls.Load() == nil {
 		return s.awaitRaw()
 	}
 	return s.awaitConn()
 }
 
-// awaitConn is await on a connection that cannot be asked whether something is
-// there: it waits for one byte without a buffer, and then reads the rest into
-// one.
+// awaitConn is await on a connection that cannot be asked whether something is there. A
+// session that was active just now waits with its buffer. Then it waits for one byte without
+// a buffer.
 func (s *Session) awaitConn() bool {
-	if s.buf == nil {
-		n, err := s.conn.Read(s.one[:])
+	b := s.buf
+	if b == nil {
+		n, err := s.stream().Read(s.one[:])
 		if n == 0 {
 			return s.awaited(0, err)
 		}
@@ -32,11 +37,46 @@ func (s *Session) awaitConn() bool {
 		s.buf.data[0] = s.one[0]
 		return s.awaited(n, err)
 	}
-	if _, ok := s.wire(); !ok { // a wire arms when it has to wait
+	if b.empty() {
+		s.warmUp()
+	} else if _, ok := s.wire(); !ok { // a wire arms when it has to wait
 		s.armFrame()
 	}
-	n, err := s.conn.Read(s.buf.data[s.buf.end:])
+	n, err := s.stream().Read(b.data[b.end:])
 	return s.awaited(n, err)
+}
+
+// warmUp lets a session wait with its buffer for a while.
+func (s *Session) warmUp() {
+	if !s.warm {
+		s.warm = true
+		s.keepWarm()
+	}
+}
+
+func (s *Session) keepWarm() {
+	s.warmAt = s.frames
+	s.setReadDeadline(time.Now().Add(warmFor))
+}
+
+// coolDown is called when a session has waited with its buffer for a while.
+func (s *Session) coolDown() {
+	if s.frames != s.warmAt {
+		s.keepWarm()
+		return
+	}
+	s.warm = false
+	s.giveBack()
+	s.setReadDeadline(time.Time{})
+}
+
+// setReadDeadline is for the session's goroutine. A close, which sets one that has passed so
+// that the goroutine looks, is not overwritten.
+func (s *Session) setReadDeadline(t time.Time) {
+	_ = s.conn.SetReadDeadline(t) // a closed connection tells at the read
+	if s.phase.Load() == phaseOver {
+		_ = s.conn.SetReadDeadline(past)
+	}
 }
 
 // awaited takes in the outcome of a read.
@@ -71,6 +111,14 @@ func (s *Session) awaitFailed(err error) bool {
 	case errors.Is(err, io.EOF):
 		s.ended = true
 		return true
+	case errors.Is(err, os.ErrDeadlineExceeded) && s.warm:
+		s.coolDown()
+		return true
+	case errors.Is(err, os.ErrDeadlineExceeded) && s.armed && !s.expired:
+		// The process may have been stopped: what the peer has sent meanwhile counts.
+		s.expired = true
+		s.setReadDeadline(time.Now().Add(time.Millisecond))
+		return true
 	case errors.Is(err, os.ErrDeadlineExceeded) && s.armed:
 		s.fail(&fault{ReasonFrameTimeout, fmt.Errorf("%w: received %d bytes within %v",
 			ErrFrameTimeout, s.buf.end-s.buf.start, s.server.frameTimeout)})
@@ -87,16 +135,16 @@ func (s *Session) awaitFailed(err error) bool {
 //go:noinline
 func (s *Session) armFrame() {
 	if !s.armed && s.server.frameTimeout > 0 {
-		s.armed = true
-		_ = s.conn.SetReadDeadline(time.Now().Add(s.server.frameTimeout)) // a closed connection tells at the read
+		s.armed, s.warm = true, false
+		s.setReadDeadline(time.Now().Add(s.server.frameTimeout))
 	}
 }
 
 // disarmFrame ends the deadline of a frame that is whole.
 func (s *Session) disarmFrame() {
 	if s.armed {
-		s.armed = false
-		_ = s.conn.SetReadDeadline(time.Time{})
+		s.armed, s.expired = false, false
+		s.setReadDeadline(time.Time{})
 	}
 }
 
@@ -109,32 +157,50 @@ func (s *Session) consume() bool {
 	if token != nil {
 		f = s.deliver(token)
 	}
+	if f == eof && s.ended && !s.final {
+		s.awaitReplies()
+	}
+	if f == nil && s.buf != nil && !s.buf.empty() {
+		f = s.keepInput()
+	}
 	if f != nil {
 		s.fail(f)
 		return false
 	}
-	b := s.buf
-	switch {
-	case b == nil:
-	case !b.empty():
-		s.buf = b.room(s.server.maxFrame)
-		s.hint = min(s.buf.class, classes-1)
-	default:
-		if s.hint > 0 && b.end <= len(b.data)/4 { // the frames have become smaller
-			s.hint--
-		}
-		b.start, b.end = 0, 0
-		if s.raw == nil || b.class > s.hint {
-			s.giveBack()
-		}
+	if s.buf != nil && s.buf.empty() {
+		s.restInput()
 	}
 	return true
+}
+
+// keepInput makes room for the rest of the frame that is pending.
+func (s *Session) keepInput() *fault {
+	s.buf = s.buf.room(s.maxFrame())
+	s.hint = min(s.buf.class, classes-1)
+	if !s.reserveInput() {
+		return s.overload()
+	}
+	return nil
+}
+
+// restInput gives back the buffer, in which nothing is pending, unless the next read needs
+// it.
+func (s *Session) restInput() {
+	s.unreserveInput()
+	b := s.buf
+	if s.hint > 0 && b.end <= len(b.data)/4 { // the frames have become smaller
+		s.hint--
+	}
+	b.start, b.end = 0, 0
+	if b.class > s.hint {
+		s.giveBack()
+	}
 }
 
 // deliver hands token and the frames after it to OnMessage, and returns what
 // ends the session, or nil. The session is pinned meanwhile.
 func (s *Session) deliver(token []byte) *fault {
-	if !s.phase.CompareAndSwap(phaseIdle, phaseBusy) {
+	if !s.beginBatch() {
 		return over
 	}
 	s.ps.Pin()
@@ -150,18 +216,11 @@ func (s *Session) deliver(token []byte) *fault {
 		if s.server.OnMessage != nil {
 			s.server.OnMessage(s, token[:len(token):len(token)]) // an append must not reach the next frame
 		}
-		if s.finish.Load() != nil {
-			break
-		}
 		if s.server.Activity == Sent { // a long pipeline keeps no session open either
 			s.ps.UnpinAndExpire()
 			s.ps.Pin()
 		}
 		token, f = s.next()
-	}
-	s.flush()
-	if finish := s.finish.Load(); finish != nil {
-		return finish
 	}
 	// One Touch for all that was received, and for what was sent meanwhile.
 	if s.server.Activity == Sent {
@@ -173,5 +232,20 @@ func (s *Session) deliver(token []byte) *fault {
 	if !s.rest(phaseBusy) {
 		return over
 	}
+	s.flush()
 	return f
+}
+
+// beginBatch goes from idle to busy, behind an OnIdle that runs. It reports false if the
+// session is over.
+func (s *Session) beginBatch() bool {
+	for !s.phase.CompareAndSwap(phaseIdle, phaseBusy) {
+		if s.phase.Load() == phaseOver {
+			return false
+		}
+		if idling := s.idling.Load(); idling != nil {
+			<-*idling
+		}
+	}
+	return true
 }

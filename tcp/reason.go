@@ -18,8 +18,9 @@ const (
 	ReasonTooLarge     pool.Reason = "TooLarge"     // a frame was longer than Server.MaxFrame or than Split allows
 	ReasonBadFrame     pool.Reason = "BadFrame"     // Split returned an error
 	ReasonFrameTimeout pool.Reason = "FrameTimeout" // a frame was not complete within Server.FrameTimeout
-	ReasonSlow         pool.Reason = "Slow"         // the peer did not read for Server.WriteTimeout
+	ReasonSlow         pool.Reason = "Slow"         // the peer did not read for Server.WriteTimeout, or Server.MaxOutbound was reached
 	ReasonPanic        pool.Reason = "Panic"        // a callback or Split panicked, or called runtime.Goexit
+	ReasonOverload     pool.Reason = "Overload"     // Server.MaxPendingBytes or Server.MaxHandshakes was reached
 	ReasonHandshake    pool.Reason = "Handshake"    // the TLS handshake failed or took longer than Server.HandshakeTimeout
 )
 
@@ -37,13 +38,18 @@ var (
 	ErrTooLarge      = errors.New("tcp: frame too large")      // more than Server.MaxFrame, or Split's error wraps bufio.ErrTooLong
 	ErrBadFrame      = errors.New("tcp: bad frame")            // Split returned an error
 	ErrFrameTimeout  = errors.New("tcp: frame timeout")        // a frame was incomplete for Server.FrameTimeout
-	ErrSlow          = errors.New("tcp: slow peer")            // the peer did not read for Server.WriteTimeout
+	ErrSlow          = errors.New("tcp: slow peer")            // the peer did not read for Server.WriteTimeout, or Server.MaxOutbound was reached
+	ErrOverflow      = errors.New("tcp: overflow")             // Post would exceed Server.MaxOutbound, and Server.Overflow is DropNewest; or p alone does
+	ErrOverload      = errors.New("tcp: overload")             // Server.MaxPendingBytes or Server.MaxHandshakes is reached
+	ErrPendingInput  = errors.New("tcp: pending input")        // StartTLS: the peer has sent more than its request
+	ErrSecure        = errors.New("tcp: TLS already")          // StartTLS: the session has TLS
 	ErrHandshake     = errors.New("tcp: TLS handshake failed") // or it took longer than Server.HandshakeTimeout
 	ErrGoexit        = errors.New("tcp: callback called runtime.Goexit")
 
 	ErrFrameMarker  = errors.New("tcp: missing frame marker") // ScanFrames found no '$' or '#'
 	ErrBodyTooLarge = errors.New("tcp: frame body too large") // AppendFrame was given more than 65,535 bytes
 
+	errNilConfig  = errors.New("tcp: StartTLS needs a config: one with a certificate")
 	errAdvance    = errors.New("tcp: Split advanced by a negative count or beyond its input")
 	errNoProgress = errors.New("tcp: Split returned too many tokens without advancing")
 )
@@ -65,14 +71,3 @@ var (
 	over = &fault{}
 	eof  = &fault{reason: ReasonEOF}
 )
-
-// hasFarewell reports whether a session closed for r still sends what it has for
-// its peer: the rest of its queue, and the farewell of TLS.
-func hasFarewell(r pool.Reason) bool {
-	switch r {
-	case pool.Timeout, pool.Lifetime, ReasonSlow, ReasonFrameTimeout, ReasonError, ReasonHandshake:
-		return false
-	default:
-		return true
-	}
-}

@@ -32,7 +32,7 @@ func (srv *Server) ListenAndServe() error {
 // Serve accepts connections from l and serves each on a goroutine of its own, for which
 // Shutdown waits. Several calls with different listeners may run at the same time. Serve
 // blocks and always returns an error; l is closed by then. The error is ErrServerClosed
-// after Shutdown or Close, one that names the field if a field of the Server is invalid, or
+// after Shutdown, StopListening or Close, one that names the field if a field of the Server is invalid, or
 // that of Accept. Temporary errors of Accept, for example when there are no file descriptors
 // or no memory left or the network is down, are logged and reported to OnError, and Serve
 // tries again after a pause of 5 milliseconds to 1 second.
@@ -56,7 +56,7 @@ func (srv *Server) Serve(l net.Listener) error {
 		case err == nil:
 			backoff.Reset()
 			srv.admit(conn)
-		case srv.closing.Load():
+		case srv.deaf.Load():
 			return ErrServerClosed
 		case !netserver.IsPassing(err):
 			return err
@@ -82,7 +82,7 @@ func (srv *Server) admit(conn net.Conn) {
 	srv.keepIP(s, ip)
 	ps, err := srv.sessions.Load().Register(srv.lastID.Add(1), (*transport)(s))
 	if err != nil {
-		srv.releaseIP(s)
+		srv.releaseSocket(s)
 		srv.leave()
 		srv.refuse(conn, err)
 		return
@@ -139,7 +139,7 @@ func (srv *Server) logPanic(v any, stack []byte) {
 func (srv *Server) listening(l *onceListener) bool {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
-	if srv.closing.Load() {
+	if srv.deaf.Load() {
 		return false
 	}
 	srv.listeners[l] = struct{}{}
@@ -154,17 +154,9 @@ func (srv *Server) notListening(l *onceListener) {
 
 // newSession prepares a session for conn; it has no pool session yet.
 func (srv *Server) newSession(conn net.Conn) *Session {
-	s := &Session{server: srv, conn: conn}
-	_, isTLS := conn.(*tls.Conn)
-	switch {
-	case isTLS:
-	case srv.tlsConfig != nil:
-		w := &wire{Conn: conn, session: s, raw: rawConn(conn), handshaking: true}
-		s.conn = tls.Server(w, srv.tlsConfig)
-	default:
-		if s.raw = rawConn(conn); s.raw != nil {
-			s.try = s.tryRead
-		}
+	s := &Session{server: srv, conn: conn, raw: rawConn(conn)}
+	if _, brought := conn.(*tls.Conn); !brought && srv.tlsConfig != nil {
+		s.tls.Store(s.newTLS(srv.tlsConfig))
 	}
 	return s
 }

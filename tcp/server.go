@@ -2,12 +2,8 @@ package tcp
 
 import (
 	"bufio"
-	"cmp"
 	"crypto/tls"
-	"fmt"
-	"iter"
 	"log/slog"
-	"net"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -25,6 +21,10 @@ const (
 	defaultFrameTimeout     = 30 * time.Second
 	defaultWriteTimeout     = 30 * time.Second
 	defaultHandshakeTimeout = 10 * time.Second
+	defaultLingerTimeout    = time.Second
+	defaultMaxOutbound      = 1 << 20
+	defaultMaxPendingBytes  = 256 << 20
+	defaultMaxHandshakes    = 4096
 )
 
 // Activity says what counts as activity on a session and restarts its idle timeout.
@@ -80,10 +80,32 @@ type Server struct {
 	// negative means no limit.
 	FrameTimeout time.Duration
 
-	// WriteTimeout is how long a Send or a write of queued data may block because the peer
-	// does not read, counted from when the socket's buffer is full; the session is then
-	// closed with ReasonSlow. 0 means 30 seconds; negative means no limit.
+	// WriteTimeout is how long the peer may take nothing of what is sent or queued; the
+	// session is then closed with ReasonSlow. It counts from the last byte that was taken,
+	// so a large message to a slow peer may take longer, and a time during which the process
+	// was stopped counts for a quarter of it at most. A session is closed at most a quarter
+	// later. 0 means 30 seconds; negative means no limit.
 	WriteTimeout time.Duration
+
+	// MaxOutbound is the maximum number of bytes of Post that wait on one session. 0 means
+	// 1 MiB; negative is an error. Overflow says what happens beyond it.
+	MaxOutbound int
+
+	// Overflow says what Post does beyond MaxOutbound. The zero value is CloseSlow.
+	Overflow Overflow
+
+	// LingerTimeout is how long the server goes on with the connection of a session that
+	// has something to say when it ends, or whose peer has not received all yet: it sends
+	// the rest, closes its writing side, and reads and drops until the peer has closed too.
+	// Then the connection is closed, or reset if the peer is not receiving. No callback
+	// waits for that, but Shutdown does, and the connection counts towards MaxSessions. 0
+	// means 1 second; negative means that the server sends what it can at once, and does not
+	// read.
+	LingerTimeout time.Duration
+
+	// DrainOver is the time over which Shutdown spreads the closing of the sessions, so that
+	// their peers do not all come back at once. 0 and negative mean at once.
+	DrainOver time.Duration
 
 	// HandshakeTimeout is how long the TLS handshake may take, also with a listener of
 	// package tls; the session is then closed with ReasonHandshake. 0 means 10 seconds;
@@ -102,11 +124,26 @@ type Server struct {
 	// closed after the servers: once it is closed, no session times out.
 	Wheel *wheel.Wheel
 
-	// MaxSessions is the maximum number of sessions, including those in their handshake. 0
-	// means 65,536, which take about 220 MB when idle without TLS; negative means no
-	// limit. A connection beyond the limit is closed at once and reported to OnError as
-	// pool.ErrFull.
+	// IdleWarning is how long before the idle timeout OnIdle is called. 0 means half of the
+	// idle timeout, which is also the maximum; negative means that OnIdle is not called.
+	IdleWarning time.Duration
+
+	// MaxSessions is the maximum number of connections: sessions, those in their handshake,
+	// and those that linger. 0 means 65,536, which take about 220 MB when idle without TLS;
+	// negative means no limit. A connection beyond the limit is closed at once and reported
+	// to OnError as pool.ErrFull.
 	MaxSessions int
+
+	// MaxHandshakes is the maximum number of TLS handshakes at the same time. A connection
+	// beyond it is closed with ReasonOverload. 0 means 4,096; negative means no limit.
+	MaxHandshakes int
+
+	// MaxPendingBytes is the maximum memory of all sessions together, in bytes, for frames
+	// of which part has been received, for what is queued, and for TLS handshakes, which
+	// count for 32 KiB each. A session that needs more beyond it is closed with
+	// ReasonOverload. What a Group has queued for many counts once. 0 means 256 MiB;
+	// negative is an error.
+	MaxPendingBytes int
 
 	// MaxSessionsPerIP is the maximum number of sessions from one IPv4 address or one IPv6
 	// /64 network. 0 and negative mean no limit. A connection beyond the limit is closed at
@@ -143,6 +180,22 @@ type Server struct {
 	// session may have taken the ID of Bind by then; see Session.Bind. May be nil.
 	OnSessionClosed func(*Session, pool.Reason)
 
+	// OnIdle is called IdleWarning before a session's idle timeout, so that its peer can be
+	// asked to respond. From the call on, however late it is, the session has IdleWarning
+	// left, unless there is activity; with the zero Activity, what OnIdle sends is one. OnIdle
+	// is called once per period of idleness, on a goroutine of the wheel. It is one of the
+	// session's callbacks, of which no two run at the same time. May be nil.
+	OnIdle func(*Session)
+
+	// Farewell returns the last bytes for a session that the server ends, framed, or nil. It
+	// is called at most once, after all callbacks but OnError and OnSessionClosed, on the
+	// session's goroutine or one that it waits for, for every reason but EOF, Error, Slow,
+	// Overload, Panic and Handshake, and not after Session.Finish. The bytes follow what is
+	// queued, are not copied, and must not be changed. What the peer has not taken within
+	// LingerTimeout is lost; if another callback runs for longer than that, the connection is
+	// closed without a farewell. Server.Close sends none. May be nil.
+	Farewell func(*Session, pool.Reason) []byte
+
 	// Label names a session for people, for example by the user's name. The dashboard and
 	// the program's top show it beside the ID. It is called often, on other goroutines than
 	// the session's and on several at the same time, so it must be fast. See
@@ -161,150 +214,36 @@ type Server struct {
 	tlsConfig                                    *tls.Config
 	maxFrame                                     int
 	frameTimeout, writeTimeout, handshakeTimeout time.Duration // 0: none
-	stopped                                      chan struct{} // closed when Shutdown or Close begins
-	drained                                      chan struct{} // closed when no session goroutine is left after that
+	lingerTimeout                                time.Duration // 0: none
+	maxOutbound                                  int
+	maxSessions                                  int
+	maxHandshakes, maxPendingBytes               int64
+	stopped                                      chan struct{} // closed when no listener is to go on
+	drained                                      chan struct{} // closed when no goroutine is left after Shutdown or Close
 
 	mu sync.Mutex
 	// Guarded by mu.
 	listeners map[*onceListener]struct{}
-	active    int // session goroutines
+	active    int // goroutines of sessions
+	helpers   int // and those that write for them or end their connections
+	sockets   int // connections that are not closed
 	perIP     map[netip.Addr]int
 	countedIP map[*Session]netip.Addr // what each session counts under in perIP
+	lingering map[*Session]*lingering // those whose time to linger has begun
 
 	sessions atomic.Pointer[sessions] // set by start
 	names    atomic.Pointer[bindings] // set at the first Bind, under mu
 	ends     netserver.Ends[*Session] // see Session.Done
-	closing  atomic.Bool              // set under mu
+	deaf     atomic.Bool              // StopListening, Shutdown or Close was called; set under mu
+	closing  atomic.Bool              // Shutdown or Close was called; set under mu
+	cutting  atomic.Bool              // connections are closed at once
 	lastID   atomic.Int64
+	flusher  flusher
 
-	refusedPerIP, acceptErrors, probes atomic.Uint64
-	counts                             [countStripes]counts
-}
+	pending    atomic.Int64 // counts towards MaxPendingBytes
+	handshakes atomic.Int64
+	waiting    atomic.Int64 // bytes of Post that are queued
 
-// sessions is the pool that a server keeps its sessions in.
-type sessions = pool.Pool[int64, *transport]
-
-// start makes the server ready to serve, if it is not. The error names the
-// field that is wrong.
-func (srv *Server) start() error {
-	srv.mu.Lock()
-	defer srv.mu.Unlock()
-	if srv.closing.Load() {
-		return ErrServerClosed
-	}
-	if srv.sessions.Load() != nil {
-		return nil
-	}
-	if err := srv.setDefaults(); err != nil {
-		return err
-	}
-	p, err := pool.New(pool.Config[int64, *transport]{
-		IdleTimeout: cmp.Or(srv.IdleTimeout, defaultIdleTimeout),
-		MaxLifetime: max(0, srv.MaxLifetime),
-		MaxSessions: cmp.Or(srv.MaxSessions, defaultMaxSessions),
-		Wheel:       srv.Wheel,
-		OnPanic:     srv.logPanic,
-	})
-	if err != nil {
-		return fmt.Errorf("tcp: %w", err)
-	}
-	srv.stopped = make(chan struct{})
-	srv.drained = make(chan struct{})
-	srv.listeners = make(map[*onceListener]struct{})
-	srv.perIP = make(map[netip.Addr]int)
-	srv.countedIP = make(map[*Session]netip.Addr)
-	srv.sessions.Store(p)
-	return nil
-}
-
-// setDefaults fills what start sets, and names the first field that is wrong.
-func (srv *Server) setDefaults() error {
-	switch {
-	case srv.MaxFrame < 0:
-		return fmt.Errorf("tcp: Server.MaxFrame is %d: use a positive number, or 0 for %d", srv.MaxFrame, defaultMaxFrame)
-	case srv.Activity > Sent:
-		return fmt.Errorf("tcp: Server.Activity is %d: use tcp.ReceivedOrSent, tcp.Received or tcp.Sent", srv.Activity)
-	}
-	srv.logger = pool.LimitLog(srv.Logger)
-	srv.split = srv.Split
-	if srv.split == nil {
-		srv.split = bufio.ScanLines
-	}
-	srv.maxFrame = cmp.Or(srv.MaxFrame, defaultMaxFrame)
-	srv.frameTimeout = max(0, cmp.Or(srv.FrameTimeout, defaultFrameTimeout))
-	srv.writeTimeout = max(0, cmp.Or(srv.WriteTimeout, defaultWriteTimeout))
-	srv.handshakeTimeout = max(0, cmp.Or(srv.HandshakeTimeout, defaultHandshakeTimeout))
-	if srv.TLSConfig != nil {
-		srv.tlsConfig = srv.TLSConfig.Clone()
-		if srv.tlsConfig.MinVersion == 0 {
-			srv.tlsConfig.MinVersion = tls.VersionTLS12
-		}
-	}
-	return nil
-}
-
-// Session returns the open session with the given ID. A session is found from when its
-// OnNewSessionRegister has returned until it is closed.
-func (srv *Server) Session(id int64) (*Session, bool) {
-	p := srv.sessions.Load()
-	if p == nil {
-		return nil, false
-	}
-	ps, ok := p.Get(id)
-	if !ok {
-		return nil, false
-	}
-	s := (*Session)(ps.Conn())
-	return s, s.shown()
-}
-
-// Sessions returns an iterator over the open sessions whose OnNewSessionRegister has
-// returned, so that what it stored with SetValue is there, in no particular order. A session
-// that opens or closes during the iteration may or may not be included. No lock is held
-// while the loop body runs.
-func (srv *Server) Sessions() iter.Seq[*Session] {
-	return func(yield func(*Session) bool) {
-		p := srv.sessions.Load()
-		if p == nil {
-			return
-		}
-		for _, ps := range p.All() {
-			s := (*Session)(ps.Conn())
-			if s.shown() && !yield(s) {
-				return
-			}
-		}
-	}
-}
-
-// SetIdleTimeout changes the idle timeout of new sessions and of all open sessions without
-// one of their own, counted from their last activity. 0 and negative mean the same as in
-// IdleTimeout. Before the server serves, SetIdleTimeout sets that field.
-func (srv *Server) SetIdleTimeout(d time.Duration) {
-	srv.mu.Lock()
-	p := srv.sessions.Load()
-	if p == nil {
-		srv.IdleTimeout = d
-	}
-	srv.mu.Unlock()
-	if p != nil {
-		p.SetIdleTimeout(cmp.Or(d, defaultIdleTimeout))
-	}
-}
-
-// Stats returns the counts of the sessions, including those in their handshake. Before the
-// server serves, it returns the zero value.
-func (srv *Server) Stats() pool.Stats {
-	if p := srv.sessions.Load(); p != nil {
-		return p.Stats()
-	}
-	return pool.Stats{}
-}
-
-// remote is an address as the log shows it.
-func remote(conn net.Conn) slog.Attr {
-	if a := conn.RemoteAddr(); a != nil {
-		return slog.String("remote", a.String())
-	}
-	return slog.String("remote", "")
+	refusedPerIP, refusedFull, acceptErrors, probes, dropped, slow atomic.Uint64
+	counts                                                         [countStripes]counts
 }

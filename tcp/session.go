@@ -1,8 +1,8 @@
 package tcp
 
 import (
-	"cmp"
 	"context"
+	"crypto/tls"
 	"log/slog"
 	"net"
 	"sync"
@@ -14,55 +14,65 @@ import (
 )
 
 // Session is a connection. Its methods may be called from any goroutine, callbacks included,
-// and also after it was closed, except that Queue and Finish are for its callbacks only.
+// and also after it was closed, except that SetSplit, SetMaxFrame and StartTLS are for
+// OnMessage only.
 type Session struct {
 	// Immutable once the goroutine runs. There are as many of these as
 	// connections, so what can be computed is not kept.
 	server *Server
 	ps     *pool.Session[int64, *transport]
 	conn   net.Conn
-	raw    syscall.RawConn    // nil unless conn is a plain socket that takes reads and writes past it
-	try    func(uintptr) bool // tryRead, if raw is not nil
+	raw    syscall.RawConn // nil unless conn is a plain socket that takes reads and writes past it
 
 	// Of the session's goroutine.
-	buf     *buffer     // nil while nothing is pending
-	got     int32       // what tryRead got
-	heard   atomic.Bool // something was read; others look at it as well
-	frames  uint64
-	hint    uint8 // the class of buffer that the last frames needed
-	empties uint8 // tokens in a row without progress
-	one     [1]byte
-	armed   bool // a read deadline is set for the frame that is pending
-	ended   bool // the peer has closed its side
-	final   bool // Split wants no more
-	opened  bool // OnNewSessionRegister is due or was called
-	done    bool // the loop returned, as against a panic or Goexit
-
-	// sending is held for each write to the connection, so that writes do not
-	// interleave.
-	sending sync.Mutex
-	// Guarded by sending.
-	write  rawWrite
-	broken bool // a write failed part way: nothing may follow it
+	try      func(uintptr) bool // tryRead, at its first use
+	buf      *buffer            // nil while nothing is pending
+	got      int32              // what tryRead got
+	heard    atomic.Bool        // something was read; others look at it as well
+	frames   uint64
+	warmAt   uint64 // frames when the buffer of a warm session was last asked for
+	reserved int    // what buf counts for in MaxPendingBytes
+	hint     uint8  // the class of buffer that the last frames needed
+	empties  uint8  // tokens in a row without progress
+	one      [1]byte
+	armed    bool // a read deadline is set for the frame that is pending
+	expired  bool // it has passed
+	warm     bool // a read deadline is set after which the buffer is given back
+	ended    bool // the peer has closed its side
+	final    bool // Split wants no more
+	opened   bool // OnNewSessionRegister is due or was called
+	done     bool // the loop returned, as against a panic or Goexit
+	parts    bool // set by the close: what is last is to be sent yet
 
 	over bool // the last callback has returned; guarded by Server.ends
 
-	phase  atomic.Uint32
-	queue  atomic.Pointer[buffer] // what Queue keeps; changes under sending until the session ends
-	finish atomic.Pointer[fault]  // set by Finish
-	fault  atomic.Pointer[fault]  // the first
-	value  atomic.Pointer[any]
-	bound  atomic.Pointer[binding]
+	tls atomic.Pointer[tls.Conn] // on conn, if the server has put it there
+	out outbound
+
+	phase     atomic.Uint32
+	holds     atomic.Int32
+	finishing atomic.Bool // Finish was called
+	upgrading atomic.Bool // StartTLS is in its handshake
+	lingers   atomic.Bool // the goroutine that ends the connection has been started
+	gone      atomic.Bool // the connection is closed
+	listed    atomic.Bool // the flusher knows the session
+	framing   atomic.Pointer[framing]
+	fault     atomic.Pointer[fault] // the first
+	value     atomic.Pointer[any]
+	bound     atomic.Pointer[binding]
+	idling    atomic.Pointer[chan struct{}] // closed when OnIdle, which runs, has returned
+	wakeup    atomic.Pointer[chan struct{}] // closed when a session that awaits its replies is to look again
 }
 
-// The phases of a session. The reader and Shutdown change them by
-// compare-and-swap, so that neither misses the other; phaseOver is stored when
-// the connection is closed.
+// The phases of a session. The reader, OnIdle and Shutdown change them by
+// compare-and-swap, so that none misses the others; phaseOver is stored when
+// the session is closed.
 const (
 	phaseOpening     uint32 = iota // the TLS handshake
 	phaseRegistering               // in OnNewSessionRegister
 	phaseLastCall                  // registering, and closes with Shutdown then
 	phaseIdle                      // from here on Sessions shows it; waits for a whole frame
+	phaseIdling                    // waits, and OnIdle runs
 	phaseBusy                      // has frames to hand to OnMessage
 	phaseDraining                  // busy, and closes with Shutdown then
 	phaseOver
@@ -107,27 +117,45 @@ func (s *Session) SetValue(v any) { s.value.Store(&v) }
 
 // Close closes the session for the given reason, which may be any text; "" stands for
 // pool.Closed. It reports whether this call closed the session: only the first does, and
-// later calls change nothing. When the call that closes the session returns, the connection
-// is closed. OnSessionClosed is called later on the session's goroutine, after the callback
-// that is running.
+// later calls change nothing. Close does not wait for the peer or for callbacks: no further
+// frame is handled, and the session's goroutine calls Farewell and OnSessionClosed after the
+// callback that is running. The server then sends what is queued and the farewell within
+// LingerTimeout, and closes the connection. If there is nothing to send, the connection is
+// closed when Close returns.
 func (s *Session) Close(r pool.Reason) bool { return s.ps.Close(r) }
 
-// Finish closes the session for the given reason after its last reply. When the callback that
-// calls it has returned, no further frame is handled, all queued data is sent as by Send, and
-// then the session is closed, unless it was closed in the meantime. Only the first call
-// counts; a reason of "" stands for pool.Closed. Finish must be called from the session's
-// callbacks; in OnSessionClosed and OnError it does nothing.
+// Finish closes the session for the given reason behind what is queued. Only the first Close
+// or Finish counts; a reason of "" stands for pool.Closed. It does not wait: no further frame
+// is handled, Post and Send return ErrSessionClosed, and Farewell is not called. The server
+// sends what is queued, for which WriteTimeout applies, closes its writing side, and drops
+// what the peer sends for at most LingerTimeout, so that the peer gets all of it. So post the
+// last reply first, and then call Finish.
 func (s *Session) Finish(r pool.Reason) {
-	if s.finish.Load() == nil {
-		s.finish.CompareAndSwap(nil, &fault{reason: cmp.Or(r, pool.Closed)})
+	if s.ps.Reason() != "" {
+		return
 	}
+	s.finishing.Store(true)
+	s.ps.Close(r)
 }
 
 // Hold keeps the session from timing out until release is called, for example while another
 // goroutine works on a reply. If Hold is called several times, the session is held until each
 // release has been called. The first call of release counts as activity, whatever
-// Server.Activity says; further calls do nothing.
-func (s *Session) Hold() (release func()) { return s.ps.Hold() }
+// Server.Activity says; further calls do nothing. A session whose peer has closed its side
+// stays open while it is held, so that the reply can be sent.
+func (s *Session) Hold() (release func()) {
+	s.holds.Add(1)
+	unhold := s.ps.Hold()
+	var once sync.Once
+	return func() {
+		once.Do(func() {
+			unhold()
+			if s.holds.Add(-1) == 0 {
+				s.wakeEnd()
+			}
+		})
+	}
+}
 
 // SetIdleTimeout gives the session an idle timeout of its own, counted from its last
 // activity. 0 means the server's, also after that changes; negative means that the session
@@ -171,16 +199,12 @@ func (s *Session) open() bool {
 	if f := s.server.OnNewSessionRegister; f != nil {
 		f(s)
 	}
-	s.flush()
-	if f := s.finish.Load(); f != nil {
-		s.fail(f)
-		return false
-	}
 	s.ps.Touch() // the idle timeout counts from here
 	s.ps.Unpin()
 	if !s.rest(phaseRegistering) {
 		return false
 	}
+	s.flush()
 	// Shutdown marks the server closing before it looks at the sessions: either
 	// it sees this one idle, or this sees the mark.
 	if s.server.closing.Load() && s.drain() {

@@ -21,7 +21,7 @@ func (s *Session) next() ([]byte, *fault) {
 		b = &buffer{data: []byte{}} // a token cut from it is empty and not nil
 	}
 	for !s.final && (!b.empty() || s.ended) {
-		advance, token, err := s.server.split(b.data[b.start:b.end], s.ended)
+		advance, token, err := s.split()(b.data[b.start:b.end], s.ended)
 		if err != nil {
 			if !errors.Is(err, bufio.ErrFinalToken) {
 				return nil, badFrame(err)
@@ -36,7 +36,7 @@ func (s *Session) next() ([]byte, *fault) {
 		if advance < 0 || advance > b.end-b.start {
 			return nil, badFrame(errAdvance)
 		}
-		if advance > s.server.maxFrame {
+		if advance > s.maxFrame() {
 			return nil, s.tooLarge()
 		}
 		b.start += advance
@@ -57,7 +57,7 @@ func (s *Session) next() ([]byte, *fault) {
 	switch {
 	case s.ended || s.final:
 		return nil, eof
-	case b.end-b.start >= s.server.maxFrame:
+	case b.end-b.start >= s.maxFrame():
 		return nil, s.tooLarge()
 	default:
 		return nil, nil
@@ -74,5 +74,5 @@ func badFrame(err error) *fault {
 }
 
 func (s *Session) tooLarge() *fault {
-	return &fault{ReasonTooLarge, fmt.Errorf("%w: more than Server.MaxFrame, %d bytes", ErrTooLarge, s.server.maxFrame)}
+	return &fault{ReasonTooLarge, fmt.Errorf("%w: more than MaxFrame, %d bytes", ErrTooLarge, s.maxFrame())}
 }

@@ -6,45 +6,46 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"sync/atomic"
+	"os"
+	"sync"
 	"syscall"
 	"time"
 
 	"github.com/sessionwheel/sessionwheel/internal/netserver"
 )
 
-// farewellTimeout bounds a farewell on a connection that cannot be written to
-// without waiting.
-const farewellTimeout = 200 * time.Millisecond
-
-// wire is the connection beneath a session's TLS. It gives writes and frames
-// the deadlines that a plain session has, and keeps TLS's farewell from
-// blocking.
+// wire is the connection beneath a session's TLS. On a socket it never waits in Write: what
+// the socket does not take is kept, and whoever has the session's turn to write waits for
+// that, outside of TLS's locks.
 type wire struct {
 	net.Conn
 	session *Session
 	raw     syscall.RawConn // nil: Conn is no plain socket
 
-	write       rawWrite // TLS writes one record after the other
-	handshaking bool     // of the session's goroutine, as all I/O is until it ends
-	heard       bool     // something was read; likewise
+	handshaking bool // of the session's goroutine, as all I/O is until it ends
+	heard       bool // something was read; likewise
 
-	writing atomic.Int32 // writes that are under way
-	parting atomic.Bool  // only what the socket takes at once is written
+	drainRest func(fd uintptr) bool // writeRest
+
+	mu sync.Mutex
+	// Guarded by mu.
+	rest  []byte   // encrypted, and not taken by the socket yet
+	write rawWrite // for what is written while there is no rest
+	errno syscall.Errno
+	waits bool // writeRest is to be called again when the socket is full
 }
 
-// wire is what the session's TLS works on, if the server has put it there.
-func (s *Session) wire() (*wire, bool) {
-	tc, ok := s.conn.(*tls.Conn)
-	if !ok {
-		return nil, false
-	}
-	w, ok := tc.NetConn().(*wire)
-	return w, ok
-}
+// maxRecord is the most that TLS encrypts as one record, and maxCipher how much more than
+// one record the wire keeps, for TLS's own messages.
+const (
+	maxRecord = 16 << 10
+	maxCipher = 64 << 10
+)
 
-// Read is called by TLS when it has nothing left to decrypt. So when part of a
-// frame is pending, this is where the session waits for the rest.
+var errCipher = errors.New("the peer asks for more answers of TLS than it reads")
+
+// Read is called by TLS when it has nothing left to decrypt. So when part of a frame is
+// pending, this is where the session waits for the rest.
 func (w *wire) Read(p []byte) (int, error) {
 	if s := w.session; s.buf != nil && !s.buf.empty() {
 		s.armFrame()
@@ -54,41 +55,128 @@ func (w *wire) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Write is called by TLS for a Send, the handshake, an answer of its own, and the
-// farewell.
+// SetWriteDeadline does nothing on a socket, since Write does not wait there, and TLS leaves
+// a deadline behind when it says goodbye.
+func (w *wire) SetWriteDeadline(t time.Time) error {
+	if w.raw != nil {
+		return nil
+	}
+	return w.Conn.SetWriteDeadline(t)
+}
+
+// Write is called by TLS for a record of the session, the handshake, an answer of its own,
+// and the goodbye.
 func (w *wire) Write(p []byte) (int, error) {
-	w.writing.Add(1)
-	defer w.writing.Add(-1)
 	switch {
-	case w.parting.Load():
-		return w.writeLast(p)
 	case w.handshaking:
 		return w.Conn.Write(p) // under the handshake's deadline
-	default:
-		return w.write.all(w.Conn, w.raw, p, w.session.server.writeTimeout)
+	case w.raw == nil:
+		return w.writeConn(p)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := 0
+	if len(w.rest) == 0 {
+		var err error
+		n, err = w.write.now(w.raw, p)
+		w.session.out.taken.Add(uint64(n))
+		if err != nil {
+			return n, err
+		}
+	} else if len(w.rest)+len(p) > maxRecord+maxCipher {
+		return 0, errCipher
+	}
+	w.rest = append(w.rest, p[n:]...)
+	return len(p), nil
+}
+
+// writeConn writes to a connection that is no socket. It goes on when its deadline has passed
+// only so that somebody looks.
+func (w *wire) writeConn(p []byte) (n int, err error) {
+	for {
+		m, err := w.Conn.Write(p[n:])
+		n += m
+		w.session.out.taken.Add(uint64(m))
+		if !errors.Is(err, os.ErrDeadlineExceeded) || !w.session.waitsOn(m) {
+			return n, err
+		}
 	}
 }
 
-func (w *wire) writeLast(p []byte) (int, error) {
-	if w.raw == nil {
-		return writeWithin(w.Conn, p, farewellTimeout)
+// waitsOn decides whether TLS's write goes on waiting for the peer, of which m bytes were
+// taken.
+func (s *Session) waitsOn(m int) bool {
+	s.out.mu.Lock()
+	w, left := s.out.watch, s.out.closed && s.out.sender
+	s.out.mu.Unlock()
+	return w != nil && !left && !w.rearm(m > 0)
+}
+
+// encrypt has TLS write p to the wire, up to where the socket takes no more.
+func (s *Session) encrypt(w *wire, p []byte) (n int, err error) {
+	tc := s.tls.Load()
+	for n < len(p) && !w.hasRest() {
+		m, err := tc.Write(p[n:min(n+maxRecord, len(p))])
+		n += m
+		if err != nil {
+			return n, err
+		}
 	}
-	n, err := w.write.now(w.raw, p)
-	if err == nil && n < len(p) {
-		err = syscall.EAGAIN
+	return n, nil
+}
+
+func (w *wire) hasRest() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.rest) > 0
+}
+
+// cipherWaits reports whether TLS has encrypted what the socket has not taken.
+func (s *Session) cipherWaits() bool {
+	w, ok := s.wire()
+	return ok && w.hasRest()
+}
+
+// flushTLS writes what TLS has encrypted, as far as the socket takes it at once.
+func (s *Session) flushTLS() error {
+	if w, ok := s.wire(); ok && w.hasRest() {
+		return w.writeOut(false)
 	}
-	return n, err
+	return nil
+}
+
+// drain is flushTLS, and waits for the peer.
+func (w *wire) drain() error { return w.writeOut(true) }
+
+func (w *wire) writeOut(waits bool) error {
+	w.mu.Lock()
+	w.waits, w.errno = waits, 0
+	if w.drainRest == nil {
+		w.drainRest = w.writeRest
+	}
+	w.mu.Unlock()
+	err := w.raw.Write(w.drainRest)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err == nil && w.errno != 0 {
+		err = os.NewSyscallError("write", w.errno)
+	}
+	return err
 }
 
 // handshake does the TLS handshake, if there is one to do.
 func (s *Session) handshake() *fault {
-	tc := tlsConn(s.conn)
+	tc := tlsConn(s.stream())
 	if tc == nil || tc.ConnectionState().HandshakeComplete {
 		return nil
 	}
+	if f := s.server.beginHandshake(s); f != nil {
+		return f
+	}
+	defer s.server.endHandshake()
 	d := s.server.handshakeTimeout
 	if d > 0 {
-		_ = tc.SetDeadline(time.Now().Add(d)) // a closed connection tells at the handshake
+		_ = s.conn.SetDeadline(time.Now().Add(d)) // a closed connection tells at the handshake
 	}
 	if err := tc.Handshake(); err != nil {
 		if s.phase.Load() == phaseOver {
@@ -100,12 +188,30 @@ func (s *Session) handshake() *fault {
 		return &fault{ReasonHandshake, fmt.Errorf("%w: %w", ErrHandshake, err)}
 	}
 	if d > 0 {
-		_ = tc.SetDeadline(time.Time{})
+		_ = s.conn.SetDeadline(time.Time{})
 	}
 	if w, ok := s.wire(); ok {
 		w.handshaking = false
 	}
 	return nil
+}
+
+// beginHandshake counts a handshake, unless there are too many or no memory is left.
+func (srv *Server) beginHandshake(s *Session) *fault {
+	if srv.handshakes.Add(1) > srv.maxHandshakes {
+		srv.handshakes.Add(-1)
+		return &fault{ReasonOverload, fmt.Errorf("%w: Server.MaxHandshakes, %d, is reached", ErrOverload, srv.maxHandshakes)}
+	}
+	if !srv.reserve(handshakeMemory) {
+		srv.handshakes.Add(-1)
+		return s.overload()
+	}
+	return nil
+}
+
+func (srv *Server) endHandshake() {
+	srv.handshakes.Add(-1)
+	srv.unreserve(handshakeMemory)
 }
 
 // silent reports whether a handshake failed before the first byte of its peer; on a
@@ -117,20 +223,9 @@ func (s *Session) silent(tc *tls.Conn) bool {
 	return tc.ConnectionState().Version == 0
 }
 
-// closeConn closes a connection. With a farewell, TLS says goodbye as far as
-// that needs no waiting.
-func closeConn(conn net.Conn, farewell bool) error {
-	tc, ok := conn.(*tls.Conn)
-	if !ok {
-		return conn.Close()
+// sayGoodbye sends TLS's close_notify, if the session is encrypted.
+func (s *Session) sayGoodbye() {
+	if tc, ok := s.stream().(*tls.Conn); ok {
+		_ = tc.CloseWrite() // the connection ends in any case
 	}
-	w, ok := tc.NetConn().(*wire)
-	if !ok || !farewell {
-		return tc.NetConn().Close()
-	}
-	w.parting.Store(true)
-	if w.writing.Load() > 0 { // it may hold TLS's lock for long; whoever comes later sees parting
-		return w.Conn.Close()
-	}
-	return tc.Close()
 }

@@ -46,8 +46,8 @@ func handle(s *tcp.Session, frame []byte) {
 	args := make([]string, 0, 4) // enough for most commands
 	if _, err := parse(frame, func(arg []byte) { args = append(args, string(arg)) }); err != nil {
 		s.Finish("ProtocolError") // closes after the reply
-		_ = s.Queue(failure("ERR Protocol error: %v", err))
+		_ = s.Post(failure("ERR Protocol error: %v", err))
 		return
 	}
-	_ = s.Queue(s.Value().(*client).execute(args)) // if it fails, the session is closed
+	_ = s.Post(s.Value().(*client).execute(args)) // if it fails, the session is closed
 }

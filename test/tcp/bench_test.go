@@ -235,7 +235,7 @@ func BenchmarkPipeline(b *testing.B) {
 	const lines = 16
 	batch := strings.Repeat("x", 31) + "\n"
 	batch = strings.Repeat(batch, lines)
-	for name, reply := range map[string]func(*tcp.Session, []byte){"Queue": queueEcho, "Send": harness.EchoLine} {
+	for name, reply := range map[string]func(*tcp.Session, []byte){"Queue": postEcho, "Send": harness.EchoLine} {
 		b.Run(fmt.Sprintf("reply=%s", name), func(b *testing.B) {
 			dial := harness.ListenTCP(b, &tcp.Server{OnMessage: reply})
 			b.ReportAllocs()

@@ -15,17 +15,17 @@ import (
 	"github.com/sessionwheel/sessionwheel/test/internal/harness"
 )
 
-// finishEcho queues lines back and finishes with "quit".
+// finishEcho posts lines back and finishes with "quit".
 func finishEcho(s *tcp.Session, line []byte) {
+	postEcho(s, line)
 	if string(line) == "quit" {
 		s.Finish("Quit")
 		s.Finish("Again")
 	}
-	queueEcho(s, line)
 }
 
 func TestFinish_ClosesBehindTheLastReply(t *testing.T) {
-	queueOverAll(t, func(t *testing.T, listen func(testing.TB, *tcp.Server) func() net.Conn) {
+	overAll(t, func(t *testing.T, listen func(testing.TB, *tcp.Server) func() net.Conn) {
 		srv := &tcp.Server{OnMessage: finishEcho}
 		e := watch(srv)
 		c := listen(t, srv)()
@@ -40,11 +40,11 @@ func TestFinish_ClosesBehindTheLastReply(t *testing.T) {
 
 func TestFinish_SendsTheLastReplyToItsEnd(t *testing.T) {
 	reply := strings.Repeat("x", 8<<20) // more than sockets take
-	queueOverAll(t, func(t *testing.T, listen func(testing.TB, *tcp.Server) func() net.Conn) {
-		srv := &tcp.Server{OnMessage: func(s *tcp.Session, _ []byte) {
+	overAll(t, func(t *testing.T, listen func(testing.TB, *tcp.Server) func() net.Conn) {
+		srv := &tcp.Server{MaxOutbound: len(reply) + 3, OnMessage: func(s *tcp.Session, _ []byte) {
+			_ = s.Post([]byte(reply))
+			_ = s.Post([]byte("bye"))
 			s.Finish("Quit")
-			_ = s.Queue([]byte(reply))
-			_ = s.Queue([]byte("bye"))
 		}}
 		e := watch(srv)
 		c := listen(t, srv)()
@@ -56,10 +56,10 @@ func TestFinish_SendsTheLastReplyToItsEnd(t *testing.T) {
 }
 
 func TestFinish_MayFollowAGreeting(t *testing.T) {
-	queueOverAll(t, func(t *testing.T, listen func(testing.TB, *tcp.Server) func() net.Conn) {
+	overAll(t, func(t *testing.T, listen func(testing.TB, *tcp.Server) func() net.Conn) {
 		srv := &tcp.Server{OnNewSessionRegister: func(s *tcp.Session) {
+			_ = s.Post([]byte("come again\n"))
 			s.Finish("Busy")
-			_ = s.Queue([]byte("come again\n"))
 		}}
 		e := watch(srv)
 		c := listen(t, srv)()
@@ -69,19 +69,25 @@ func TestFinish_MayFollowAGreeting(t *testing.T) {
 	})
 }
 
-func TestFinish_OfAPeerThatDoesNotReadItsLastReplyIsSlow(t *testing.T) {
+// The callbacks do not wait for it.
+func TestFinish_GivesThePeerWriteTimeoutForItsLastReply(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := &tcp.Server{WriteTimeout: 3 * time.Second, OnMessage: finishEcho}
 		e := watch(srv)
 		c := harness.ListenPipes(t, srv)()
+		start := time.Now()
 		harness.Write(t, c, "quit\n")
-		require.Equal(t, tcp.ReasonSlow, harness.Next(t, e.closed))
+		require.Equal(t, pool.Reason("Quit"), harness.Next(t, e.closed))
+		require.Zero(t, time.Since(start))
+		require.NoError(t, srv.Shutdown(t.Context()))
+		require.GreaterOrEqual(t, time.Since(start), 3*time.Second)
+		require.Less(t, time.Since(start), 4*time.Second)
 	})
 }
 
 // The reason is the one that the session was finished for, and not Shutdown's.
 func TestFinish_DuringAShutdownKeepsItsReason(t *testing.T) {
-	onMessage, entered, letGo := queueGate(finishEcho)
+	onMessage, entered, letGo := gate(finishEcho)
 	srv := &tcp.Server{OnMessage: onMessage}
 	e := watch(srv)
 	c := harness.ListenTCP(t, srv)()

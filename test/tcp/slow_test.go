@@ -82,18 +82,39 @@ func TestSlow_APeerDelaysNoOther(t *testing.T) {
 	require.Empty(t, e.errors)
 }
 
-func TestSlow_IsAPeerThatReadsALittleNowAndThen(t *testing.T) {
+func TestSlow_IsNotAPeerThatReadsALittleNowAndThen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := &tcp.Server{}
 		e := watch(srv)
 		c := harness.ListenPipes(t, srv)()
 		s := harness.Next(t, e.opened)
-		ended := readNowAndThen(c, time.Second)
-		start := time.Now()
-		require.ErrorIs(t, s.Send(make([]byte, 1000)), tcp.ErrSlow)
-		require.Equal(t, 30*time.Second, time.Since(start))
-		require.Equal(t, tcp.ReasonSlow, harness.Next(t, e.closed))
+		ended := readNowAndThen(c, 20*time.Second)
+		require.NoError(t, s.Send(make([]byte, 100)))
+		require.Empty(t, e.closed)
+		_ = c.Close()
 		<-ended
+	})
+}
+
+// The last byte is taken at the beginning.
+func TestSlow_CountsFromTheLastProgress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := &tcp.Server{WriteTimeout: 20 * time.Second}
+		e := watch(srv)
+		c := harness.ListenPipes(t, srv)()
+		s := harness.Next(t, e.opened)
+		sent := make(chan error, 1)
+		go func() { sent <- s.Send(make([]byte, 100)) }()
+		for range 3 {
+			time.Sleep(19 * time.Second)
+			_, err := c.Read(make([]byte, 1))
+			require.NoError(t, err)
+		}
+		start := time.Now()
+		require.ErrorIs(t, harness.Next(t, sent), tcp.ErrSlow)
+		require.GreaterOrEqual(t, time.Since(start), 20*time.Second)
+		require.LessOrEqual(t, time.Since(start), 25*time.Second)
+		require.Equal(t, tcp.ReasonSlow, harness.Next(t, e.closed))
 	})
 }
 

@@ -38,7 +38,7 @@ func TestTraffic_IsWhatWasReadAndWritten(t *testing.T) {
 				// One is sent and one queued. This fails for the half frame that becomes a whole
 				// one when the test ends.
 				_ = s.Send(append(p, '\n'))
-				_ = s.Queue(append(p, '\n'))
+				_ = s.Post(append(p, '\n'))
 			}}
 			require.Zero(t, srv.Traffic(), "before it serves")
 			dial := tt.serve(t, srv)
@@ -63,7 +63,7 @@ func TestTraffic_IsWhatWasReadAndWritten(t *testing.T) {
 			require.NoError(t, err)
 			for s := range srv.Sessions() {
 				require.NoError(t, s.Send(nil))
-				require.NoError(t, s.Queue(nil))
+				require.NoError(t, s.Post(nil))
 			}
 			want.BytesIn += 4
 			require.Eventually(t, func() bool { return srv.Traffic() == want }, harness.Patience, time.Millisecond)
@@ -86,7 +86,7 @@ func TestTraffic_CountsAFrameWhoseCallbackPanics(t *testing.T) {
 
 func TestTraffic_CountsALastReplyAsFarAsItWasSent(t *testing.T) {
 	srv := &tcp.Server{OnMessage: func(s *tcp.Session, _ []byte) {
-		require.NoError(t, s.Queue([]byte("goodbye")))
+		require.NoError(t, s.Post([]byte("goodbye")))
 		s.Close("Bye")
 	}}
 	events := watch(srv)

@@ -17,7 +17,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/test/internal/harness"
 )
 
-func TestQueue_IsSentBeforeTheSessionEnds(t *testing.T) {
+func TestPost_IsSentBeforeTheSessionEnds(t *testing.T) {
 	const queued = "a\nb\n"
 	for name, tt := range map[string]struct {
 		input  string
@@ -31,7 +31,7 @@ func TestQueue_IsSentBeforeTheSessionEnds(t *testing.T) {
 		"the last token":         {"a\nb\nfinal\n", tcp.ReasonEOF},
 	} {
 		t.Run(name, func(t *testing.T) {
-			queueOverAll(t, func(t *testing.T, listen func(testing.TB, *tcp.Server) func() net.Conn) {
+			overAll(t, func(t *testing.T, listen func(testing.TB, *tcp.Server) func() net.Conn) {
 				srv := &tcp.Server{
 					MaxFrame: 100,
 					Split: func(data []byte, atEOF bool) (int, []byte, error) {
@@ -48,11 +48,11 @@ func TestQueue_IsSentBeforeTheSessionEnds(t *testing.T) {
 						switch string(line) {
 						case "close":
 							require.True(t, s.Close("bye"))
-							require.ErrorIs(t, s.Queue([]byte("x")), tcp.ErrSessionClosed)
+							require.ErrorIs(t, s.Post([]byte("x")), tcp.ErrSessionClosed)
 						case "panic":
 							panic("trip")
 						default:
-							queueEcho(s, line)
+							postEcho(s, line)
 						}
 					},
 				}
@@ -75,9 +75,9 @@ func TestQueue_IsSentBeforeTheSessionEnds(t *testing.T) {
 	}
 }
 
-func TestQueue_OfTheLastFramesIsSentByShutdown(t *testing.T) {
-	queueOverAll(t, func(t *testing.T, listen func(testing.TB, *tcp.Server) func() net.Conn) {
-		onMessage, entered, letGo := queueGate(queueEcho)
+func TestPost_OfTheLastFramesIsSentByShutdown(t *testing.T) {
+	overAll(t, func(t *testing.T, listen func(testing.TB, *tcp.Server) func() net.Conn) {
+		onMessage, entered, letGo := gate(postEcho)
 		srv := &tcp.Server{OnMessage: onMessage}
 		e := watch(srv)
 		c := listen(t, srv)()
@@ -95,16 +95,16 @@ func TestQueue_OfTheLastFramesIsSentByShutdown(t *testing.T) {
 	})
 }
 
-func TestQueue_OfAPeerThatDoesNotReadClosesAsSlow(t *testing.T) {
+func TestPost_OfAPeerThatDoesNotReadClosesAsSlow(t *testing.T) {
 	for name, reply := range map[string][]byte{
 		"many": bytes.Repeat([]byte("x"), 1000), "large": bytes.Repeat([]byte("x"), 1<<20),
 	} {
 		t.Run(name, func(t *testing.T) {
-			queueOverAll(t, func(t *testing.T, listen func(testing.TB, *tcp.Server) func() net.Conn) {
+			overAll(t, func(t *testing.T, listen func(testing.TB, *tcp.Server) func() net.Conn) {
 				var failure error
 				srv := &tcp.Server{WriteTimeout: 100 * time.Millisecond, OnMessage: func(s *tcp.Session, _ []byte) {
 					for failure == nil {
-						failure = s.Queue(reply)
+						failure = s.Post(reply)
 					}
 				}}
 				e := watch(srv)
@@ -118,20 +118,20 @@ func TestQueue_OfAPeerThatDoesNotReadClosesAsSlow(t *testing.T) {
 }
 
 // The write after the callback fails, whose error goes to OnError alone.
-func TestQueue_ThatCannotBeSentIsReported(t *testing.T) {
-	srv := &tcp.Server{WriteTimeout: 50 * time.Millisecond, OnMessage: queueEcho}
+func TestPost_ThatCannotBeSentIsReported(t *testing.T) {
+	srv := &tcp.Server{WriteTimeout: 50 * time.Millisecond, OnMessage: postEcho}
 	e := watch(srv)
 	harness.Write(t, harness.ListenPipes(t, srv)(), "nobody reads this\n")
 	require.ErrorIs(t, harness.Next(t, e.errors), tcp.ErrSlow)
 	require.Equal(t, tcp.ReasonSlow, harness.Next(t, e.closed))
 }
 
-func TestQueue_DoesNotMakeACloseWaitForThePeer(t *testing.T) {
-	queueOverAll(t, func(t *testing.T, listen func(testing.TB, *tcp.Server) func() net.Conn) {
+func TestPost_DoesNotMakeACloseWaitForThePeer(t *testing.T) {
+	overAll(t, func(t *testing.T, listen func(testing.TB, *tcp.Server) func() net.Conn) {
 		entered := make(chan *tcp.Session, 1)
 		gate := make(chan struct{})
 		srv := &tcp.Server{WriteTimeout: -1, OnMessage: func(s *tcp.Session, _ []byte) {
-			_ = s.Queue([]byte("never read"))
+			_ = s.Post([]byte("never read"))
 			entered <- s
 			<-gate
 		}}
@@ -145,13 +145,12 @@ func TestQueue_DoesNotMakeACloseWaitForThePeer(t *testing.T) {
 	})
 }
 
-// The peer reads its replies later than the idle timeout, and later than Close
-// would wait.
-func TestQueue_IsSentBeforeTheSessionIsIdleOrDrained(t *testing.T) {
+// The peer reads its replies later than the idle timeout.
+func TestPost_IsSentBeforeTheSessionIsIdleOrDrained(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gate := make(chan struct{})
-		srv := &tcp.Server{IdleTimeout: 10 * time.Second, OnMessage: func(s *tcp.Session, line []byte) {
-			queueEcho(s, line)
+		srv := &tcp.Server{IdleTimeout: 10 * time.Second, LingerTimeout: 20 * time.Second, OnMessage: func(s *tcp.Session, line []byte) {
+			postEcho(s, line)
 			if string(line) == "last" {
 				<-gate
 			}
@@ -177,27 +176,30 @@ func TestQueue_IsSentBeforeTheSessionIsIdleOrDrained(t *testing.T) {
 	})
 }
 
-func TestQueue_IsDroppedForReasonsWithoutAFarewell(t *testing.T) {
-	for reason, sent := range map[pool.Reason]bool{pool.Timeout: false, tcp.ReasonError: false, pool.Shutdown: true} {
+func TestPost_IsSentUnlessThePeerIsGoneOrSlow(t *testing.T) {
+	for reason, sent := range map[pool.Reason]bool{
+		pool.Timeout: true, pool.Shutdown: true, "mine": true,
+		tcp.ReasonError: false, tcp.ReasonSlow: false, tcp.ReasonOverload: false,
+	} {
 		srv := &tcp.Server{OnMessage: func(s *tcp.Session, line []byte) {
-			queueEcho(s, line)
+			postEcho(s, line)
 			s.Close(reason)
 		}}
 		c := harness.ListenTCP(t, srv)()
 		harness.Write(t, c, "x\n")
 		rest, err := io.ReadAll(c)
-		require.NoError(t, err)
 		require.Equal(t, sent, string(rest) == "x\n", "%s: %q", reason, rest)
+		require.Equal(t, sent, err == nil, "%s: %v", reason, err)
 	}
 }
 
-func TestQueue_OnAClosedSessionIsErrSessionClosed(t *testing.T) {
+func TestPost_OnAClosedSessionIsErrSessionClosed(t *testing.T) {
 	var late error
 	srv := &tcp.Server{}
 	e := watch(srv)
 	closed := srv.OnSessionClosed
 	srv.OnSessionClosed = func(s *tcp.Session, r pool.Reason) {
-		late = s.Queue([]byte("x"))
+		late = s.Post([]byte("x"))
 		closed(s, r)
 	}
 	harness.ListenTCP(t, srv)()
@@ -205,6 +207,6 @@ func TestQueue_OnAClosedSessionIsErrSessionClosed(t *testing.T) {
 	require.True(t, s.Close("enough"))
 	require.Equal(t, pool.Reason("enough"), harness.Next(t, e.closed))
 	require.ErrorIs(t, late, tcp.ErrSessionClosed)
-	require.ErrorIs(t, s.Queue(nil), tcp.ErrSessionClosed)
+	require.ErrorIs(t, s.Post(nil), tcp.ErrSessionClosed)
 	require.Empty(t, e.errors)
 }

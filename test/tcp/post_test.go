@@ -20,36 +20,36 @@ import (
 	"github.com/sessionwheel/sessionwheel/test/internal/harness"
 )
 
-// queueMost is how much lies in a queue at most, as the contract has it.
-const queueMost = 16 << 10
+// gatherMost is how much lies in a queue at most, as the contract has it.
+const gatherMost = 16 << 10
 
-// queueEcho queues a line back.
-func queueEcho(s *tcp.Session, line []byte) { _ = s.Queue(append(line, '\n')) }
+// postEcho queues a line back.
+func postEcho(s *tcp.Session, line []byte) { _ = s.Post(append(line, '\n')) }
 
-// queueConn is not a plain socket, and reports the size of each write.
-type queueConn struct {
+// writesConn is not a plain socket, and reports the size of each write.
+type writesConn struct {
 	net.Conn
 	writes chan int
 }
 
-func (c queueConn) Write(p []byte) (int, error) {
+func (c writesConn) Write(p []byte) (int, error) {
 	c.writes <- len(p)
 	return c.Conn.Write(p)
 }
 
-// queueListener accepts queueConns.
-type queueListener struct {
+// writesListener accepts writesConns.
+type writesListener struct {
 	net.Listener
 	writes chan int
 }
 
-func (l queueListener) Accept() (net.Conn, error) {
+func (l writesListener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
-	return queueConn{c, l.writes}, err
+	return writesConn{c, l.writes}, err
 }
 
-// queueOverAll runs f over sockets, pipes and TLS.
-func queueOverAll(t *testing.T, f func(t *testing.T, listen func(testing.TB, *tcp.Server) func() net.Conn)) {
+// overAll runs f over sockets, pipes and TLS.
+func overAll(t *testing.T, f func(t *testing.T, listen func(testing.TB, *tcp.Server) func() net.Conn)) {
 	overBoth(t, f)
 	t.Run("tls", func(t *testing.T) {
 		f(t, func(t testing.TB, srv *tcp.Server) func() net.Conn {
@@ -61,21 +61,21 @@ func queueOverAll(t *testing.T, f func(t *testing.T, listen func(testing.TB, *tc
 	})
 }
 
-// queueWrites serves a connection whose writes are reported.
-func queueWrites(t *testing.T, srv *tcp.Server) (c net.Conn, writes chan int) {
+// countWrites serves a connection whose writes are reported.
+func countWrites(t *testing.T, srv *tcp.Server) (c net.Conn, writes chan int) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	writes = make(chan int, 10_000)
-	harness.ServeTCP(t, srv, queueListener{l, writes})
+	harness.ServeTCP(t, srv, writesListener{l, writes})
 	c, err = net.Dial("tcp", l.Addr().String())
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = c.Close() })
 	return c, writes
 }
 
-// queueGate returns a callback that reports the first line and then waits for
+// gate returns a callback that reports the first line and then waits for
 // letGo.
-func queueGate(then func(*tcp.Session, []byte)) (onMessage func(*tcp.Session, []byte), entered chan *tcp.Session, letGo func()) {
+func gate(then func(*tcp.Session, []byte)) (onMessage func(*tcp.Session, []byte), entered chan *tcp.Session, letGo func()) {
 	entered = make(chan *tcp.Session, 1000)
 	gate := make(chan struct{})
 	onMessage = func(s *tcp.Session, line []byte) {
@@ -89,18 +89,18 @@ func queueGate(then func(*tcp.Session, []byte)) (onMessage func(*tcp.Session, []
 	return onMessage, entered, sync.OnceFunc(func() { close(gate) })
 }
 
-func TestQueue_SendsTheRepliesToAPipelineInOneWrite(t *testing.T) {
+func TestPost_SendsTheRepliesToAPipelineInOneWrite(t *testing.T) {
 	for name, f := range map[string]struct {
 		reply  func(*tcp.Session, []byte)
 		writes int
 	}{
-		"Queue": {queueEcho, 1},
+		"Queue": {postEcho, 1},
 		"Send":  {harness.EchoLine, 100},
 	} {
 		t.Run(name, func(t *testing.T) {
-			onMessage, entered, letGo := queueGate(f.reply)
+			onMessage, entered, letGo := gate(f.reply)
 			srv := &tcp.Server{OnMessage: onMessage}
-			c, writes := queueWrites(t, srv)
+			c, writes := countWrites(t, srv)
 			harness.Write(t, c, "wait\n") // lines that are written during the wait are read together
 			harness.Next(t, entered)
 			harness.Write(t, c, strings.Repeat("x\n", 100))
@@ -118,62 +118,63 @@ func TestQueue_SendsTheRepliesToAPipelineInOneWrite(t *testing.T) {
 	}
 }
 
-func TestQueue_KeepsItsOrderWithSends(t *testing.T) {
-	queueOverAll(t, func(t *testing.T, listen func(testing.TB, *tcp.Server) func() net.Conn) {
+func TestPost_KeepsItsOrderWithSends(t *testing.T) {
+	overAll(t, func(t *testing.T, listen func(testing.TB, *tcp.Server) func() net.Conn) {
 		sent := make(chan error, 1)
 		srv := &tcp.Server{OnMessage: func(s *tcp.Session, line []byte) {
 			switch string(line) {
 			case "queue":
-				_ = s.Queue([]byte("q"))
+				_ = s.Post([]byte("q"))
 			case "send":
 				_ = s.Send([]byte("s"))
 			case "large":
-				_ = s.Send(bytes.Repeat([]byte("l"), 3*queueMost))
+				_ = s.Send(bytes.Repeat([]byte("l"), 3*gatherMost))
 			case "elsewhere":
 				go func() { sent <- s.Send([]byte("e")) }()
 				require.NoError(t, harness.Next(t, sent))
 			case "end":
-				_ = s.Queue([]byte("\n"))
+				_ = s.Post([]byte("\n"))
 			}
 		}}
 		c := listen(t, srv)()
 		go io.WriteString(c, "queue\nsend\nqueue\nqueue\nelsewhere\nqueue\nlarge\nqueue\nend\n") //nolint:errcheck // what is read tells
-		harness.Read(t, c, "qsqqeq"+strings.Repeat("l", 3*queueMost)+"q\n")
+		harness.Read(t, c, "qsqqeq"+strings.Repeat("l", 3*gatherMost)+"q\n")
 	})
 }
 
-func TestQueue_HoldsNoMoreThanItsBound(t *testing.T) {
-	onMessage, entered, letGo := queueGate(nil)
+func TestPost_IsGatheredUpToABound(t *testing.T) {
+	onMessage, entered, letGo := gate(nil)
 	blocked := func(s *tcp.Session, line []byte) {
 		if string(line) == "fill" {
-			for range 5 * queueMost / 100 {
-				_ = s.Queue(bytes.Repeat([]byte("."), 100))
+			for range 5 * gatherMost / 100 {
+				_ = s.Post(bytes.Repeat([]byte("."), 100))
 			}
-			_ = s.Queue(bytes.Repeat([]byte("L"), 2*queueMost))
+			_ = s.Post(bytes.Repeat([]byte("L"), 2*gatherMost))
 			line = []byte("wait")
 		}
 		onMessage(s, line)
 	}
-	c, writes := queueWrites(t, &tcp.Server{OnMessage: blocked})
+	c, writes := countWrites(t, &tcp.Server{OnMessage: blocked})
 	t.Cleanup(letGo)
 	harness.Write(t, c, "fill\n")
-	harness.Next(t, entered) // in the callback, when only what fits in the queue has not been sent
+	harness.Next(t, entered) // what has been gathered by now is sent before the callback returns
+	harness.Read(t, c, strings.Repeat(".", 5*gatherMost/100*100)+strings.Repeat("L", 2*gatherMost))
 	total, n := 0, 0
 	for len(writes) > 0 {
 		w := <-writes
 		total += w
 		n++
-		require.True(t, w <= queueMost || w == 2*queueMost, "%d bytes in one write", w)
+		require.True(t, w <= gatherMost || w == 2*gatherMost, "%d bytes in one write", w)
 	}
-	require.Equal(t, 5*queueMost/100*100+2*queueMost, total, "what is larger than a queue takes what is queued with it")
+	require.Equal(t, 5*gatherMost/100*100+2*gatherMost, total, "what is larger than a queue takes what is queued with it")
 	require.Less(t, n, 9)
 }
 
-func TestQueue_KeepsNoBytesOfItsCaller(t *testing.T) {
+func TestPost_KeepsNoBytesOfItsCaller(t *testing.T) {
 	p := make([]byte, 1)
 	srv := &tcp.Server{OnMessage: func(s *tcp.Session, line []byte) {
 		p[0] = line[0]
-		_ = s.Queue(p)
+		_ = s.Post(p)
 		p[0] = '!'
 	}}
 	c := harness.ListenTCP(t, srv)()
@@ -181,18 +182,18 @@ func TestQueue_KeepsNoBytesOfItsCaller(t *testing.T) {
 	harness.Read(t, c, "abc")
 }
 
-func TestQueue_TakesAGreeting(t *testing.T) {
-	queueOverAll(t, func(t *testing.T, listen func(testing.TB, *tcp.Server) func() net.Conn) {
-		srv := &tcp.Server{OnNewSessionRegister: func(s *tcp.Session) { _ = s.Queue([]byte("hello\n")) }}
+func TestPost_TakesAGreeting(t *testing.T) {
+	overAll(t, func(t *testing.T, listen func(testing.TB, *tcp.Server) func() net.Conn) {
+		srv := &tcp.Server{OnNewSessionRegister: func(s *tcp.Session) { _ = s.Post([]byte("hello\n")) }}
 		harness.Read(t, listen(t, srv)(), "hello\n")
 	})
 }
 
 func TestSend_OfNothingSendsWhatIsQueued(t *testing.T) {
-	onMessage, entered, letGo := queueGate(nil)
+	onMessage, entered, letGo := gate(nil)
 	c := harness.ListenTCP(t, &tcp.Server{OnMessage: func(s *tcp.Session, line []byte) {
-		_ = s.Queue([]byte("progress\n"))
-		_ = s.Queue(nil)
+		_ = s.Post([]byte("progress\n"))
+		_ = s.Post(nil)
 		_ = s.Send(nil)
 		onMessage(s, line)
 	}})()
@@ -203,9 +204,9 @@ func TestSend_OfNothingSendsWhatIsQueued(t *testing.T) {
 }
 
 func TestSend_TakesWhatIsQueuedWithItInOneWrite(t *testing.T) {
-	c, writes := queueWrites(t, &tcp.Server{OnMessage: func(s *tcp.Session, _ []byte) {
-		_ = s.Queue([]byte("a"))
-		_ = s.Queue([]byte("b"))
+	c, writes := countWrites(t, &tcp.Server{OnMessage: func(s *tcp.Session, _ []byte) {
+		_ = s.Post([]byte("a"))
+		_ = s.Post([]byte("b"))
 		_ = s.Send([]byte("c"))
 	}})
 	harness.Write(t, c, "x\n")
@@ -214,7 +215,7 @@ func TestSend_TakesWhatIsQueuedWithItInOneWrite(t *testing.T) {
 	require.Empty(t, writes)
 }
 
-func TestQueue_CountsAsActivityWhenItIsSent(t *testing.T) {
+func TestPost_CountsAsActivityWhenItIsSent(t *testing.T) {
 	const idle = 10 * time.Second
 	for activity, want := range map[tcp.Activity]time.Duration{
 		tcp.ReceivedOrSent: 26 * time.Second, tcp.Received: 26 * time.Second, tcp.Sent: 18 * time.Second,
@@ -222,7 +223,7 @@ func TestQueue_CountsAsActivityWhenItIsSent(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			srv := &tcp.Server{IdleTimeout: idle, Activity: activity, OnMessage: func(s *tcp.Session, line []byte) {
 				if string(line) == "reply" {
-					queueEcho(s, line)
+					postEcho(s, line)
 				}
 			}}
 			e := watch(srv)
@@ -241,13 +242,13 @@ func TestQueue_CountsAsActivityWhenItIsSent(t *testing.T) {
 	}
 }
 
-func TestQueue_DoesNotInterleaveWithSends(t *testing.T) {
-	queueOverAll(t, func(t *testing.T, listen func(testing.TB, *tcp.Server) func() net.Conn) {
+func TestPost_DoesNotInterleaveWithSends(t *testing.T) {
+	overAll(t, func(t *testing.T, listen func(testing.TB, *tcp.Server) func() net.Conn) {
 		const senders, each = 4, 200
 		srv := &tcp.Server{Split: tcp.ScanFrames, OnMessage: func(s *tcp.Session, p []byte) {
 			frame, err := tcp.AppendFrame(nil, bytes.Repeat([]byte("q"), len(p)*97%3000))
 			require.NoError(t, err)
-			_ = s.Queue(frame)
+			_ = s.Post(frame)
 		}}
 		e := watch(srv)
 		c := listen(t, srv)()
@@ -303,9 +304,9 @@ func TestQueue_DoesNotInterleaveWithSends(t *testing.T) {
 	})
 }
 
-func TestQueue_TakesNoMemoryWhileTheSessionWaits(t *testing.T) {
+func TestPost_TakesNoMemoryWhileTheSessionWaits(t *testing.T) {
 	const n = 400
-	srv := &tcp.Server{OnMessage: queueEcho}
+	srv := &tcp.Server{OnMessage: postEcho}
 	e := watch(srv)
 	dial := harness.ListenTCP(t, srv)
 	conns := make([]net.Conn, n)
@@ -328,15 +329,15 @@ func TestQueue_TakesNoMemoryWhileTheSessionWaits(t *testing.T) {
 	for _, c := range conns {
 		harness.Read(t, c, "a\nb\n")
 	}
-	require.Less(t, (heap()-before)/n, int64(queueMost/8), "bytes of each session")
+	require.Less(t, (heap()-before)/n, int64(gatherMost/8), "bytes of each session")
 	runtime.KeepAlive(conns)
 }
 
-func TestQueue_AllocatesNothingAndNeitherDoesSend(t *testing.T) {
+func TestPost_AllocatesNothingAndNeitherDoesSend(t *testing.T) {
 	var queue, send float64
 	srv := &tcp.Server{OnMessage: func(s *tcp.Session, line []byte) {
-		_ = s.Queue([]byte("warm")) // takes the buffer
-		queue = testing.AllocsPerRun(100, func() { _ = s.Queue(line) })
+		_ = s.Post([]byte("warm")) // takes the buffer
+		queue = testing.AllocsPerRun(100, func() { _ = s.Post(line) })
 		_ = s.Send(line)
 		send = testing.AllocsPerRun(100, func() { _ = s.Send(line) })
 		s.Close("measured")

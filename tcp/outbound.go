@@ -1,0 +1,372 @@
+package tcp
+
+import (
+	"errors"
+	"os"
+	"sync"
+	"sync/atomic"
+)
+
+// outbound is what a session has to write. Whoever has the turn writes: a Send, a Post as
+// far as the connection takes it at once, the session's goroutine at the end of a batch, or
+// a writer, which is a goroutine that ends when nothing waits any more. What others want to
+// write meanwhile is queued, in order.
+type outbound struct {
+	mu sync.Mutex
+	// Guarded by mu.
+	queue    chunks
+	turn     bool          // somebody has the turn
+	closed   bool          // the session is closed: Send and Post are refused
+	last     bool          // nothing more will be queued; behind the queue, the writing side is closed
+	broken   bool          // a write has failed: nothing may follow it
+	over     bool          // the writing side is closed, or broken
+	finished chan struct{} // made with last; closed when over is set
+	sender   bool          // a Send has the turn, and waits for the peer
+	sends    int           // chunks of Sends in the queue
+	watch    *slowWatch    // of whoever waits for the peer with the turn; else nil
+
+	waiting atomic.Int64  // bytes of Post that are queued; changes under mu
+	taken   atomic.Uint64 // bytes that the socket has taken
+
+	// Of whoever has the turn.
+	write rawWrite
+	said  bool // TLS has said goodbye
+	half  bool // the writing side is closed; read when finished is closed
+}
+
+const (
+	maxPiece = 64 << 10 // what is written before it is counted
+	maxPump  = 64 << 10 // what is written for others before a writer takes over
+)
+
+// endTurn gives the turn back, if nothing has been queued meanwhile.
+func (s *Session) endTurn() bool {
+	o := &s.out
+	o.mu.Lock()
+	if o.queue.head != nil || o.last {
+		o.mu.Unlock()
+		return false
+	}
+	o.turn = false
+	o.mu.Unlock()
+	s.wakeEnd()
+	return true
+}
+
+// piece returns what is to be written next, nil if the queue is empty. Chunks that have been
+// written leave the queue.
+func (s *Session) piece() []byte {
+	o := &s.out
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for c := o.queue.head; c != nil; c = o.queue.head {
+		if len(c.data) > 0 {
+			c.begun = true
+			return c.data[:min(len(c.data), maxPiece)]
+		}
+		s.dropLocked(o.queue.pop(), nil)
+	}
+	return nil
+}
+
+// wrote counts what was written of a piece.
+func (s *Session) wrote(n int) {
+	if n == 0 {
+		return
+	}
+	o := &s.out
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	c := o.queue.head
+	c.data = c.data[n:]
+	if !c.send {
+		s.addWaiting(-n)
+	}
+	s.counts().bytesOut.Add(uint64(n))
+}
+
+// pump writes what is queued, as far as the connection takes it at once. The caller has the
+// turn, which pump gives back or hands to a writer. It reports whether it wrote anything.
+func (s *Session) pump() (wrote bool, err error) {
+	for total := 0; ; {
+		if err := s.flushTLS(); err != nil {
+			return wrote, s.writeFailed(err)
+		}
+		if s.cipherWaits() || total > maxPump {
+			s.startWriter()
+			return wrote, nil
+		}
+		p := s.piece()
+		if p == nil {
+			if s.settle(false) {
+				return wrote, nil
+			}
+			continue
+		}
+		n, err := s.writeNow(p)
+		s.wrote(n)
+		wrote = wrote || n > 0
+		total += n
+		if err != nil {
+			return wrote, s.writeFailed(err)
+		}
+		if n < len(p) {
+			s.startWriter()
+			return wrote, nil
+		}
+	}
+}
+
+// startWriter hands the turn to a writer. The session does not time out while that writes.
+func (s *Session) startWriter() {
+	s.ps.Pin()
+	s.server.enterHelper()
+	go func() { // owned by the server; ends when nothing waits or the connection is closed; Shutdown waits for it
+		defer s.server.leaveHelper()
+		_ = s.pumpWaiting(nil)
+		s.unpinWritten()
+	}()
+}
+
+// unpinWritten ends the pin of a write that may have taken long.
+func (s *Session) unpinWritten() {
+	if s.server.Activity == Received { // judged by the last frame
+		s.ps.UnpinAndExpire()
+		return
+	}
+	s.ps.Touch()
+	s.ps.Unpin()
+}
+
+// pumpWaiting writes what is queued, and waits for the peer. The caller has the turn, which
+// pumpWaiting gives back. If own is not nil, it is the caller's part of the queue, and
+// pumpWaiting returns when that has been written; the turn then goes on if there is more.
+func (s *Session) pumpWaiting(own *chunk) error {
+	for {
+		s.startWatch(own != nil)
+		var p []byte
+		if !s.cipherWaits() {
+			p = s.piece()
+			if own != nil && s.left(own) {
+				s.stopWatch()
+				_, _ = s.pump() // what fails now is told to those whose it is
+				return own.err
+			}
+			if own == nil && s.leaveToBatch() {
+				return nil
+			}
+			if p == nil {
+				if s.settle(true) {
+					return nil
+				}
+				continue
+			}
+		}
+		n, err := s.writeWaiting(p)
+		s.wrote(n)
+		switch {
+		case err == nil:
+		case !s.goesOn(n, err):
+			s.stopWatch()
+			return s.writeFailed(err)
+		case own != nil && s.left(own): // it was told not to wait any more
+			s.stopWatch()
+			s.startWriter()
+			return own.err
+		}
+	}
+}
+
+// leaveToBatch gives the turn back if callbacks gather still what a writer has found.
+func (s *Session) leaveToBatch() bool {
+	o := &s.out
+	gathering := func() bool {
+		n := o.waiting.Load()
+		return n > 0 && n < maxQueue && s.gathers()
+	}
+	if !gathering() {
+		return false
+	}
+	s.stopWatch()
+	o.mu.Lock()
+	if !gathering() || o.sends > 0 || o.last {
+		o.mu.Unlock()
+		return false
+	}
+	o.queue.head.begun = false
+	o.turn = false
+	o.mu.Unlock()
+	s.flushLater()
+	return true
+}
+
+// goesOn decides whether a write that has failed goes on: its deadline may have passed only
+// so that the writer looks at what has changed.
+func (s *Session) goesOn(n int, err error) bool {
+	if !errors.Is(err, os.ErrDeadlineExceeded) || s.secure() && !s.canWriteNow() {
+		return false // what TLS has not written whole cannot be taken up again
+	}
+	if slow := s.out.watch.rearm(n > 0); slow {
+		// The process may have been stopped: what the peer has taken meanwhile counts.
+		if n, err := s.writeOnce(); n == 0 || err != nil {
+			return false
+		}
+		s.out.watch.rearm(true)
+	}
+	return s.detach()
+}
+
+// detach makes a copy of what is left of a Send that has begun, if the session is closed:
+// the Send returns, and its frame is still sent to the end. It reports false if that is more
+// than may wait.
+func (s *Session) detach() bool {
+	o := &s.out
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	c := o.queue.head
+	if !o.closed || c == nil || !c.send {
+		return true
+	}
+	if len(c.data) > s.server.maxOutbound {
+		return false
+	}
+	o.queue.pop()
+	s.pushRestLocked(c.data)
+	s.dropLocked(c, ErrSessionClosed)
+	return true
+}
+
+// pushRestLocked queues the rest of what was sent or posted in part before all else.
+func (s *Session) pushRestLocked(rest []byte) {
+	if len(rest) > 0 {
+		s.out.queue.pushFront(&chunk{data: append([]byte(nil), rest...), begun: true})
+		s.addWaiting(len(rest))
+	}
+}
+
+// left reports whether a Send's chunk has left the queue.
+func (s *Session) left(own *chunk) bool {
+	s.out.mu.Lock()
+	defer s.out.mu.Unlock()
+	return own.gone
+}
+
+// settle gives the turn back if nothing is queued, and reports whether it did. If nothing
+// more will be queued, it closes the writing side first.
+func (s *Session) settle(mayWait bool) bool {
+	o := &s.out
+	s.stopWatch()
+	o.mu.Lock()
+	switch {
+	case o.queue.head != nil:
+		o.mu.Unlock()
+		return false
+	case !o.last:
+		o.turn = false
+		o.mu.Unlock()
+		s.wakeEnd()
+		return true
+	}
+	o.mu.Unlock()
+	if !o.said {
+		if !mayWait && s.secure() && !s.canWriteNow() { // the goodbye of TLS may have to wait
+			s.startWriter()
+			return true
+		}
+		o.said = true
+		s.sayGoodbye()
+		if s.cipherWaits() {
+			return false
+		}
+	}
+	o.half = closeWrite(s.conn)
+	s.breakOff(nil)
+	return true
+}
+
+// writeFailed ends the session for a failed write. The caller has the turn, which is given
+// back.
+func (s *Session) writeFailed(err error) error {
+	err = s.sendFailed(err)
+	s.breakOff(err)
+	return err
+}
+
+// breakOff drops what is queued and gives the turn back: nothing is written any more. The
+// error is that of a write, or nil when all has been written.
+func (s *Session) breakOff(err error) {
+	o := &s.out
+	o.mu.Lock()
+	o.closed, o.turn = true, false
+	o.broken = o.broken || err != nil
+	for o.queue.head != nil {
+		s.dropLocked(o.queue.pop(), err)
+	}
+	if o.finished != nil && !o.over {
+		close(o.finished)
+	}
+	o.over = true
+	o.mu.Unlock()
+	s.wakeEnd()
+}
+
+// closeOutbound refuses what is sent and posted from now on, and returns without waiting the
+// Sends that have not begun. It reports whether something waits.
+func (s *Session) closeOutbound() (waits bool) {
+	o := &s.out
+	o.mu.Lock()
+	o.closed = true
+	all := o.queue
+	o.queue = chunks{}
+	for c := all.head; c != nil; c = all.head {
+		all.pop()
+		if c.send && !c.begun {
+			s.dropLocked(c, ErrSessionClosed)
+		} else {
+			o.queue.push(c)
+		}
+	}
+	waits = o.turn || o.queue.head != nil
+	w := o.watch
+	if !o.sender && (o.queue.head == nil || !o.queue.head.send) {
+		w = nil
+	}
+	o.mu.Unlock()
+	w.wake() // a Send that waits for the peer
+	return waits
+}
+
+// finishOutbound has the writing side closed behind what is queued, and p before that. The
+// channel that it returns is closed then, or when a write has failed.
+func (s *Session) finishOutbound(p []byte) (finished <-chan struct{}) {
+	o := &s.out
+	o.mu.Lock()
+	if o.finished == nil {
+		o.finished = make(chan struct{})
+		if o.over {
+			close(o.finished)
+		}
+	}
+	finished = o.finished
+	if len(p) > 0 && !o.broken && !o.last {
+		o.queue.push(&chunk{data: p})
+		s.addWaiting(len(p))
+	}
+	o.last = true
+	turn := !o.turn && !o.over
+	if turn {
+		o.turn = true
+	}
+	o.mu.Unlock()
+	if turn {
+		_, _ = s.pump()
+	}
+	return finished
+}
+
+// broke reports whether a write has failed.
+func (s *Session) broke() bool {
+	s.out.mu.Lock()
+	defer s.out.mu.Unlock()
+	return s.out.broken
+}
