@@ -57,8 +57,12 @@ const (
 	maxQueue   = 16 << 10
 )
 
-// queueBuffer is such a buffer. Its data is as long as what lies in it.
-type queueBuffer struct{ data []byte }
+// queueBuffer is such a buffer, with the chunk that it is used for. Its data is as long as
+// what lies in it.
+type queueBuffer struct {
+	data  []byte
+	chunk chunk
+}
 
 // queueBuffers holds free buffers of smallQueue and of maxQueue bytes, for all servers.
 var queueBuffers [2]sync.Pool
@@ -159,7 +163,8 @@ func (s *Session) enqueueLocked(p []byte, n int, b *broadcast) bool {
 		return false
 	}
 	buf.data = append(buf.data, rest...)
-	o.queue.push(&chunk{data: buf.data, buf: buf})
+	buf.chunk = chunk{data: buf.data, buf: buf}
+	o.queue.push(&buf.chunk)
 	s.addWaiting(len(rest))
 	return true
 }
@@ -177,9 +182,9 @@ func (s *Session) gatherLocked(t *chunk, p []byte) bool {
 			next.giveBack()
 			return false
 		}
-		next.data = append(next.data, t.data...)
-		t.buf.giveBack()
-		t.buf, t.data = next, next.data
+		next.data, t.buf.data = t.buf.data, append(next.data, t.data...)
+		t.data = t.buf.data
+		next.giveBack()
 	}
 	t.buf.data = append(t.buf.data, p...)
 	t.data = t.buf.data[len(t.buf.data)-len(t.data)-len(p):]
@@ -189,15 +194,18 @@ func (s *Session) gatherLocked(t *chunk, p []byte) bool {
 
 // dropLocked lets go of a chunk that has left the queue, with what its Send returns.
 func (s *Session) dropLocked(c *chunk, err error) {
-	switch {
-	case c.send:
+	if c.send {
 		s.out.sends--
 		c.err, c.gone = err, true
 		if c.done != nil {
 			close(c.done)
 		}
 		return
-	case c.buf != nil:
+	}
+	s.addWaiting(-len(c.data))
+	c.data = nil
+	switch {
+	case c.buf != nil: // and c with it
 		s.server.unreserve(cap(c.buf.data))
 		c.buf.giveBack()
 	case c.shared != nil:
@@ -205,8 +213,6 @@ func (s *Session) dropLocked(c *chunk, err error) {
 	default:
 		s.server.unreserve(c.size)
 	}
-	s.addWaiting(-len(c.data))
-	c.data, c.buf, c.shared = nil, nil, nil
 }
 
 // addWaiting counts bytes of Post that wait.

@@ -142,7 +142,7 @@ func (s *Session) unpinWritten() {
 // pumpWaiting gives back. If own is not nil, it is the caller's part of the queue, and
 // pumpWaiting returns when that has been written; the turn then goes on if there is more.
 func (s *Session) pumpWaiting(own *chunk) error {
-	for {
+	for wrote := false; ; wrote = true {
 		s.startWatch(own != nil)
 		var p []byte
 		if !s.cipherWaits() {
@@ -152,7 +152,7 @@ func (s *Session) pumpWaiting(own *chunk) error {
 				_, _ = s.pump() // what fails now is told to those whose it is
 				return own.err
 			}
-			if own == nil && s.leaveToBatch() {
+			if own == nil && wrote && s.leaveToBatch() {
 				return nil
 			}
 			if p == nil {
