@@ -26,18 +26,14 @@ func (s *Session) Reason() pool.Reason { return s.ps.Reason() }
 
 // ConnectionState returns the state of the session's TLS connection. It reports false if the
 // session has none or its handshake has not succeeded. The connection is found under
-// Server.TLSConfig, with a listener of package tls, and beneath connections that have a
-// method NetConn() net.Conn. It is there from OnNewSessionRegister on, also after the end of
-// the session.
+// Server.TLSConfig, after StartTLS, with a listener of package tls, and beneath connections
+// that have a method NetConn() net.Conn. It is there from OnNewSessionRegister on, also after
+// the end of the session.
 func (s *Session) ConnectionState() (state tls.ConnectionState, ok bool) {
-	tc := tlsConn(s.stream())
-	if tc == nil {
+	if !s.secured.Load() { // TLS would have us wait for its handshake
 		return tls.ConnectionState{}, false
 	}
-	if state = tc.ConnectionState(); !state.HandshakeComplete {
-		return tls.ConnectionState{}, false
-	}
-	return state, true
+	return tlsConn(s.stream()).ConnectionState(), true
 }
 
 // Label returns what Server.Label returns for the session, as valid UTF-8 of at most 256

@@ -53,6 +53,7 @@ type Session struct {
 	holds     atomic.Int32
 	finishing atomic.Bool // Finish was called
 	upgrading atomic.Bool // StartTLS is in its handshake
+	secured   atomic.Bool // the TLS handshake is done
 	lingers   atomic.Bool // the goroutine that ends the connection has been started
 	gone      atomic.Bool // the connection is closed
 	listed    atomic.Bool // the flusher knows the session

@@ -167,7 +167,11 @@ func (w *wire) writeOut(waits bool) error {
 // handshake does the TLS handshake, if there is one to do.
 func (s *Session) handshake() *fault {
 	tc := tlsConn(s.stream())
-	if tc == nil || tc.ConnectionState().HandshakeComplete {
+	if tc == nil {
+		return nil
+	}
+	if tc.ConnectionState().HandshakeComplete {
+		s.secured.Store(true)
 		return nil
 	}
 	if f := s.server.beginHandshake(s); f != nil {
@@ -193,6 +197,7 @@ func (s *Session) handshake() *fault {
 	if w, ok := s.wire(); ok {
 		w.handshaking = false
 	}
+	s.secured.Store(true)
 	return nil
 }
 

@@ -35,7 +35,7 @@ var ends = map[string]func(srv *tcp.Server, s *tcp.Session){
 	"Replaced": nil, // by the test
 	"Close":    func(_ *tcp.Server, s *tcp.Session) { s.Close("Kicked") },
 	"Shutdown": func(_ *tcp.Server, s *tcp.Session) { s.Close(pool.Shutdown) }, // as Shutdown does
-	"TooLarge": nil, // by the peer
+	"TooLarge": nil,                                                            // by the peer
 }
 
 // endOf ends a session in one of the ways. The last bytes of any are last.

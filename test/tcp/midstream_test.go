@@ -1,0 +1,152 @@
+package tcp_test
+
+import (
+	"bufio"
+	"crypto/tls"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sessionwheel/sessionwheel/pool"
+	"github.com/sessionwheel/sessionwheel/tcp"
+	"github.com/sessionwheel/sessionwheel/test/internal/harness"
+)
+
+func TestSetSplit_HoldsForInputThatIsBufferedAlready(t *testing.T) {
+	overAll(t, func(t *testing.T, listen func(testing.TB, *tcp.Server) func() net.Conn) {
+		srv := &tcp.Server{}
+		e := watch(srv)
+		srv.OnMessage = func(s *tcp.Session, p []byte) {
+			switch e.messages <- string(p); string(p) {
+			case "words":
+				s.SetSplit(bufio.ScanWords)
+			case "lines":
+				s.SetSplit(nil)
+			}
+		}
+		c := listen(t, srv)()
+		harness.Write(t, c, "a b\nwords\nc d lines e f\ng\n")
+		for _, want := range []string{"a b", "words", "c", "d", "lines", "e f", "g"} {
+			require.Equal(t, want, harness.Next(t, e.messages))
+		}
+	})
+}
+
+func TestSetMaxFrame_HoldsForTheSessionAlone(t *testing.T) {
+	srv := &tcp.Server{MaxFrame: 100, OnMessage: func(s *tcp.Session, p []byte) {
+		switch {
+		case string(p) == "more":
+			s.SetMaxFrame(100_000)
+		case string(p) == "default":
+			s.SetMaxFrame(0)
+		}
+		_ = s.Post([]byte("ok\n"))
+	}}
+	e := watch(srv)
+	dial := harness.ListenTCP(t, srv)
+	c := dial()
+	harness.Write(t, c, "more\n"+strings.Repeat("x", 50_000)+"\ndefault\n")
+	harness.Read(t, c, "ok\nok\nok\n")
+	harness.Write(t, c, strings.Repeat("x", 101)+"\n")
+	require.Equal(t, tcp.ReasonTooLarge, harness.Next(t, e.closed))
+	other := dial()
+	harness.Write(t, other, strings.Repeat("x", 101)+"\n")
+	require.Equal(t, tcp.ReasonTooLarge, harness.Next(t, e.closed))
+}
+
+// startTLS is a server that upgrades with "STARTTLS".
+func startTLS(t testing.TB) (srv *tcp.Server, client *tls.Config, upgraded chan error) {
+	server, client := tlsConfigs(t)
+	upgraded = make(chan error, 10)
+	return &tcp.Server{OnMessage: func(s *tcp.Session, p []byte) {
+		if string(p) != "STARTTLS" {
+			postEcho(s, p)
+			return
+		}
+		_ = s.Post([]byte("go ahead\n"))
+		upgraded <- s.StartTLS(server)
+	}}, client, upgraded
+}
+
+func TestStartTLS_EncryptsTheSession(t *testing.T) {
+	overBoth(t, func(t *testing.T, listen func(testing.TB, *tcp.Server) func() net.Conn) {
+		srv, client, upgraded := startTLS(t)
+		e := watch(srv)
+		c := listen(t, srv)()
+		s := harness.Next(t, e.opened)
+		harness.Write(t, c, "plain\nSTARTTLS\n")
+		harness.Read(t, c, "plain\ngo ahead\n")
+		_, ok := s.ConnectionState()
+		require.False(t, ok)
+		posted := make(chan error, 1)
+		go func() { posted <- s.Post([]byte("pushed meanwhile\n")) }()
+		require.NoError(t, harness.Next(t, posted))
+		tc := tls.Client(c, client)
+		require.NoError(t, tc.Handshake())
+		require.NoError(t, harness.Next(t, upgraded))
+		harness.Read(t, tc, "pushed meanwhile\n")
+		harness.Write(t, tc, "secret\n")
+		harness.Read(t, tc, "secret\n")
+		state, ok := s.ConnectionState()
+		require.True(t, ok && state.HandshakeComplete)
+		harness.Write(t, tc, "STARTTLS\n")
+		require.ErrorIs(t, harness.Next(t, upgraded), tcp.ErrSecure)
+	})
+}
+
+// The injection that such servers are known for: a command in the same segment as STARTTLS,
+// which the server would take for part of the encrypted stream.
+func TestStartTLS_RefusesPendingPlainText(t *testing.T) {
+	overBoth(t, func(t *testing.T, listen func(testing.TB, *tcp.Server) func() net.Conn) {
+		srv, _, upgraded := startTLS(t)
+		e := watch(srv)
+		c := listen(t, srv)()
+		harness.Write(t, c, "x") // so that both lines below are read together, of any connection
+		time.Sleep(10 * time.Millisecond)
+		harness.Write(t, c, "\nSTARTTLS\nINJECTED\n")
+		require.ErrorIs(t, harness.Next(t, upgraded), tcp.ErrPendingInput)
+		harness.Read(t, c, "x\ngo ahead\nINJECTED\n") // in plain text: the session is as it was
+		require.Empty(t, e.closed)
+	})
+}
+
+// What comes later is taken for a handshake, which fails.
+func TestStartTLS_NeverHandlesPlainTextThatComesLater(t *testing.T) {
+	srv, _, upgraded := startTLS(t)
+	e := watch(srv)
+	c := harness.ListenTCP(t, srv)()
+	harness.Write(t, c, "STARTTLS\n")
+	harness.Read(t, c, "go ahead\n")
+	harness.Write(t, c, "INJECTED\n")
+	require.ErrorIs(t, harness.Next(t, upgraded), tcp.ErrHandshake)
+	require.Equal(t, tcp.ReasonHandshake, harness.Next(t, e.closed))
+	rest, _ := io.ReadAll(c)
+	require.NotContains(t, string(rest), "INJECTED")
+}
+
+func TestStartTLS_IsBoundedByTheHandshakeTimeout(t *testing.T) {
+	srv, _, upgraded := startTLS(t)
+	srv.HandshakeTimeout = 50 * time.Millisecond
+	e := watch(srv)
+	c := harness.ListenTCP(t, srv)()
+	harness.Write(t, c, "STARTTLS\n")
+	require.ErrorIs(t, harness.Next(t, upgraded), tcp.ErrHandshake)
+	require.Equal(t, tcp.ReasonHandshake, harness.Next(t, e.closed))
+	_ = c
+}
+
+func TestStartTLS_OfASessionThatIsClosedMeanwhileIsErrSessionClosed(t *testing.T) {
+	srv, _, upgraded := startTLS(t)
+	e := watch(srv)
+	c := harness.ListenTCP(t, srv)()
+	s := harness.Next(t, e.opened)
+	harness.Write(t, c, "STARTTLS\n")
+	harness.Read(t, c, "go ahead\n")
+	require.True(t, s.Close("Kicked"))
+	require.ErrorIs(t, harness.Next(t, upgraded), tcp.ErrSessionClosed)
+	require.Equal(t, pool.Reason("Kicked"), harness.Next(t, e.closed))
+}

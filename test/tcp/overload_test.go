@@ -1,0 +1,98 @@
+package tcp_test
+
+import (
+	"crypto/tls"
+	"net"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sessionwheel/sessionwheel/tcp"
+	"github.com/sessionwheel/sessionwheel/test/internal/harness"
+)
+
+func TestMaxPendingBytes_BoundsPartialFrames(t *testing.T) {
+	overBoth(t, func(t *testing.T, listen func(testing.TB, *tcp.Server) func() net.Conn) {
+		srv := &tcp.Server{MaxPendingBytes: 300 << 10, MaxFrame: 128 << 10}
+		e := watch(srv)
+		dial := listen(t, srv)
+		half := strings.Repeat("x", 60<<10)
+		refused := 0
+		for range 10 {
+			c := dial()
+			harness.Next(t, e.opened)
+			go c.Write([]byte(half)) //nolint:errcheck // it may be closed meanwhile
+		}
+		for ; refused < 5; refused++ {
+			require.Equal(t, tcp.ReasonOverload, harness.Next(t, e.closed))
+			require.ErrorIs(t, harness.Next(t, e.errors), tcp.ErrOverload)
+		}
+		c := dial() // what needs no more memory than it has is served
+		harness.Next(t, e.opened)
+		harness.Write(t, c, "whole\n")
+		require.Equal(t, "whole", harness.Next(t, e.messages))
+	})
+}
+
+// What was counted is given back with a frame that is whole, a queue that is sent, a
+// handshake that is done and a session that ends.
+func TestMaxPendingBytes_IsGivenBack(t *testing.T) {
+	server, client := tlsConfigs(t)
+	srv := &tcp.Server{MaxPendingBytes: 100 << 10, TLSConfig: server, OnMessage: postEcho}
+	e := watch(srv)
+	dial := harness.ListenTCP(t, srv)
+	for range 50 {
+		c := tls.Client(dial(), client)
+		for range 3 {
+			harness.Write(t, c, strings.Repeat("x", 20_000))
+			harness.Write(t, c, "\n")
+			harness.Read(t, c, strings.Repeat("x", 20_000)+"\n")
+		}
+		harness.Write(t, c, strings.Repeat("x", 20_000)) // and is left half done
+		require.NoError(t, c.Close())
+		require.NotEqual(t, tcp.ReasonOverload, harness.Next(t, e.closed))
+	}
+	require.Zero(t, srv.Traffic().Outbound)
+}
+
+func TestMaxPendingBytes_BoundsQueues(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := &tcp.Server{MaxPendingBytes: 1 << 20}
+		e := watch(srv)
+		dial := harness.ListenPipes(t, srv)
+		full := 0
+		for range 10 {
+			dial()
+			s := harness.Next(t, e.opened)
+			if err := s.Post(make([]byte, 200<<10)); err != nil {
+				require.ErrorIs(t, err, tcp.ErrOverload)
+				require.Equal(t, tcp.ReasonOverload, harness.Next(t, e.closed))
+				full++
+			}
+		}
+		require.Equal(t, 5, full)
+	})
+}
+
+func TestMaxHandshakes_BoundsThem(t *testing.T) {
+	server, client := tlsConfigs(t)
+	srv := &tcp.Server{TLSConfig: server, MaxHandshakes: 2, OnMessage: harness.EchoLine}
+	e := watch(srv)
+	dial := harness.ListenTCP(t, srv)
+	a, b := dial(), dial()
+	require.Eventually(t, func() bool { return srv.Stats().Sessions == 2 }, harness.Patience, 1e6)
+	for range 2 {
+		c := dial()
+		harness.WaitClosed(t, c)
+		require.ErrorIs(t, harness.Next(t, e.errors), tcp.ErrOverload)
+	}
+	require.Equal(t, uint64(2), srv.Stats().ByReason[tcp.ReasonOverload])
+	for _, connect := range []func() net.Conn{func() net.Conn { return a }, func() net.Conn { return b }, dial} {
+		c := tls.Client(connect(), client)
+		harness.Write(t, c, "x\n")
+		harness.Read(t, c, "x\n")
+	}
+	require.Empty(t, e.closed)
+}
