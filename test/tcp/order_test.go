@@ -1,0 +1,111 @@
+package tcp_test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sessionwheel/sessionwheel/tcp"
+	"github.com/sessionwheel/sessionwheel/test/internal/harness"
+)
+
+// Posts of several goroutines, which take turns, arrive in that order, whatever Sends and
+// callbacks do meanwhile; and the Sends of each goroutine in theirs.
+func TestOrder_IsThatOfTheCalls(t *testing.T) {
+	overAll(t, func(t *testing.T, listen func(testing.TB, *tcp.Server) func() net.Conn) {
+		const posters, senders, each = 4, 3, 300
+		srv := &tcp.Server{MaxOutbound: 64 << 20, OnMessage: func(s *tcp.Session, line []byte) {
+			require.NoError(t, s.Post([]byte("reply "+string(line)+"\n")))
+		}}
+		e := watch(srv)
+		c := listen(t, srv)()
+		var all sync.WaitGroup
+		all.Go(func() {
+			for i := range each {
+				if _, err := fmt.Fprintln(c, i); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+		s := harness.Next(t, e.opened)
+		var turns sync.Mutex
+		next := 0
+		for p := range posters {
+			all.Go(func() {
+				random := rand.New(rand.NewPCG(1, uint64(p)))
+				for range each {
+					turns.Lock()
+					err := s.Post([]byte(fmt.Sprintf("post %d %s\n", next, strings.Repeat("x", random.IntN(3000)))))
+					next++
+					turns.Unlock()
+					if err != nil {
+						t.Error(err)
+						return
+					}
+				}
+			})
+		}
+		for i := range senders {
+			all.Go(func() {
+				for j := range each {
+					if err := s.Send([]byte(fmt.Sprintf("send%d %d\n", i, j))); err != nil {
+						t.Error(err)
+						return
+					}
+				}
+			})
+		}
+		counts := make(map[string]int)
+		lines := bufio.NewScanner(c)
+		for range each * (1 + posters + senders) {
+			require.True(t, lines.Scan(), "%v", lines.Err())
+			var kind string
+			var n int
+			_, err := fmt.Sscan(lines.Text(), &kind, &n)
+			require.NoError(t, err, lines.Text())
+			require.Equal(t, counts[kind], n, kind)
+			counts[kind]++
+		}
+		all.Wait()
+	})
+}
+
+// A peer that reads without a pause is not slow, however much it is sent, and however short
+// WriteTimeout is beside that.
+func TestWriteTimeout_CountsFromTheLastProgress(t *testing.T) {
+	t.Parallel() // it takes as long as it takes to read much slowly
+	overAll(t, func(t *testing.T, listen func(testing.TB, *tcp.Server) func() net.Conn) {
+		const size, piece = 24 << 20, 64 << 10
+		srv := &tcp.Server{WriteTimeout: time.Second, IdleTimeout: 2 * time.Second, MaxOutbound: size, OnMessage: func(s *tcp.Session, line []byte) {
+			if string(line) == "post" {
+				_ = s.Post(make([]byte, size))
+				return
+			}
+			_ = s.Send(make([]byte, size))
+		}}
+		e := watch(srv)
+		c := listen(t, srv)()
+		for _, how := range []string{"send", "post"} {
+			harness.Write(t, c, how+"\n")
+			start := time.Now()
+			for got := int64(0); got < size; {
+				n, err := io.CopyN(io.Discard, c, piece)
+				require.NoError(t, err, "%s: after %d bytes", how, got)
+				got += n
+				time.Sleep(5 * time.Millisecond)
+			}
+			require.Greater(t, time.Since(start), time.Second, "it took longer than WriteTimeout")
+		}
+		require.Empty(t, e.closed)
+		require.Empty(t, e.errors)
+	})
+}
