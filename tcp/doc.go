@@ -6,6 +6,17 @@
 // cuts the input into frames: lines by default, [ScanFrames] for a framing with a
 // length prefix, or one of your own.
 //
+// # Sending
+//
+// There are two ways to send. [Session.Send] returns when the socket has taken the bytes: a
+// peer that does not read slows down its caller. [Session.Post] never waits: what the socket
+// does not take is queued and written when the peer reads, up to [Server.MaxOutbound]. The
+// bytes go out in the order of the calls, from whatever goroutines. While callbacks handle
+// frames, what is posted is gathered, so that the replies to a pipeline are one write.
+//
+// A [Group] is a room or a topic: [Group.Post] posts one message to all of its members, who
+// share one copy of it. A member that does not read delays neither the caller nor the others.
+//
 // # How a session ends
 //
 // A session is closed exactly once, and the first call that closes it sets the
@@ -13,30 +24,37 @@
 //
 //   - is silent for [Server.IdleTimeout],
 //   - takes longer than [Server.FrameTimeout] to send the rest of a frame,
-//   - does not read for [Server.WriteTimeout],
+//   - reads nothing for [Server.WriteTimeout], or so little that more than
+//     [Server.MaxOutbound] bytes would wait for it,
 //   - or sends a frame larger than [Server.MaxFrame].
 //
-// Each of these has a reason of its own. A panic in a callback closes only the
-// session that the callback was for.
+// Each of these has a reason of its own, except that the last two of a peer that does not
+// read are both ReasonSlow. A panic in a callback closes only the session that the callback
+// was for.
+//
+// [Session.Finish] closes a session behind what is queued, for a command such as QUIT: post
+// the last reply, and then finish. [Server.Farewell] returns the last bytes for a session
+// that the server ends, for example at a timeout, a takeover or a shutdown. Such a session
+// lingers: the server closes its writing side, and reads and drops until the peer has closed
+// too, for [Server.LingerTimeout] at most. Closing at once could destroy what the peer has not
+// read yet. No callback waits for that. A peer that is slow or gone is reset instead, so that
+// the kernel keeps nothing for it.
+//
+// A peer may close its own side and still read. Such a session ends with ReasonEOF when no
+// callback runs, nothing waits to be sent and nobody holds it; so call [Session.Hold] for a
+// reply that another goroutine sends later.
 //
 // # Callbacks
 //
-// Each session has its own goroutine, and its callbacks run there one after
-// another: OnNewSessionRegister first, OnMessage for each frame in order, OnError
-// if a fault ended the session, and OnSessionClosed last. Callbacks of different
+// The callbacks of a session run one after another, each on the session's goroutine but for
+// OnIdle: OnNewSessionRegister first, OnMessage for each frame in order, Farewell if one is
+// due, OnError if a fault ended the session, and OnSessionClosed last. Callbacks of different
 // sessions run at the same time. No lock is held during a callback, so it may
 // call any method of the server and its sessions, except [Server.Shutdown], which
 // waits for the callbacks.
 //
 // A callback that blocks delays only its own session. One that may take long should
 // watch [Session.Context], which is canceled when the session begins to close.
-//
-// # Replies to a pipeline
-//
-// [Session.Send] writes at once. If a peer sends many requests without waiting
-// for the replies, answer with [Session.Queue]: the replies to requests that
-// arrived together go out in one write. [Session.Finish] closes a session after
-// its last reply has been sent, for a command such as QUIT.
 //
 // # Logins
 //
@@ -49,21 +67,24 @@
 //
 // A plain connection without pending input holds no read buffer: its goroutine
 // waits until there is something to read, and only then takes a buffer from those
-// that all sessions share. The queue of replies uses the same buffers. A
-// connection under TLS also holds what crypto/tls keeps.
+// that all sessions share. A session with nothing to send holds no buffer for it either, and
+// no goroutine. A connection under TLS also holds what crypto/tls keeps, and, like any
+// connection that is no socket, its read buffer for a second after the last frame.
+// [Server.MaxPendingBytes] bounds what all sessions together hold.
 //
 // # Closing under TLS
 //
-// If the reason is Timeout, Lifetime, Slow, FrameTimeout, Error or Handshake, the
-// connection below TLS is closed without a close_notify alert, since sending one
-// could block when the peer is gone. For other reasons the alert is sent as far
-// as the socket takes it without waiting.
+// A close_notify alert is sent behind the farewell, unless the session is reset or its
+// handshake has failed. Nobody but Shutdown waits for that. The connections of a listener of
+// package tls are closed with one only if there is something to say.
 //
 // # Locks
 //
 // Server.mu guards the listeners and the counts; under it the server only
-// creates its pool and calls nothing else. Session.sending is held during each
-// write, the one lock that is held during I/O, so that two Sends never
-// interleave. A third lock guards the channels of Session.Done. No two of them are
-// held at the same time, and no callback runs under any.
+// creates its pool and calls nothing else. A session's outbound.mu guards its queue,
+// slowWatch.mu the watch of a write that waits, wire.mu what TLS has encrypted, and
+// lingering.mu the time that an end may take. lingering.mu comes before Server.mu; no other
+// two are held at the same time. No callback, and no write that could wait, runs under any of
+// them. crypto/tls writes under locks of its own, so the wire beneath it never waits on a
+// socket.
 package tcp
