@@ -216,12 +216,13 @@ func (s *Session) deliver(token []byte) *fault {
 		if s.server.OnMessage != nil {
 			s.server.OnMessage(s, token[:len(token):len(token)]) // an append must not reach the next frame
 		}
-		if s.server.Activity == Sent { // a long pipeline keeps no session open either
+		if s.server.Activity == Sent && s.Outbound() == 0 { // a long pipeline keeps no session open either
 			s.ps.UnpinAndExpire()
 			s.ps.Pin()
 		}
 		token, f = s.next()
 	}
+	s.flush() // with Sent, this is what counts
 	// One Touch for all that was received, and for what was sent meanwhile.
 	if s.server.Activity == Sent {
 		s.ps.UnpinAndExpire()
@@ -232,7 +233,7 @@ func (s *Session) deliver(token []byte) *fault {
 	if !s.rest(phaseBusy) {
 		return over
 	}
-	s.flush()
+	s.flush() // what others have posted in between
 	return f
 }
 

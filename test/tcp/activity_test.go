@@ -260,3 +260,22 @@ func TestActivity_OfAHeldSessionCountsFromItsReleaseAndOfALongCallbackFromItsEnd
 		})
 	}
 }
+
+// The request comes just before the idle timeout, and is worked on beyond it.
+func TestActivity_SentCountsTheReplyOfACallbackThatOutlivesTheTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := &tcp.Server{IdleTimeout: 10 * time.Second, Activity: tcp.Sent, OnMessage: func(s *tcp.Session, line []byte) {
+			time.Sleep(2 * time.Second)
+			require.NoError(t, s.Post([]byte("reply\n")))
+		}}
+		e := watch(srv)
+		c := harness.ListenMemory(t, srv)()
+		harness.Next(t, e.opened)
+		time.Sleep(9 * time.Second)
+		harness.Write(t, c, "x\n")
+		harness.Read(t, c, "reply\n")
+		start := time.Now()
+		require.Equal(t, pool.Timeout, harness.Next(t, e.closed))
+		require.InDelta(t, 10, time.Since(start).Seconds(), 0.1)
+	})
+}
