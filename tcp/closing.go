@@ -101,6 +101,7 @@ func (s *Session) closeSocket(reset bool) {
 	if reset {
 		resetOnClose(s.conn)
 	}
+	s.out.endWatch()
 	s.server.releaseSocket(s) // before the peer can know of it and come again
 	conn := s.conn
 	if tc, ok := conn.(*tls.Conn); ok { // whose Close would wait for the peer

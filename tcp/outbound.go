@@ -23,15 +23,16 @@ type outbound struct {
 	finished chan struct{} // made with last; closed when over is set
 	sender   bool          // a Send has the turn, and waits for the peer
 	sends    int           // chunks of Sends in the queue
-	watch    *slowWatch    // of whoever waits for the peer with the turn; else nil
+	watch    *slowWatch    // made when something first waits for the peer, and kept
 
 	waiting atomic.Int64  // bytes of Post that are queued; changes under mu
 	taken   atomic.Uint64 // bytes that the socket has taken
 
 	// Of whoever has the turn.
-	write rawWrite
-	said  bool // TLS has said goodbye
-	half  bool // the writing side is closed; read when finished is closed
+	write    rawWrite
+	watching bool // watch runs
+	said     bool // TLS has said goodbye
+	half     bool // the writing side is closed; read when finished is closed
 }
 
 const (
@@ -144,35 +145,32 @@ func (s *Session) unpinWritten() {
 func (s *Session) pumpWaiting(own *chunk) error {
 	for wrote := false; ; wrote = true {
 		s.startWatch(own != nil)
+		if !s.detach() {
+			s.stopWatch()
+			return s.writeFailed(ErrSessionClosed)
+		}
 		var p []byte
 		if !s.cipherWaits() {
 			p = s.piece()
-			if own != nil && s.left(own) {
-				s.stopWatch()
-				_, _ = s.pump() // what fails now is told to those whose it is
-				return own.err
-			}
-			if own == nil && wrote && s.leaveToBatch() {
+		}
+		switch {
+		case own != nil && s.left(own):
+			s.stopWatch()
+			_, _ = s.pump() // what fails now is told to those whose it is
+			return own.err
+		case own == nil && wrote && s.leaveToBatch():
+			return nil
+		case p == nil && !s.cipherWaits():
+			if s.settle(true) {
 				return nil
 			}
-			if p == nil {
-				if s.settle(true) {
-					return nil
-				}
-				continue
-			}
+			continue
 		}
 		n, err := s.writeWaiting(p)
 		s.wrote(n)
-		switch {
-		case err == nil:
-		case !s.goesOn(n, err):
+		if err != nil && !s.goesOn(n, err) {
 			s.stopWatch()
 			return s.writeFailed(err)
-		case own != nil && s.left(own): // it was told not to wait any more
-			s.stopWatch()
-			s.startWriter()
-			return own.err
 		}
 	}
 }
@@ -196,7 +194,7 @@ func (s *Session) leaveToBatch() bool {
 	o.queue.head.begun = false
 	o.turn = false
 	o.mu.Unlock()
-	s.flushLater()
+	s.server.flusher.add(s)
 	return true
 }
 
@@ -213,7 +211,7 @@ func (s *Session) goesOn(n int, err error) bool {
 		}
 		s.out.watch.rearm(true)
 	}
-	return s.detach()
+	return true
 }
 
 // detach makes a copy of what is left of a Send that has begun, if the session is closed:
@@ -227,7 +225,7 @@ func (s *Session) detach() bool {
 	if !o.closed || c == nil || !c.send {
 		return true
 	}
-	if len(c.data) > s.server.maxOutbound {
+	if !s.canKeep(c.data) {
 		return false
 	}
 	o.queue.pop()
@@ -236,7 +234,10 @@ func (s *Session) detach() bool {
 	return true
 }
 
-// pushRestLocked queues the rest of what was sent or posted in part before all else.
+// canKeep reports whether the rest of a Send may wait without its caller.
+func (s *Session) canKeep(rest []byte) bool { return len(rest) <= s.server.maxOutbound }
+
+// pushRestLocked queues the rest of what was sent in part before all else.
 func (s *Session) pushRestLocked(rest []byte) {
 	if len(rest) > 0 {
 		s.out.queue.pushFront(&chunk{data: append([]byte(nil), rest...), begun: true})
@@ -327,12 +328,12 @@ func (s *Session) closeOutbound() (waits bool) {
 		}
 	}
 	waits = o.turn || o.queue.head != nil
+	sending := o.sender || o.queue.head != nil && o.queue.head.send
 	w := o.watch
-	if !o.sender && (o.queue.head == nil || !o.queue.head.send) {
-		w = nil
-	}
 	o.mu.Unlock()
-	w.wake() // a Send that waits for the peer
+	if sending { // it is not to wait for the peer any more
+		w.wake()
+	}
 	return waits
 }
 

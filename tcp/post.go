@@ -156,17 +156,9 @@ func (s *Session) postBehindLocked(p []byte, n int, b *broadcast) error {
 	case write:
 		return s.pumpPosted()
 	case later:
-		s.flushLater()
+		s.server.flusher.add(s)
 	}
 	return nil
-}
-
-// flushLater has what is queued written, if nobody does it before.
-func (s *Session) flushLater() {
-	s.server.flusher.add(s)
-	if !s.gathers() { // the callbacks have ended in between
-		s.flush()
-	}
 }
 
 // pumpPosted writes what is queued as far as the socket takes it, with the turn.

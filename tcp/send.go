@@ -72,10 +72,14 @@ func (s *Session) sendRest(rest []byte, begun bool) error {
 	o := &s.out
 	o.mu.Lock()
 	if o.closed { // meanwhile
-		if begun {
+		keep := begun && s.canKeep(rest)
+		if keep {
 			s.pushRestLocked(rest)
 		}
 		o.mu.Unlock()
+		if begun && !keep {
+			return s.writeFailed(ErrSessionClosed)
+		}
 		_, _ = s.pump()
 		return ErrSessionClosed
 	}

@@ -10,58 +10,77 @@ import (
 // counts as one.
 const slowSlices = 4
 
-// slowWatch watches a write that waits for the peer. It has the write return with
-// os.ErrDeadlineExceeded when there is something to look at.
+// slowWatch watches the writes of a session that wait for the peer. It has such a write return
+// with os.ErrDeadlineExceeded when there is something to look at. A session has one from the
+// first of them on.
 type slowWatch struct {
 	s     *Session
-	slice time.Duration
-	timer *time.Timer // nil: no WriteTimeout
+	slice time.Duration // immutable; 0: no WriteTimeout
 
 	mu sync.Mutex
 	// Guarded by mu.
-	taken   uint64
-	unacked int // bytes that the peer's system has not acknowledged
-	strikes int // slices in a row without progress
+	timer   *time.Timer // nil until it is first needed
+	armed   bool        // look will be called
+	watches bool        // a write waits
+	ended   bool        // the session has ended
+	taken   uint64      // bytes that the socket has taken
+	unacked int         // bytes that the peer's system has not acknowledged
+	strikes int         // slices in a row without progress
 	woken   bool
-	stopped bool
 }
 
-// startWatch starts the watch of a writer with the turn, if there is none. sender says that
-// the writer is a Send.
+// startWatch starts the watch for whoever has the turn, if it does not run. sender says that
+// this is a Send.
 func (s *Session) startWatch(sender bool) {
 	o := &s.out
-	if o.watch != nil { // only who has the turn changes it
+	if o.watching {
 		return
 	}
-	w := &slowWatch{s: s, taken: o.taken.Load()}
-	if d := s.server.writeTimeout; d > 0 {
-		w.unacked, _ = unacked(s.socket())
-		w.slice = max(d/slowSlices, 1)
-		w.timer = time.AfterFunc(w.slice, w.look) // stopWatch ends it
-	}
 	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.watch, o.sender = w, sender
+	if o.watch == nil {
+		o.watch = &slowWatch{s: s, slice: s.server.writeTimeout / slowSlices}
+	}
+	o.sender = sender
+	o.mu.Unlock()
+	o.watching = true
+	o.watch.start()
 }
 
-// stopWatch ends the watch. Its writer has the turn still.
+// stopWatch ends the watch. The caller has the turn still.
 func (s *Session) stopWatch() {
 	o := &s.out
-	w := o.watch
-	if w == nil {
+	if !o.watching {
 		return
 	}
+	o.watching = false
 	o.mu.Lock()
-	o.watch, o.sender = nil, false
+	o.sender = false
 	o.mu.Unlock()
-	w.stop()
+	o.watch.stop()
+}
+
+func (w *slowWatch) start() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.watches, w.taken, w.unacked, w.strikes = true, w.s.out.taken.Load(), 0, 0
+	switch {
+	case w.slice == 0 || w.ended:
+	case w.armed: // since a write before, so the first slice is a short one
+		w.strikes = -1
+	case w.timer == nil:
+		w.armed = true
+		w.timer = time.AfterFunc(w.slice, w.look) // ends by itself when no write waits, or with the session
+	default:
+		w.armed = true
+		w.timer.Reset(w.slice)
+	}
 }
 
 // look is called after each slice.
 func (w *slowWatch) look() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.stopped {
+	if w.armed = w.watches && !w.ended; !w.armed {
 		return
 	}
 	taken, left := w.s.out.taken.Load(), 0
@@ -90,7 +109,7 @@ func (w *slowWatch) wake() {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if !w.stopped {
+	if w.watches {
 		w.wakeLocked()
 	}
 }
@@ -112,14 +131,28 @@ func (w *slowWatch) rearm(moved bool) (slow bool) {
 	return w.strikes >= slowSlices
 }
 
+// stop leaves the timer as it is, since most writes are soon followed by others.
 func (w *slowWatch) stop() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.stopped = true
+	w.watches = false
+	w.clearLocked()
+}
+
+// endWatch stops the watch's timer, for good.
+func (o *outbound) endWatch() {
+	o.mu.Lock()
+	w := o.watch
+	o.mu.Unlock()
+	if w == nil {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ended = true
 	if w.timer != nil {
 		w.timer.Stop()
 	}
-	w.clearLocked()
 }
 
 func (w *slowWatch) clearLocked() {

@@ -23,7 +23,8 @@ import (
 )
 
 // benchPeers are the servers that the benchmarks put side by side. Each serves
-// lines on l until l is closed and echoes them. "bare" is a goroutine for each
+// lines on l until l is closed and echoes them. "wrapped" is tcp over connections of a type
+// that it does not know, as those of a limiter; "bare" is a goroutine for each
 // connection with a bufio.Scanner and no timeout at all; "deadline" also sets a
 // read deadline before each read.
 var benchPeers = []struct {
@@ -31,8 +32,17 @@ var benchPeers = []struct {
 	serve func(b *testing.B, l net.Listener) (stop func())
 }{
 	{"tcp", benchServe},
+	{"wrapped", func(b *testing.B, l net.Listener) func() { return benchServe(b, wrappedListener{l}) }},
 	{"bare", func(_ *testing.B, l net.Listener) func() { return benchBare(l, false) }},
 	{"deadline", func(_ *testing.B, l net.Listener) func() { return benchBare(l, true) }},
+}
+
+// wrappedListener accepts connections that are nothing but a net.Conn.
+type wrappedListener struct{ net.Listener }
+
+func (l wrappedListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	return struct{ net.Conn }{c}, err
 }
 
 func benchServe(b *testing.B, l net.Listener) func() {

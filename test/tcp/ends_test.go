@@ -262,8 +262,8 @@ func TestFinish_OfAnotherGoroutineEndsASessionThatWaits(t *testing.T) {
 // A Send that waits for its peer returns at once when the session is closed.
 func TestClose_EndsASendThatWaits(t *testing.T) {
 	overAll(t, func(t *testing.T, listen func(testing.TB, *tcp.Server) func() net.Conn) {
-		for _, how := range []string{"Close", "Finish"} {
-			srv := &tcp.Server{WriteTimeout: -1, LingerTimeout: time.Minute, Farewell: farewell}
+		for i, how := range []string{"Close", "Finish", "Close", "Finish"} {
+			srv := &tcp.Server{WriteTimeout: -1, MaxOutbound: []int{0, 64 << 20}[i/2], LingerTimeout: time.Minute, Farewell: farewell}
 			e := watch(srv)
 			c := listen(t, srv)()
 			if tc, ok := c.(*tls.Conn); ok {
@@ -318,5 +318,6 @@ func TestClose_TheRestOfASendComesBeforeTheFarewell(t *testing.T) {
 		}
 		require.Equal(t, size+len("bye: Kicked\n"), len(got))
 		require.Equal(t, "bye: Kicked\n", string(got[size:]))
+		require.Eventually(t, func() bool { return srv.Traffic().Outbound == 0 }, harness.Patience, time.Millisecond)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -84,7 +85,7 @@ func TestOrder_IsThatOfTheCalls(t *testing.T) {
 func TestWriteTimeout_CountsFromTheLastProgress(t *testing.T) {
 	t.Parallel() // it takes as long as it takes to read much slowly
 	overAll(t, func(t *testing.T, listen func(testing.TB, *tcp.Server) func() net.Conn) {
-		const size, piece = 24 << 20, 64 << 10
+		const size, piece = 16 << 20, 64 << 10
 		srv := &tcp.Server{WriteTimeout: time.Second, IdleTimeout: 2 * time.Second, MaxOutbound: size, OnMessage: func(s *tcp.Session, line []byte) {
 			if string(line) == "post" {
 				_ = s.Post(make([]byte, size))
@@ -108,4 +109,47 @@ func TestWriteTimeout_CountsFromTheLastProgress(t *testing.T) {
 		require.Empty(t, e.closed)
 		require.Empty(t, e.errors)
 	})
+}
+
+// The socket tells that it can be written to only when a third of its buffer is free, which
+// takes such a peer longer than WriteTimeout.
+func TestWriteTimeout_SeesAPeerThatEmptiesTheSocketSlowly(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("no other system tells how much is acknowledged")
+	}
+	t.Parallel() // it takes as long as it takes to read much slowly
+	const size = 7 << 20
+	srv := &tcp.Server{WriteTimeout: time.Second, OnMessage: func(s *tcp.Session, line []byte) { _ = s.Send(make([]byte, size)) }}
+	e := watch(srv)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	harness.ServeTCP(t, srv, l)
+	c, err := net.Dial("tcp", l.Addr().String())
+	require.NoError(t, err)
+	defer c.Close()
+	require.NoError(t, c.(*net.TCPConn).SetReadBuffer(64<<10))
+	harness.Write(t, c, "send\n")
+	for got := int64(0); got < size; {
+		n, err := io.CopyN(io.Discard, c, min(60<<10, size-got))
+		require.NoError(t, err, "after %d bytes", got)
+		got += n
+		time.Sleep(60 * time.Millisecond)
+	}
+	require.Empty(t, e.closed)
+}
+
+// One may write while the other queues: neither is left behind.
+func TestPost_OfTwoAtTheSameTimeArriveBoth(t *testing.T) {
+	srv := &tcp.Server{}
+	e := watch(srv)
+	c := harness.ListenTCP(t, srv)()
+	s := harness.Next(t, e.opened)
+	for range 5000 {
+		var both sync.WaitGroup
+		for range 2 {
+			both.Go(func() { _ = s.Post([]byte("x")) })
+		}
+		harness.Read(t, c, "xx")
+		both.Wait()
+	}
 }
