@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -95,4 +96,38 @@ func TestMaxHandshakes_BoundsThem(t *testing.T) {
 		harness.Read(t, c, "x\n")
 	}
 	require.Empty(t, e.closed)
+}
+
+// Small posts are gathered in buffers, large ones have memory of their own, and a group's is
+// shared.
+func TestMaxPendingBytes_OfAQueueIsGivenBackWhenItIsSentOrDropped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := &tcp.Server{MaxPendingBytes: 100 << 10, LingerTimeout: -1}
+		e := watch(srv)
+		dial := harness.ListenPipes(t, srv)
+		for i := range 50 {
+			var g tcp.Group
+			c, other := dial(), dial()
+			for range 2 {
+				require.True(t, g.Add(harness.Next(t, e.opened)))
+			}
+			for _, size := range []int{100, 10_000, 20_000} {
+				require.Equal(t, 2, g.Post(make([]byte, size)), "round %d", i)
+				for s := range g.All() {
+					require.NoError(t, s.Post(make([]byte, size)), "round %d", i)
+				}
+				for _, c := range []net.Conn{c, other} {
+					harness.Read(t, c, string(make([]byte, 2*size)))
+				}
+				synctest.Wait()
+			}
+			require.Equal(t, 2, g.Post(make([]byte, 10_000)))
+			for s := range g.All() {
+				require.NoError(t, s.Post(make([]byte, 100)))
+				require.True(t, s.Close("Kicked"))
+			}
+			time.Sleep(time.Second)
+		}
+		require.Zero(t, srv.Traffic().Outbound)
+	})
 }
