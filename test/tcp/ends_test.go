@@ -38,6 +38,15 @@ var ends = map[string]func(srv *tcp.Server, s *tcp.Session){
 	"TooLarge": nil,                                                            // by the peer
 }
 
+// splitLast is bufio.ScanLines, for which "final" is the last token.
+func splitLast(data []byte, atEOF bool) (int, []byte, error) {
+	n, line, err := bufio.ScanLines(data, atEOF)
+	if string(line) == "final" {
+		err = bufio.ErrFinalToken
+	}
+	return n, line, err
+}
+
 // endOf ends a session in one of the ways. The last bytes of any are last.
 func endOf(t *testing.T, name string, srv *tcp.Server, s *tcp.Session, c net.Conn, opened chan *tcp.Session, dial func() net.Conn) {
 	switch name {
@@ -49,6 +58,8 @@ func endOf(t *testing.T, name string, srv *tcp.Server, s *tcp.Session, c net.Con
 		_ = other.Close()
 	case "TooLarge":
 		_, _ = io.WriteString(c, strings.Repeat("x", 2000))
+	case "LastToken":
+		_, _ = io.WriteString(c, "\nfinal\n")
 	default:
 		ends[name](srv, s)
 	}
@@ -68,8 +79,13 @@ func TestEnds_ArriveAtAPeerThatKeepsSending(t *testing.T) {
 					MaxFrame:             1000,
 					LingerTimeout:        20 * time.Second, // the machine may be slow
 					OnNewSessionRegister: func(s *tcp.Session) { opened <- s },
-					OnMessage:            func(*tcp.Session, []byte) {},
-					Farewell:             func(*tcp.Session, pool.Reason) []byte { return last },
+					Split:                splitLast,
+					OnMessage: func(s *tcp.Session, line []byte) {
+						if string(line) == "final" {
+							_ = s.Post(last)
+						}
+					},
+					Farewell: func(*tcp.Session, pool.Reason) []byte { return last },
 				}
 				var client *tls.Config
 				if encrypted {
@@ -131,6 +147,7 @@ func TestEnds_LeaveNothingOfAPeerThatNeverReads(t *testing.T) {
 				srv := &tcp.Server{
 					MaxFrame: 1000, LingerTimeout: linger, WriteTimeout: linger,
 					MaxOutbound:          64 << 20,
+					Split:                splitLast,
 					OnNewSessionRegister: func(s *tcp.Session) { opened <- s },
 					OnSessionClosed:      func(_ *tcp.Session, r pool.Reason) { closed <- r },
 					Farewell:             func(*tcp.Session, pool.Reason) []byte { return make([]byte, 1000) },
@@ -215,13 +232,7 @@ func TestFinish_SendsTheLastReplyAlthoughInputIsUnread(t *testing.T) {
 				s.Finish("Quit")
 			}}
 			if final {
-				srv.Split = func(data []byte, atEOF bool) (int, []byte, error) {
-					n, line, err := bufio.ScanLines(data, atEOF)
-					if line != nil {
-						err = bufio.ErrFinalToken
-					}
-					return n, line, err
-				}
+				srv.Split = splitLast
 			}
 			l, err := net.Listen("tcp", "127.0.0.1:0")
 			require.NoError(t, err)
@@ -229,7 +240,7 @@ func TestFinish_SendsTheLastReplyAlthoughInputIsUnread(t *testing.T) {
 			c, err := net.Dial("tcp", l.Addr().String())
 			require.NoError(t, err)
 			require.NoError(t, c.(*net.TCPConn).SetReadBuffer(window))
-			harness.Write(t, c, "QUIT\n"+strings.Repeat("p", 20_000))
+			harness.Write(t, c, "final\n"+strings.Repeat("p", 20_000))
 			time.Sleep(20 * time.Millisecond) // the reply fills the buffers
 			got, err := io.ReadAll(c)
 			require.NoError(t, err, "final=%v: %d of %d bytes", final, len(got), size)

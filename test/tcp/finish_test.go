@@ -3,6 +3,7 @@ package tcp_test
 import (
 	"io"
 	"net"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -119,4 +120,60 @@ func TestFinish_WithoutAReasonIsClosed(t *testing.T) {
 	e := watch(srv)
 	harness.Write(t, harness.ListenTCP(t, srv)(), "x\n")
 	require.Equal(t, pool.Closed, harness.Next(t, e.closed))
+}
+
+// The peer has read the reply, and sends more, which is never handled. It is told of the end,
+// and not reset.
+func TestFinish_DoesNotResetAPeerThatHasReadAll(t *testing.T) {
+	overAll(t, func(t *testing.T, listen func(testing.TB, *tcp.Server) func() net.Conn) {
+		for _, last := range []string{"quit", "final"} {
+			more := make(chan struct{})
+			srv := &tcp.Server{Split: splitLast, OnMessage: func(s *tcp.Session, line []byte) {
+				_ = s.Send([]byte("bye\n"))
+				<-more
+				if string(line) == "quit" {
+					s.Finish("Quit")
+				}
+			}}
+			c := listen(t, srv)()
+			harness.Write(t, c, last+"\n")
+			harness.Read(t, c, "bye\n")
+			time.Sleep(50 * time.Millisecond) // and its system has acknowledged that
+			harness.Write(t, c, strings.Repeat("more\n", 1000))
+			close(more)
+			_, err := c.Read(make([]byte, 1))
+			require.ErrorIs(t, err, io.EOF, last)
+			_ = c.Close()
+		}
+	})
+}
+
+// When LingerTimeout is over, the peer is still receiving what the kernel has.
+func TestFinish_LeavesAPeerThatReadsToTheKernel(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("no other system tells how much is acknowledged")
+	}
+	t.Parallel() // it waits for a timeout
+	const size, linger = 1 << 20, 4 * time.Second
+	srv := &tcp.Server{LingerTimeout: linger, OnMessage: func(s *tcp.Session, _ []byte) {
+		require.NoError(t, s.Post(make([]byte, size)))
+		s.Finish("Quit")
+	}}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	harness.ServeTCP(t, srv, l)
+	c, err := net.Dial("tcp", l.Addr().String())
+	require.NoError(t, err)
+	defer c.Close()
+	require.NoError(t, c.(*net.TCPConn).SetReadBuffer(16<<10))
+	harness.Write(t, c, "quit\n")
+	const each = 40
+	for i := range each {
+		n, err := io.CopyN(io.Discard, c, size/each)
+		require.NoError(t, err, "%d bytes of part %d", n, i)
+		time.Sleep(linger * 3 / 2 / each)
+	}
+	rest, err := io.ReadAll(c)
+	require.NoError(t, err)
+	require.Len(t, rest, size%each)
 }
