@@ -30,8 +30,6 @@ func (t *transport) Close() error {
 		s.server.slow.Add(1)
 	}
 	switch {
-	case s.upgrading.Load():
-		s.closeSocket(false)
 	case isReset(r):
 		s.closeSocket(true)
 	case s.server.cutting.Load():

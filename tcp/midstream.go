@@ -3,7 +3,6 @@ package tcp
 import (
 	"bufio"
 	"crypto/tls"
-	"errors"
 )
 
 // framing is how a session's frames are cut, if not as the server's.
@@ -73,22 +72,16 @@ func (s *Session) StartTLS(config *tls.Config) error {
 	if err := s.takeTurn(); err != nil {
 		return err
 	}
-	s.upgrading.Store(true)
-	if s.phase.Load() == phaseOver {
-		s.breakOff(ErrSessionClosed)
-		return ErrSessionClosed
-	}
 	s.disarmFrame()
 	s.tls.Store(s.newTLS(withMinVersion(config)))
 	f := s.handshake()
-	s.upgrading.Store(false)
 	if f == nil {
 		_ = s.pumpPosted() // it closes the session if it fails
 		return nil
 	}
 	s.fail(f)
-	s.breakOff(ErrSessionClosed)
-	if f.err == nil || errors.Is(f.err, ErrSessionClosed) {
+	s.breakOff(ErrSessionClosed) // nothing may follow half a handshake
+	if f.err == nil {
 		return ErrSessionClosed
 	}
 	return f.err

@@ -52,7 +52,6 @@ type Session struct {
 	phase     atomic.Uint32
 	holds     atomic.Int32
 	finishing atomic.Bool // Finish was called
-	upgrading atomic.Bool // StartTLS is in its handshake
 	secured   atomic.Bool // the TLS handshake is done
 	lingers   atomic.Bool // the goroutine that ends the connection has been started
 	gone      atomic.Bool // the connection is closed

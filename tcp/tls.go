@@ -182,6 +182,9 @@ func (s *Session) handshake() *fault {
 	if d > 0 {
 		_ = s.conn.SetDeadline(time.Now().Add(d)) // a closed connection tells at the handshake
 	}
+	if s.phase.Load() == phaseOver { // the close wants the handshake to end, and its deadline is lost
+		return over
+	}
 	if err := tc.Handshake(); err != nil {
 		if s.phase.Load() == phaseOver {
 			return over

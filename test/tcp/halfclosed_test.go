@@ -76,3 +76,18 @@ func TestHalfClosed_CanBeClosedWhileItIsHeld(t *testing.T) {
 		require.Equal(t, pool.Reason("Kicked"), harness.Next(t, e.closed))
 	})
 }
+
+// The peer takes longer than LingerTimeout to read.
+func TestHalfClosed_ThePeerHasTimeToRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := &tcp.Server{LingerTimeout: time.Second, OnMessage: func(s *tcp.Session, line []byte) { _ = s.Post(make([]byte, 200_000)) }}
+		e := watch(srv)
+		c := harness.ListenMemory(t, srv)()
+		harness.Write(t, c, "x\n")
+		closeWrite(t, c)
+		time.Sleep(10 * time.Second)
+		require.Empty(t, e.closed)
+		harness.Read(t, c, string(make([]byte, 200_000)))
+		require.Equal(t, tcp.ReasonEOF, harness.Next(t, e.closed))
+	})
+}

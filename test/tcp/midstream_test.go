@@ -141,12 +141,17 @@ func TestStartTLS_IsBoundedByTheHandshakeTimeout(t *testing.T) {
 
 func TestStartTLS_OfASessionThatIsClosedMeanwhileIsErrSessionClosed(t *testing.T) {
 	srv, _, upgraded := startTLS(t)
+	srv.Farewell = farewell
 	e := watch(srv)
 	c := harness.ListenTCP(t, srv)()
 	s := harness.Next(t, e.opened)
 	harness.Write(t, c, "STARTTLS\n")
 	harness.Read(t, c, "go ahead\n")
+	start := time.Now()
 	require.True(t, s.Close("Kicked"))
 	require.ErrorIs(t, harness.Next(t, upgraded), tcp.ErrSessionClosed)
 	require.Equal(t, pool.Reason("Kicked"), harness.Next(t, e.closed))
+	rest, _ := io.ReadAll(c)
+	require.Empty(t, rest, "no farewell in plain text amid a handshake")
+	require.Less(t, time.Since(start), 9*time.Second, "HandshakeTimeout is 10 s")
 }
