@@ -131,3 +131,19 @@ func TestMaxPendingBytes_OfAQueueIsGivenBackWhenItIsSentOrDropped(t *testing.T) 
 		require.Zero(t, srv.Traffic().Outbound)
 	})
 }
+
+func TestMaxPendingBytes_DoesNotCountFramesThatAreWhole(t *testing.T) {
+	overBoth(t, func(t *testing.T, listen func(testing.TB, *tcp.Server) func() net.Conn) {
+		srv := &tcp.Server{MaxPendingBytes: 100 << 10, OnMessage: postEcho}
+		e := watch(srv)
+		dial := listen(t, srv)
+		for range 20 { // which stay open
+			c := dial()
+			harness.Write(t, c, strings.Repeat("x", 20_000))
+			time.Sleep(5 * time.Millisecond) // it is read in parts
+			harness.Write(t, c, "\n")
+			harness.Read(t, c, strings.Repeat("x", 20_000)+"\n")
+		}
+		require.Empty(t, e.closed)
+	})
+}
