@@ -20,33 +20,33 @@ type binding struct {
 	ready chan struct{} // closed when entry is set, or there will be none
 	entry atomic.Pointer[pool.Session[string, *binding]]
 	claim atomic.Pointer[context.CancelFunc] // ends the Directory's Claim; nil unless it runs
+
+	dropped atomic.Bool // the session goes on without the ID
 }
 
 // unbound stands in Session.bound when the session has ended.
 var unbound = new(binding)
 
 // Bind gives the session an ID of the protocol, for example after a login. If another session
-// has the ID, that session is closed with pool.Replaced. A session can be bound once. When it
-// ends, its ID is released after its OnSessionClosed.
+// has the ID, that session is closed with pool.Replaced, and is sent its Farewell. A session
+// can be bound once. When it ends, its ID is released after its OnSessionClosed.
 //
-// With a Directory, Bind claims the ID there and stores meta for others to read. It blocks
-// until the session that had the ID before, on this server or another, has had its last
-// callback, or until ctx ends. Without a Directory, ctx and meta are ignored, and Bind does
-// not wait until the earlier session has ended.
+// Bind blocks until the session that had the ID before has had its last callback, or until ctx
+// ends. So a record for each ID that the callbacks keep is that of one session at a time: the
+// earlier session's OnSessionClosed has deleted it before the later one makes it. Bind does not
+// wait for the earlier session's peer. It must not be called from a callback of the session
+// that has the ID, which it would wait for.
 //
-// Without a Directory, the OnSessionClosed of the earlier session may therefore be called
-// after Bind of the later one has returned, and with another reason than Replaced if the
-// earlier was closing already. A program that keeps a record for each ID must not delete the
-// later session's: let the record name its session, and delete it only if that is the one
-// that ended, for example with [sync.Map.CompareAndDelete].
+// With a Directory, Bind claims the ID there and stores meta for others to read; the session
+// that had the ID before may be on another server. Without a Directory, meta is ignored.
 //
 // The error is ErrEmptyID if id is "" and there is no Directory, since all sessions without a
 // name would replace one another, ErrBound if the session has an ID already,
 // ErrSessionClosed if it is closed before or during Bind, ErrServerClosed
-// after Shutdown or Close, or that of the Directory. A session that is closed before Bind
-// takes the ID from nobody; if it is closed during Bind, the context that the Directory was
-// given ends. After an error of the Directory the session stays open and may be bound again.
-// Bind may be called from any goroutine, callbacks included.
+// after Shutdown or Close, or that of the Directory or of ctx. A session that is closed before
+// Bind takes the ID from nobody; if it is closed during Bind, the context that the Directory was
+// given ends. After an error of the Directory or of ctx the session stays open and may be bound
+// again. Bind may be called from any goroutine, callbacks included.
 func (s *Session) Bind(ctx context.Context, id string, meta []byte) error {
 	if s.ending() { // nobody loses an ID to it
 		return ErrSessionClosed
@@ -74,11 +74,14 @@ func (s *Session) Bind(ctx context.Context, id string, meta []byte) error {
 	}
 	// Whoever closes the session looks for a claim afterwards: either it sees this one, or
 	// this sees the close.
-	var entry *pool.Session[string, *binding]
+	var (
+		entry *pool.Session[string, *binding]
+		prev  *binding
+	)
 	if s.ending() {
 		err = ErrSessionClosed
 	} else {
-		entry, err = names.RegisterContext(ctx, id, b, meta)
+		entry, prev, err = s.server.register(ctx, names, id, b, meta)
 	}
 	if err != nil {
 		close(b.ready)
@@ -92,6 +95,9 @@ func (s *Session) Bind(ctx context.Context, id string, meta []byte) error {
 	}
 	b.entry.Store(entry)
 	close(b.ready)
+	if err := b.await(ctx, prev); err != nil {
+		return err
+	}
 	if s.bound.Load() != b { // it has ended meanwhile, and could not give up what it did not have
 		entry.Close(s.ps.Reason())
 	}
@@ -99,6 +105,45 @@ func (s *Session) Bind(ctx context.Context, id string, meta []byte) error {
 		return ErrSessionClosed
 	}
 	return nil
+}
+
+// register registers a binding, and returns the one that it replaces, if it is of this server
+// and no Directory waits for that.
+func (srv *Server) register(ctx context.Context, names *bindings, id string, b *binding, meta []byte) (
+	entry *pool.Session[string, *binding], prev *binding, err error,
+) {
+	if srv.Directory != nil {
+		entry, err = names.RegisterContext(ctx, id, b, meta)
+		return entry, nil, err
+	}
+	srv.binding.Lock() // so that no other comes in between
+	defer srv.binding.Unlock()
+	if old, ok := names.Get(id); ok {
+		prev = old.Conn()
+	}
+	entry, err = names.RegisterContext(ctx, id, b, meta)
+	return entry, prev, err
+}
+
+// await waits until the session that had the ID before has had its last callback. If ctx ends
+// first, the session gives the ID up.
+func (b *binding) await(ctx context.Context, prev *binding) error {
+	if prev == nil {
+		return nil
+	}
+	select {
+	case <-prev.gone:
+		return nil
+	case <-b.s.Context().Done():
+		return nil // the caller sees it
+	case <-ctx.Done():
+	}
+	if !b.s.bound.CompareAndSwap(b, nil) {
+		return nil // it has ended, and gives the ID up by itself
+	}
+	b.dropped.Store(true)
+	b.entry.Load().Close(pool.Closed)
+	return fmt.Errorf("tcp: Bind: the session that had the ID has not ended: %w", context.Cause(ctx))
 }
 
 // ending reports whether the session is closed.
@@ -117,6 +162,9 @@ func (s *Session) stopClaim() {
 // bindings calls it when another session takes the ID, or when the session has ended.
 func (b *binding) Close() error {
 	<-b.ready
+	if b.dropped.Load() {
+		return nil
+	}
 	if entry := b.entry.Load(); entry != nil {
 		b.s.ps.Close(entry.Reason())
 	}

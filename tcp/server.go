@@ -176,8 +176,7 @@ type Server struct {
 
 	// OnSessionClosed is called once for each session for which OnNewSessionRegister is
 	// called, or would be if it were set. It is called on the session's goroutine, after
-	// the connection was closed and after all other callbacks of the session. A later
-	// session may have taken the ID of Bind by then; see Session.Bind. May be nil.
+	// the session was closed and after all other callbacks of the session. May be nil.
 	OnSessionClosed func(*Session, pool.Reason)
 
 	// OnIdle is called IdleWarning before a session's idle timeout, so that its peer can be
@@ -230,6 +229,8 @@ type Server struct {
 	perIP     map[netip.Addr]int
 	countedIP map[*Session]netip.Addr // what each session counts under in perIP
 	lingering map[*Session]*lingering // those whose time to linger has begun
+
+	binding sync.Mutex // held while a session takes an ID; no I/O and no callback is under it
 
 	sessions atomic.Pointer[sessions] // set by start
 	names    atomic.Pointer[bindings] // set at the first Bind, under mu

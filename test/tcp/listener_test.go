@@ -6,16 +6,13 @@ import (
 	"net"
 	"os"
 	"runtime"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/sessionwheel/sessionwheel/pool"
 	"github.com/sessionwheel/sessionwheel/tcp"
 	"github.com/sessionwheel/sessionwheel/test/internal/harness"
 )
@@ -137,41 +134,5 @@ func TestBind_WithoutANameIsAnErrorUnlessADirectoryKnowsIt(t *testing.T) {
 		harness.ListenPipes(t, srv)()
 		require.NoError(t, harness.Next(t, e.opened).Bind(t.Context(), "", nil))
 		require.Empty(t, <-d.ids)
-	})
-}
-
-// The end of a session may be told after its successor has logged in, and with
-// another reason than Replaced.
-func TestBind_OfASuccessorBeforeTheEndOfTheEarlierIsRecognized(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var online sync.Map // from ID to session
-		login := func(s *tcp.Session) {
-			require.NoError(t, s.Bind(t.Context(), "alice", nil))
-			online.Store("alice", s)
-		}
-		ended := make(chan pool.Reason, 2)
-		srv := &tcp.Server{OnSessionClosed: func(s *tcp.Session, r pool.Reason) {
-			time.Sleep(time.Minute)
-			online.CompareAndDelete(s.BoundID(), s)
-			ended <- r
-		}}
-		e := watch(srv)
-		dial := harness.ListenPipes(t, srv)
-		conn := dial()
-		login(harness.Next(t, e.opened))
-		require.NoError(t, conn.Close())
-		synctest.Wait()
-		dial()
-		second := harness.Next(t, e.opened)
-		login(second)
-		require.Empty(t, ended, "Bind has not waited for the end of the first")
-		require.Equal(t, tcp.ReasonEOF, <-ended)
-		got, ok := online.Load("alice")
-		require.True(t, ok)
-		require.Same(t, second, got)
-		second.Close("Bye")
-		<-ended
-		_, ok = online.Load("alice")
-		require.False(t, ok)
 	})
 }
