@@ -96,16 +96,22 @@ func (srv *Server) releaseSocket(s *Session) {
 	l.stop()
 }
 
-// keepLingering notes that a session's time to linger has begun. It reports false if its
-// connection is closed, or to be closed at once.
-func (srv *Server) keepLingering(s *Session, l *lingering) bool {
+// keepLingering notes that a session lingers. It reports false if its connection is closed, or
+// to be closed at once.
+func (srv *Server) keepLingering(l *lingering) bool {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
-	if s.gone.Load() {
+	if l.s.gone.Load() || srv.cutting.Load() {
 		return false
 	}
-	srv.lingering[s] = l
+	srv.lingering[l.s] = l
 	return true
+}
+
+func (srv *Server) lingeringOf(s *Session) *lingering {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	return srv.lingering[s]
 }
 
 // cutLingering closes the connections of all sessions that linger, and of those that end

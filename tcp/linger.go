@@ -1,6 +1,7 @@
 package tcp
 
 import (
+	"cmp"
 	"net"
 	"sync"
 	"time"
@@ -34,14 +35,16 @@ const (
 	ackInterval = 5 * time.Millisecond
 )
 
-// lingering is the end of a session's time to linger.
+// lingering is the time that a session has to linger.
 type lingering struct {
-	rest time.Duration // between the two looks of cut; immutable
+	s *Session
 
 	mu sync.Mutex
 	// Guarded by mu.
-	timer   *time.Timer
-	unacked int // at the first look
+	timer   *time.Timer   // nil until the time begins
+	stopped bool          // the connection is closed
+	rest    time.Duration // between the two looks of cut
+	unacked int           // at the first look
 	looked  bool
 }
 
@@ -49,8 +52,13 @@ type lingering struct {
 // close.
 func (s *Session) part(before uint32, r pool.Reason) {
 	s.parts = true
+	l := &lingering{s: s}
 	if !s.finishing.Load() {
-		s.cutAfter(s.server.lingerTimeout)
+		l.start(cmp.Or(s.server.lingerTimeout, briefly))
+	}
+	if !s.server.keepLingering(l) {
+		l.stop()
+		s.closeSocket(true)
 	}
 	switch before {
 	case phaseRegistering, phaseLastCall, phaseBusy, phaseDraining: // in a callback, and reads no more
@@ -106,7 +114,7 @@ func (s *Session) linger(finished <-chan struct{}) {
 		return
 	case s.out.half && s.server.lingerTimeout > 0:
 		if s.finishing.Load() {
-			s.cutAfter(s.server.lingerTimeout)
+			s.server.lingeringOf(s).start(s.server.lingerTimeout)
 		}
 		s.dropInput()
 	}
@@ -138,44 +146,51 @@ func (s *Session) dropInput() {
 	}
 }
 
-// cutAfter closes the connection after d, or briefly if that is 0.
-func (s *Session) cutAfter(d time.Duration) {
-	if d == 0 {
-		d = briefly
+// start begins the time. A nil lingering is that of a session whose connection is closed.
+func (l *lingering) start(d time.Duration) {
+	if l == nil {
+		return
 	}
-	l := &lingering{rest: d / 4}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.timer = time.AfterFunc(d-d/4, func() { s.cut(l) }) // ends when the connection is closed
-	if !s.server.keepLingering(s, l) {
-		l.timer.Stop()
+	if !l.stopped {
+		l.rest = d / 4
+		l.timer = time.AfterFunc(d-d/4, l.cut) // ends when the connection is closed
 	}
 }
 
 // cut is called twice: to look how much the peer has not received yet, and then to close the
 // connection. If the peer is receiving still, the kernel goes on with what it has; otherwise
 // nothing is left there.
-func (s *Session) cut(l *lingering) {
-	n, _ := unacked(s.socket())
-	l.mu.Lock()
-	again := !l.looked
-	receiving := n > 0 && n < l.unacked
-	if again {
-		l.looked, l.unacked = true, n
-		l.timer.Reset(l.rest)
-	}
-	l.mu.Unlock()
-	if !again {
-		s.closeSocket(!receiving)
+func (l *lingering) cut() {
+	n, _ := unacked(l.s.socket())
+	if receiving, again := l.look(n); !again {
+		l.s.closeSocket(!receiving)
 	}
 }
 
-// stop ends the time to linger, if there is one.
+// look takes in how much the peer has not received yet. The first time, it has cut called
+// again.
+func (l *lingering) look(n int) (receiving, again bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.looked || l.stopped {
+		return n > 0 && n < l.unacked, false
+	}
+	l.looked, l.unacked = true, n
+	l.timer.Reset(l.rest)
+	return false, true
+}
+
+// stop ends the time, if there is one.
 func (l *lingering) stop() {
 	if l == nil {
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.timer.Stop()
+	l.stopped = true
+	if l.timer != nil {
+		l.timer.Stop()
+	}
 }

@@ -93,16 +93,19 @@ func (s *Session) pump() (wrote bool, err error) {
 		if err := s.flushTLS(); err != nil {
 			return wrote, s.writeFailed(err)
 		}
-		if s.cipherWaits() || total > maxPump {
+		if s.cipherWaits() {
 			s.startWriter()
 			return wrote, nil
 		}
 		p := s.piece()
-		if p == nil {
-			if s.settle(false) {
-				return wrote, nil
-			}
+		switch {
+		case p == nil && s.settle(false):
+			return wrote, nil
+		case p == nil:
 			continue
+		case total > maxPump:
+			s.startWriter()
+			return wrote, nil
 		}
 		n, err := s.writeNow(p)
 		s.wrote(n)

@@ -205,11 +205,15 @@ func TestFarewell_ToAPeerThatDoesNotReadDelaysShutdownAlone(t *testing.T) {
 
 func TestLinger_IsCutShortByShutdownsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		srv := &tcp.Server{LingerTimeout: time.Hour, Farewell: farewell}
+		srv := &tcp.Server{LingerTimeout: time.Hour, WriteTimeout: time.Hour, Farewell: farewell}
 		e := watch(srv)
 		dial := harness.ListenPipes(t, srv)
 		dial()
 		harness.Next(t, e.opened)
+		dial()
+		s := harness.Next(t, e.opened)
+		require.NoError(t, s.Post([]byte("never read")))
+		s.Finish("Finished")
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		start := time.Now()
