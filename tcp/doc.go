@@ -84,6 +84,6 @@
 // creates its pool and calls nothing else. A session's outbound.mu guards its queue,
 // slowWatch.mu the watch of a write that waits, wire.mu what TLS has encrypted, and
 // lingering.mu the time that an end may take. No two of them are held at the same time. No
-// callback, and no write that could wait, runs under any of them. crypto/tls writes under locks of its own, so the wire beneath it never waits on a
-// socket.
+// callback, and no write that could wait, runs under any of them. crypto/tls writes under
+// locks of its own, so the wire beneath it never waits on a socket.
 package tcp

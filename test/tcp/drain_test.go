@@ -25,6 +25,7 @@ func TestDrainOver_SpreadsTheClosings(t *testing.T) {
 			harness.Next(t, e.opened)
 			go harness.WaitClosed(t, c)
 		}
+		synctest.Wait() // the last OnNewSessionRegister has returned
 		start := time.Now()
 		down := startShutdown(t.Context(), srv)
 		for i := range sessions {
@@ -63,6 +64,7 @@ func TestDrainOver_EndsWithTheLastSession(t *testing.T) {
 		e := watch(srv)
 		c := harness.ListenMemory(t, srv)()
 		harness.Next(t, e.opened)
+		synctest.Wait() // its OnNewSessionRegister has returned
 		down := startShutdown(t.Context(), srv)
 		time.Sleep(time.Minute)
 		require.Empty(t, down)
