@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"net"
 
+	"github.com/sessionwheel/sessionwheel/internal/preempt"
 	"github.com/sessionwheel/sessionwheel/pool"
 )
 
@@ -18,6 +19,7 @@ func (t *transport) RemoteAddr() net.Addr { return t.conn.RemoteAddr() }
 func (t *transport) Close() error {
 	s := (*Session)(t)
 	before := s.phase.Swap(phaseOver)
+	preempt.At("close: the phase is over")
 	s.stopClaim()
 	waits := s.closeOutbound()
 	if before == phaseOpening { // there is nobody to say anything to, and ps may not be set

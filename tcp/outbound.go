@@ -5,6 +5,8 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+
+	"github.com/sessionwheel/sessionwheel/internal/preempt"
 )
 
 // outbound is what a session has to write. Whoever has the turn writes: a Send, a Post as
@@ -107,6 +109,7 @@ func (s *Session) pump() (wrote bool, err error) {
 			s.startWriter()
 			return wrote, nil
 		}
+		preempt.At("pump: a piece is taken")
 		n, err := s.writeNow(p)
 		s.wrote(n)
 		wrote = wrote || n > 0
@@ -148,6 +151,7 @@ func (s *Session) unpinWritten() {
 func (s *Session) pumpWaiting(own *chunk) error {
 	for wrote := false; ; wrote = true {
 		s.startWatch(own != nil)
+		preempt.At("write: the watch is started")
 		if !s.detach() {
 			s.stopWatch()
 			return s.writeFailed(ErrSessionClosed)
@@ -207,14 +211,8 @@ func (s *Session) goesOn(n int, err error) bool {
 	if !errors.Is(err, os.ErrDeadlineExceeded) || s.secure() && !s.canWriteNow() {
 		return false // what TLS has not written whole cannot be taken up again
 	}
-	if slow := s.out.watch.rearm(n > 0); slow {
-		// The process may have been stopped: what the peer has taken meanwhile counts.
-		if n, err := s.writeOnce(); n == 0 || err != nil {
-			return false
-		}
-		s.out.watch.rearm(true)
-	}
-	return true
+	slow := s.out.watch.rearm(n > 0)
+	return !slow
 }
 
 // detach makes a copy of what is left of a Send that has begun, if the session is closed:
@@ -260,6 +258,7 @@ func (s *Session) left(own *chunk) bool {
 func (s *Session) settle(mayWait bool) bool {
 	o := &s.out
 	s.stopWatch()
+	preempt.At("settle: the queue was empty")
 	o.mu.Lock()
 	switch {
 	case o.queue.head != nil:
@@ -334,6 +333,7 @@ func (s *Session) closeOutbound() (waits bool) {
 	sending := o.sender || o.queue.head != nil && o.queue.head.send
 	w := o.watch
 	o.mu.Unlock()
+	preempt.At("close: the queue is closed")
 	if sending { // it is not to wait for the peer any more
 		w.wake()
 	}

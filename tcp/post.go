@@ -1,6 +1,10 @@
 package tcp
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/sessionwheel/sessionwheel/internal/preempt"
+)
 
 // Overflow says what Post does with a session on which Server.MaxOutbound bytes wait.
 type Overflow uint8
@@ -97,7 +101,9 @@ func (s *Session) gathers() bool {
 
 // postNow writes p as far as the socket takes it, with the turn, and queues the rest.
 func (s *Session) postNow(p []byte, b *broadcast) error {
+	preempt.At("post: the turn is taken")
 	n, err := s.writeNow(p)
+	preempt.At("post: written, perhaps in part")
 	s.counts().bytesOut.Add(uint64(n))
 	if err != nil {
 		return s.writeFailed(err)
@@ -151,6 +157,7 @@ func (s *Session) postBehindLocked(p []byte, n int, b *broadcast) error {
 	}
 	later := !o.turn
 	o.mu.Unlock()
+	preempt.At("post: queued")
 	s.counts().framesOut.Add(1)
 	switch {
 	case write:

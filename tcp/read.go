@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sessionwheel/sessionwheel/internal/netserver"
+	"github.com/sessionwheel/sessionwheel/internal/preempt"
 )
 
 // warmFor is how long a session whose connection cannot be asked whether something is there
@@ -230,9 +231,11 @@ func (s *Session) deliver(token []byte) *fault {
 		s.ps.Touch()
 		s.ps.Unpin()
 	}
+	preempt.At("batch: flushed")
 	if !s.rest(phaseBusy) {
 		return over
 	}
+	preempt.At("batch: over")
 	s.flush() // what others have posted in between
 	return f
 }

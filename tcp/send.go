@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"github.com/sessionwheel/sessionwheel/internal/netserver"
+	"github.com/sessionwheel/sessionwheel/internal/preempt"
 )
 
 // Send writes p behind what is queued, and returns when the socket has taken it. p must be
@@ -52,7 +53,9 @@ func (s *Session) send(p []byte) error {
 	}
 	o.turn = true
 	o.mu.Unlock()
+	preempt.At("send: the turn is taken")
 	n, err := s.writeNow(p)
+	preempt.At("send: written, perhaps in part")
 	s.counts().bytesOut.Add(uint64(n))
 	if err != nil {
 		return s.writeFailed(err)

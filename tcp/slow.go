@@ -6,8 +6,7 @@ import (
 )
 
 // slowSlices is how many parts WriteTimeout is watched in. A peer is slow if it has taken
-// nothing in as many in a row. The process may be stopped in one of them for any time: that
-// counts as one.
+// nothing in as many in a row. A part in which the process was stopped does not count.
 const slowSlices = 4
 
 // slowWatch watches the writes of a session that wait for the peer. It has such a write return
@@ -20,7 +19,8 @@ type slowWatch struct {
 	mu sync.Mutex
 	// Guarded by mu.
 	timer   *time.Timer // nil until it is first needed
-	armed   bool        // look will be called
+	due     time.Time   // when look is to be called
+	armed   bool        // it will be
 	watches bool        // a write waits
 	ended   bool        // the session has ended
 	taken   uint64      // bytes that the socket has taken
@@ -67,13 +67,20 @@ func (w *slowWatch) start() {
 	case w.slice == 0 || w.ended:
 	case w.armed: // since a write before, so the first slice is a short one
 		w.strikes = -1
-	case w.timer == nil:
-		w.armed = true
-		w.timer = time.AfterFunc(w.slice, w.look) // ends by itself when no write waits, or with the session
 	default:
-		w.armed = true
-		w.timer.Reset(w.slice)
+		w.armLocked()
 	}
+}
+
+// armLocked has look called after a slice. That ends by itself when no write waits, or with
+// the session.
+func (w *slowWatch) armLocked() {
+	w.armed, w.due = true, time.Now().Add(w.slice)
+	if w.timer == nil {
+		w.timer = time.AfterFunc(w.slice, w.look)
+		return
+	}
+	w.timer.Reset(w.slice)
 }
 
 // look is called after each slice.
@@ -90,16 +97,17 @@ func (w *slowWatch) look() {
 		left = rest
 	}
 	w.taken, w.unacked = taken, left
-	if moved {
+	switch {
+	case moved:
 		w.strikes = 0
-	} else {
+	case time.Since(w.due) < w.slice/2: // later than that, the process was stopped
 		w.strikes++
 	}
 	// What is not written to a socket directly tells how much it has taken only when it returns.
 	if w.strikes >= slowSlices || !w.s.canWriteNow() && w.s.resumable() {
 		w.wakeLocked()
 	}
-	w.timer.Reset(w.slice)
+	w.armLocked()
 }
 
 // wake has the write return. A nil watch has none.

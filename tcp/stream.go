@@ -2,11 +2,8 @@ package tcp
 
 import (
 	"crypto/tls"
-	"errors"
 	"net"
-	"os"
 	"syscall"
-	"time"
 )
 
 // stream is what frames are read from and written to: the connection, or TLS on it.
@@ -72,36 +69,6 @@ func (s *Session) writeWaiting(p []byte) (n int, err error) {
 		}
 		return n, err
 	}
-}
-
-// writeOnce is the last attempt to write to a peer that seems slow. It returns how much was
-// taken.
-func (s *Session) writeOnce() (n int, err error) {
-	if s.cipherWaits() {
-		before := s.out.taken.Load()
-		err = s.flushTLS()
-		return int(s.out.taken.Load() - before), err
-	}
-	p := s.piece()
-	if s.canWriteNow() {
-		n, err = s.writeNow(p)
-	} else {
-		n, err = writeBriefly(s.conn, p)
-		s.out.taken.Add(uint64(n))
-	}
-	s.wrote(n)
-	return n, err
-}
-
-// writeBriefly writes what a connection takes within a moment that allows no slow peer much.
-func writeBriefly(conn net.Conn, p []byte) (n int, err error) {
-	_ = conn.SetWriteDeadline(time.Now().Add(10 * time.Millisecond)) // a closed connection tells at the write
-	n, err = conn.Write(p)
-	_ = conn.SetWriteDeadline(time.Time{})
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		err = nil
-	}
-	return n, err
 }
 
 // socket is the way to the socket at the bottom of the connection; nil if none is found.

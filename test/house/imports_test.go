@@ -28,7 +28,7 @@ const (
 var allowedImports = map[string][]string{
 	"wheel":     {libraryPath, modulePath + "/internal/preempt"},
 	"pool":      {modulePath + "/wheel", modulePath + "/internal/preempt"},
-	"tcp":       {modulePath + "/wheel", modulePath + "/pool", modulePath + "/internal/netserver"},
+	"tcp":       {modulePath + "/wheel", modulePath + "/pool", modulePath + "/internal/netserver", modulePath + "/internal/preempt"},
 	"udp":       {modulePath + "/wheel", modulePath + "/pool", modulePath + "/internal/netserver", modulePath + "/internal/preempt"},
 	"dashboard": {modulePath + "/wheel", modulePath + "/pool", modulePath + "/tcp", modulePath + "/udp"},
 }

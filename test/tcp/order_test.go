@@ -118,7 +118,7 @@ func TestWriteTimeout_SeesAPeerThatEmptiesTheSocketSlowly(t *testing.T) {
 		t.Skip("no other system tells how much is acknowledged")
 	}
 	t.Parallel() // it takes as long as it takes to read much slowly
-	const size = 7 << 20
+	const size = 5 << 20
 	srv := &tcp.Server{WriteTimeout: time.Second, OnMessage: func(s *tcp.Session, line []byte) { _ = s.Send(make([]byte, size)) }}
 	e := watch(srv)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -133,7 +133,7 @@ func TestWriteTimeout_SeesAPeerThatEmptiesTheSocketSlowly(t *testing.T) {
 		n, err := io.CopyN(io.Discard, c, min(60<<10, size-got))
 		require.NoError(t, err, "after %d bytes", got)
 		got += n
-		time.Sleep(60 * time.Millisecond)
+		time.Sleep(120 * time.Millisecond)
 	}
 	require.Empty(t, e.closed)
 }

@@ -83,7 +83,21 @@ func serveFrozen(t *testing.T) {
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	harness.ServeTCP(t, srv, l)
+	harness.ServeTCP(t, srv, &halfWrapped{Listener: l})
 	fmt.Println("addr", l.Addr())
 	_, _ = io.Copy(io.Discard, os.Stdin)
+}
+
+// halfWrapped accepts sockets, and in turn connections that are nothing but a net.Conn.
+type halfWrapped struct {
+	net.Listener
+	n int
+}
+
+func (l *halfWrapped) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if l.n++; err == nil && l.n%2 == 0 {
+		c = struct{ net.Conn }{c}
+	}
+	return c, err
 }

@@ -1,0 +1,190 @@
+//go:build preempt
+
+package tcp_test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"os"
+	"runtime"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sessionwheel/sessionwheel/internal/preempt"
+	"github.com/sessionwheel/sessionwheel/pool"
+	"github.com/sessionwheel/sessionwheel/tcp"
+	"github.com/sessionwheel/sessionwheel/test/internal/harness"
+)
+
+// preemptions lets others act where a goroutine of a session is preempted, as a seeded draw
+// says.
+type preemptions struct {
+	s    *tcp.Session
+	c    net.Conn
+	last pool.Reason // how the session is closed in the end
+	body []byte      // makes frames long enough that the socket takes them in parts
+
+	mu sync.Mutex
+	// Guarded by mu.
+	random *rand.Rand
+	left   int             // how often somebody is to act
+	sent   map[string]bool // what Send or Post has taken
+	next   int
+
+	others sync.WaitGroup
+	closed atomic.Bool
+}
+
+// at is called at each point.
+func (p *preemptions) at(string) {
+	p.mu.Lock()
+	act := p.left > 0 && p.random.IntN(3) == 0
+	if !act {
+		p.mu.Unlock()
+		return
+	}
+	p.left--
+	what := p.random.IntN(10)
+	end := p.left == 0
+	p.mu.Unlock()
+	switch {
+	case end:
+		p.end()
+	case what < 4:
+		done := make(chan struct{})
+		p.others.Go(func() { p.write(p.s.Post); close(done) })
+		<-done // it never waits
+	case what < 6:
+		p.others.Go(func() { p.write(p.s.Send) })
+	case what < 8:
+		p.others.Go(func() { _, _ = io.WriteString(p.c, "reply\n") })
+	case what < 9:
+		time.Sleep(100 * time.Microsecond)
+	default:
+		runtime.Gosched()
+	}
+}
+
+// end closes the session, which waits for nobody.
+func (p *preemptions) end() {
+	done := make(chan struct{})
+	p.others.Go(func() {
+		defer close(done)
+		if p.closed.Swap(true) {
+			return
+		}
+		if p.last == "Finish" {
+			p.s.Finish(p.last)
+		} else {
+			p.s.Close(p.last)
+		}
+	})
+	<-done
+}
+
+func (p *preemptions) write(how func([]byte) error) {
+	p.mu.Lock()
+	p.next++
+	name := strconv.Itoa(p.next)
+	p.mu.Unlock()
+	frame := append([]byte(name+" "), p.body...)
+	if how(append(frame, '\n')) == nil {
+		p.mu.Lock()
+		p.sent[name] = true
+		p.mu.Unlock()
+	}
+}
+
+// TestPreempt_WhatIsSentArrivesWhole goes through seeded schedules in which others post, send
+// and close where a write of a session is preempted. Whatever Send and Post have taken arrives,
+// whole and once, before the farewell; and the session ends.
+func TestPreempt_WhatIsSentArrivesWhole(t *testing.T) {
+	first, schedules := uint64(1), 400
+	if seed := os.Getenv("SESSIONWHEEL_SEED"); seed != "" {
+		n, err := strconv.ParseUint(seed, 10, 64)
+		require.NoError(t, err)
+		first, schedules = n, 1
+	}
+	for seed := first; seed < first+uint64(schedules); seed++ {
+		if !t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) { runPreempted(t, seed) }) {
+			return
+		}
+	}
+}
+
+func runPreempted(t *testing.T, seed uint64) {
+	random := rand.New(rand.NewPCG(seed, 0))
+	p := &preemptions{
+		random: random, left: 5 + random.IntN(25), sent: make(map[string]bool),
+		last: []pool.Reason{"Finish", "Close"}[random.IntN(2)],
+		body: make([]byte, []int{10, 3000, 100_000}[random.IntN(3)]),
+	}
+	for i := range p.body {
+		p.body[i] = 'x'
+	}
+	srv := &tcp.Server{
+		MaxOutbound: 64 << 20, LingerTimeout: harness.Patience,
+		OnMessage: func(s *tcp.Session, _ []byte) { p.write(s.Post) },
+		Farewell:  func(*tcp.Session, pool.Reason) []byte { return []byte("farewell \n") },
+	}
+	e := watch(srv)
+	p.c = harness.ListenTCP(t, srv)()
+	require.NoError(t, p.c.(*net.TCPConn).SetReadBuffer(64<<10))
+	p.s = harness.Next(t, e.opened)
+	preempt.Set(p.at)
+	defer preempt.Set(nil)
+	got := make(map[string]int)
+	var reader sync.WaitGroup
+	reader.Go(func() {
+		lines := bufio.NewScanner(p.c)
+		lines.Buffer(nil, 1<<20)
+		for lines.Scan() {
+			var name, body string
+			_, _ = fmt.Sscan(lines.Text(), &name, &body)
+			if name != "farewell" && len(body) != len(p.body) {
+				t.Errorf("seed %d: %q has %d bytes", seed, name, len(body))
+			}
+			if got["farewell"] > 0 {
+				t.Errorf("seed %d: %q after the farewell", seed, name)
+			}
+			got[name]++
+		}
+		if err := lines.Err(); err != nil {
+			t.Errorf("seed %d: %v", seed, err)
+		}
+	})
+	for range 5 {
+		p.others.Go(func() { p.write(p.s.Post) })
+		p.others.Go(func() { p.write(p.s.Send) })
+	}
+	p.others.Go(func() { _, _ = io.WriteString(p.c, "reply\nreply\nreply\n") })
+	time.Sleep(time.Millisecond)
+	p.end() // if no preemption has come to it
+	p.others.Wait()
+	select {
+	case <-p.s.Done():
+	case <-time.After(harness.Patience):
+		t.Fatalf("seed %d: the session does not end", seed)
+	}
+	reader.Wait()
+	preempt.Set(nil)
+	for name := range p.sent {
+		require.Equal(t, 1, got[name], "seed %d: %s", seed, name)
+	}
+	for name, n := range got {
+		require.Equal(t, 1, n, "seed %d: %s", seed, name)
+	}
+	if p.last == "Close" {
+		require.Equal(t, 1, got["farewell"], "seed %d", seed)
+	}
+	_ = p.c.Close()
+	require.Eventually(t, func() bool { return srv.Traffic().Outbound == 0 }, harness.Patience, time.Millisecond)
+}
