@@ -85,3 +85,19 @@ func TestReadme_ItsProgramCompilesInAModuleOfItsOwn(t *testing.T) {
 		require.True(t, strings.HasPrefix(line, "github.com/RussellLuo/timingwheel "), "go.sum has %s", line)
 	}
 }
+
+// The chat is what the documentation of package tcp shows first.
+func TestReadme_ItsChatIsTheExampleOfPackageTCP(t *testing.T) {
+	example, err := os.ReadFile("tcp/example_test.go")
+	require.NoError(t, err)
+	second := 0
+	for _, b := range codeOf(t, "README.md") {
+		if b[0] != "go" {
+			continue
+		}
+		if second++; second == 2 {
+			require.Contains(t, b[1], "tcp.Group")
+			require.Contains(t, string(example), b[1])
+		}
+	}
+}
