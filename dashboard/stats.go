@@ -48,7 +48,11 @@ type trafficJSON struct {
 	BytesOut     uint64 `json:"bytes_out"`
 	FramesIn     uint64 `json:"frames_in"`
 	FramesOut    uint64 `json:"frames_out"`
+	Outbound     int64  `json:"outbound"`
+	Dropped      uint64 `json:"dropped"`
+	Slow         uint64 `json:"slow"`
 	AcceptErrors uint64 `json:"accept_errors"`
+	Probes       uint64 `json:"probes"`
 }
 
 // serveStats serves the statistics.
@@ -102,7 +106,7 @@ func (h *Handler) stats(now time.Time) statsJSON {
 		st.Sessions.ClosedByReason[string(r)] = n
 	}
 	if t := src.traffic; t != nil {
-		st.Traffic = &trafficJSON{t.BytesIn, t.BytesOut, t.FramesIn, t.FramesOut, t.AcceptErrors}
+		st.Traffic = &trafficJSON{t.BytesIn, t.BytesOut, t.FramesIn, t.FramesOut, t.Outbound, t.Dropped, t.Slow, t.AcceptErrors, t.Probes}
 	}
 	if h.c.Wheel != nil {
 		st.Wheel = newWheelJSON(h.c.Wheel, &h.rescues, now)

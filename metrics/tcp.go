@@ -13,11 +13,14 @@ func Server(name string, srv *tcp.Server) *Collector {
 	}
 	c, s := newServer(name, pool.Timeout, pool.Lifetime, pool.Replaced, pool.Shutdown, pool.Closed,
 		tcp.ReasonEOF, tcp.ReasonError, tcp.ReasonTooLarge, tcp.ReasonBadFrame, tcp.ReasonFrameTimeout,
-		tcp.ReasonSlow, tcp.ReasonPanic, tcp.ReasonHandshake)
+		tcp.ReasonSlow, tcp.ReasonPanic, tcp.ReasonOverload, tcp.ReasonHandshake)
 	bytesIn := c.counter("received_bytes_total", "Bytes read from TCP sessions, without the overhead of TLS.")
 	bytesOut := c.counter("sent_bytes_total", "Bytes written to TCP sessions, without the overhead of TLS.")
 	framesIn := c.counter("received_frames_total", "Frames passed to OnMessage.")
-	framesOut := c.counter("sent_frames_total", "Calls of Send and Queue with something to send.")
+	framesOut := c.counter("sent_frames_total", "Successful calls of Send and Post with something to send.")
+	outbound := c.gauge("outbound_bytes", "Bytes of Post that wait to be sent.")
+	dropped := c.counter("dropped_frames_total", "Calls of Post that were dropped because too much waited.")
+	slow := c.counter("slow_sessions_total", "Sessions that were closed because their peer did not read, or too slowly.")
 	acceptErrors := c.counter("accept_errors_total", "Temporary errors of Accept, for example for lack of file descriptors.")
 	probes := c.counter("probes_total", "Connections whose peer closed or reset them before its first byte, as a health check does.")
 	c.collect = func(ch send) {
@@ -30,6 +33,9 @@ func Server(name string, srv *tcp.Server) *Collector {
 		ch <- bytesOut.count(t.BytesOut)
 		ch <- framesIn.count(t.FramesIn)
 		ch <- framesOut.count(t.FramesOut)
+		ch <- outbound.metric(float64(t.Outbound))
+		ch <- dropped.count(t.Dropped)
+		ch <- slow.count(t.Slow)
 		ch <- acceptErrors.count(t.AcceptErrors)
 		ch <- probes.count(t.Probes)
 	}

@@ -21,6 +21,12 @@ import (
 const chatScraped = `# HELP sessionwheel_accept_errors_total Temporary errors of Accept, for example for lack of file descriptors.
 # TYPE sessionwheel_accept_errors_total counter
 sessionwheel_accept_errors_total{server="chat"} 0
+# HELP sessionwheel_dropped_frames_total Calls of Post that were dropped because too much waited.
+# TYPE sessionwheel_dropped_frames_total counter
+sessionwheel_dropped_frames_total{server="chat"} 0
+# HELP sessionwheel_outbound_bytes Bytes of Post that wait to be sent.
+# TYPE sessionwheel_outbound_bytes gauge
+sessionwheel_outbound_bytes{server="chat"} 0
 # HELP sessionwheel_probes_total Connections whose peer closed or reset them before its first byte, as a health check does.
 # TYPE sessionwheel_probes_total counter
 sessionwheel_probes_total{server="chat"} 1
@@ -33,7 +39,7 @@ sessionwheel_received_frames_total{server="chat"} 2
 # HELP sessionwheel_sent_bytes_total Bytes written to TCP sessions, without the overhead of TLS.
 # TYPE sessionwheel_sent_bytes_total counter
 sessionwheel_sent_bytes_total{server="chat"} 33
-# HELP sessionwheel_sent_frames_total Calls of Send and Queue with something to send.
+# HELP sessionwheel_sent_frames_total Successful calls of Send and Post with something to send.
 # TYPE sessionwheel_sent_frames_total counter
 sessionwheel_sent_frames_total{server="chat"} 3
 # HELP sessionwheel_sessions_closed_total Sessions that were closed, by reason.
@@ -45,6 +51,7 @@ sessionwheel_sessions_closed_total{reason="Error",server="chat"} 0
 sessionwheel_sessions_closed_total{reason="FrameTimeout",server="chat"} 0
 sessionwheel_sessions_closed_total{reason="Handshake",server="chat"} 0
 sessionwheel_sessions_closed_total{reason="Lifetime",server="chat"} 0
+sessionwheel_sessions_closed_total{reason="Overload",server="chat"} 0
 sessionwheel_sessions_closed_total{reason="Panic",server="chat"} 0
 sessionwheel_sessions_closed_total{reason="Replaced",server="chat"} 0
 sessionwheel_sessions_closed_total{reason="Shutdown",server="chat"} 0
@@ -63,6 +70,9 @@ sessionwheel_sessions_refused_total{cause="per_ip",server="chat"} 0
 # HELP sessionwheel_sessions_registered_total Sessions that were registered.
 # TYPE sessionwheel_sessions_registered_total counter
 sessionwheel_sessions_registered_total{server="chat"} 4
+# HELP sessionwheel_slow_sessions_total Sessions that were closed because their peer did not read, or too slowly.
+# TYPE sessionwheel_slow_sessions_total counter
+sessionwheel_slow_sessions_total{server="chat"} 0
 `
 
 func TestServer_ScrapeShowsWhatHappened(t *testing.T) {
@@ -161,6 +171,30 @@ func TestServer_NameCanBeRegisteredOnce(t *testing.T) {
 	require.Error(t, reg.Register(metrics.Pool("a", stats)))
 	require.NoError(t, reg.Register(metrics.Pool("b", stats)))
 	require.ErrorContains(t, reg.Register(metrics.Pool("\xff", stats)), "UTF-8")
+}
+
+// The peer does not read, so that what is posted to it waits, and then is dropped.
+func TestServer_ShowsAPeerThatDoesNotRead(t *testing.T) {
+	chat := start(t, &tcp.Server{MaxOutbound: 100 << 10, Overflow: tcp.DropNewest, WriteTimeout: -1})
+	reg := registry(t, metrics.Server("chat", chat.Server))
+	chat.dial(t)
+	s := next(t, chat.opened)
+	frames := 0.0
+	for s.Post(make([]byte, 30<<10)) == nil {
+		frames++
+	}
+	got := gather(t, reg).series()
+	require.EqualValues(t, s.Outbound(), got[`sessionwheel_outbound_bytes{server="chat"}`])
+	require.Positive(t, s.Outbound())
+	require.Equal(t, frames, got[`sessionwheel_sent_frames_total{server="chat"}`])
+	require.EqualValues(t, 1, got[`sessionwheel_dropped_frames_total{server="chat"}`])
+	require.Zero(t, got[`sessionwheel_slow_sessions_total{server="chat"}`])
+
+	require.True(t, s.Close(tcp.ReasonSlow))
+	next(t, chat.closed)
+	got = gather(t, reg).series()
+	require.EqualValues(t, 1, got[`sessionwheel_slow_sessions_total{server="chat"}`])
+	require.EqualValues(t, 1, got[`sessionwheel_sessions_closed_total{reason="Slow", server="chat"}`])
 }
 
 // Several goroutines scrape while sessions open, exchange data and close.

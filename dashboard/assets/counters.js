@@ -43,7 +43,11 @@ const kinds = [
   {
     name: "Sent", key: "bytesOut", unit: "/ s", shown: ({ traffic }) => traffic,
     number: (_, { bytesOut }) => (bytesOut === undefined ? "–" : bytes(bytesOut)),
-    detail: (_, { framesOut }) => (framesOut === undefined ? "" : `${rate(framesOut)} frames / s`),
+    detail: ({ traffic }, { framesOut }) => {
+      const parts = framesOut === undefined ? [] : [`${rate(framesOut)} frames / s`];
+      if (traffic.outbound) parts.push(`${bytes(traffic.outbound)} waiting`);
+      return parts.join(", ");
+    },
   },
   {
     name: "Pending timers", key: "pending", floating: true, shown: ({ wheel }) => wheel,

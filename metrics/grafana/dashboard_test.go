@@ -134,6 +134,7 @@ var units = []struct{ expr, unit string }{
 	{`rate\(\w*_bytes_total`, "Bps"},
 	{`rate\(\w*_datagrams_total`, "pps"},
 	{`rate\(`, "cps"},
+	{`_bytes\{`, "bytes"},
 	{``, "short"},
 }
 

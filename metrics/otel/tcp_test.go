@@ -56,6 +56,7 @@ func TestServer_CollectionShowsWhatHappened(t *testing.T) {
 		"sessionwheel.sessions.closed{reason=FrameTimeout,server=chat}": 0,
 		"sessionwheel.sessions.closed{reason=Handshake,server=chat}":    0,
 		"sessionwheel.sessions.closed{reason=Lifetime,server=chat}":     0,
+		"sessionwheel.sessions.closed{reason=Overload,server=chat}":     0,
 		"sessionwheel.sessions.closed{reason=Panic,server=chat}":        0,
 		"sessionwheel.sessions.closed{reason=Replaced,server=chat}":     0,
 		"sessionwheel.sessions.closed{reason=Shutdown,server=chat}":     0,
@@ -70,6 +71,9 @@ func TestServer_CollectionShowsWhatHappened(t *testing.T) {
 		"sessionwheel.received.frames{server=chat}":                     1,
 		"sessionwheel.sent.bytes{server=chat}":                          7,
 		"sessionwheel.sent.frames{server=chat}":                         1,
+		"sessionwheel.outbound.bytes{server=chat}":                      0,
+		"sessionwheel.dropped.frames{server=chat}":                      0,
+		"sessionwheel.slow.sessions{server=chat}":                       0,
 		"sessionwheel.accept.errors{server=chat}":                       0,
 		"sessionwheel.probes{server=chat}":                              1,
 	}, series(t, found))
@@ -81,6 +85,9 @@ func TestServer_CollectionShowsWhatHappened(t *testing.T) {
 		"sessionwheel.sessions.closed": {"{session}", true},
 		"sessionwheel.received.bytes":  {"By", true},
 		"sessionwheel.sent.frames":     {"{frame}", true},
+		"sessionwheel.outbound.bytes":  {"By", false},
+		"sessionwheel.dropped.frames":  {"{frame}", true},
+		"sessionwheel.slow.sessions":   {"{session}", true},
 	} {
 		require.Equal(t, want.unit, found[name].Unit, name)
 		require.NotEmpty(t, found[name].Description, name)
@@ -89,6 +96,26 @@ func TestServer_CollectionShowsWhatHappened(t *testing.T) {
 
 	require.NoError(t, registration.Unregister())
 	require.Empty(t, series(t, collect(t, reader)))
+}
+
+// The peer does not read, so that what is posted to it waits, and then is dropped.
+func TestServer_ShowsAPeerThatDoesNotRead(t *testing.T) {
+	p, reader := provider(t)
+	chat := start(t, &tcp.Server{MaxOutbound: 100 << 10, Overflow: tcp.DropNewest, WriteTimeout: -1})
+	must(t)(otelmetrics.Server(p, "chat", chat.Server))
+	chat.dial(t)
+	s := next(t, chat.opened)
+	for s.Post(make([]byte, 30<<10)) == nil {
+		continue
+	}
+	waits := s.Outbound()
+	require.Positive(t, waits)
+	got := series(t, collect(t, reader))
+	require.EqualValues(t, waits, got["sessionwheel.outbound.bytes{server=chat}"])
+	require.EqualValues(t, 1, got["sessionwheel.dropped.frames{server=chat}"])
+	require.True(t, s.Close(tcp.ReasonSlow))
+	next(t, chat.closed)
+	require.EqualValues(t, 1, series(t, collect(t, reader))["sessionwheel.slow.sessions{server=chat}"])
 }
 
 func TestServer_IsToldApartFromOthersByItsName(t *testing.T) {

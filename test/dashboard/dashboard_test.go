@@ -106,6 +106,8 @@ type (
 			BytesIn  int `json:"bytes_in"`
 			BytesOut int `json:"bytes_out"`
 			FramesIn int `json:"frames_in"`
+
+			Outbound, Dropped, Slow, Probes int
 		}
 		Wheel *wheelAnswer
 	}

@@ -114,6 +114,34 @@ func TestStats_ShowTheWheelAsItIs(t *testing.T) {
 	})
 }
 
+func TestTraffic_ShowsPeersThatDoNotReadAndProbes(t *testing.T) {
+	opened, closed := make(chan *tcp.Session, 10), make(chan pool.Reason, 10)
+	srv := &tcp.Server{
+		MaxOutbound: 100 << 10, Overflow: tcp.DropNewest, WriteTimeout: -1,
+		OnNewSessionRegister: func(s *tcp.Session) { opened <- s },
+		OnSessionClosed:      func(_ *tcp.Session, r pool.Reason) { closed <- r },
+	}
+	dial := harness.ListenTCP(t, srv)
+	traffic := func() [4]int {
+		h := newHandler(t, dashboard.Config{Source: dashboard.Server(srv)}) // has no older figures
+		tr := getJSON[statsAnswer](t, h, "/api/stats").Traffic
+		return [...]int{tr.Outbound, tr.Dropped, tr.Slow, tr.Probes}
+	}
+	dial() // does not read
+	s := <-opened
+	for s.Post(make([]byte, 30<<10)) == nil {
+		continue
+	}
+	require.Positive(t, s.Outbound())
+	require.Equal(t, [...]int{s.Outbound(), 1, 0, 0}, traffic())
+	require.True(t, s.Close(tcp.ReasonSlow))
+	require.Equal(t, tcp.ReasonSlow, <-closed)
+	require.Equal(t, 1, traffic()[2])
+	require.NoError(t, dial().Close())
+	require.Equal(t, tcp.ReasonEOF, <-closed)
+	require.Equal(t, 1, traffic()[3])
+}
+
 func TestServer_ItsSessionsAreShownAndClosed(t *testing.T) {
 	w := harness.NewWheel(t, wheel.Config{})
 	closed := make(chan pool.Reason, 10)

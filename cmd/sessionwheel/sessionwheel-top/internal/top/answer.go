@@ -25,7 +25,11 @@ type stats struct {
 		BytesOut     uint64 `json:"bytes_out"`
 		FramesIn     uint64 `json:"frames_in"`
 		FramesOut    uint64 `json:"frames_out"`
+		Outbound     uint64 `json:"outbound"`
+		Dropped      uint64 `json:"dropped"`
+		Slow         uint64 `json:"slow"`
 		AcceptErrors uint64 `json:"accept_errors"`
+		Probes       uint64 `json:"probes"`
 	} `json:"traffic"` // nil: the server counts none
 	Wheel *wheelStats `json:"wheel"` // nil: the server shows none
 }

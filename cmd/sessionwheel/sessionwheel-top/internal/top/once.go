@@ -41,7 +41,11 @@ func plain(name string, s sample) string {
 		value("bytes-out", t.BytesOut)
 		value("frames-in", t.FramesIn)
 		value("frames-out", t.FramesOut)
+		value("outbound", t.Outbound)
+		value("dropped", t.Dropped)
+		value("slow", t.Slow)
 		value("accept-errors", t.AcceptErrors)
+		value("probes", t.Probes)
 	}
 	if w := st.Wheel; w != nil {
 		section("wheel")

@@ -29,7 +29,11 @@ traffic
   bytes-out          999
   frames-in          12000
   frames-out         11000
+  outbound           4096
+  dropped            8
+  slow               9
   accept-errors      5
+  probes             10
 
 wheel
   tick               10ms

@@ -21,7 +21,7 @@ const patience = 60 * time.Second
 const statsAnswer = `{"time":"2026-01-02T15:04:05.123Z","uptime_seconds":3725,"interval_seconds":1,"title":"a server","closable":true,
  "sessions":{"open":1234,"registered":50000,"closed":48766,"refused":{"duplicate":1,"full":2,"closed":3,"per_ip":4},
   "closed_by_reason":{"EOF":8000,"Timeout":40000,"Error":766}},
- "traffic":{"bytes_in":1500000,"bytes_out":999,"frames_in":12000,"frames_out":11000,"accept_errors":5},
+ "traffic":{"bytes_in":1500000,"bytes_out":999,"frames_in":12000,"frames_out":11000,"outbound":4096,"dropped":8,"slow":9,"accept_errors":5,"probes":10},
  "wheel":{"tick_seconds":0.01,"pending":1234,"slots":3,"fired":40000,"moved":7,"running":2,"waiting":1,"rescued":6,"library_disabled":false,"now_seconds":100,
   "lateness":{"count":40000,"sum_seconds":200,"p50_seconds":0.0051,"p99_seconds":0.0102,"buckets":[{"le_seconds":0.0051,"count":39000},{"le_seconds":0.0102,"count":999},{"le_seconds":null,"count":1}]},
   "levels":[{"level":0,"slot_seconds":0.01,"slots":[{"index":3,"up_seconds":100.005,"timers":12},{"index":5,"up_seconds":100.325,"timers":22}]},
