@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionwheel/sessionwheel/pool"
+	"github.com/sessionwheel/sessionwheel/tcp"
 )
 
 // browser starts a Chromium with a new profile.
@@ -197,9 +198,9 @@ func TestPage(t *testing.T) {
 		s := serve(t, time.Minute)
 		p := open(t, b, s.addr).login("ann")
 		old := s.named(t, "ann")
-		require.NoError(t, old.Conn().conn.Close())
+		require.True(t, old.Close(tcp.ReasonSlow)) // without a close frame
 		require.Eventually(t, func() bool {
-			now, ok := s.sessions.Get("ann")
+			now, ok := s.Bound("ann")
 			return ok && now != old
 		}, patience, 10*time.Millisecond)
 		p.shows("status", "You are ann in lobby.")
@@ -208,7 +209,7 @@ func TestPage(t *testing.T) {
 		s := serve(t, 4*time.Second)
 		line := oneWay(t, s.addr)
 		p := open(t, b, line.addr).login("ann")
-		require.Never(t, func() bool { return s.sessions.Stats().ByReason[pool.Timeout] > 0 }, 5*time.Second, 100*time.Millisecond)
+		require.Never(t, func() bool { return s.Stats().ByReason[pool.Timeout] > 0 }, 5*time.Second, 100*time.Millisecond)
 		line.cut.Store(true)
 		p.shows("status", "Timeout: the server got no sign of life from here.")
 		p.quiet()

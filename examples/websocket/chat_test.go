@@ -1,8 +1,8 @@
 package main
 
 import (
+	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -14,9 +14,11 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionwheel/sessionwheel/pool"
+	"github.com/sessionwheel/sessionwheel/tcp"
 )
 
 func TestRoom_ReceivesItsOwnMessagesOnly(t *testing.T) {
@@ -42,14 +44,14 @@ func TestRoom_ReceivesItsOwnMessagesOnly(t *testing.T) {
 	zoe.want(event{Kind: "said", Name: "zoë_1", Text: "alone", Here: 1})
 }
 
-func TestConnection_ThatBreaksLeavesAsLost(t *testing.T) {
+func TestConnection_ThatBreaksLeavesWithEOF(t *testing.T) {
 	t.Parallel()
 	s := serve(t, time.Minute)
 	ann := dial(t, s.addr, "lobby", "ann", nil).joined("ann")
 	bob := dial(t, s.addr, "lobby", "bob", nil).joined("bob")
 	ann.want(event{Kind: "joined", Name: "bob", Here: 2})
 	require.NoError(t, bob.ws.CloseNow())
-	ann.want(event{Kind: "left", Name: "bob", Text: "Lost", Here: 1})
+	ann.want(event{Kind: "left", Name: "bob", Text: "EOF", Here: 1})
 }
 
 func TestLogin_ReplacesAnEarlierOne(t *testing.T) {
@@ -65,7 +67,7 @@ func TestLogin_ReplacesAnEarlierOne(t *testing.T) {
 	second.want(event{Kind: "said", Name: "ann", Text: "here now", Here: 1})
 }
 
-// A takeover may find the old session before its own Register has returned.
+// A takeover may find the old session before its own Bind has returned.
 func TestLogin_OneOfManyAtOnceStays(t *testing.T) {
 	t.Parallel()
 	s := serve(t, time.Minute)
@@ -82,8 +84,8 @@ func TestLogin_OneOfManyAtOnceStays(t *testing.T) {
 			n.(*atomic.Int32).Add(1)
 		})
 	}
-	require.Eventually(t, func() bool { return s.sessions.Stats().ByReason[pool.Replaced] == logins-1 }, patience, 5*time.Millisecond)
-	require.Equal(t, 1, s.sessions.Len())
+	require.Eventually(t, func() bool { return s.Stats().ByReason[pool.Replaced] == logins-1 }, patience, 5*time.Millisecond)
+	require.Equal(t, 1, s.Stats().Sessions)
 	bob := dial(t, s.addr, "lobby", "bob", nil)
 	e := bob.next()
 	for e.Name != "bob" {
@@ -92,7 +94,7 @@ func TestLogin_OneOfManyAtOnceStays(t *testing.T) {
 	require.Equal(t, event{Kind: "joined", Name: "bob", Here: 2}, e)
 	require.NoError(t, s.stop())
 	clients.Wait()
-	require.Zero(t, s.sessions.Len())
+	require.Zero(t, s.Stats().Sessions)
 	counts := make(map[string]int32)
 	for ending, n := range endings.Range {
 		counts[ending.(string)] = n.(*atomic.Int32).Load()
@@ -147,33 +149,31 @@ func TestPing_WithoutAnswerTimesOut(t *testing.T) {
 	})
 	require.Equal(t, closed(websocket.StatusPolicyViolation, "Timeout"), ann.ending())
 	require.EqualValues(t, 1, pings.Load())
-	require.EqualValues(t, 1, s.sessions.Stats().ByReason[pool.Timeout])
+	require.EqualValues(t, 1, s.Stats().ByReason[pool.Timeout])
 }
 
-// The library's own Close waits for 5 seconds.
+// It neither reads nor closes its side, and the server waits for it with the connection alone.
 func TestPeer_ThatIsGoneDelaysNoOther(t *testing.T) {
 	t.Parallel()
-	s := serve(t, 200*time.Millisecond, func(c *chat) { c.farewellTime = time.Hour })
-	dial(t, s.addr, "lobby", "ann", nil) // reads nothing and answers nothing
+	s := serve(t, 200*time.Millisecond, func(c *chat) { c.LingerTimeout = time.Hour })
+	conn := upgraded(t, s.addr, "") // reads nothing and answers nothing
 	ann := s.named(t, "ann")
-	<-ann.Done() // Close does not wait for an answer
+	select {
+	case <-ann.Done():
+	case <-time.After(patience):
+		require.FailNow(t, "the session waits for its peer")
+	}
 	require.Equal(t, pool.Timeout, ann.Reason())
-	require.Less(t, time.Since(ann.RegisteredAt()), 4*time.Second)
-
-	s = serve(t, time.Minute)
-	dial(t, s.addr, "lobby", "bob", nil)
-	bob := s.named(t, "bob")
-	start := time.Now()
-	bob.Close("Kicked") // Close waits for an answer, but not for long
-	require.Less(t, time.Since(start), 4*time.Second)
+	_, err := io.Copy(io.Discard, conn) // the server has closed its side, and waits for the peer's
+	require.NoError(t, err)
+	require.NoError(t, conn.Close())
 }
 
 func TestPeer_ThatReadsSlowlyIsClosedAndDelaysNoOther(t *testing.T) {
 	t.Parallel()
-	s := serve(t, time.Minute, func(c *chat) { c.writeTimeout, c.farewellTime = time.Hour, time.Hour })
-	reader := dial(t, s.addr, "lobby", "slow", nil) // does not read
+	s := serve(t, time.Minute, func(c *chat) { c.WriteTimeout = time.Hour })
+	dial(t, s.addr, "lobby", "slow", nil) // does not read
 	sleeper := s.named(t, "slow")
-	require.NoError(t, sleeper.Conn().conn.(*net.TCPConn).SetWriteBuffer(4096)) // fills up soon
 	ann := dial(t, s.addr, "lobby", "ann", nil).joined("ann")
 	text := strings.Repeat("x", maxMessage)
 	for n := 0; sleeper.Reason() == ""; n++ {
@@ -183,17 +183,7 @@ func TestPeer_ThatReadsSlowlyIsClosedAndDelaysNoOther(t *testing.T) {
 			continue
 		}
 	}
-	require.EqualValues(t, "Slow", sleeper.Reason())
-	ann.say("goes on")
-	for e := ann.next(); e.Text != "goes on"; {
-		e = ann.next()
-	}
-	select {
-	case <-sleeper.Done(): // the library gives up its own farewell after 5 seconds
-		require.FailNow(t, "the room was held up until the slow reader was closed")
-	default:
-	}
-	require.NoError(t, reader.ws.CloseNow())
+	require.Equal(t, tcp.ReasonSlow, sleeper.Reason())
 	<-sleeper.Done()
 	ann.say("alone")
 	e := ann.next()
@@ -231,12 +221,10 @@ func TestPeer_ThatIsGoneTimesOutInABusyRoom(t *testing.T) {
 
 func TestMessage_ThatCannotBeWrittenInTimeClosesAsSlow(t *testing.T) {
 	t.Parallel()
-	s := serve(t, time.Minute, func(c *chat) { c.writeTimeout = 200 * time.Millisecond })
+	s := serve(t, time.Minute, func(c *chat) { c.WriteTimeout, c.MaxOutbound = 200*time.Millisecond, 64<<20 })
 	dial(t, s.addr, "lobby", "ann", nil) // does not read
 	ann := s.named(t, "ann")
-	for range queueLength / 2 { // more than the sockets take, though not more than the queue
-		send(ann, &event{Text: strings.Repeat("x", 1<<20)})
-	}
+	require.NoError(t, ann.Post(make([]byte, 32<<20))) // more than the sockets take
 	select {
 	case <-ann.Done():
 	case <-time.After(patience):
@@ -293,7 +281,9 @@ func TestName_MustBeShortAndPlain(t *testing.T) {
 		require.NoError(t, err)
 		require.Contains(t, string(says), "each must be 1 to 20 letters, digits, - or _")
 	}
-	require.Zero(t, s.sessions.Stats().Registered)
+	for session := range s.Sessions() {
+		require.Empty(t, session.BoundID())
+	}
 	dial(t, s.addr, "lobby", strings.Repeat("é", 20), nil)
 }
 
@@ -314,7 +304,7 @@ func TestOrigin_OfAnotherPageIsRefused(t *testing.T) {
 	}
 }
 
-func TestShutdown_TellsAllPeersAndRefusesNewOnes(t *testing.T) {
+func TestShutdown_TellsAllPeers(t *testing.T) {
 	t.Parallel()
 	s := serve(t, time.Minute)
 	var clients []*client
@@ -322,15 +312,10 @@ func TestShutdown_TellsAllPeersAndRefusesNewOnes(t *testing.T) {
 		name := fmt.Sprint("c", i)
 		clients = append(clients, dial(t, s.addr, "lobby", name, nil).joined(name))
 	}
-	shut := make(chan error)
-	go func() { shut <- s.sessions.Shutdown(context.Background()) }()
+	require.NoError(t, s.stop())
 	for _, c := range clients {
 		require.Equal(t, closed(websocket.StatusGoingAway, "Shutdown"), c.ending())
 	}
-	require.NoError(t, <-shut)
-	late := dial(t, s.addr, "lobby", "late", nil)
-	require.Equal(t, closed(websocket.StatusGoingAway, "Shutdown"), late.ending())
-	require.NoError(t, s.stop())
 	_, err := net.Dial("tcp", s.addr)
 	require.Error(t, err)
 }
@@ -351,19 +336,7 @@ func upgraded(t *testing.T, addr, more string) net.Conn {
 	return conn
 }
 
-// Such a peer has no session; only farewell reads from it.
-func TestPong_OfARefusedPeerIsHarmless(t *testing.T) {
-	t.Parallel()
-	s := serve(t, time.Minute)
-	require.NoError(t, s.sessions.Shutdown(t.Context()))
-	conn := upgraded(t, s.addr, pong)
-	defer conn.Close()
-	answer, err := io.ReadAll(conn) // until the server closes it
-	require.NoError(t, err)
-	require.True(t, strings.HasSuffix(string(answer), "\x88\x0a\x03\xe9Shutdown"), "%q", answer)
-}
-
-// Its farewell still reads when another peer has the name.
+// The server still reads from it, to bring it the close frame.
 func TestPong_OfAReplacedPeerKeepsNoSession(t *testing.T) {
 	t.Parallel()
 	s := serve(t, time.Minute)
@@ -373,17 +346,100 @@ func TestPong_OfAReplacedPeerKeepsNoSession(t *testing.T) {
 	dial(t, s.addr, "lobby", "ann", nil) // reads nothing, so it does not answer pings
 	require.Eventually(t, func() bool { return old.Reason() == pool.Replaced }, patience, 5*time.Millisecond)
 	_, _ = conn.Write([]byte(strings.Repeat(pong, 10))) // fails if the server has closed it
-	_, _ = io.Copy(io.Discard, conn)                    // until it is
-	now := s.named(t, "ann")
-	require.NotEqual(t, old, now)
-	require.Equal(t, now.RegisteredAt(), now.LastActive())
+	said, _ := io.ReadAll(conn)                         // until it is
+	require.True(t, strings.HasSuffix(string(said), "\x88\x0a\x03\xf0Replaced"), "%q", said)
+	require.EqualValues(t, "Replaced", old.Reason())
+	require.Empty(t, s.named(t, "ann").Reason())
+}
+
+// masked is a frame with a mask that changes nothing.
+func masked(first byte, text string) string {
+	return string([]byte{first, 0x80 | byte(len(text)), 0, 0, 0, 0}) + text
+}
+
+func TestMessage_MayComeInPartsWithAPingBetween(t *testing.T) {
+	t.Parallel()
+	s := serve(t, time.Minute)
+	bob := dial(t, s.addr, "lobby", "bob", nil).joined("bob")
+	conn := upgraded(t, s.addr, masked(0x01, "h\xc3")+masked(0x89, "?")+masked(0x00, "\xa9")+masked(0x80, "!"))
+	defer conn.Close()
+	bob.want(event{Kind: "joined", Name: "ann", Here: 2})
+	bob.want(event{Kind: "said", Name: "ann", Text: "hé!", Here: 2})
+	_, err := conn.Write([]byte(masked(0x88, "")))
+	require.NoError(t, err)
+	said, err := io.ReadAll(conn)
+	require.NoError(t, err)
+	require.Contains(t, string(said), "\x8a\x01?", "a pong")
+	require.True(t, strings.HasSuffix(string(said), "\x88\x06\x03\xe8Left"), "%q", said)
+}
+
+func TestFrame_ThatBreaksTheProtocolEndsItsSessionAndSaysSo(t *testing.T) {
+	t.Parallel()
+	s := serve(t, time.Minute)
+	for name, tt := range map[string]struct{ frames, ending string }{
+		"without a mask":         {"\x81\x01x", "\x88\x0a\x03\xeaBadFrame"},
+		"a part of nothing":      {masked(0x80, "x"), "\x88\x0a\x03\xeaBadFrame"},
+		"a message within one":   {masked(0x01, "x") + masked(0x81, "x"), "\x88\x0a\x03\xeaBadFrame"},
+		"an endless length":      {"\x81\xff\x7f\xff\xff\xff\xff\xff\xff\xff\x00\x00\x00\x00", "\x88\x0a\x03\xf1TooLarge"},
+		"a negative length":      {"\x81\xff\xff\xff\xff\xff\xff\xff\xff\xff\x00\x00\x00\x00", "\x88\x0a\x03\xeaBadFrame"},
+		"parts without an end":   {strings.Repeat(masked(0x01, "")+strings.Repeat(masked(0x00, strings.Repeat("x", 100)), 41), 1), "\x88\x0a\x03\xf1TooLarge"},
+		"a ping that is too big": {"\x89\xfe\x00\x7e\x00\x00\x00\x00" + strings.Repeat("x", 126), "\x88\x0a\x03\xeaBadFrame"},
+	} {
+		conn := upgraded(t, s.addr, tt.frames)
+		said, err := io.ReadAll(conn)
+		require.NoError(t, err, name)
+		require.True(t, strings.HasSuffix(string(said), tt.ending), "%s: %q", name, said)
+		require.NoError(t, conn.Close())
+	}
+}
+
+func TestRequest_IsAnsweredAndTheConnectionClosed(t *testing.T) {
+	t.Parallel()
+	s := serve(t, time.Minute)
+	for request, want := range map[string]int{
+		"GET / HTTP/1.1\r\nHost: x":              http.StatusOK,
+		"GET /page.js?x=1 HTTP/1.0":              http.StatusOK,
+		"GET /../chat.go HTTP/1.1\r\nHost: x":    http.StatusNotFound,
+		"GET /%2e%2e/main.go HTTP/1.0":           http.StatusNotFound,
+		"GET http://x HTTP/1.0":                  http.StatusOK,
+		"POST / HTTP/1.1\r\nHost: x":             http.StatusBadRequest,
+		"OPTIONS * HTTP/1.0":                     http.StatusBadRequest,
+		"hello":                                  http.StatusBadRequest,
+		"GET /chat?room=a&name=b HTTP/1.1":       http.StatusBadRequest,
+		"GET /chat?room=a&name=b HTTP/1.1\r\na:": http.StatusBadRequest,
+	} {
+		conn, err := net.Dial("tcp", s.addr)
+		require.NoError(t, err)
+		require.NoError(t, conn.SetDeadline(time.Now().Add(patience)))
+		_, err = io.WriteString(conn, request+"\r\n\r\n")
+		require.NoError(t, err)
+		reply, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		require.NoError(t, err, request)
+		require.Equal(t, want, reply.StatusCode, request)
+		_, err = io.ReadAll(reply.Body)
+		require.NoError(t, err, request)
+		_, err = conn.Read(make([]byte, 1))
+		require.ErrorIs(t, err, io.EOF, request)
+		require.NoError(t, conn.Close())
+	}
+}
+
+func TestRooms_AreForgottenWhenTheyAreEmpty(t *testing.T) {
+	t.Parallel()
+	s := serve(t, time.Minute)
+	for i := range 5 {
+		c := dial(t, s.addr, fmt.Sprint("room", i), "ann", nil).joined("ann")
+		require.NoError(t, c.ws.Close(websocket.StatusNormalClosure, ""))
+	}
+	require.Eventually(t, func() bool { return s.Stats().Sessions == 0 }, patience, 5*time.Millisecond)
+	dial(t, s.addr, "lobby", "ann", nil).joined("ann")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	require.Len(t, s.rooms, 1)
 }
 
 func TestCloseCodes_MayBeSent(t *testing.T) {
 	for r, code := range closeCodes {
-		require.Contains(t, []websocket.StatusCode{1000, 1001, 1003, 1009, 1013}, code, r)
+		require.Contains(t, []ws.StatusCode{1000, 1001, 1002, 1003, 1009, 1013}, code, r)
 	}
-	require.EqualValues(t, "Full", reasonOf(fmt.Errorf("x: %w", pool.ErrFull)))
-	require.Contains(t, closeCodes, reasonOf(pool.ErrFull))
-	require.EqualValues(t, "Lost", reasonOf(errors.New("x")))
 }

@@ -8,7 +8,6 @@ const meaning = {
   Replaced: "you joined from elsewhere",
   Timeout: "the server got no sign of life from here",
   Shutdown: "the server is going away",
-  Slow: "this page did not keep up with the room",
   TooLarge: "the message was too long",
   NotText: "the message was not text",
   Full: "there are too many people here",

@@ -3,10 +3,8 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"log/slog"
 	"net"
-	"net/http"
 	"net/url"
 	"os"
 	"testing"
@@ -15,6 +13,8 @@ import (
 	"github.com/coder/websocket"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"github.com/sessionwheel/sessionwheel/tcp"
 )
 
 // patience is how long a test waits for something that must happen.
@@ -39,15 +39,14 @@ type served struct {
 
 func serve(t *testing.T, timeout time.Duration, adjust ...func(*chat)) *served {
 	t.Helper()
-	c, err := newChat(timeout, slog.New(slog.DiscardHandler))
-	require.NoError(t, err)
+	c := newChat(timeout, 0, slog.New(slog.DiscardHandler))
 	for _, f := range adjust {
 		f(c)
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	done := make(chan error, 1)
-	go func() { done <- c.http.Serve(l) }()
+	go func() { done <- c.Serve(l) }()
 	s := &served{chat: c, addr: l.Addr().String()}
 	stopped := false
 	s.stop = func() error {
@@ -57,10 +56,8 @@ func serve(t *testing.T, timeout time.Duration, adjust ...func(*chat)) *served {
 		stopped = true
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
-		err := c.shutdown(ctx)
-		if err := <-done; !errors.Is(err, http.ErrServerClosed) {
-			return err
-		}
+		err := c.Shutdown(ctx)
+		require.ErrorIs(t, <-done, tcp.ErrServerClosed)
 		return err
 	}
 	t.Cleanup(func() { require.NoError(t, s.stop()) })
@@ -68,11 +65,11 @@ func serve(t *testing.T, timeout time.Duration, adjust ...func(*chat)) *served {
 }
 
 // named waits until a session has the name.
-func (s *served) named(t *testing.T, name string) *session {
+func (s *served) named(t *testing.T, name string) *tcp.Session {
 	t.Helper()
-	var found *session
+	var found *tcp.Session
 	require.Eventually(t, func() (ok bool) {
-		found, ok = s.sessions.Get(name)
+		found, ok = s.Bound(name)
 		return ok
 	}, patience, 5*time.Millisecond)
 	return found
