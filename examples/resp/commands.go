@@ -21,7 +21,7 @@ type command struct {
 var commands = map[string]command{
 	"ping":            {0, 1, false, ping},
 	"echo":            {1, 1, false, func(_ *client, args []string) []byte { return bulk(args[0]) }},
-	"quit":            {0, maxArgs, false, func(c *client, _ []string) []byte { c.Finish("Quit"); return ok }},
+	"quit":            {0, maxArgs, false, func(c *client, _ []string) []byte { c.ends = "Quit"; return ok }},
 	"info":            {0, maxArgs, false, info},
 	"config":          {1, maxArgs, false, nil},
 	"config|get":      {1, maxArgs, true, configGet},
@@ -155,10 +155,9 @@ func listClients(c *client, args []string) []byte {
 		if s == c.Session { // its activity is recorded after the command
 			idle = 0
 		}
-		if o, begun := s.Value().(*client); begun {
-			fmt.Fprintf(&list, "id=%d addr=%v laddr=%v name=%s age=%d idle=%d flags=%s db=0 user=default resp=2\n",
-				s.ID(), s.RemoteAddr(), s.LocalAddr(), o.name, time.Since(s.RegisteredAt())/time.Second, idle/time.Second, o.flags)
-		}
+		o := s.Value().(*client)
+		fmt.Fprintf(&list, "id=%d addr=%v laddr=%v name=%s age=%d idle=%d flags=%s db=0 user=default resp=2\n",
+			s.ID(), s.RemoteAddr(), s.LocalAddr(), o.name, time.Since(s.RegisteredAt())/time.Second, idle/time.Second, o.flags)
 	}
 	return bulk(list.String())
 }
@@ -195,7 +194,7 @@ func killClients(c *client, args []string) []byte {
 		switch {
 		case !fits("id", strconv.FormatInt(s.ID(), 10)), !fits("addr", s.RemoteAddr().String()):
 		case s == c.Session && filters["skipme"] == "no":
-			c.Finish("Killed")
+			c.ends = "Killed"
 			n++
 		case s != c.Session && s.Close("Killed"):
 			n++

@@ -82,6 +82,21 @@ func TestProtocol_LargestValueIsAMebibyte(t *testing.T) {
 }
 
 // Redis itself counts each argument separately.
+// The client reads nothing before it has sent all, and the sockets do not take all replies.
+func TestProtocol_APipelineOfLargeRepliesIsAnsweredWhole(t *testing.T) {
+	both(t, func(t *testing.T, addr string) {
+		c := dial(t, addr)
+		value := strings.Repeat("v", 1<<20)
+		c.send("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1048576\r\n" + value + "\r\n")
+		c.want("+OK\r\n")
+		c.send(strings.Repeat("GET k\r\n", 50) + "QUIT\r\nGET k\r\n")
+		for range 50 {
+			c.want("$1048576\r\n" + value + "\r\n")
+		}
+		require.Equal(t, "+OK\r\n", c.closed())
+	})
+}
+
 func TestProtocol_CommandOverTwoMebibytesClosesTheConnection(t *testing.T) {
 	big := strings.Repeat("k", maxBulk)
 	c := dial(t, ours(t))

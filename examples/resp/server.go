@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sessionwheel/sessionwheel/pool"
 	"github.com/sessionwheel/sessionwheel/tcp"
 	"github.com/sessionwheel/sessionwheel/wheel"
 )
@@ -19,10 +20,15 @@ type server struct {
 	entries map[string]*entry
 }
 
+// maxGathered is how many bytes of replies wait at most for a client that does not read. Its
+// further commands wait, too.
+const maxGathered = 64 << 10
+
 // client is the value of a session.
 type client struct {
 	*tcp.Session
 	server *server
+	ends   pool.Reason // set by a command that ends the session
 
 	name, flags string // guarded by server.mu
 }
@@ -43,11 +49,17 @@ func (sv *server) setTimeoutLocked(seconds int64) {
 
 // handle executes a command. The replies to a pipeline are sent together.
 func handle(s *tcp.Session, frame []byte) {
+	c, send, reply := s.Value().(*client), s.Post, []byte(nil)
 	args := make([]string, 0, 4) // enough for most commands
 	if _, err := parse(frame, func(arg []byte) { args = append(args, string(arg)) }); err != nil {
-		s.Finish("ProtocolError") // closes after the reply
-		_ = s.Post(failure("ERR Protocol error: %v", err))
-		return
+		c.ends, reply = "ProtocolError", failure("ERR Protocol error: %v", err)
+	} else {
+		reply = c.execute(args)
 	}
-	_ = s.Post(s.Value().(*client).execute(args)) // if it fails, the session is closed
+	if s.Outbound()+len(reply) > maxGathered {
+		send = s.Send
+	}
+	if _ = send(reply); c.ends != "" { // if sending fails, the session is closed
+		s.Finish(c.ends)
+	}
 }
