@@ -18,7 +18,7 @@ func (l *Listener) acceptLoop() {
 			if !l.deliver(nil, err) {
 				return
 			}
-		case l.trusts(conn.RemoteAddr()):
+		case l.trusts(conn):
 			if !l.startHeader(conn) {
 				return
 			}
@@ -57,31 +57,31 @@ func (l *Listener) startHeader(conn net.Conn) bool {
 	}
 	l.running.Go(func() { // ends when the connection is delivered or refused, or the listener closed; Close waits for it
 		defer l.waiting.releaseSlot()
-		remote, local, err := l.header(conn)
+		headed, err := l.readHeader(conn)
 		if !l.waiting.remove(e) { // it was closed to make room
 			err = ErrTooManyWaiting
 		}
-		switch {
-		case err != nil:
+		if err != nil {
 			l.refuse(conn, err)
-		case remote != nil:
-			l.deliver(&Conn{conn, remote, local}, nil)
-		default:
-			l.deliver(conn, nil)
+			return
 		}
+		l.deliver(headed, nil)
 	})
 	return true
 }
 
-// header reads the header of conn within HeaderTimeout.
-func (l *Listener) header(conn net.Conn) (remote, local net.Addr, err error) {
+// readHeader reads the header of conn within HeaderTimeout.
+func (l *Listener) readHeader(conn net.Conn) (*Conn, error) {
 	_ = conn.SetReadDeadline(time.Now().Add(l.config.HeaderTimeout)) // on a closed connection the read fails
-	remote, local, err = readHeader(conn)
+	h, rest, err := readHeader(conn)
 	_ = conn.SetReadDeadline(time.Time{})
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		err = ErrHeaderTimeout
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, ErrHeaderTimeout
+	case err != nil:
+		return nil, err
 	}
-	return remote, local, err
+	return newConn(conn, h, rest), nil
 }
 
 // refuse closes a connection and calls OnError.

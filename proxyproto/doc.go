@@ -29,15 +29,18 @@
 //
 // # Connections
 //
-// The listener reads no byte beyond the header. If a connection keeps its own
-// address, because its header is LOCAL or UNKNOWN or because none was read, Accept
-// returns it as the underlying listener did. Otherwise Accept returns a [*Conn],
-// which wraps the underlying connection and has other addresses.
+// A header that has arrived is read in one call of Read, or in two if it has more than
+// 107 bytes. If Accept's connection had a header, it is a [*Conn], which wraps the
+// underlying connection. Otherwise Accept returns it as the underlying listener did. A
+// Conn has the addresses from the header, or the underlying connection's if the header
+// is LOCAL or UNKNOWN or names no IP addresses. What arrived together with the header,
+// less than 107 bytes, waits in the Conn for its first Read.
 //
-// For an idle *net.TCPConn, package tcp holds no buffer and needs one read for each
-// burst of input. For a *Conn it holds no buffer either, but needs two reads, and an
-// idle connection takes 200 to 300 bytes more.
+// The type-length-value fields of a version 2 header are returned by [Conn.TLVs]. Its
+// checksum is not verified.
 //
-// The type-length-value fields of a version 2 header are skipped, and its checksum
-// is not verified.
+// # Unix sockets
+//
+// The peer of a Unix socket has no IP address. [Config.TrustUnix] trusts every peer that
+// may connect to the socket, which the permissions of its file decide.
 package proxyproto

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"slices"
 	"syscall"
 
 	pp "github.com/pires/go-proxyproto"
@@ -27,88 +26,105 @@ const (
 	lenOffsetV2 = 14 // where the fixed part has the length of the rest
 )
 
-// readHeader reads one header from r, and no byte beyond a well-formed one. It
-// returns nil addresses if the connection keeps its own. Its errors contain no data
-// from the peer.
-func readHeader(r io.Reader) (remote, local net.Addr, err error) {
-	p, err := readBytes(r)
+// header is what a header says of its connection.
+type header struct {
+	remote, local net.Addr   // nil: the connection keeps its own
+	fields        *pp.Header // for its type-length-value fields; nil: it has none
+}
+
+// readHeader reads one header from r, usually in one call of Read, and in two if it has
+// more than 107 bytes. It also returns what it has read beyond the header, which is less
+// than 107 bytes. Its errors contain no data from the peer.
+func readHeader(r io.Reader) (h header, rest []byte, err error) {
+	p, rest, err := readBytes(r)
 	if err != nil {
-		return nil, nil, err
+		return header{}, nil, err
 	}
 	// The library needs all of a version 1 header in the reader's buffer.
-	h, err := pp.Read(bufio.NewReaderSize(bytes.NewReader(p), len(p)))
+	parsed, err := pp.Read(bufio.NewReaderSize(bytes.NewReader(p), len(p)))
 	if err != nil {
-		return nil, nil, fmt.Errorf("%w: %w", ErrHeader, sentinelOf(err))
+		return header{}, nil, fmt.Errorf("%w: %w", ErrHeader, sentinelOf(err))
 	}
-	if h.Command.IsLocal() {
-		return nil, nil, nil
+	if tlvs, err := parsed.TLVs(); len(tlvs) > 0 || err != nil { // an error is for Conn.TLVs
+		h.fields = parsed
 	}
-	switch h.SourceAddr.(type) {
+	if parsed.Command.IsLocal() {
+		return h, rest, nil
+	}
+	switch parsed.SourceAddr.(type) {
 	case *net.TCPAddr:
-		return h.SourceAddr, h.DestinationAddr, nil
+		h.remote, h.local = parsed.SourceAddr, parsed.DestinationAddr
+		return h, rest, nil
 	case *net.UnixAddr:
-		return nil, nil, nil
+		return h, rest, nil
 	default: // datagram addresses, or none
-		return nil, nil, fmt.Errorf("%w: %w", ErrHeader, pp.ErrUnsupportedAddressFamilyAndProtocol)
+		return header{}, nil, fmt.Errorf("%w: %w", ErrHeader, pp.ErrUnsupportedAddressFamilyAndProtocol)
 	}
 }
 
-// readBytes reads the bytes of one header without parsing its addresses.
-func readBytes(r io.Reader) ([]byte, error) {
-	p, err := appendN(r, make([]byte, 0, maxV1), minHeader)
+// readBytes reads the bytes of one header without parsing its addresses, and returns
+// what it has read beyond them.
+func readBytes(r io.Reader) (p, rest []byte, err error) {
+	p, err = appendAtLeast(r, make([]byte, 0, maxV1), minHeader)
 	switch {
-	case len(p) == 0 && (err == io.EOF || isReset(err)): //nolint:errorlint // io.ReadFull does not wrap it
-		return nil, errNoData
+	case len(p) == 0 && (err == io.EOF || isReset(err)): //nolint:errorlint // io.ReadAtLeast does not wrap it
+		return nil, nil, errNoData
 	case err != nil:
 	case bytes.HasPrefix(p, []byte(prefixV1)):
-		p, err = readRestV1(r, p)
+		p, rest, err = readRestV1(r, p)
 	case bytes.HasPrefix(p, pp.SIGV2):
-		p, err = readRestV2(r, p)
+		p, rest, err = readRestV2(r, p)
 	default:
-		return nil, fmt.Errorf("%w: %w", ErrHeader, pp.ErrNoProxyProtocol)
+		return nil, nil, fmt.Errorf("%w: %w", ErrHeader, pp.ErrNoProxyProtocol)
 	}
 	if err == io.EOF { //nolint:errorlint // as above
 		err = io.ErrUnexpectedEOF
 	}
-	return p, err
+	return p, rest, err
 }
 
-// readRestV1 appends the rest of a version 1 header to p, up to the end of its line.
-// It reads two bytes at a time until it has the CR, so that it never reads beyond
-// the LF.
-func readRestV1(r io.Reader, p []byte) (_ []byte, err error) {
-	for bytes.IndexByte(p, '\n') < 0 {
-		n := 2
-		if p[len(p)-1] == '\r' {
-			n = 1
+// readRestV1 appends the rest of a version 1 header to p, which has room for the
+// longest, up to the end of its line.
+func readRestV1(r io.Reader, p []byte) (_, rest []byte, err error) {
+	for {
+		if end := bytes.IndexByte(p, '\n') + 1; end > 0 {
+			return p[:end], p[end:], nil
 		}
-		if len(p)+n > maxV1 {
-			return nil, fmt.Errorf("%w: version 1 has at most %d bytes", ErrTooLong, maxV1)
+		if len(p) == maxV1 {
+			return nil, nil, fmt.Errorf("%w: version 1 has at most %d bytes", ErrTooLong, maxV1)
 		}
-		if p, err = appendN(r, p, n); err != nil {
-			return nil, err
+		if p, err = appendAtLeast(r, p, 1); err != nil {
+			return nil, nil, err
 		}
 	}
-	return p, nil
 }
 
 // readRestV2 appends the rest of a version 2 header to p.
-func readRestV2(r io.Reader, p []byte) ([]byte, error) {
-	p, err := appendN(r, p, fixedV2-len(p))
-	if err != nil {
-		return nil, err
+func readRestV2(r io.Reader, p []byte) (_, rest []byte, err error) {
+	if p, err = appendAtLeast(r, p, fixedV2-len(p)); err != nil {
+		return nil, nil, err
 	}
-	rest := int(binary.BigEndian.Uint16(p[lenOffsetV2:]))
-	if fixedV2+rest > MaxHeader {
-		return nil, ErrTooLong
+	n := fixedV2 + int(binary.BigEndian.Uint16(p[lenOffsetV2:]))
+	switch {
+	case n > MaxHeader:
+		return nil, nil, ErrTooLong
+	case n <= len(p):
+		return p[:n], p[n:], nil
+	case n > cap(p):
+		p = append(make([]byte, 0, n), p...)
 	}
-	return appendN(r, p, rest)
+	if p, err = appendAtLeast(r, p, n-len(p)); err != nil {
+		return nil, nil, err
+	}
+	return p[:n], p[n:], nil
 }
 
-// appendN appends the next n bytes of r to p.
-func appendN(r io.Reader, p []byte, n int) ([]byte, error) {
-	p = slices.Grow(p, n)
-	n, err := io.ReadFull(r, p[len(p):len(p)+n])
+// appendAtLeast appends n bytes of r to p, and more if they are there and p has room.
+func appendAtLeast(r io.Reader, p []byte, n int) ([]byte, error) {
+	if n <= 0 {
+		return p, nil
+	}
+	n, err := io.ReadAtLeast(r, p[len(p):cap(p)], n)
 	return p[:len(p)+n], err
 }
 

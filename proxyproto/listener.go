@@ -27,9 +27,15 @@ const (
 // Config configures a [Listener].
 type Config struct {
 	// Trusted holds the addresses of the proxies, whose headers are read. It is
-	// copied. It must not be empty: to trust every sender, use 0.0.0.0/0 and ::/0.
-	// A peer whose address is not an IP address is never trusted.
+	// copied. It must not be empty without TrustUnix: to trust every sender, use
+	// 0.0.0.0/0 and ::/0. It never matches a peer whose address is not an IP address.
 	Trusted []netip.Prefix
+
+	// TrustUnix says that the headers of connections to a Unix socket are read, whoever
+	// the peer is. Whoever may connect to the socket can claim to be any client, so let
+	// the permissions of its file, or of its directory, allow only the proxy. If false,
+	// the peer of a Unix socket is not trusted.
+	TrustUnix bool
 
 	// Others says what happens to connections from other addresses. The zero value
 	// is Refuse.
@@ -59,7 +65,7 @@ type Config struct {
 
 // Errors that OnError is called with, to be matched with errors.Is.
 var (
-	ErrUntrusted      = errors.New("proxyproto: untrusted address")            // not in Config.Trusted
+	ErrUntrusted      = errors.New("proxyproto: untrusted address")            // neither in Config.Trusted nor trusted by TrustUnix
 	ErrHeader         = errors.New("proxyproto: invalid header")               // the connection does not begin with a usable PROXY header
 	ErrTooLong        = errors.New("proxyproto: header too long")              // more than MaxHeader bytes, or the 107 of version 1
 	ErrHeaderTimeout  = errors.New("proxyproto: header timeout")               // the header was incomplete after Config.HeaderTimeout
@@ -111,8 +117,8 @@ func New(l net.Listener, c Config) (*Listener, error) {
 // withDefaults returns c with defaults for zero fields. The error names the first
 // invalid field.
 func (c Config) withDefaults() (Config, error) {
-	if len(c.Trusted) == 0 {
-		return c, errors.New("proxyproto: Config.Trusted is empty: name the addresses of your proxies")
+	if len(c.Trusted) == 0 && !c.TrustUnix {
+		return c, errors.New("proxyproto: Config.Trusted is empty: name the addresses of your proxies, or set TrustUnix for a Unix socket")
 	}
 	for i, p := range c.Trusted {
 		if !p.IsValid() || p.Addr().Is4In6() {
@@ -186,8 +192,22 @@ func (l *Listener) isClosing() bool {
 	}
 }
 
-// trusts reports whether a is one of the trusted addresses.
-func (l *Listener) trusts(a net.Addr) bool {
+// trusts reports whether the header of conn is to be read.
+func (l *Listener) trusts(conn net.Conn) bool {
+	if l.config.TrustUnix && isUnix(conn.LocalAddr()) { // the peer's address may be empty
+		return true
+	}
+	return l.trustsAddr(conn.RemoteAddr())
+}
+
+// isUnix reports whether a is the address of a Unix stream socket.
+func isUnix(a net.Addr) bool {
+	u, ok := a.(*net.UnixAddr)
+	return ok && u != nil && u.Net == "unix"
+}
+
+// trustsAddr reports whether a is one of the trusted addresses.
+func (l *Listener) trustsAddr(a net.Addr) bool {
 	if a == nil {
 		return false
 	}

@@ -99,15 +99,14 @@ func TestAccept_ReturnsConnectionsWithTheAddressesOfTheirHeaders(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			mine := dial(t, l, tt.header+"hello")
 			c := accept(t, l)
-			beneath := c
+			beneath := c.(*Conn).NetConn()
+			require.Equal(t, mine.LocalAddr().String(), beneath.RemoteAddr().String())
 			if tt.remote == "" {
 				require.Equal(t, mine.LocalAddr().String(), c.RemoteAddr().String())
 				require.Equal(t, mine.RemoteAddr().String(), c.LocalAddr().String())
 			} else {
 				require.Equal(t, tt.remote, c.RemoteAddr().String())
 				require.Equal(t, tt.local, c.LocalAddr().String())
-				beneath = c.(*Conn).NetConn()
-				require.Equal(t, mine.LocalAddr().String(), beneath.RemoteAddr().String())
 			}
 			require.IsType(t, &net.TCPConn{}, beneath)
 			receive(t, c, "hello")
@@ -237,13 +236,13 @@ func TestTrusted_MatchesTheConfiguredPrefixesOnly(t *testing.T) {
 		"192.0.2.3:1": true, "192.0.2.4:1": false, "[::ffff:192.0.2.1]:1": true, "[::ffff:192.0.2.4]:1": false,
 		"[2001:db8::1:2]:1": true, "[2001:db8:0:1::]:1": false, "[fe80::1%eth0]:1": true, "[::1]:1": false,
 	} {
-		require.Equal(t, want, l.trusts(net.TCPAddrFromAddrPort(netip.MustParseAddrPort(a))), a)
+		require.Equal(t, want, l.trustsAddr(net.TCPAddrFromAddrPort(netip.MustParseAddrPort(a))), a)
 	}
-	require.True(t, l.trusts(named("[::ffff:192.0.2.1]:1")))
-	require.False(t, l.trusts(named("no-address")))
-	require.False(t, l.trusts(&net.UnixAddr{Name: "192.0.2.1", Net: "unix"}))
-	require.False(t, l.trusts((*net.TCPAddr)(nil)))
-	require.False(t, l.trusts(nil))
+	require.True(t, l.trustsAddr(named("[::ffff:192.0.2.1]:1")))
+	require.False(t, l.trustsAddr(named("no-address")))
+	require.False(t, l.trustsAddr(&net.UnixAddr{Name: "192.0.2.1", Net: "unix"}))
+	require.False(t, l.trustsAddr((*net.TCPAddr)(nil)))
+	require.False(t, l.trustsAddr(nil))
 }
 
 func TestTrusted_IsCopied(t *testing.T) {
