@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -56,31 +57,32 @@ func TestRead_HandsOnWhatArrivedTogetherWithTheHeaderAndThenReadsTheConnection(t
 func TestRead_OfSeveralGoroutinesLosesAndRepeatsNothing(t *testing.T) {
 	mine, theirs := net.Pipe()
 	require.NoError(t, mine.Close()) // so that the connection ends behind the rest
-	for range 100 {
-		rest := []byte("abcdefghijklmnopqrstuvwxyz")
+	for range 200 {
+		rest := make([]byte, maxV1-minHeader)
+		for i := range rest {
+			rest[i] = byte(i)
+		}
 		c := newConn(theirs, header{}, rest)
 		var all sync.WaitGroup
-		var mu sync.Mutex
-		var got [256]int
+		var got [maxV1]atomic.Int32
+		start := make(chan struct{})
 		for range 4 {
 			all.Go(func() {
-				p := make([]byte, 3)
+				<-start
+				p := make([]byte, 1)
 				for {
 					n, err := c.Read(p)
-					mu.Lock()
-					for _, b := range p[:n] {
-						got[b]++
-					}
-					mu.Unlock()
 					if err != nil {
 						return
 					}
+					got[p[0]].Add(int32(n))
 				}
 			})
 		}
+		close(start)
 		all.Wait()
 		for _, b := range rest {
-			require.Equal(t, 1, got[b], "%c", b)
+			require.EqualValues(t, 1, got[b].Load(), "byte %d", b)
 		}
 	}
 	require.NoError(t, theirs.Close())
