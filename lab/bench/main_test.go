@@ -47,17 +47,17 @@ func contains(t *testing.T, text string, want ...string) {
 
 func TestCompare_ShowsAndWritesTheResults(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "out")
-	status, out, errs := call("--quick", "--only", "^(touch-hot|idle-connections)$", "--impl", "^(clock.CAS|net)$",
+	status, out, errs := call("--quick", "--only", "^(touch-hot|idle-connections|fan-out)$", "--impl", "^(clock.CAS|net)$",
 		"--rounds", "1", "--size", "10", "--out", dir)
 	if status != 0 {
 		t.Fatalf("status %d: %s%s", status, out, errs)
 	}
 	contains(t, out,
-		" cores, sizes 10", "touch-hot, 10 sessions", "clock+CAS", "idle-connections, 10 connections",
+		" cores, sizes 10", "touch-hot, 10 sessions", "clock+CAS", "idle-connections, 10 connections", "fan-out, 10 subscribers",
 		"\ngoals ", "\ngoals not measured: ", "2 charts are in "+dir)
-	contains(t, errs, "1/4 touch-hot 10, round 1, sessionwheel: ")
+	contains(t, errs, "1/5 touch-hot 10, round 1, sessionwheel: ")
 	d, err := report.Read(filepath.Join(dir, "results.json"))
-	if err != nil || len(d.Results) != 4 || !d.Complete {
+	if err != nil || len(d.Results) != 5 || !d.Complete {
 		t.Fatalf("%+v, %v", d, err)
 	}
 	for _, file := range []string{"results.csv", "server-memory.svg", "server-memory.png"} {

@@ -1,5 +1,6 @@
-// Package load is the client of the echo workloads. It opens connections that
-// stay idle, and connections that send frames and wait for each echo.
+// Package load is the client of the servers' workloads. It opens connections that
+// stay idle, connections that send frames and wait for each echo, and subscribers,
+// which only read.
 package load
 
 import (

@@ -74,7 +74,7 @@ type Workload struct {
 
 	Full, Quick Scale
 
-	kind string // a key of timers.Impl.Unsupported; "" for a workload of servers
+	kind string // a key of timers.Impl.Unsupported, or kindFanOut; "" for a workload of servers
 	run  func(context.Context, Case) (map[string]float64, map[string][]float64, error)
 }
 
@@ -87,6 +87,9 @@ type Impl struct {
 // Impls lists the implementations in the order in which a round measures them.
 func (w Workload) Impls() []Impl {
 	var impls []Impl
+	if w.kind == kindFanOut {
+		return broadcasters()
+	}
 	if w.kind == "" {
 		for _, m := range servers.All() {
 			impls = append(impls, Impl{Name: m.Name, Module: m.Module, How: m.How + "; idle timeout: " + m.Timeout})

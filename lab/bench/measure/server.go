@@ -21,8 +21,8 @@ import (
 const marker = "\x02bench "
 
 // A server runs in a process of its own. The process reads one of these requests
-// per line from standard input, answers each with a serverStatus, and ends at
-// the end of its input.
+// or requestPublish per line from standard input, answers each with a serverStatus,
+// and ends at the end of its input.
 const (
 	requestUsage = "usage" // the processor time and the resident set
 	requestInUse = "inuse" // the same, and the memory in use after a garbage collection
@@ -34,15 +34,18 @@ type serverStatus struct {
 	CPU   time.Duration `json:"cpu"`
 	InUse uint64        `json:"inuse"` // bytes of heap and stacks, for requestInUse
 	RSS   uint64        `json:"rss"`
+
+	// Of a server that broadcasts.
+	Subscribers int           `json:"subscribers,omitempty"`
+	Slow        int           `json:"slow,omitempty"` // closed as slow since the start
+	P50         time.Duration `json:"p50,omitempty"`  // of the posts, for requestPublish
+	P99         time.Duration `json:"p99,omitempty"`
+	PeakRSS     uint64        `json:"peakRSS,omitempty"` // while it posted
 }
 
 // Serve runs a server in this process until in ends.
 func Serve(name string, in io.Reader, out io.Writer) error {
-	impl, err := servers.ByName(name)
-	if err != nil {
-		return err
-	}
-	addr, stop, err := impl.Start()
+	addr, hub, stop, err := startNamed(name)
 	if err != nil {
 		return err
 	}
@@ -53,8 +56,16 @@ func Serve(name string, in io.Reader, out io.Writer) error {
 	requests := bufio.NewScanner(in)
 	for requests.Scan() {
 		var st serverStatus
+		if what, ok := strings.CutPrefix(requests.Text(), requestPublish); ok && hub != nil {
+			if err := publish(hub, what, &st); err != nil {
+				return err
+			}
+		}
 		if requests.Text() == requestInUse {
 			st.InUse = procstat.InUse()
+		}
+		if hub != nil {
+			st.Subscribers, st.Slow = hub.Len(), hub.Slow()
 		}
 		st.CPU, st.RSS = procstat.CPUTime(), procstat.ResidentSet(os.Getpid())
 		if err := writeLine(out, st); err != nil {
@@ -62,6 +73,27 @@ func Serve(name string, in io.Reader, out io.Writer) error {
 		}
 	}
 	return requests.Err()
+}
+
+// startNamed starts a server by its name. hub is nil unless it broadcasts.
+func startNamed(name string) (addr string, hub servers.Hub, stop func(), err error) {
+	if name, ok := strings.CutPrefix(name, broadcaster); ok {
+		impl, err := servers.BroadcasterByName(name)
+		if err != nil {
+			return "", nil, nil, err
+		}
+		addr, hub, err := impl.Start()
+		if err != nil {
+			return "", nil, nil, err
+		}
+		return addr, hub, hub.Stop, nil
+	}
+	impl, err := servers.ByName(name)
+	if err != nil {
+		return "", nil, nil, err
+	}
+	addr, stop, err = impl.Start()
+	return addr, nil, stop, err
 }
 
 // writeLine writes a line for the parent process.

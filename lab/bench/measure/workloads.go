@@ -157,5 +157,24 @@ func Workloads() []Workload {
 			Full:  Scale{Sizes: []int{10_000}, Rounds: 1},
 			Quick: Scale{Sizes: []int{1_000}, Rounds: 1},
 		},
+		{
+			Name: "fan-out", kind: kindFanOut, run: fanOut, SizeUnit: "subscribers", MinSize: 2,
+			About: "messages of 4 KB to all subscribers, of which one in a hundred never reads: at full speed without those, then 1,500 messages at half of that speed without and with them",
+			Metrics: []Metric{
+				{Name: "deliveries/s", Digits: 0, Higher: true},
+				{Name: "CPU µs/delivery", Digits: 2},
+				{Name: "half rate CPU", Digits: 2},
+				{Name: "Post p50 µs", Digits: 0},
+				{Name: "Post p99 µs", Digits: 0},
+				{Name: "p50 with/without slow", Digits: 2},
+				{Name: "p99 with/without slow", Digits: 2},
+				{Name: "arrived %", Digits: 2, Higher: true},
+				{Name: "slow closed %", Digits: 0, Higher: true},
+				{Name: "bytes/subscriber", Digits: 0},
+				{Name: "peak RSS MB", Digits: 0},
+			},
+			Full:  Scale{Sizes: []int{thousand}, Rounds: 3, Span: 4 * time.Second, Limit: 4 * time.Minute},
+			Quick: Scale{Sizes: []int{100}, Rounds: 1, Span: 300 * time.Millisecond},
+		},
 	}
 }

@@ -60,6 +60,9 @@ func Goals() []Goal {
 		Goal{Workload: "echo", Size: -1, Metric: "frames/s", Over: "zinx", Bound: 1, AtLeast: true},
 		Goal{Workload: "echo", Size: -1, Metric: "frames/s", Over: "getty", Bound: 1, AtLeast: true},
 		Goal{Workload: "idle-connections", Metric: "bytes/connection", Over: "net", Bound: 0.5},
+		Goal{Workload: "fan-out", Metric: "arrived %", Bound: 100, AtLeast: true},
+		Goal{Workload: "fan-out", Metric: "slow closed %", Bound: 100, AtLeast: true},
+		Goal{Workload: "fan-out", Metric: "p99 with/without slow", Bound: 1.2},
 	)
 }
 

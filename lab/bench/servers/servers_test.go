@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sessionwheel/sessionwheel/lab/bench/load"
 	"github.com/sessionwheel/sessionwheel/tcp"
 )
 
@@ -54,6 +55,52 @@ func TestImpl_EchoesFrames(t *testing.T) {
 				t.Error("the echo differs from what was sent")
 			}
 		})
+	}
+}
+
+func TestBroadcaster_DeliversEachMessageInOrderAndClosesWhoDoesNotRead(t *testing.T) {
+	const readers, size = 10, 4096
+	for _, impl := range Broadcasters() {
+		t.Run("server="+impl.Name, func(t *testing.T) {
+			addr, h, err := impl.Start()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer h.Stop()
+			s, err := load.Subscribe(t.Context(), addr, readers, size)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			slow, err := load.Connect(t.Context(), addr, 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer slow.Close()
+			await(t, "the subscribers", func() bool { return h.Len() == readers+1 })
+			frame := load.Frame(size - header)
+			for i := range uint64(4000) { // 16 MB: more than the sockets and the bound together
+				load.Message(frame, i)
+				h.Post(frame)
+				if !s.Wait(t.Context(), readers*int(i+1), time.Minute) {
+					t.Fatalf("message %d: %d have arrived, %d readers are lost", i, s.Delivered(), s.Lost())
+				}
+			}
+			await(t, "the close of the slow one", func() bool { return h.Slow() == 1 && h.Len() == readers })
+			if s.Lost() > 0 {
+				t.Errorf("%d readers are lost", s.Lost())
+			}
+		})
+	}
+}
+
+// await waits until ok reports true.
+func await(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s did not happen", what)
+		}
 	}
 }
 

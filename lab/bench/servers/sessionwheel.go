@@ -15,16 +15,20 @@ func sessionwheelImpl() Impl {
 }
 
 func startSessionwheel() (string, func(), error) {
-	l, err := listen()
-	if err != nil {
-		return "", nil, err
-	}
-	srv := &tcp.Server{
+	return startTCP(&tcp.Server{
 		Split:       scanRawFrames,
 		IdleTimeout: idleTimeout,
 		OnMessage: func(s *tcp.Session, frame []byte) {
 			_ = s.Send(frame) // the server closes a session that fails
 		},
+	})
+}
+
+// startTCP serves on a free port until stop is called.
+func startTCP(srv *tcp.Server) (addr string, stop func(), err error) {
+	l, err := listen()
+	if err != nil {
+		return "", nil, err
 	}
 	done := make(chan struct{})
 	go func() { // until stop, which waits for it
