@@ -30,12 +30,13 @@ func splitLine(data []byte, atEOF bool) (int, []byte, error) { return bufio.Scan
 
 // ends are the ways in which a session of ours comes to its last bytes.
 var ends = map[string]func(srv *tcp.Server, s *tcp.Session){
-	"Finish":   func(_ *tcp.Server, s *tcp.Session) { s.Finish("Finished") },
-	"Timeout":  func(_ *tcp.Server, s *tcp.Session) { s.SetIdleTimeout(time.Nanosecond) },
-	"Replaced": nil, // by the test
-	"Close":    func(_ *tcp.Server, s *tcp.Session) { s.Close("Kicked") },
-	"Shutdown": func(_ *tcp.Server, s *tcp.Session) { s.Close(pool.Shutdown) }, // as Shutdown does
-	"TooLarge": nil,                                                            // by the peer
+	"Finish":    func(_ *tcp.Server, s *tcp.Session) { s.Finish("Finished") },
+	"Timeout":   func(_ *tcp.Server, s *tcp.Session) { s.SetIdleTimeout(time.Nanosecond) },
+	"Replaced":  nil, // by the test
+	"Close":     func(_ *tcp.Server, s *tcp.Session) { s.Close("Kicked") },
+	"Shutdown":  func(_ *tcp.Server, s *tcp.Session) { s.Close(pool.Shutdown) }, // as Shutdown does
+	"TooLarge":  nil,                                                            // by the peer
+	"LastToken": nil,                                                            // likewise
 }
 
 // splitLast is bufio.ScanLines, for which "final" is the last token.
