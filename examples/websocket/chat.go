@@ -14,7 +14,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/tcp"
 )
 
-const maxSessions = 10_000
+const spare = 100 // sessions beyond the users, for the page and to tell users that the chat is full
 
 // chat is the chat server. A session begins with an HTTP request. When that makes it a
 // WebSocket, its value becomes a *peer.
@@ -33,7 +33,7 @@ func newChat(timeout, drainOver time.Duration, log *slog.Logger) *chat {
 	c.IdleTimeout, c.IdleWarning, c.OnIdle = timeout, min(10*time.Second, timeout/2), ping
 	c.FrameTimeout, c.WriteTimeout, c.DrainOver = 10*time.Second, 10*time.Second, drainOver
 	c.MaxOutbound = 64 * maxMessage
-	c.MaxSessions = maxSessions + 100 // for the page, and for close frames that say "Full"
+	c.MaxSessions = 10_000 + spare
 	c.Farewell, c.OnSessionClosed, c.Logger = farewell, leave, log
 	return c
 }
@@ -42,19 +42,16 @@ func newChat(timeout, drainOver time.Duration, log *slog.Logger) *chat {
 func (c *chat) join(s *tcp.Session, name, room string) {
 	p := &peer{state: ws.StateServerSide}
 	s.SetValue(p)
-	if c.Stats().Sessions > maxSessions {
+	if c.Stats().Sessions > c.MaxSessions-spare {
 		s.Close("Full")
 	}
-	if err := s.Bind(context.Background(), name, nil); err != nil {
-		return // the session is closed, for example because another login has the name by now
-	}
-	if p.room = c.enter(s, room); p.room != nil {
+	if s.Bind(context.Background(), name, nil) == nil && c.enter(s, p, room) { // or the session is closed
 		p.tell(s, "joined", "")
 	}
 }
 
-// enter makes a session a member of a room. It returns nil if the session is closed.
-func (c *chat) enter(s *tcp.Session, name string) *tcp.Group {
+// enter makes a session a member of a room. It reports false if the session is closed.
+func (c *chat) enter(s *tcp.Session, p *peer, name string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	maps.DeleteFunc(c.rooms, func(_ string, room *tcp.Group) bool { return room.Len() == 0 })
@@ -62,9 +59,9 @@ func (c *chat) enter(s *tcp.Session, name string) *tcp.Group {
 		c.rooms[name] = new(tcp.Group)
 	}
 	if room := c.rooms[name]; room.Add(s) {
-		return room
+		p.room = room
 	}
-	return nil
+	return p.room != nil
 }
 
 // leave tells the room that a user has left. The closed session is no member any more.

@@ -304,6 +304,15 @@ func TestOrigin_OfAnotherPageIsRefused(t *testing.T) {
 	}
 }
 
+func TestChat_ThatIsFullSaysSo(t *testing.T) {
+	t.Parallel()
+	s := serve(t, time.Minute, func(c *chat) { c.MaxSessions = 1 + spare })
+	ann := dial(t, s.addr, "lobby", "ann", nil).joined("ann")
+	require.Equal(t, closed(websocket.StatusTryAgainLater, "Full"), dial(t, s.addr, "lobby", "bob", nil).ending())
+	ann.say("alone")
+	ann.want(event{Kind: "said", Name: "ann", Text: "alone", Here: 1})
+}
+
 func TestShutdown_TellsAllPeers(t *testing.T) {
 	t.Parallel()
 	s := serve(t, time.Minute)

@@ -166,7 +166,7 @@ func farewell(s *tcp.Session, r pool.Reason) []byte {
 var closeCodes = map[pool.Reason]ws.StatusCode{
 	"Left":             ws.StatusNormalClosure,
 	"NotText":          ws.StatusUnsupportedData, // not a text message, or not UTF-8
-	"Full":             1013,                     // try again later: maxSessions are open
+	"Full":             1013,                     // try again later
 	pool.Shutdown:      ws.StatusGoingAway,
 	tcp.ReasonBadFrame: ws.StatusProtocolError,
 	tcp.ReasonTooLarge: ws.StatusMessageTooBig, // more than maxMessage
