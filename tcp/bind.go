@@ -21,7 +21,8 @@ type binding struct {
 	entry atomic.Pointer[pool.Session[string, *binding]]
 	claim atomic.Pointer[context.CancelFunc] // ends the Directory's Claim; nil unless it runs
 
-	dropped atomic.Bool // the session goes on without the ID
+	prev    atomic.Pointer[binding] // the one that had the ID before, until its gone is closed
+	dropped atomic.Bool             // the session goes on without the ID
 }
 
 // unbound stands in Session.bound when the session has ended.
@@ -74,14 +75,11 @@ func (s *Session) Bind(ctx context.Context, id string, meta []byte) error {
 	}
 	// Whoever closes the session looks for a claim afterwards: either it sees this one, or
 	// this sees the close.
-	var (
-		entry *pool.Session[string, *binding]
-		prev  *binding
-	)
+	var entry *pool.Session[string, *binding]
 	if s.ending() {
 		err = ErrSessionClosed
 	} else {
-		entry, prev, err = s.server.register(ctx, names, id, b, meta)
+		entry, err = s.server.register(ctx, names, id, b, meta)
 	}
 	if err != nil {
 		close(b.ready)
@@ -95,7 +93,7 @@ func (s *Session) Bind(ctx context.Context, id string, meta []byte) error {
 	}
 	b.entry.Store(entry)
 	close(b.ready)
-	if err := b.await(ctx, prev); err != nil {
+	if err := b.await(ctx); err != nil {
 		return err
 	}
 	if s.bound.Load() != b { // it has ended meanwhile, and could not give up what it did not have
@@ -107,41 +105,46 @@ func (s *Session) Bind(ctx context.Context, id string, meta []byte) error {
 	return nil
 }
 
-// register registers a binding, and returns the one that it replaces, if it is of this server
-// and no Directory waits for that.
+// register registers a binding. Without a Directory, which waits for that, it notes the one
+// that it replaces.
 func (srv *Server) register(ctx context.Context, names *bindings, id string, b *binding, meta []byte) (
-	entry *pool.Session[string, *binding], prev *binding, err error,
+	*pool.Session[string, *binding], error,
 ) {
 	if srv.Directory != nil {
-		entry, err = names.RegisterContext(ctx, id, b, meta)
-		return entry, nil, err
+		return names.RegisterContext(ctx, id, b, meta)
 	}
 	srv.binding.Lock() // so that no other comes in between
 	defer srv.binding.Unlock()
 	if old, ok := names.Get(id); ok {
-		prev = old.Conn()
+		b.prev.Store(old.Conn())
 	}
-	entry, err = names.RegisterContext(ctx, id, b, meta)
-	return entry, prev, err
+	return names.RegisterContext(ctx, id, b, meta)
 }
 
-// await waits until the session that had the ID before has had its last callback. If ctx ends
-// first, the session gives the ID up.
-func (b *binding) await(ctx context.Context, prev *binding) error {
-	if prev == nil {
-		return nil
+// await waits until the sessions that had the ID before have had their last callback: one that
+// is replaced while it waits ends before the one that it waits for. If ctx ends first, the
+// session gives the ID up.
+func (b *binding) await(ctx context.Context) error {
+	for p := b.prev.Load(); p != nil; p = p.prev.Load() {
+		select {
+		case <-p.gone:
+		case <-b.s.Context().Done():
+			return nil // the caller sees it
+		case <-ctx.Done():
+			return b.drop(ctx)
+		}
 	}
-	select {
-	case <-prev.gone:
-		return nil
-	case <-b.s.Context().Done():
-		return nil // the caller sees it
-	case <-ctx.Done():
-	}
-	if !b.s.bound.CompareAndSwap(b, nil) {
-		return nil // it has ended, and gives the ID up by itself
+	b.prev.Store(nil)
+	return nil
+}
+
+// drop gives up the ID of a session that goes on.
+func (b *binding) drop(ctx context.Context) error {
+	if b.s.ending() || !b.s.bound.CompareAndSwap(b, nil) {
+		return nil // its end gives the ID up
 	}
 	b.dropped.Store(true)
+	close(b.gone) // for a Close that has not seen dropped
 	b.entry.Load().Close(pool.Closed)
 	return fmt.Errorf("tcp: Bind: the session that had the ID has not ended: %w", context.Cause(ctx))
 }

@@ -2,6 +2,8 @@ package tcp
 
 import (
 	"cmp"
+	"errors"
+	"io"
 	"net"
 	"sync"
 	"time"
@@ -132,8 +134,11 @@ func (s *Session) dropInput() {
 	for dropped := 0; dropped < maxDropped; {
 		n, err := conn.Read(p)
 		dropped += n
-		if err != nil {
+		if errors.Is(err, io.EOF) {
 			break
+		}
+		if err != nil { // it is gone
+			return
 		}
 		if n == len(p) && large == nil { // it keeps sending
 			large = takeBuffer(2)

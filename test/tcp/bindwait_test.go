@@ -95,6 +95,38 @@ func TestBind_OfASessionThatIsClosedWhileItWaitsReturns(t *testing.T) {
 	})
 }
 
+// The second is replaced while it waits for the first; the third waits for both.
+func TestBind_WaitsForAllThatHadTheID(t *testing.T) {
+	for name, ctx := range map[string]func(*tcp.Session) context.Context{
+		"any context":           func(*tcp.Session) context.Context { return context.Background() },
+		"the session's context": (*tcp.Session).Context,
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				srv := slowGoodbye()
+				e := watch(srv)
+				dial := harness.ListenMemory(t, srv)
+				dial()
+				start := time.Now()
+				require.NoError(t, harness.Next(t, e.opened).Bind(t.Context(), "ann", nil))
+				bound := make(chan error, 10)
+				for range 3 {
+					dial()
+					s := harness.Next(t, e.opened)
+					go func() { bound <- s.Bind(ctx(s), "ann", nil) }()
+					synctest.Wait()
+				}
+				for range 2 {
+					require.ErrorIs(t, <-bound, tcp.ErrSessionClosed)
+				}
+				require.Zero(t, time.Since(start))
+				require.NoError(t, <-bound)
+				require.Equal(t, time.Minute, time.Since(start))
+			})
+		})
+	}
+}
+
 // A record that the callbacks keep is of the session that has the ID, whatever the earlier one
 // ends for.
 func TestBind_PresenceKeptByCallbacksIsRight(t *testing.T) {
