@@ -15,6 +15,7 @@ type chunk struct {
 
 	// Of a Send, which waits until the chunk leaves the queue: data is its caller's.
 	send  bool
+	takes bool          // it has no data, and then has the turn
 	begun bool          // part of it has been written
 	err   error         // what the Send returns
 	gone  bool          // it has left the queue

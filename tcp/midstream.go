@@ -87,26 +87,6 @@ func (s *Session) StartTLS(config *tls.Config) error {
 	return f.err
 }
 
-// takeTurn waits until all is written that is queued, and takes the turn then.
-func (s *Session) takeTurn() error {
-	o := &s.out
-	for {
-		o.mu.Lock()
-		switch {
-		case o.closed:
-			o.mu.Unlock()
-			return ErrSessionClosed
-		case !o.turn && o.queue.head == nil:
-			o.turn = true
-			o.mu.Unlock()
-			return nil
-		}
-		if err := s.sendBehindLocked(nil); err != nil {
-			return err
-		}
-	}
-}
-
 // withMinVersion is a copy of config that asks for TLS 1.2 if it asks for nothing.
 func withMinVersion(config *tls.Config) *tls.Config {
 	config = config.Clone()

@@ -57,19 +57,52 @@ func (s *Session) endTurn() bool {
 }
 
 // piece returns what is to be written next, nil if the queue is empty. Chunks that have been
-// written leave the queue.
-func (s *Session) piece() []byte {
+// written leave the queue. If next is one that takes the turn, the caller is to hand it over.
+func (s *Session) piece() (p []byte, next *chunk) {
 	o := &s.out
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for c := o.queue.head; c != nil; c = o.queue.head {
-		if len(c.data) > 0 {
+		switch {
+		case len(c.data) > 0:
 			c.begun = true
-			return c.data[:min(len(c.data), maxPiece)]
+			return c.data[:min(len(c.data), maxPiece)], nil
+		case c.takes:
+			return nil, o.queue.pop()
 		}
 		s.dropLocked(o.queue.pop(), nil)
 	}
-	return nil
+	return nil, nil
+}
+
+// handOver hands the turn to who waits for it with c.
+func (s *Session) handOver(c *chunk) {
+	s.stopWatch()
+	s.out.mu.Lock()
+	defer s.out.mu.Unlock()
+	s.dropLocked(c, nil)
+}
+
+// takeTurn waits until all is written that is queued, and then has the turn. What is sent and
+// posted from now on comes behind.
+func (s *Session) takeTurn() error {
+	o := &s.out
+	o.mu.Lock()
+	if o.closed {
+		o.mu.Unlock()
+		return ErrSessionClosed
+	}
+	c := &chunk{send: true, takes: true, done: make(chan struct{})}
+	o.queue.push(c)
+	o.sends++
+	write := !o.turn
+	o.turn = true
+	o.mu.Unlock()
+	if write {
+		_, _ = s.pump() // c tells if it fails
+	}
+	<-c.done
+	return c.err
 }
 
 // wrote counts what was written of a piece.
@@ -99,8 +132,11 @@ func (s *Session) pump() (wrote bool, err error) {
 			s.startWriter()
 			return wrote, nil
 		}
-		p := s.piece()
+		p, next := s.piece()
 		switch {
+		case next != nil:
+			s.handOver(next)
+			return wrote, nil
 		case p == nil && s.settle(false):
 			return wrote, nil
 		case p == nil:
@@ -156,11 +192,17 @@ func (s *Session) pumpWaiting(own *chunk) error {
 			s.stopWatch()
 			return s.writeFailed(ErrSessionClosed)
 		}
-		var p []byte
+		var (
+			p    []byte
+			next *chunk
+		)
 		if !s.cipherWaits() {
-			p = s.piece()
+			p, next = s.piece()
 		}
 		switch {
+		case next != nil:
+			s.handOver(next)
+			return nil
 		case own != nil && s.left(own):
 			s.stopWatch()
 			_, _ = s.pump() // what fails now is told to those whose it is
@@ -293,84 +335,4 @@ func (s *Session) writeFailed(err error) error {
 	err = s.sendFailed(err)
 	s.breakOff(err)
 	return err
-}
-
-// breakOff drops what is queued and gives the turn back: nothing is written any more. The
-// error is that of a write, or nil when all has been written.
-func (s *Session) breakOff(err error) {
-	o := &s.out
-	o.mu.Lock()
-	o.closed, o.turn = true, false
-	o.broken = o.broken || err != nil
-	for o.queue.head != nil {
-		s.dropLocked(o.queue.pop(), err)
-	}
-	if o.finished != nil && !o.over {
-		close(o.finished)
-	}
-	o.over = true
-	o.mu.Unlock()
-	s.wakeEnd()
-}
-
-// closeOutbound refuses what is sent and posted from now on, and returns without waiting the
-// Sends that have not begun. It reports whether something waits.
-func (s *Session) closeOutbound() (waits bool) {
-	o := &s.out
-	o.mu.Lock()
-	o.closed = true
-	all := o.queue
-	o.queue = chunks{}
-	for c := all.head; c != nil; c = all.head {
-		all.pop()
-		if c.send && !c.begun {
-			s.dropLocked(c, ErrSessionClosed)
-		} else {
-			o.queue.push(c)
-		}
-	}
-	waits = o.turn || o.queue.head != nil
-	sending := o.sender || o.queue.head != nil && o.queue.head.send
-	w := o.watch
-	o.mu.Unlock()
-	preempt.At("close: the queue is closed")
-	if sending { // it is not to wait for the peer any more
-		w.wake()
-	}
-	return waits
-}
-
-// finishOutbound has the writing side closed behind what is queued, and p before that. The
-// channel that it returns is closed then, or when a write has failed.
-func (s *Session) finishOutbound(p []byte) (finished <-chan struct{}) {
-	o := &s.out
-	o.mu.Lock()
-	if o.finished == nil {
-		o.finished = make(chan struct{})
-		if o.over {
-			close(o.finished)
-		}
-	}
-	finished = o.finished
-	if len(p) > 0 && !o.broken && !o.last {
-		o.queue.push(&chunk{data: p})
-		s.addWaiting(len(p))
-	}
-	o.last = true
-	turn := !o.turn && !o.over
-	if turn {
-		o.turn = true
-	}
-	o.mu.Unlock()
-	if turn {
-		_, _ = s.pump()
-	}
-	return finished
-}
-
-// broke reports whether a write has failed.
-func (s *Session) broke() bool {
-	s.out.mu.Lock()
-	defer s.out.mu.Unlock()
-	return s.out.broken
 }

@@ -91,6 +91,10 @@ func (s *Session) RemoteAddr() net.Addr { return s.conn.RemoteAddr() }
 // LocalAddr returns the address that the peer connected to.
 func (s *Session) LocalAddr() net.Addr { return s.conn.LocalAddr() }
 
+// NetConn returns the connection that the server has accepted, to ask it for what only its type
+// knows. It must not be read from, written to or closed.
+func (s *Session) NetConn() net.Conn { return s.conn }
+
 // RegisteredAt returns the time at which the connection was accepted, with a monotonic clock
 // reading.
 func (s *Session) RegisteredAt() time.Time { return s.ps.RegisteredAt() }

@@ -143,6 +143,7 @@ func TestEnds_LeaveNothingOfAPeerThatNeverReads(t *testing.T) {
 	for _, full := range []bool{false, true} {
 		for name := range ends {
 			t.Run(fmt.Sprintf("%s/full=%v", name, full), func(t *testing.T) {
+				t.Parallel() // it waits for LingerTimeout
 				opened := make(chan *tcp.Session, 100)
 				closed := make(chan pool.Reason, 100)
 				srv := &tcp.Server{

@@ -264,3 +264,16 @@ func TestSessions_AreNotShownWhileTheyRegisterAndShutdownLetsThemFinish(t *testi
 		require.Equal(t, pool.Shutdown, harness.Next(t, events.closed))
 	})
 }
+
+func TestNetConn_IsTheConnectionThatWasAccepted(t *testing.T) {
+	srv := &tcp.Server{}
+	e := watch(srv)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	conns := make(chan *sizedConn, 1)
+	harness.ServeTCP(t, srv, sizedListener{l, conns})
+	c, err := net.Dial("tcp", l.Addr().String())
+	require.NoError(t, err)
+	defer c.Close()
+	require.Same(t, harness.Next(t, conns), harness.Next(t, e.opened).NetConn())
+}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -58,10 +59,21 @@ func TestSetMaxFrame_HoldsForTheSessionAlone(t *testing.T) {
 	require.Equal(t, tcp.ReasonTooLarge, harness.Next(t, e.closed))
 }
 
+// meanwhile is a session that is posted to during its handshake.
+var meanwhile atomic.Pointer[*tcp.Session]
+
 // startTLS is a server that upgrades with "STARTTLS".
 func startTLS(t testing.TB) (srv *tcp.Server, client *tls.Config, upgraded chan error) {
 	server, client := tlsConfigs(t)
 	upgraded = make(chan error, 10)
+	server.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		if s := meanwhile.Load(); s != nil {
+			posted := make(chan error, 1)
+			go func() { posted <- (*s).Post([]byte("pushed meanwhile\n")) }()
+			return nil, <-posted
+		}
+		return nil, nil
+	}
 	return &tcp.Server{OnMessage: func(s *tcp.Session, p []byte) {
 		if string(p) != "STARTTLS" {
 			postEcho(s, p)
@@ -78,13 +90,12 @@ func TestStartTLS_EncryptsTheSession(t *testing.T) {
 		e := watch(srv)
 		c := listen(t, srv)()
 		s := harness.Next(t, e.opened)
+		meanwhile.Store(&s)
+		defer meanwhile.Store(nil)
 		harness.Write(t, c, "plain\nSTARTTLS\n")
 		harness.Read(t, c, "plain\ngo ahead\n")
 		_, ok := s.ConnectionState()
 		require.False(t, ok)
-		posted := make(chan error, 1)
-		go func() { posted <- s.Post([]byte("pushed meanwhile\n")) }()
-		require.NoError(t, harness.Next(t, posted))
 		tc := tls.Client(c, client)
 		require.NoError(t, tc.Handshake())
 		require.NoError(t, harness.Next(t, upgraded))
