@@ -81,7 +81,6 @@ func TestProtocol_LargestValueIsAMebibyte(t *testing.T) {
 	})
 }
 
-// Redis itself counts each argument separately.
 // The client reads nothing before it has sent all, and the sockets do not take all replies.
 func TestProtocol_APipelineOfLargeRepliesIsAnsweredWhole(t *testing.T) {
 	both(t, func(t *testing.T, addr string) {
@@ -97,6 +96,7 @@ func TestProtocol_APipelineOfLargeRepliesIsAnsweredWhole(t *testing.T) {
 	})
 }
 
+// Redis itself counts each argument separately.
 func TestProtocol_CommandOverTwoMebibytesClosesTheConnection(t *testing.T) {
 	big := strings.Repeat("k", maxBulk)
 	c := dial(t, ours(t))
