@@ -77,6 +77,9 @@ func (s *Session) StartTLS(config *tls.Config) error {
 	f := s.handshake()
 	if f == nil {
 		_ = s.pumpPosted() // it closes the session if it fails
+		if s.phase.Load() == phaseOver {
+			return ErrSessionClosed
+		}
 		return nil
 	}
 	s.fail(f)
