@@ -32,7 +32,7 @@ func (c *watchedContext) Err() error {
 func TestShutdown_LooksAtItsContextWhileItClosesManySessions(t *testing.T) {
 	for _, looks := range []int{1, 10, 0} {
 		harness.Bubble(t, func(t *testing.T) {
-			const sessions, between, ended = 20_000, 256, 1024
+			const sessions, between, ended = 20_000, 256, 1024 + 256
 			p := newPool(t, testConfig{})
 			for id := range sessions {
 				mustRegister(t, p, id)
