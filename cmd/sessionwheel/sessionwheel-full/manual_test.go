@@ -121,7 +121,7 @@ func TestManual_ItsCommandsWorkOnThreeBrokersAndTwoNodesGoOnWhenABrokerIsKilled(
 
 	nodes := see.nodes()
 	for start := time.Now(); len(nodes) < 2 && time.Since(start) < consoletest.Patience; nodes = see.nodes() {
-		time.Sleep(50 * time.Millisecond) // a list that a new leader has cut short
+		time.Sleep(50 * time.Millisecond) // a record that is written again amid a list is not in it
 	}
 	require.ElementsMatch(t, []string{"a", "b"}, nodes)
 	b.Signal(syscall.SIGTERM)
