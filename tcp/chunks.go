@@ -103,7 +103,7 @@ func (c *sharedCopy) release() {
 	}
 }
 
-// minShared is the length from which on sharing a copy takes less than one more.
+// minShared is the length from which sharing a copy takes less memory than another copy.
 const minShared = 256
 
 // broadcast is a Group's post on its way from member to member.

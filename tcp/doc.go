@@ -14,7 +14,7 @@
 // bytes go out in the order of the calls, from whatever goroutines. While callbacks handle
 // frames, what is posted is gathered, so that the replies to a pipeline are one write.
 //
-// A [Group] is a room or a topic: [Group.Post] posts one message to all of its members, who
+// A [Group] is a room or a topic: [Group.Post] posts one message to all of its members, which
 // share one copy of it. A member that does not read delays neither the caller nor the others.
 //
 // # How a session ends
@@ -28,9 +28,8 @@
 //     [Server.MaxOutbound] bytes would wait for it,
 //   - or sends a frame larger than [Server.MaxFrame].
 //
-// Each of these has a reason of its own, except that the last two of a peer that does not
-// read are both ReasonSlow. A panic in a callback closes only the session that the callback
-// was for.
+// Each of these has a reason of its own; both ways of not reading are ReasonSlow. A panic in a
+// callback closes only the session that the callback was for.
 //
 // [Session.Finish] closes a session behind what is queued, for a command such as QUIT: post
 // the last reply, and then finish. [Server.Farewell] returns the last bytes for a session
@@ -83,7 +82,7 @@
 // Server.mu guards the listeners and the counts; under it the server only
 // creates its pool and calls nothing else. A session's outbound.mu guards its queue,
 // slowWatch.mu the watch of a write that waits, wire.mu what TLS has encrypted, and
-// lingering.mu the time that an end may take. No two of them are held at the same time. No
+// lingering.mu how long an end may take. No two of them are held at the same time. No
 // callback, and no write that could wait, runs under any of them. crypto/tls writes under
 // locks of its own, so the wire beneath it never waits on a socket.
 package tcp

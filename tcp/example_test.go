@@ -31,9 +31,9 @@ func chat(ctx context.Context, l net.Listener) error {
 	return <-stopped
 }
 
-// A chat room: what one member says, all get. A member that does not read delays nobody and is
-// closed as slow, one that is silent is closed after five minutes, and at the end everybody is
-// told.
+// A chat room: each line goes to all members. A member that does not read delays nobody and is
+// closed as slow. A member that is silent for five minutes is closed. Each member is told why
+// its session ends.
 func Example() {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -8,8 +8,8 @@ import (
 // flushAfter is how long what is posted during a callback is gathered at most.
 const flushAfter = 10 * time.Millisecond
 
-// flusher writes what was posted to sessions whose callbacks take long. A session is looked
-// at once within flushAfter, whatever it posts.
+// flusher writes what was posted to sessions whose callbacks take long. It flushes a session
+// at most once per flushAfter, however much it posts.
 type flusher struct {
 	mu sync.Mutex
 	// Guarded by mu.
@@ -20,7 +20,7 @@ type flusher struct {
 	running sync.WaitGroup // the timer's call; stop waits for it
 }
 
-// add has the session looked at.
+// add has the session flushed after flushAfter.
 func (f *flusher) add(s *Session) {
 	if s.listed.Swap(true) {
 		return

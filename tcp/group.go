@@ -41,9 +41,9 @@ func (g *Group) All() iter.Seq[*Session] {
 	}
 }
 
-// Post posts p to each member, as Session.Post does, and returns how many have taken it. If
-// some cannot write it at once, p is copied once for all of them; a short p, for each. p may
-// be reused when Post returns. A member on which too much waits is closed, or does not get
+// Post posts p to each member, as Session.Post does, and returns how many have taken it. The
+// members that cannot write it at once share one copy of p; if p has less than 256 bytes, it
+// is copied for each. p may be reused when Post returns. A member on which too much waits is closed, or does not get
 // p, as its server's Overflow says; the others are not affected.
 func (g *Group) Post(p []byte) (posted int) {
 	var b broadcast

@@ -22,7 +22,7 @@ func (s *Session) hasWritten() bool {
 	return !s.out.turn && s.out.queue.head == nil
 }
 
-// wakeEnd has awaitReplies look again.
+// wakeEnd makes awaitReplies look again.
 func (s *Session) wakeEnd() {
 	if s.wakeup.Load() == nil {
 		return

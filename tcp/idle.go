@@ -36,7 +36,7 @@ func (s *Session) idle() {
 	returned = true
 }
 
-// awaitIdle waits until no OnIdle runs. None begins any more when the session is closed.
+// awaitIdle waits until no OnIdle runs. None begins once the session is closed.
 func (s *Session) awaitIdle() {
 	if idling := s.idling.Load(); idling != nil {
 		<-*idling

@@ -55,8 +55,8 @@ func (s *Session) maxFrame() int {
 // it blocks.
 //
 // If the peer has sent more than the frame that OnMessage is called with, the error is
-// ErrPendingInput, and the session goes on as it was: whoever sits between the peer and the
-// server could have put these bytes there, to be taken for part of the encrypted stream.
+// ErrPendingInput, and the session goes on as it was: an attacker between the peer and the
+// server could have inserted these bytes, to be taken for part of the encrypted stream.
 // Close the session then. The error is ErrSecure if the session has TLS, and ErrSessionClosed
 // if it is closed before or during StartTLS. If the handshake fails, the session is closed
 // with ReasonHandshake, and the error wraps ErrHandshake.

@@ -75,7 +75,7 @@ func (s *Session) piece() (p []byte, next *chunk) {
 	return nil, nil
 }
 
-// handOver hands the turn to who waits for it with c.
+// handOver hands the turn to whoever waits for it with c.
 func (s *Session) handOver(c *chunk) {
 	s.stopWatch()
 	s.out.mu.Lock()

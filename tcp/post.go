@@ -22,15 +22,15 @@ const (
 //
 // While the session's callbacks handle frames, what is posted is gathered, so that the
 // replies to a pipeline are one write: it is written when the frames that were received
-// together have been handled, when 16 KiB have gathered, or after some 10 milliseconds.
+// together have been handled, when 16 KiB have gathered, or after about 10 milliseconds.
 // Send(nil) writes it before.
 //
 // If more than Server.MaxOutbound bytes would wait, Server.Overflow decides: the session is
 // closed with ReasonSlow, and the error wraps ErrSlow, or p is dropped, and the error wraps
 // ErrOverflow. A p that is longer than MaxOutbound by itself is ErrOverflow and closes
 // nothing. If the server has no memory left for p, the session is closed with ReasonOverload,
-// and the error wraps ErrOverload. Otherwise Post fails as Send does, but the error of a
-// later write closes the session and is told to OnError alone.
+// and the error wraps ErrOverload. Otherwise Post fails as Send does; if a later write
+// fails, that closes the session and is reported to OnError only.
 //
 // Post counts as activity when the socket has taken p, unless Server.Activity is Received.
 // While bytes wait, the session does not time out; WriteTimeout applies instead. If the

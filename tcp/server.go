@@ -82,9 +82,9 @@ type Server struct {
 
 	// WriteTimeout is how long the peer may take nothing of what is sent or queued; the
 	// session is then closed with ReasonSlow. It counts from the last byte that was taken,
-	// so a large message to a slow peer may take longer, and not while the process was
-	// stopped. A session is closed at most a quarter later. 0 means 30 seconds; negative means
-	// no limit.
+	// so a large message to a slow peer may take longer. Time during which the process was
+	// stopped does not count. The session is closed up to a quarter of WriteTimeout later. 0
+	// means 30 seconds; negative means no limit.
 	WriteTimeout time.Duration
 
 	// MaxOutbound is the maximum number of bytes of Post that wait on one session. 0 means

@@ -45,49 +45,77 @@ type preemptions struct {
 
 // at is called at each point.
 func (p *preemptions) at(string) {
-	p.mu.Lock()
-	act := p.left > 0 && p.random.IntN(3) == 0
-	if !act {
-		p.mu.Unlock()
-		return
-	}
-	p.left--
-	what := p.random.IntN(10)
-	end := p.left == 0
-	p.mu.Unlock()
-	switch {
-	case end:
-		p.end()
+	switch what := p.draw(); {
+	case what == theEnd:
+		p.await(p.end)
+	case what == nothing:
 	case what < 4:
-		done := make(chan struct{})
-		p.others.Go(func() { p.write(p.s.Post); close(done) })
-		<-done // it never waits
+		p.await(func() { p.write(p.s.Post) }) // which never waits
 	case what < 6:
-		p.others.Go(func() { p.write(p.s.Send) })
+		p.begin(func() { p.write(p.s.Send) })
 	case what < 8:
-		p.others.Go(func() { _, _ = io.WriteString(p.c, "reply\n") })
+		p.begin(func() { _, _ = io.WriteString(p.c, "reply\n") })
 	case what < 9:
+		p.begin(func() {})
 		time.Sleep(100 * time.Microsecond)
 	default:
+		p.begin(func() {})
 		runtime.Gosched()
 	}
 }
 
-// end closes the session, which waits for nobody.
-func (p *preemptions) end() {
-	done := make(chan struct{})
-	p.others.Go(func() {
+// What draw returns besides the numbers of the actions.
+const (
+	nothing = -1
+	theEnd  = -2
+)
+
+// draw says what is to be done at a point. Unless that is nothing, somebody is counted who
+// does it: the caller starts them.
+func (p *preemptions) draw() (what int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.left == 0 || p.random.IntN(3) != 0 {
+		return nothing
+	}
+	p.others.Add(1)
+	if p.left--; p.left == 0 {
+		return theEnd
+	}
+	return p.random.IntN(10)
+}
+
+// begin starts somebody who is counted.
+func (p *preemptions) begin(f func()) (done chan struct{}) {
+	done = make(chan struct{})
+	go func() { // runPreempted waits for it
+		defer p.others.Done()
 		defer close(done)
-		if p.closed.Swap(true) {
-			return
-		}
-		if p.last == "Finish" {
-			p.s.Finish(p.last)
-		} else {
-			p.s.Close(p.last)
-		}
-	})
-	<-done
+		f()
+	}()
+	return done
+}
+
+// await is begin, and waits for the end of it.
+func (p *preemptions) await(f func()) { <-p.begin(f) }
+
+// stop has nobody act any more, and waits for those who do.
+func (p *preemptions) stop() {
+	p.mu.Lock()
+	p.left = 0
+	p.mu.Unlock()
+	p.others.Wait()
+}
+
+// end closes the session, once.
+func (p *preemptions) end() {
+	switch {
+	case p.closed.Swap(true):
+	case p.last == "Finish":
+		p.s.Finish(p.last)
+	default:
+		p.s.Close(p.last)
+	}
 }
 
 func (p *preemptions) write(how func([]byte) error) {
@@ -125,7 +153,7 @@ func runPreempted(t *testing.T, seed uint64) {
 	p := &preemptions{
 		random: random, left: 5 + random.IntN(25), sent: make(map[string]bool),
 		last: []pool.Reason{"Finish", "Close"}[random.IntN(2)],
-		body: make([]byte, []int{10, 3000, 100_000}[random.IntN(3)]),
+		body: make([]byte, []int{10, 3000, 3000, 1_000_000}[random.IntN(4)]),
 	}
 	for i := range p.body {
 		p.body[i] = 'x'
@@ -145,7 +173,7 @@ func runPreempted(t *testing.T, seed uint64) {
 	var reader sync.WaitGroup
 	reader.Go(func() {
 		lines := bufio.NewScanner(p.c)
-		lines.Buffer(nil, 1<<20)
+		lines.Buffer(nil, 2<<20)
 		for lines.Scan() {
 			var name, body string
 			_, _ = fmt.Sscan(lines.Text(), &name, &body)
@@ -168,7 +196,7 @@ func runPreempted(t *testing.T, seed uint64) {
 	p.others.Go(func() { _, _ = io.WriteString(p.c, "reply\nreply\nreply\n") })
 	time.Sleep(time.Millisecond)
 	p.end() // if no preemption has come to it
-	p.others.Wait()
+	p.stop()
 	select {
 	case <-p.s.Done():
 	case <-time.After(harness.Patience):
@@ -187,4 +215,32 @@ func runPreempted(t *testing.T, seed uint64) {
 	}
 	_ = p.c.Close()
 	require.Eventually(t, func() bool { return srv.Traffic().Outbound == 0 }, harness.Patience, time.Millisecond)
+}
+
+// The close comes when the socket has taken part of what is sent, and nobody waits yet.
+func TestPreempt_ACloseAmidASendOrAPostSendsItsRest(t *testing.T) {
+	const size = 16 << 20 // more than the sockets take
+	for point, write := range map[string]func(*tcp.Session, []byte) error{
+		"send: written, perhaps in part": (*tcp.Session).Send,
+		"post: written, perhaps in part": (*tcp.Session).Post,
+	} {
+		t.Run(point[:4], func(t *testing.T) {
+			srv := &tcp.Server{MaxOutbound: 64 << 20, LingerTimeout: harness.Patience, Farewell: farewell}
+			e := watch(srv)
+			c := harness.ListenTCP(t, srv)()
+			s := harness.Next(t, e.opened)
+			at := func(p string) {
+				if p == point {
+					s.Close("Kicked")
+				}
+			}
+			preempt.Set(at)
+			defer preempt.Set(nil)
+			_ = write(s, make([]byte, size)) // what arrives tells
+			got, err := io.ReadAll(c)
+			require.NoError(t, err)
+			require.Equal(t, size+len("bye: Kicked\n"), len(got))
+			require.Equal(t, "bye: Kicked\n", string(got[size:]))
+		})
+	}
 }
