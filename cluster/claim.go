@@ -11,10 +11,16 @@ import (
 
 // claim is a login in progress.
 type claim struct {
+	// Immutable.
 	id       string
 	meta     []byte
 	activate func(token uint64)
+	began    int64 // unix microseconds
+	start    time.Time
+	cancel   context.CancelCauseFunc // ends its waiting; not a write that is under way
 
+	met     bool   // it has read an entry of the ID, or that there is none
+	known   uint64 // entries up to this revision were written before the claim began
 	token   uint64
 	rev     uint64 // the entry's revision that the next write expects; 0: there must be none
 	inDoubt bool   // a write at rev got no answer, and may still be executed
@@ -31,7 +37,8 @@ type claim struct {
 //
 // The error is ErrInvalid if the ID is empty or longer than 1 KiB or the metadata is
 // too long, ErrIsolated if the node has no lease and Config.DegradedLogin is
-// RefuseLogin, and ErrLeft after Leave. Otherwise Claim retries until ctx ends. The
+// RefuseLogin, ErrLeft after Leave, and ErrSuperseded if a claim of the ID that began
+// later has taken its place. Otherwise Claim retries until ctx ends. The
 // error then wraps that of ctx and also ErrTakeoverTimeout, if the previous owner did
 // not give up the ID, or ErrUnavailable, if the broker did not answer. If Claim
 // returns an error, activate was not called, and an entry that was written is deleted
@@ -43,15 +50,28 @@ func (n *Node) Claim(ctx context.Context, id string, meta []byte, activate func(
 	if len(meta) > maxMeta {
 		return fmt.Errorf("%w: %d bytes of metadata: use up to %d", ErrInvalid, len(meta), maxMeta)
 	}
-	c := &claim{id: id, meta: meta, activate: activate, token: n.tokens.next(0)}
-	err := n.claim(ctx, c)
-	if err != nil && c.inDoubt {
+	c := &claim{id: id, meta: meta, activate: activate}
+	turn, end, err := n.beginClaim(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer end()
+	err = n.claim(ctx, turn, c)
+	if err == nil {
+		return nil
+	}
+	if c.inDoubt {
 		n.addCleanup(id, cleanup{inDoubt: true, expectedRev: c.rev})
+	}
+	if cause := context.Cause(turn); errors.Is(cause, ErrSuperseded) || errors.Is(cause, ErrLeft) {
+		return cause
 	}
 	return err
 }
 
-// claim carries out a login. All of it runs on the goroutine of Claim:
+// claim carries out a login. It waits for nothing when turn has ended, and turn ends
+// with ctx, in Leave, or when a later claim of the ID begins on this node. All of it runs
+// on the goroutine of Claim:
 //
 //  1. tryClaim locks the ID and writes the entry by one compare-and-set that expects
 //     c.rev. If the write fails, it reads the entry to find out why.
@@ -64,14 +84,14 @@ func (n *Node) Claim(ctx context.Context, id string, meta []byte, activate func(
 //     an entry, or refuses it.
 //  5. If the broker does not answer, step 1 follows after a pause.
 //
-// A claim fails when ctx ends, or in step 4. A write that may still be executed is
-// then left to a cleanup.
-func (n *Node) claim(ctx context.Context, c *claim) error {
+// A claim fails when turn ends, in step 3 if the entry is that of a later claim, or in
+// step 4. A write that may still be executed is then left to a cleanup.
+func (n *Node) claim(ctx, turn context.Context, c *claim) error {
 	var pause backoff
 	for {
-		seen, err := n.tryClaim(ctx, c)
+		seen, err := n.tryClaim(ctx, turn, c)
 		if errors.Is(err, errTaken) {
-			err = n.takeOver(ctx, c, seen)
+			err = n.takeOver(turn, c, seen)
 			if err == nil {
 				continue
 			}
@@ -80,17 +100,17 @@ func (n *Node) claim(ctx context.Context, c *claim) error {
 		case err == nil:
 			return nil
 		case errors.Is(err, errNoLease):
-			return n.claimIsolated(ctx, c)
-		case errors.Is(err, ErrTakeoverTimeout):
+			return n.claimIsolated(turn, c)
+		case errors.Is(err, ErrTakeoverTimeout), errors.Is(err, ErrSuperseded):
 			return err
 		case isNoStream(err):
 			notify(n.reconcileNow) // creates the stream if it does not exist
 		}
-		if !pause.wait(ctx) {
+		if !pause.wait(turn) {
 			if !errors.Is(err, ErrUnavailable) {
 				err = fmt.Errorf("%w: %w", ErrUnavailable, err)
 			}
-			return fmt.Errorf("%w (%w)", err, ctx.Err())
+			return fmt.Errorf("%w (%w)", err, turn.Err())
 		}
 	}
 }
@@ -101,12 +121,18 @@ func (n *Node) claim(ctx context.Context, c *claim) error {
 // The ID is locked throughout. Otherwise an eviction of the new entry could find no
 // session to close, because it is not activated yet, and another node could activate
 // its session at the same time.
-func (n *Node) tryClaim(ctx context.Context, c *claim) (dirEntry, error) {
-	unlock, err := n.locks.lock(ctx, c.id)
+//
+// When turn ends, a write that is under way is waited for, until ctx ends: its outcome
+// would be in doubt otherwise.
+func (n *Node) tryClaim(ctx, turn context.Context, c *claim) (dirEntry, error) {
+	unlock, err := n.locks.lock(turn, c.id)
 	if err != nil {
 		return dirEntry{}, fmt.Errorf("%w: %w", ErrTakeoverTimeout, err)
 	}
 	defer unlock()
+	if turn.Err() != nil { // the lock may have come at the same time
+		return dirEntry{}, fmt.Errorf("%w: %w", ErrTakeoverTimeout, turn.Err())
+	}
 	n.mu.Lock()
 	epoch, state := n.epochAndStateLocked()
 	if old := n.sessions[c.id]; old != nil && old.token >= c.token { // it may have no entry
@@ -117,7 +143,7 @@ func (n *Node) tryClaim(ctx context.Context, c *claim) (dirEntry, error) {
 		return dirEntry{}, errNoLease
 	}
 
-	e := entry{Owner: epoch, Node: n.c.Name, Token: c.token, Since: time.Now().UnixMilli(), Meta: c.meta}
+	e := entry{Owner: epoch, Node: n.c.Name, Token: c.token, Since: time.Now().UnixMilli(), Began: c.began, Meta: c.meta}
 	gen := n.generation()
 	rev, err := n.dir.put(ctx, keyOf(c.id), e, c.rev, 0)
 	if err != nil {
@@ -125,6 +151,7 @@ func (n *Node) tryClaim(ctx context.Context, c *claim) (dirEntry, error) {
 		// several replicas a refusal is ambiguous (see isConflict).
 		c.inDoubt = true
 		seen, readErr := n.readEntry(context.WithoutCancel(ctx), c.id)
+		c.meets(seen, readErr)
 		switch {
 		case readErr != nil:
 			return dirEntry{}, err
@@ -138,7 +165,11 @@ func (n *Node) tryClaim(ctx context.Context, c *claim) (dirEntry, error) {
 		}
 	}
 	c.inDoubt = false
-	return dirEntry{}, n.admit(c, epoch, &ownSession{token: c.token, since: e.Since, meta: c.meta, mayHaveEntry: true, rev: rev, gen: gen})
+	n.knows(rev)
+	return dirEntry{}, n.admit(c, epoch, &ownSession{
+		token: c.token, since: e.Since, began: c.began, meta: c.meta,
+		mayHaveEntry: true, rev: rev, gen: gen,
+	})
 }
 
 // admit activates a session whose entry was written. The caller has locked the ID. If
@@ -191,6 +222,9 @@ func (n *Node) claimIsolated(ctx context.Context, c *claim) error {
 		return fmt.Errorf("%w: %w", ErrTakeoverTimeout, err)
 	}
 	defer unlock()
+	if ctx.Err() != nil {
+		return fmt.Errorf("%w: %w", ErrTakeoverTimeout, ctx.Err())
+	}
 	token, mayHaveEntry := n.closePrevious(c.id)
 	if c.token <= token {
 		c.token = n.tokens.next(token)
@@ -201,7 +235,7 @@ func (n *Node) claimIsolated(ctx context.Context, c *claim) error {
 		return ErrLeft
 	}
 	n.sessions[c.id] = &ownSession{
-		token: c.token, since: time.Now().UnixMilli(), meta: c.meta,
+		token: c.token, since: time.Now().UnixMilli(), began: c.began, meta: c.meta,
 		mayHaveEntry: mayHaveEntry || c.inDoubt, bornPass: n.passes,
 	}
 	n.mu.Unlock()

@@ -153,7 +153,7 @@ func (n *Node) rewriteEntry(ctx context.Context, id string, s *ownSession) error
 	if state != Active || !seen.live || !n.isOwnEpoch(seen.Owner) {
 		return nil // the next reconciliation handles it
 	}
-	rev, err := n.dir.put(ctx, keyOf(id), entry{Owner: epoch, Node: n.c.Name, Token: s.token, Since: s.since, Meta: s.meta}, seen.rev, 0)
+	rev, err := n.dir.put(ctx, keyOf(id), entry{Owner: epoch, Node: n.c.Name, Token: s.token, Since: s.since, Began: s.began, Meta: s.meta}, seen.rev, 0)
 	if err == nil {
 		n.recordEntry(sessionRef{id, s.token}, rev)
 	}

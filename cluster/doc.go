@@ -41,6 +41,12 @@
 // older. A node renews its lease by compare-and-set on that same heartbeat. So either the
 // lease is renewed or the node is dead, and all nodes agree on which.
 //
+// Of all logins of an ID, the one that began last counts, however long any of them waits
+// for an earlier owner: one that finds a later login in its place fails with
+// [ErrSuperseded]. On one node that is exact. Between nodes it holds as far as their clocks
+// agree, and only for logins that overlap: otherwise a node whose clock is ahead would keep
+// others from its IDs.
+//
 // A token identifies one login for ever. Tokens of an ID grow with each login. Requests
 // for a session (an eviction, a kick, a message) carry its token, so they never reach a
 // later session of the ID.

@@ -46,6 +46,7 @@ func join(ctx context.Context, c Config, nc *nats.Conn) (*Node, error) {
 		reconcileNow: make(chan struct{}, 1),
 		cleanupNow:   make(chan struct{}, 1),
 		sessions:     make(map[string]*ownSession),
+		claims:       make(map[string]*claim),
 		cleanups:     make(map[string]cleanup),
 	}
 	for _, step := range []func(context.Context) error{n.ensure, n.open, n.newEpoch} {

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -18,8 +19,9 @@ type Node struct {
 	serveSlots                        chan struct{} // holds a value for each request being served
 	beatNow, reconcileNow, cleanupNow chan struct{} // each holds one value if its loop must run; see notify
 
-	tokens tokens
-	locks  idLocks
+	tokens   tokens
+	locks    idLocks
+	claiming sync.WaitGroup // calls of Claim that have begun
 
 	// Guarded by mu, which is the reader's.
 	epoch         string             // the current incarnation; a new one after each death
@@ -32,6 +34,7 @@ type Node struct {
 	lastBeat      time.Time          // when the last successful heartbeat was sent
 	silenceSince  time.Time          // the silence of other nodes counts from here at the earliest
 	sessions      map[string]*ownSession
+	claims        map[string]*claim  // by ID: of those that have not returned, the one that began last
 	cleanups      map[string]cleanup // by ID
 	cleanupSeq    uint64             // the seq of the newest cleanup
 	passes        uint64             // reconciliation passes begun so far
@@ -42,6 +45,7 @@ type Node struct {
 type ownSession struct {
 	token        uint64
 	since        int64 // unix milliseconds
+	began        int64 // when its Claim began, in unix microseconds
 	meta         []byte
 	mayHaveEntry bool   // false for a login that this node admitted without a lease
 	rev          uint64 // the revision of its entry

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -31,6 +32,8 @@ type reader struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
+
+	known atomic.Uint64 // the highest revision of the directory that was met
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -171,6 +174,7 @@ type dirEntry struct {
 // readEntry reads the entry of an ID.
 func (r *reader) readEntry(ctx context.Context, id string) (dirEntry, error) {
 	f, err := r.dir.get(ctx, keyOf(id))
+	r.knows(f.rev)
 	s := dirEntry{rev: f.rev, live: f.live}
 	if err == nil && f.live {
 		s.entry = decode[entry](f.data)

@@ -59,7 +59,7 @@ func (n *Node) tryRestore(ctx context.Context, ref sessionRef, seen dirEntry) (r
 		own := seen.live && n.ownEpochs[seen.Owner]
 		var e entry
 		if s != nil {
-			e = entry{Owner: epoch, Node: n.c.Name, Token: s.token, Since: s.since, Meta: s.meta}
+			e = entry{Owner: epoch, Node: n.c.Name, Token: s.token, Since: s.since, Began: s.began, Meta: s.meta}
 		}
 		n.mu.Unlock()
 		switch {

@@ -9,12 +9,16 @@ import (
 
 // takeOver waits until the entry that another session has under the claim's ID may be
 // overwritten, and sets c.rev to the revision at which it may: the entry is deleted, is
-// this node's own, its owner is dead, or the owner has evicted its session.
+// this node's own, its owner is dead, or the owner has evicted its session. If the entry
+// is that of a claim that began later, it returns ErrSuperseded.
 func (n *Node) takeOver(ctx context.Context, c *claim, seen dirEntry) error {
 	var pause backoff
 	for {
 		if n.State() != Active {
 			return errNoLease
+		}
+		if c.isBefore(seen) && !n.isOwnEpoch(seen.Owner) {
+			return ErrSuperseded
 		}
 		// The claim's token must be greater than the other's, whatever the clocks say.
 		if seen.live && c.token <= seen.Token {

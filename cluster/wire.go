@@ -13,7 +13,8 @@ type entry struct {
 	Owner string `json:"owner"` // the owner's epoch
 	Node  string `json:"node"`
 	Token uint64 `json:"token"`
-	Since int64  `json:"since"` // unix milliseconds
+	Since int64  `json:"since"`           // unix milliseconds
+	Began int64  `json:"began,omitempty"` // when its Claim began, in unix microseconds
 	Meta  []byte `json:"meta,omitempty"`
 }
 

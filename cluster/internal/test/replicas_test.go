@@ -2,7 +2,6 @@ package test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -116,7 +115,7 @@ func TestReplicas_SurviveRestartsOneByOne(t *testing.T) {
 				if err == nil {
 					won++
 					longest, last = max(longest, time.Since(last)), time.Now()
-				} else if !errors.Is(err, cluster.ErrUnavailable) && !errors.Is(err, cluster.ErrTakeoverTimeout) && !errors.Is(err, cluster.ErrIsolated) {
+				} else if !mayFail(err) {
 					t.Error(err)
 				}
 				mu.Unlock()

@@ -56,9 +56,20 @@ func (f *traffic) login(ctx context.Context, s *site, id string) {
 	case err == nil:
 		f.won++
 		f.longest, f.last = max(f.longest, time.Since(f.last)), time.Now()
-	case !errors.Is(err, cluster.ErrUnavailable) && !errors.Is(err, cluster.ErrTakeoverTimeout) && !errors.Is(err, cluster.ErrIsolated):
+	case !mayFail(err):
 		f.t.Error(err)
 	}
+}
+
+// mayFail reports whether a login may fail with an error while others log in under the same
+// ID and something is broken.
+func mayFail(err error) bool {
+	for _, target := range []error{cluster.ErrUnavailable, cluster.ErrTakeoverTimeout, cluster.ErrIsolated, cluster.ErrSuperseded} {
+		if errors.Is(err, target) {
+			return true
+		}
+	}
+	return false
 }
 
 func (f *traffic) wins() int {

@@ -275,9 +275,9 @@ func (n *nodeProcess) leave(ctx context.Context) error {
 	return errors.Join(n.pool.Shutdown(ctx), n.node.Leave(ctx))
 }
 
-// transient reports whether an error is one that a fault excuses.
+// transient reports whether an error is one that a fault or a later login excuses.
 func transient(err error) bool {
-	return errors.Is(err, cluster.ErrIsolated) || errors.Is(err, cluster.ErrUnavailable) || errors.Is(err, cluster.ErrTakeoverTimeout)
+	return errors.Is(err, cluster.ErrSuperseded) || errors.Is(err, cluster.ErrIsolated) || errors.Is(err, cluster.ErrUnavailable) || errors.Is(err, cluster.ErrTakeoverTimeout)
 }
 
 const restPrefix = "rest-"
