@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"github.com/sessionwheel/sessionwheel/pool"
 )
@@ -25,6 +26,13 @@ type binding struct {
 	dropped atomic.Bool             // the session goes on without the ID
 }
 
+// ErrPeerGone means that the peer closed the connection, or its side of it, while Bind waited.
+var ErrPeerGone = errors.New("tcp: peer has gone")
+
+// peerLooks is the time between two looks for whether the peer of a session that waits in Bind
+// is there.
+const peerLooks = 100 * time.Millisecond
+
 // unbound stands in Session.bound when the session has ended.
 var unbound = new(binding)
 
@@ -44,10 +52,18 @@ var unbound = new(binding)
 // The error is ErrEmptyID if id is "" and there is no Directory, since all sessions without a
 // name would replace one another, ErrBound if the session has an ID already,
 // ErrSessionClosed if it is closed before or during Bind, ErrServerClosed
-// after Shutdown or Close, or that of the Directory or of ctx. A session that is closed before
-// Bind takes the ID from nobody; if it is closed during Bind, the context that the Directory was
-// given ends. After an error of the Directory or of ctx the session stays open and may be bound
-// again. Bind may be called from any goroutine, callbacks included.
+// after Shutdown or Close, ErrPeerGone, or that of the Directory or of ctx. A session that is
+// closed before Bind takes the ID from nobody; if it is closed during Bind, the context that the
+// Directory was given ends.
+//
+// If the peer closes or resets the connection while Bind waits, that context ends too, and the
+// error is ErrPeerGone: a login that nobody waits for takes the ID from nobody. What is sent
+// after that still reaches a peer that has closed only its own side. On Linux Bind notices
+// within about a tenth of a second, on other Unix systems only when all that the peer has sent
+// was read, elsewhere not.
+//
+// After ErrPeerGone or an error of the Directory or of ctx the session stays open and may be
+// bound again. Bind may be called from any goroutine, callbacks included.
 func (s *Session) Bind(ctx context.Context, id string, meta []byte) error {
 	if s.ending() { // nobody loses an ID to it
 		return ErrSessionClosed
@@ -59,6 +75,8 @@ func (s *Session) Bind(ctx context.Context, id string, meta []byte) error {
 	if err != nil {
 		return err
 	}
+	ctx, unwatch := s.watchPeer(ctx)
+	defer unwatch()
 	b := &binding{s: s, gone: make(chan struct{}), ready: make(chan struct{})}
 	if s.server.Directory != nil {
 		claim, cancel := context.WithCancel(ctx)
@@ -88,6 +106,8 @@ func (s *Session) Bind(ctx context.Context, id string, meta []byte) error {
 			return ErrSessionClosed
 		case errors.Is(err, pool.ErrPoolClosed):
 			return ErrServerClosed
+		case errors.Is(context.Cause(ctx), ErrPeerGone):
+			return fmt.Errorf("%w: %w", ErrPeerGone, err)
 		}
 		return err
 	}
@@ -151,6 +171,36 @@ func (b *binding) drop(ctx context.Context) error {
 
 // ending reports whether the session is closed.
 func (s *Session) ending() bool { return s.ps.Reason() != "" }
+
+// watchPeer returns a context that ends with ctx, or with ErrPeerGone as its cause when the peer
+// has gone. stop must be called. In a callback nobody reads the connection, so its socket is
+// asked, on a timer's goroutine.
+func (s *Session) watchPeer(ctx context.Context) (watched context.Context, stop func()) {
+	raw := s.socket()
+	if raw == nil {
+		return ctx, func() {}
+	}
+	watched, cancel := context.WithCancelCause(ctx)
+	ready := make(chan struct{}) // closed when t is set
+	var t *time.Timer
+	t = time.AfterFunc(peerLooks, func() {
+		<-ready
+		if watched.Err() != nil {
+			return
+		}
+		gone := false
+		if err := raw.Control(func(fd uintptr) { gone = hasEnded(fd) }); err != nil || gone {
+			cancel(ErrPeerGone)
+			return
+		}
+		t.Reset(peerLooks)
+	})
+	close(ready)
+	return watched, func() {
+		cancel(nil)
+		t.Stop()
+	}
+}
 
 // stopClaim ends the Claim of a session that has just been closed.
 func (s *Session) stopClaim() {
