@@ -16,8 +16,23 @@
 //	...
 //	http.Handle("/sessions/", http.StripPrefix("/sessions", dash))
 //
-// [net/http.Server.Shutdown] does not end event streams, so register the
-// handler's Close: httpServer.RegisterOnShutdown(dash.Close).
+// # Serving
+//
+// An [net/http.Server] has no limits of its own: clients that connect and do nothing, or
+// that request and do not read, take its descriptors for good, and with them those of
+// the sessions that it shows. [Limit] sets the limits, and [net/http.Server.Shutdown]
+// does not end event streams unless it calls the handler's Close:
+//
+//	web := &http.Server{Handler: mux}
+//	web.RegisterOnShutdown(dash.Close)
+//	err = web.Serve(dashboard.Limit(web, listener, 0))
+//
+// Without Limit a server needs ReadHeaderTimeout, ReadTimeout, IdleTimeout and
+// MaxHeaderBytes, a listener that limits the number of connections, and something that
+// ends connections whose peers do not read. WriteTimeout is no such thing, as it ends
+// long answers to peers that do.
+//
+// # The wheel
 //
 // A server or a pool does not give access to the wheel it makes for itself. To
 // have the wheel drawn, create it yourself and pass it to both the server and

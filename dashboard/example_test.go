@@ -43,7 +43,7 @@ func Example() {
 		return
 	}
 	served := make(chan error)
-	go func() { served <- web.Serve(l) }()
+	go func() { served <- web.Serve(dashboard.Limit(web, l, 0)) }()
 
 	answer, err := http.Get("http://" + l.Addr().String() + "/sessions/api/stats")
 	if err != nil {

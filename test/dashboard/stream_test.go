@@ -325,7 +325,7 @@ func TestStream_LastsAsLongAsItsEventsAreRead(t *testing.T) {
 				protocols := new(http.Protocols)
 				protocols.SetHTTP1(version == "HTTP/1.1")
 				protocols.SetUnencryptedHTTP2(version == "HTTP/2.0")
-				srv := &http.Server{Handler: h, WriteTimeout: time.Second, Protocols: protocols}
+				srv := &http.Server{Handler: h, ReadTimeout: time.Second, WriteTimeout: time.Second, Protocols: protocols}
 				served := make(chan error, 1)
 				go func() { served <- srv.Serve(l) }() // ends with Close, waited for below
 				site := &pipeSite{handler: h, conns: l.Conns}

@@ -30,7 +30,7 @@ var allowedImports = map[string][]string{
 	"pool":      {modulePath + "/wheel", modulePath + "/internal/preempt"},
 	"tcp":       {modulePath + "/wheel", modulePath + "/pool", modulePath + "/internal/netserver", modulePath + "/internal/preempt"},
 	"udp":       {modulePath + "/wheel", modulePath + "/pool", modulePath + "/internal/netserver", modulePath + "/internal/preempt"},
-	"dashboard": {modulePath + "/wheel", modulePath + "/pool", modulePath + "/tcp", modulePath + "/udp"},
+	"dashboard": {modulePath + "/wheel", modulePath + "/pool", modulePath + "/tcp", modulePath + "/udp", modulePath + "/internal/httpguard"},
 }
 
 // The files themselves are read, so that no build tag hides an import.

@@ -6,6 +6,7 @@ package openfiles
 
 import (
 	"fmt"
+	"math"
 	"syscall"
 
 	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/console"
@@ -29,4 +30,13 @@ func Need(n int, flag string) error {
 	}
 	return fmt.Errorf("%s open files are needed and this process may hold %s: lower %s, or raise the limit (ulimit -n)",
 		console.Count(int(want)), console.Count(int(max(limit.Cur, limit.Max))), flag)
+}
+
+// Limit returns how many open files the process may hold, or 0 if that is not known.
+func Limit() int {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return 0
+	}
+	return int(min(limit.Cur, math.MaxInt32))
 }

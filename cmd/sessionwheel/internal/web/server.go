@@ -3,7 +3,6 @@
 package web
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -18,17 +17,24 @@ import (
 
 	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/flags"
 	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/internal/errno"
+	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/internal/openfiles"
 	"github.com/sessionwheel/sessionwheel/dashboard"
 	"github.com/sessionwheel/sessionwheel/wheel"
 )
 
 // What a client of the HTTP server may cost.
 const (
-	headerTimeout = 5 * time.Second
-	idleTimeout   = 2 * time.Minute
-	maxHeader     = 16 << 10 // bytes
-	maxBody       = 64 << 10 // bytes; nothing here needs one
+	maxBody = 64 << 10 // bytes; only a login needs one
+
+	// Of the process's descriptors the HTTP server takes one in descriptorShare, but
+	// not more than maxConnections.
+	descriptorShare = 8
+	maxConnections  = 256
 )
+
+// lastAnswers is how long Shutdown waits for answers that are being written. A client
+// that does not read delays the end no longer.
+const lastAnswers = time.Second
 
 // ExposedNote is what the user is told of --http-open beyond the loopback.
 const ExposedNote = "the page needs no token (--http-open): anyone who can connect to it sees all sessions"
@@ -110,21 +116,30 @@ func (c *Config) Serve(ln net.Listener, shown Shown, log *slog.Logger) (*Server,
 	h.hangUp = hangUp
 	h.server = &http.Server{
 		Handler:           newGuard(ln.Addr(), c.HTTPHost, http.MaxBytesHandler(handler, maxBody)),
-		ReadHeaderTimeout: cmp.Or(c.headerTimeout, headerTimeout),
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeader,
+		ReadHeaderTimeout: c.headerTimeout,
 		BaseContext:       func(net.Listener) context.Context { return requests },
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
+	limited := dashboard.Limit(h.server, ln, connections())
 	log.Info("http", "url", h.URL, "page", c.Page, "close", c.HTTPClose, "open", c.HTTPOpen, "metrics", c.Metrics, "healthz", c.Healthz, "pprof", c.Pprof)
 	if h.Exposed {
 		log.Warn(ExposedNote, "url", h.URL)
 	}
 	go func() { // ended and waited for by Shutdown
 		defer close(h.ended)
-		h.err = h.server.Serve(ln)
+		h.err = h.server.Serve(limited)
 	}()
 	return h, nil
+}
+
+// connections is how many connections the HTTP server may have, so that the server
+// beside it keeps most of the descriptors.
+func connections() int {
+	files := openfiles.Limit()
+	if files == 0 {
+		return maxConnections
+	}
+	return min(max(1, files/descriptorShare), maxConnections)
 }
 
 // handler is all that is served on addr, behind the token if there is one.
@@ -213,8 +228,8 @@ func (h *Server) Drain() {
 	}
 }
 
-// Shutdown ends the server: event streams and profiles at once, other requests
-// when they are answered, all of them when ctx ends, which is an error.
+// Shutdown ends the server: event streams and profiles at once, and other requests when
+// they are answered, within a second. It is an error if ctx ends first.
 func (h *Server) Shutdown(ctx context.Context) error {
 	if h == nil {
 		return nil
@@ -225,8 +240,9 @@ func (h *Server) Shutdown(ctx context.Context) error {
 	if h.dash != nil {
 		streams.Go(h.dash.Close)
 	}
-	err := h.server.Shutdown(ctx)
-	if err != nil {
+	answered, cancel := context.WithTimeout(ctx, lastAnswers)
+	defer cancel()
+	if h.server.Shutdown(answered) != nil {
 		_ = h.server.Close() // the connections that are left
 	}
 	streams.Wait()
@@ -234,7 +250,7 @@ func (h *Server) Shutdown(ctx context.Context) error {
 	if !errors.Is(h.err, http.ErrServerClosed) {
 		return fmt.Errorf("--http: %w", h.err)
 	}
-	return err
+	return ctx.Err()
 }
 
 // pageURL is where a browser on this machine finds what listens on addr.
