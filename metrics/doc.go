@@ -7,7 +7,7 @@
 //	srv := &tcp.Server{Wheel: w}
 //	reg := prometheus.NewRegistry()
 //	reg.MustRegister(metrics.Wheel("main", w), metrics.Server("chat", srv))
-//	http.Handle("/metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{}))
+//	http.Handle("/metrics", metrics.Handler(reg))
 //
 // The name passed to a constructor is the value of the label server, or wheel, of
 // all its metrics. Two collectors of one registry need different names; the only

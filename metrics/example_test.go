@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/sessionwheel/sessionwheel/metrics"
 	"github.com/sessionwheel/sessionwheel/tcp"
@@ -30,7 +29,7 @@ func Example() {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(metrics.Wheel("main", w), metrics.Server("chat", srv))
 	mux := http.NewServeMux()
-	mux.Handle("/metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{}))
+	mux.Handle("/metrics", metrics.Handler(reg))
 
 	page := httptest.NewRecorder()
 	mux.ServeHTTP(page, httptest.NewRequest(http.MethodGet, "/metrics", nil))

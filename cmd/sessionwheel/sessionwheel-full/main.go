@@ -11,7 +11,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/console"
 	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/flags"
@@ -89,7 +88,7 @@ func metricsOf(srv *tcp.Server, timers *wheel.Wheel, n serve.Node) http.Handler 
 	if m, ok := n.(*node.Member); ok {
 		reg.MustRegister(m.Collectors()...)
 	}
-	return promhttp.HandlerFor(reg, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
+	return metrics.Handler(reg)
 }
 
 func program() console.Program {

@@ -1,0 +1,69 @@
+package httpguard
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// ErrOtherSite is the error of CheckOrigin.
+var ErrOtherSite = errors.New("the request comes from another site, or from a browser that does not say where it comes from: " +
+	"follow a link on the page, use HTTPS, or a program that is no browser")
+
+// CheckOrigin refuses a request that a browser may have sent on behalf of another site,
+// whatever its method: an answer costs something even if the site cannot read it. It
+// allows those of the page's own origin and those of programs that are no browsers.
+//
+// Browsers say in Sec-Fetch-Site who asks, but over plain HTTP only to the loopback. Then
+// the Origin counts, which comes with everything but simple reads, and for those the
+// Referer, which [SetPolicy] has the pages of this origin send, and which no other site
+// can forge. A browser that sends none of these is refused.
+func CheckOrigin(r *http.Request) error {
+	var same bool
+	switch site, origin, referer := r.Header.Get("Sec-Fetch-Site"), r.Header.Get("Origin"), r.Header.Get("Referer"); {
+	case site != "":
+		same = site == "same-origin" || site == "none" // none: the user has typed the address
+	case origin != "":
+		same = hostOf(origin) == r.Host
+	case referer != "":
+		same = hostOf(referer) == r.Host
+	default:
+		same = !isBrowser(r)
+	}
+	if !same {
+		return ErrOtherSite
+	}
+	return nil
+}
+
+// IsVisit reports whether a request may be for a document that the user goes to, such
+// as by a link on another site. Without Sec-Fetch headers that cannot be told from
+// other requests.
+func IsVisit(r *http.Request) bool {
+	mode, target := r.Header.Get("Sec-Fetch-Mode"), r.Header.Get("Sec-Fetch-Dest")
+	return mode == "" && target == "" || mode == "navigate" && target == "document"
+}
+
+// hostOf returns the host and port of a URL; "" if there are none.
+func hostOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return u.Host
+}
+
+// isBrowser reports whether a request comes from a browser. Each calls itself Mozilla,
+// and no web site can change that.
+func isBrowser(r *http.Request) bool {
+	return strings.HasPrefix(r.UserAgent(), "Mozilla/") || strings.HasPrefix(r.UserAgent(), "Opera/")
+}
+
+// SetPolicy sets the headers by which browsers keep an answer from other sites, and tell
+// CheckOrigin where a request comes from.
+func SetPolicy(header http.Header) {
+	header.Set("Cross-Origin-Resource-Policy", "same-origin")
+	header.Set("Referrer-Policy", "same-origin")
+	header.Set("X-Content-Type-Options", "nosniff")
+}
