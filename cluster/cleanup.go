@@ -59,12 +59,12 @@ func (n *Node) addCleanupLocked(id string, cl cleanup) {
 func (n *Node) cleanupLoop() {
 	for {
 		select {
-		case <-n.ctx.Done():
+		case <-n.last.Done():
 			return
 		case <-n.cleanupNow:
 		}
-		for n.runCleanups(n.ctx) != nil {
-			if !sleep(n.ctx, n.c.attempt()/2) {
+		for n.runCleanups(n.last) != nil {
+			if !sleep(n.last, n.c.attempt()/2) {
 				return
 			}
 		}

@@ -49,8 +49,10 @@ func join(ctx context.Context, c Config, nc *nats.Conn) (*Node, error) {
 		claims:       make(map[string]*claim),
 		cleanups:     make(map[string]cleanup),
 	}
+	n.last, n.cancelLast = context.WithCancel(context.Background())
 	for _, step := range []func(context.Context) error{n.ensure, n.open, n.newEpoch} {
 		if err := retry(ctx, step); err != nil {
+			n.cancelLast()
 			return nil, err
 		}
 	}
@@ -62,8 +64,9 @@ func join(ctx context.Context, c Config, nc *nats.Conn) (*Node, error) {
 	return n, nil
 }
 
-// startLoops starts the node's background goroutines, which end with n.ctx. Leave
-// waits for them.
+// startLoops starts the node's background goroutines. They end with n.ctx, except that
+// beatLoop and cleanupLoop go on in Leave until all sessions are closed, and end with
+// n.last. Leave waits for all of them.
 //
 //	loop           runs                                      writes
 //	beatLoop       each third of the lease, and on beatNow   this node's record: the lease, or a new epoch
@@ -77,8 +80,10 @@ func join(ctx context.Context, c Config, nc *nats.Conn) (*Node, error) {
 // Each request of another node (serve), each lost lease with sessions to close (fence)
 // and each Watch has a goroutine of its own beside these.
 func (n *Node) startLoops() {
+	n.lastLoops.Go(n.beatLoop)
+	n.lastLoops.Go(n.cleanupLoop)
 	for _, loop := range []func(){
-		n.beatLoop, n.expireLoop, n.deathLoop, n.reconcileLoop, n.cleanupLoop,
+		n.expireLoop, n.deathLoop, n.reconcileLoop,
 		func() { n.viewLoop(n.checkEcho) },
 		func() { n.connLoop(n.onConnected) },
 	} {
@@ -105,6 +110,7 @@ func (n *Node) undoJoin() error {
 	err := sub.Unsubscribe()
 	n.cancel()
 	n.wg.Wait()
+	n.endLast()
 	return err
 }
 

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -62,15 +63,18 @@ func (n *Node) beatLoop() {
 	defer t.Stop()
 	for {
 		select {
-		case <-n.ctx.Done():
+		case <-n.last.Done():
 			return
 		case <-n.beatNow:
 		case <-t.C:
 		}
-		if err := n.beat(n.ctx); err != nil && n.ctx.Err() == nil {
+		switch err := n.beat(n.last); {
+		case errors.Is(err, ErrLeft):
+			return // the node was declared dead while it leaves
+		case err != nil && n.last.Err() == nil:
 			n.log.Debug("heartbeat failed", "error", err)
 			t.Reset(jitter(min(n.c.beat()/8, 300*time.Millisecond)))
-		} else {
+		default:
 			t.Reset(jitter(n.c.beat()))
 		}
 	}
@@ -143,12 +147,16 @@ func (n *Node) resolveConflict(ctx context.Context, epoch string) error {
 }
 
 // rejoin begins a new incarnation. The next reconciliation gives it the sessions. While
-// the sessions of a lost lease are being closed, rejoin returns errFencing.
+// the sessions of a lost lease are being closed, rejoin returns errFencing, and in Leave
+// ErrLeft.
 func (n *Node) rejoin(ctx context.Context) error {
 	n.mu.Lock()
-	fencing := n.activeFences > 0
+	fencing, leaving := n.activeFences > 0, n.closing
 	n.mu.Unlock()
-	if fencing {
+	switch {
+	case leaving:
+		return ErrLeft // it needs no new incarnation
+	case fencing:
 		return errFencing
 	}
 	if err := n.newEpoch(ctx); err != nil {

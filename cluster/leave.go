@@ -11,12 +11,15 @@ import (
 // Leave removes the node from the cluster and ends its goroutines. It closes the
 // sessions that the node still has with pool.Shutdown, because other nodes may take
 // their IDs afterwards, and deletes their entries. To let sessions finish, shut the
-// pool down first. As soon as Leave has begun, Claim returns ErrLeft.
+// pool down first. As soon as Leave has begun, Claim returns ErrLeft, also one that is
+// waiting. The node renews its lease until all its sessions are closed.
 //
 // The error says what could not be done, for example because the broker does not
-// answer, or that ctx ended first. In both cases the other nodes declare this one dead
-// after its lease, and delete its entries; its goroutines end by themselves. A second
-// Leave returns ErrLeft.
+// answer, or that ctx ended first. If ctx has ended, the closing goes on in the
+// background. With Fence the node renews its lease until that is done, so no ID has a
+// second session; otherwise it renews the lease no more. If it does not get to delete its
+// record, the other nodes declare it dead after its lease, and delete its entries. Its
+// goroutines end when all sessions are closed. A second Leave returns ErrLeft.
 func (n *Node) Leave(ctx context.Context) error {
 	n.mu.Lock()
 	if n.closing {
@@ -24,10 +27,13 @@ func (n *Node) Leave(ctx context.Context) error {
 		return ErrLeft
 	}
 	n.closing = true // no claim and no background goroutine begins
+	for _, c := range n.claims {
+		c.cancel(ErrLeft)
+	}
 	n.mu.Unlock()
 
 	done := make(chan error, 1)
-	go func() { done <- n.leave(ctx) }() // ends with ctx, and with the sessions it closes
+	go func() { done <- n.leave(ctx) }() // ends when all sessions are closed
 	select {
 	case err := <-done:
 		return err
@@ -38,23 +44,30 @@ func (n *Node) Leave(ctx context.Context) error {
 
 // leave does the work of Leave, on a goroutine of its own.
 func (n *Node) leave(ctx context.Context) error {
-	// End the loops first: no heartbeat changes beatRev then.
 	n.cancel()
-	n.wg.Wait()
-	n.mu.Lock()
-	epoch, rev, refs, sub := n.epoch, n.beatRev, n.sessionRefsLocked(), n.sub
-	for id, s := range n.sessions {
-		if s.mayHaveEntry {
-			n.addCleanupLocked(id, cleanup{rev: s.rev, gen: s.gen})
+	closed := make(chan struct{})
+	go func() { // ends when all sessions are closed
+		defer close(closed)
+		n.closeForGood()
+	}()
+	select {
+	case <-closed:
+	case <-ctx.Done():
+		if n.c.OnLeaseLost != Fence {
+			n.endLast()
 		}
+		<-closed
 	}
+	n.endLast() // no heartbeat changes beatRev from here on
+	if ctx.Err() != nil {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), n.c.LeaseTTL)
+		defer cancel()
+	}
+	n.mu.Lock()
+	epoch, rev, sub := n.epoch, n.beatRev, n.sub
 	n.mu.Unlock()
-
-	// Other nodes may have the IDs only when the sessions are closed.
-	err := n.closeAll(ctx, refs, pool.Shutdown)
-	if err == nil {
-		err = n.resign(ctx, epoch, rev)
-	}
+	err := n.resign(ctx, epoch, rev)
 	if sub != nil {
 		err = errors.Join(err, unavailable(sub.Unsubscribe()))
 	}
@@ -62,6 +75,38 @@ func (n *Node) leave(ctx context.Context) error {
 		n.nc.Close()
 	}
 	return err
+}
+
+// closeForGood closes all sessions, and returns when nothing of this node can have one any
+// more, or write an entry: no claim, no eviction and no fence. The cleanups delete the
+// entries meanwhile, so that one session that does not end keeps no other's ID.
+func (n *Node) closeForGood() {
+	n.mu.Lock()
+	refs := n.sessionRefsLocked()
+	n.mu.Unlock()
+	// The context never ends, so all are closed.
+	_ = parallel(context.Background(), refs, func(ctx context.Context, ref sessionRef) error {
+		unlock, err := n.locks.lock(ctx, ref.id)
+		if err != nil {
+			return err
+		}
+		defer unlock()
+		n.mu.Lock()
+		s := n.sessions[ref.id]
+		n.mu.Unlock()
+		if n.closeSession(ref.id, ref.token, pool.Shutdown) && s != nil && s.mayHaveEntry {
+			n.addCleanup(ref.id, cleanup{rev: s.rev, gen: s.gen})
+		}
+		return nil
+	})
+	n.claiming.Wait()
+	n.wg.Wait()
+}
+
+// endLast ends the loops that go on during Leave, and waits for them.
+func (n *Node) endLast() {
+	n.cancelLast()
+	n.lastLoops.Wait()
 }
 
 // resign writes this node's tombstone, after which its entries do not count, and deletes

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"context"
 	"sync"
 	"time"
 
@@ -22,6 +23,11 @@ type Node struct {
 	tokens   tokens
 	locks    idLocks
 	claiming sync.WaitGroup // calls of Claim that have begun
+
+	// The loops that go on during Leave. It cancels last and waits for lastLoops.
+	last       context.Context
+	cancelLast context.CancelFunc
+	lastLoops  sync.WaitGroup
 
 	// Guarded by mu, which is the reader's.
 	epoch         string             // the current incarnation; a new one after each death
