@@ -46,6 +46,24 @@ func (n *Node) Kick(ctx context.Context, id string, why pool.Reason) error {
 	if err != nil {
 		return err
 	}
+	return n.kickFound(ctx, id, s, why)
+}
+
+// KickEntry closes the session of an entry, as Kick does. The error is ErrNotFound if
+// that login has ended, even if another one has the ID since.
+func (n *Node) KickEntry(ctx context.Context, e Entry, why pool.Reason) error {
+	s, err := n.findEntry(ctx, e.ID)
+	if err != nil {
+		return err
+	}
+	if s.Token != e.Token {
+		return ErrNotFound
+	}
+	return n.kickFound(ctx, e.ID, s, why)
+}
+
+// kickFound closes the session of an entry that was just read.
+func (n *Node) kickFound(ctx context.Context, id string, s dirEntry, why pool.Reason) error {
 	q := kickRequest(id, s, why)
 	if n.isOwnEpoch(s.Owner) {
 		ctx, cancel := context.WithTimeout(ctx, n.c.LeaseTTL)

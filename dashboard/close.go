@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -23,55 +24,77 @@ type closedJSON struct {
 	Reason string `json:"reason"`
 }
 
-// serveClose closes a session by its ID, on the request's goroutine. It answers when
-// the session's Close has returned.
-func (h *Handler) serveClose(w http.ResponseWriter, r *http.Request, escaped string) {
-	id, reason, ok := h.parseClose(w, r, escaped)
+// closing is a request to close a session.
+type closing struct {
+	id         string
+	generation uint64 // of the session that is meant
+	reason     string
+}
+
+// serveClose closes a session, on the request's goroutine. It answers when the session's
+// Close has returned.
+func (h *Handler) serveClose(w http.ResponseWriter, r *http.Request, key string) {
+	c, ok := h.parseClose(w, r, key)
 	if !ok {
 		return
 	}
-	s, err := h.find(r.Context(), id)
+	s, err := h.find(r.Context(), c.id, c.generation)
 	switch {
 	case err != nil:
 		writeSearchError(w, err)
-	case s == nil || !s.Close(pool.Reason(reason)):
-		writeError(w, http.StatusNotFound, "no session with this ID is open")
+	case s == nil || !s.Close(pool.Reason(c.reason)):
+		writeError(w, http.StatusNotFound, "this session is not open any more")
 	default:
-		writeJSON(w, http.StatusOK, encode(closedJSON{id, reason}))
+		c.writeDone(w)
 	}
 }
 
-// parseClose returns the ID and the reason of a request to close a session. If the
-// request is not allowed or invalid, parseClose answers it and returns false.
-func (h *Handler) parseClose(w http.ResponseWriter, r *http.Request, escaped string) (id, reason string, ok bool) {
+// writeDone answers that the session is closed.
+func (c closing) writeDone(w http.ResponseWriter) {
+	writeJSON(w, http.StatusOK, encode(closedJSON{c.id, c.reason}))
+}
+
+// parseClose parses a request to close a session. If the request is not allowed or
+// invalid, parseClose answers it and returns false.
+func (h *Handler) parseClose(w http.ResponseWriter, r *http.Request, key string) (c closing, ok bool) {
 	if err := h.checkClose(r); err != nil {
 		writeError(w, http.StatusForbidden, err.Error())
-		return "", "", false
+		return c, false
 	}
-	id, err := url.PathUnescape(escaped)
+	id, err := parseKey(key)
 	if err == nil {
-		reason, err = parseReason(r.URL.RawQuery)
+		c, err = parseClosing(r.URL.RawQuery)
 	}
 	if err != nil {
 		writeError(w, http.StatusBadRequest, err.Error())
-		return "", "", false
+		return c, false
 	}
-	return id, reason, true
+	c.id = id
+	return c, true
 }
 
-// parseReason returns the reason in a query. Reasons go into logs and counters, so
-// it must be short and printable.
-func parseReason(query string) (string, error) {
+// parseClosing returns what is in the query of a request to close a session.
+func parseClosing(query string) (c closing, err error) {
 	values, err := url.ParseQuery(query)
 	if err != nil {
-		return "", fmt.Errorf("the query cannot be parsed: %w", err)
+		return c, fmt.Errorf("the query cannot be parsed: %w", err)
 	}
 	for name, given := range values {
-		if name != "reason" || len(given) > 1 {
-			return "", fmt.Errorf("the parameter %.40q is not expected: use reason, once", name)
+		if name != "reason" && name != "generation" || len(given) > 1 {
+			return c, fmt.Errorf("the parameter %.40q is not expected: use generation and reason, each once", name)
 		}
 	}
-	reason := values.Get("reason")
+	c.generation, err = strconv.ParseUint(values.Get("generation"), 10, 64)
+	if err != nil {
+		return c, fmt.Errorf("the parameter generation is %.40q: use that of the session in the list", values.Get("generation"))
+	}
+	c.reason, err = checkReason(values.Get("reason"))
+	return c, err
+}
+
+// checkReason returns a reason, or the default one if it is empty. Reasons go into logs
+// and counters, so it must be short and printable.
+func checkReason(reason string) (string, error) {
 	if reason == "" {
 		return defaultReason, nil
 	}
@@ -90,15 +113,25 @@ func isPrintable(text string) bool {
 	return utf8.ValidString(text)
 }
 
-// find returns the session with the given ID; nil if there is none. It walks over
-// all sessions if the source cannot look the ID up; the error is that of walk.
-func (h *Handler) find(ctx context.Context, id string) (session, error) {
+// generationOf distinguishes a session from earlier and later ones with its ID.
+func generationOf(s session) uint64 { return uint64(s.RegisteredAt().UnixNano()) }
+
+// formatGeneration formats a generation, which has more digits than a number in
+// JavaScript.
+func formatGeneration(g uint64) string { return strconv.FormatUint(g, 10) }
+
+// find returns the session with the given ID and generation; nil if there is none. It
+// walks over all sessions if the source cannot look the ID up; the error is that of walk.
+func (h *Handler) find(ctx context.Context, id string, generation uint64) (session, error) {
 	found, certain := h.source.lookup(id)
 	if certain {
+		if found == nil || generationOf(found) != generation {
+			return nil, nil
+		}
 		return found, nil
 	}
 	err := h.walk(ctx, func(s session, _ time.Time) bool {
-		if h.source.id(s) == id {
+		if generationOf(s) == generation && h.source.id(s) == id {
 			found = s
 		}
 		return found == nil

@@ -51,11 +51,12 @@ type Cluster interface {
 	// cluster. f does not keep the metadata.
 	List(ctx context.Context, f func(ClusterSession) bool) error
 
-	// Kick closes a session, on whichever node it is, and returns when it is closed; ok
-	// is false if there is no such session. It is called once for each DELETE that
-	// Config.Authorize allows, with a reason of at most 64 bytes. It must return soon
-	// after ctx ends, as Lookup must. After an error the session may be closed or not.
-	Kick(ctx context.Context, id, reason string) (ok bool, err error)
+	// Kick closes the session with this ID and this Generation, on whichever node it is,
+	// and returns when it is closed; ok is false if there is no such session. It is called
+	// once for each DELETE that Config.Authorize allows, with a reason of at most 64 bytes.
+	// It must return soon after ctx ends, as Lookup must. After an error the session may
+	// be closed or not.
+	Kick(ctx context.Context, id string, generation uint64, reason string) (ok bool, err error)
 }
 
 // ClusterNode is a node of a [Cluster].
@@ -68,10 +69,11 @@ type ClusterNode struct {
 
 // ClusterSession is a session of a [Cluster].
 type ClusterSession struct {
-	ID       string
-	Node     string    // the name of the session's node
-	Since    time.Time // when it logged in; the zero time means unknown
-	Metadata []byte    // given at login
+	ID         string
+	Generation uint64    // distinguishes it from earlier and later sessions with its ID
+	Node       string    // the name of the session's node
+	Since      time.Time // when it logged in; the zero time means unknown
+	Metadata   []byte    // given at login
 }
 
 // clusterJSON and the types in it are described by openapi.json.

@@ -32,11 +32,14 @@ type clusterPageJSON struct {
 }
 
 type clusterSessionJSON struct {
-	ID       string     `json:"id"`
-	Node     string     `json:"node"`
-	Since    *time.Time `json:"since"` // nil: unknown
-	Metadata string     `json:"metadata"`
-	Bytes    int        `json:"metadata_bytes"` // of the whole metadata
+	ID         string     `json:"id"`
+	Exact      bool       `json:"exact"` // ID is exact
+	Key        *string    `json:"key"`   // nil: the ID is too long
+	Generation string     `json:"generation"`
+	Node       string     `json:"node"`
+	Since      *time.Time `json:"since"` // nil: unknown
+	Metadata   string     `json:"metadata"`
+	Bytes      int        `json:"metadata_bytes"` // of the whole metadata
 }
 
 // withClusterTimeout returns the context of one request to the cluster.
@@ -134,7 +137,7 @@ func (h *Handler) listCluster(ctx context.Context, s search) (clusterPageJSON, e
 
 func newClusterSessionJSON(s ClusterSession) clusterSessionJSON {
 	shown := clusterSessionJSON{
-		ID: clip(s.ID, maxID), Node: clip(s.Node, maxName), Metadata: clip(s.Metadata, maxMetadata), Bytes: len(s.Metadata),
+		ID: clip(s.ID, maxID), Exact: isExact(s.ID), Key: keyOf(s.ID), Generation: formatGeneration(s.Generation), Node: clip(s.Node, maxName), Metadata: clip(s.Metadata, maxMetadata), Bytes: len(s.Metadata),
 	}
 	if since := s.Since.UTC(); !since.IsZero() && since.Year() > 0 && since.Year() < 10_000 { // JSON has no other years
 		shown.Since = &since
@@ -142,22 +145,21 @@ func newClusterSessionJSON(s ClusterSession) clusterSessionJSON {
 	return shown
 }
 
-// serveKick closes a session of the cluster by its ID. It answers when the session
-// is closed.
-func (h *Handler) serveKick(w http.ResponseWriter, r *http.Request, escaped string) {
-	id, reason, ok := h.parseClose(w, r, escaped)
+// serveKick closes a session of the cluster. It answers when the session is closed.
+func (h *Handler) serveKick(w http.ResponseWriter, r *http.Request, key string) {
+	c, ok := h.parseClose(w, r, key)
 	if !ok {
 		return
 	}
 	limited, cancel := withClusterTimeout(r.Context())
 	defer cancel()
-	ok, err := h.c.Cluster.Kick(limited, id, reason)
+	ok, err := h.c.Cluster.Kick(limited, c.id, c.generation, c.reason)
 	switch {
 	case err != nil:
 		writeClusterError(w, r, clusterError(limited, err))
 	case !ok:
-		writeError(w, http.StatusNotFound, "no session with this ID is in the cluster")
+		writeError(w, http.StatusNotFound, "this session is not in the cluster any more")
 	default:
-		writeJSON(w, http.StatusOK, encode(closedJSON{id, reason}))
+		c.writeDone(w)
 	}
 }

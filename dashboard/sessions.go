@@ -21,12 +21,15 @@ type pageJSON struct {
 }
 
 type sessionJSON struct {
-	ID        string   `json:"id"`
-	Address   string   `json:"address"`
-	Label     string   `json:"label"`
-	Age       float64  `json:"age_seconds"`
-	Idle      float64  `json:"idle_seconds"`
-	Remaining *float64 `json:"remaining_seconds"` // nil: it has no deadline
+	ID         string   `json:"id"`
+	Exact      bool     `json:"exact"` // ID is exact
+	Key        *string  `json:"key"`   // nil: the ID is too long
+	Generation string   `json:"generation"`
+	Address    string   `json:"address"`
+	Label      string   `json:"label"`
+	Age        float64  `json:"age_seconds"`
+	Idle       float64  `json:"idle_seconds"`
+	Remaining  *float64 `json:"remaining_seconds"` // nil: it has no deadline
 }
 
 // serveSessions serves a page of the sessions that match a search.
@@ -99,11 +102,14 @@ func newSessionsJSON(rows []row) []sessionJSON {
 	for i := range rows {
 		r := &rows[i]
 		shown[i] = sessionJSON{
-			ID:      r.ID(),
-			Address: r.Address(),
-			Label:   r.source.label(r.session),
-			Age:     r.age.Seconds(),
-			Idle:    r.idle.Seconds(),
+			ID:         clip(r.ID(), maxID),
+			Exact:      isExact(r.ID()),
+			Key:        keyOf(r.ID()),
+			Generation: formatGeneration(generationOf(r.session)),
+			Address:    clip(r.Address(), maxName),
+			Label:      r.source.label(r.session),
+			Age:        r.age.Seconds(),
+			Idle:       r.idle.Seconds(),
 		}
 		if r.remaining != never {
 			left := r.remaining.Seconds()

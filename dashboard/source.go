@@ -124,7 +124,7 @@ func (u udpSource) lookup(name string) (session, bool) {
 		return nil, true
 	}
 	s, ok := u.srv.Session(addr)
-	if !ok {
+	if !ok || u.id(s) != name {
 		return nil, true
 	}
 	return s, true

@@ -12,7 +12,7 @@ import (
 
 // Pool returns a Source of a pool's sessions.
 //
-// id formats an ID, and must format no two IDs alike; nil means fmt.Sprint.
+// id formats an ID, and should format no two IDs alike; nil means fmt.Sprint.
 // address returns the address of a connection; nil means its RemoteAddr, or "" if
 // the connection has no such method. Both are called often, on the goroutines of
 // requests, while sessions come and go, so they should be fast. Sessions that have

@@ -127,7 +127,7 @@ func TestServe_SessionsAreClosedFromThePageOnlyIfThatIsAllowedAndWithTheToken(t 
 		_, _, err := c.Send([]byte("hello"))
 		require.NoError(t, err)
 		require.NoError(t, c.Receive())
-		status, body := servetest.Get(t, page+"api/sessions/1?reason=Enough", servetest.AsDelete)
+		status, body := servetest.Get(t, servetest.Closing(t, page, "1")+"&reason=Enough", servetest.AsDelete)
 		require.Equal(t, 403, status, body)
 		var st struct {
 			Closable bool `json:"closable"`
@@ -139,7 +139,7 @@ func TestServe_SessionsAreClosedFromThePageOnlyIfThatIsAllowedAndWithTheToken(t 
 		require.NoError(t, err)
 		require.NoError(t, c.Receive())
 		if allowed {
-			status, body = servetest.Get(t, page+"api/sessions/1?reason=Enough", servetest.AsDelete, servetest.WithToken(servetest.Token(p)))
+			status, body = servetest.Get(t, servetest.Closing(t, page, "1")+"&reason=Enough", servetest.AsDelete, servetest.WithToken(servetest.Token(p)))
 			require.Equal(t, 200, status, body)
 			require.NoError(t, c.AwaitClose())
 			p.Await(`session closed.*reason=Enough`)

@@ -11,11 +11,11 @@ const confirm = byID("confirm");
 let current = null; // the session that the dialog is about
 let busy = false;
 
-// confirmClose opens the dialog for a session: its ID, the path of the API beneath
-// which it is, and a sentence about it. When the session was closed, or could not be
+// confirmClose opens the dialog for a session, as the API lists it: the path of the API
+// beneath which it is, and a sentence about it. When the session was closed, or could not be
 // and the dialog is gone, onResult is called with a text and whether it succeeded.
-export function confirmClose({ id, path, about }, onResult) {
-  current = { id, path, onResult };
+export function confirmClose({ id, key, generation }, path, about, onResult) {
+  current = { id, key, generation, path, onResult };
   setText(byID("closing-heading"), `Close session ${id}?`);
   setText(byID("closing-whom"), about);
   problem.hidden = true;
@@ -23,9 +23,9 @@ export function confirmClose({ id, path, about }, onResult) {
   dialog.showModal();
 }
 
-async function close({ id, path }, reason) {
-  const query = reason ? `?${new URLSearchParams({ reason })}` : "";
-  const response = await fetch(`${path}${encodeURIComponent(id)}${query}`, {
+async function close({ key, generation, path }, reason) {
+  const query = new URLSearchParams({ generation, ...(reason && { reason }) });
+  const response = await fetch(`${path}${key}?${query}`, {
     method: "DELETE",
     headers: { "X-Sessionwheel-Request": "1" },
     signal: AbortSignal.timeout(15_000),
@@ -60,3 +60,10 @@ form.addEventListener("submit", async (e) => {
 
 byID("cancel").addEventListener("click", () => dialog.close());
 dialog.addEventListener("close", () => { if (!dialog.open) current = null; }); // the event comes late: the dialog may be open again
+
+// isClosable reports whether a session can be closed here: not if what is shown is not
+// its exact ID, since another's may look the same.
+export const isClosable = ({ exact, key }) => exact && key !== null;
+
+// inexact explains an ID that is not exact.
+export const inexact = "This ID is not shown exactly: it is too long, or no text. It can only be closed through the API.";

@@ -4,7 +4,7 @@
 import { announce, byID, element, setAttribute, setNotice, setText, updateRows } from "./dom.js";
 import { bytes, count, plural } from "./format.js";
 import { errorText, failureText } from "./feed.js";
-import { confirmClose } from "./closing.js";
+import { confirmClose, inexact, isClosable } from "./closing.js";
 
 const pollInterval = 5000; // ms between a response and the next request
 const maxSessions = 50; // that are shown
@@ -115,14 +115,13 @@ export class Cluster {
 
   #row(s) {
     const id = element("th", { scope: "row", class: "id" }, s.id);
+    if (!s.exact) id.append(element("span", { class: "inexact", title: inexact }, "not exact"));
     const cut = s.metadata_bytes > new TextEncoder().encode(s.metadata).length;
     const since = s.since ? element("time", { datetime: s.since }, new Date(s.since).toLocaleString()) : "unknown";
     const button = element("button", { type: "button", "aria-label": `Close session ${s.id}` }, "Close");
-    button.addEventListener("click", () => confirmClose({
-      id: s.id,
-      path: "api/cluster/sessions/",
-      about: `On node ${s.node}. Its connection is closed at once.`,
-    }, (text, ok) => this.#closed(text, ok)));
+    button.addEventListener("click", () => confirmClose(s, "api/cluster/sessions/",
+      `On node ${s.node}. Its connection is closed at once.`, (text, ok) => this.#closed(text, ok)));
+    button.hidden = !isClosable(s);
     const action = element("td", { class: "action" }, button);
     action.hidden = !this.#closable;
     return element("tr", {}, id, element("td", { class: "node" }, s.node), element("td", { class: "since" }, since),

@@ -3,7 +3,7 @@
 import { announce, byID, element, setAttribute, setNotice, setText } from "./dom.js";
 import { clock, count } from "./format.js";
 import { errorText, failureText } from "./feed.js";
-import { confirmClose } from "./closing.js";
+import { confirmClose, inexact, isClosable } from "./closing.js";
 
 const pollInterval = 2000; // ms between a response and the next request
 const typingDelay = 250; // ms without a key before the filter applies
@@ -13,14 +13,16 @@ const defaultOrder = { id: "asc", address: "asc", age: "desc", idle: "desc", rem
 
 class Row {
   session = null;
-  #id = element("th", { scope: "row", class: "id" });
+  #text = element("span");
+  #inexact = element("span", { class: "inexact", title: inexact }, "not exact");
+  #id = element("th", { scope: "row", class: "id" }, this.#text);
   #from = element("span");
   #label = element("span", { class: "label" });
   #address = element("td", { class: "address" }, this.#from, this.#label);
   #age = element("td", { class: "number age" });
   #idle = element("td", { class: "number idle" });
   #left = element("td", { class: "number left" });
-  #text = element("span");
+  #until = element("span");
   #bar = element("span", { class: "bar", "aria-hidden": "true" });
   #button = element("button", { type: "button" }, "Close");
   #action = element("td", { class: "action" }, this.#button);
@@ -28,17 +30,17 @@ class Row {
 
   // onClosed is called with the result of closing the session, as of confirmClose.
   constructor(onClosed) {
-    this.#left.append(this.#text, this.#bar);
-    this.#button.addEventListener("click", () => confirmClose({
-      id: this.session.id,
-      path: "api/sessions/",
-      about: `${this.session.address || "No address"}. Its connection is closed at once.`,
-    }, onClosed));
+    this.#left.append(this.#until, this.#bar);
+    this.#button.addEventListener("click", () => confirmClose(this.session, "api/sessions/",
+      `${this.session.address || "No address"}. Its connection is closed at once.`, onClosed));
   }
 
   update(session, closable) {
     this.session = session;
-    setText(this.#id, session.id);
+    setText(this.#text, session.id);
+    if (session.exact) this.#inexact.remove();
+    else this.#id.append(this.#inexact);
+    this.#button.hidden = !isClosable(session);
     setAttribute(this.#id, "title", session.id);
     setText(this.#from, session.address);
     setText(this.#label, session.label);
@@ -53,7 +55,7 @@ class Row {
     setText(this.#age, clock(age + passed));
     setText(this.#idle, clock(idle + passed));
     const left = remaining === null ? null : Math.max(0, remaining - passed);
-    setText(this.#text, left === null ? "never" : left === 0 ? "now" : clock(Math.ceil(left)));
+    setText(this.#until, left === null ? "never" : left === 0 ? "now" : clock(Math.ceil(left)));
     this.#bar.hidden = left === null;
     if (left !== null) this.#bar.style.setProperty("--part", (left / Math.max(idle + remaining, 0.001)).toFixed(3));
   }
@@ -184,11 +186,12 @@ export class Sessions {
   // rows move around the one that has it.
   #place(sessions) {
     const before = this.#rows;
-    this.#rows = new Map(sessions.map((s) => [s.id, before.get(s.id) ?? new Row((text, ok) => this.#closed(text, ok))]));
-    for (const s of sessions) this.#rows.get(s.id).update(s, this.#closable);
+    const name = (s) => `${s.key ?? s.id} ${s.generation}`;
+    this.#rows = new Map(sessions.map((s) => [name(s), before.get(name(s)) ?? new Row((text, ok) => this.#closed(text, ok))]));
+    for (const s of sessions) this.#rows.get(name(s)).update(s, this.#closable);
     let lost = false;
-    for (const [id, row] of before) {
-      if (this.#rows.has(id)) continue;
+    for (const [key, row] of before) {
+      if (this.#rows.has(key)) continue;
       lost ||= row.node.contains(document.activeElement);
       row.node.remove();
     }

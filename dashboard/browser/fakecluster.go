@@ -110,13 +110,13 @@ func (c *FakeCluster) List(ctx context.Context, f func(dashboard.ClusterSession)
 }
 
 // Kick implements dashboard.Cluster.
-func (c *FakeCluster) Kick(ctx context.Context, id, _ string) (ok bool, err error) {
+func (c *FakeCluster) Kick(ctx context.Context, id string, generation uint64, _ string) (ok bool, err error) {
 	if _, err := c.ask(ctx); err != nil {
 		return false, err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	before := len(c.sessions)
-	c.sessions = slices.DeleteFunc(c.sessions, func(s dashboard.ClusterSession) bool { return s.ID == id })
+	c.sessions = slices.DeleteFunc(c.sessions, func(s dashboard.ClusterSession) bool { return s.ID == id && s.Generation == generation })
 	return len(c.sessions) < before, nil
 }

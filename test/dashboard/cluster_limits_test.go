@@ -110,7 +110,7 @@ func TestClusterSearch_RunsOneAtATimeAndDelaysNothingElse(t *testing.T) {
 		for _, path := range []string{"/api/sessions", "/api/stats", "/api/cluster", clusterSessions + "?q=ann"} {
 			require.Equal(t, http.StatusOK, request(h, http.MethodGet, path).Code, path)
 		}
-		require.Equal(t, http.StatusOK, request(h, http.MethodDelete, clusterSessions+"/ann").Code)
+		require.Equal(t, http.StatusOK, request(h, http.MethodDelete, clusterSessions+"/x616e6e?generation=3").Code)
 		began := time.Now()
 		for range 3 {
 			turn <- struct{}{}
@@ -132,7 +132,7 @@ func TestCluster_ARequestEndsWhenItsClientHasGone(t *testing.T) {
 		began := time.Now()
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan string, 4)
-		for _, call := range []string{"GET " + clusterSessions, "GET " + clusterSessions, "GET " + clusterSessions + "?q=a", "DELETE " + clusterSessions + "/a"} {
+		for _, call := range []string{"GET " + clusterSessions, "GET " + clusterSessions, "GET " + clusterSessions + "?q=a", "DELETE " + clusterSessions + "/x61?generation=1"} {
 			method, path, _ := strings.Cut(call, " ")
 			go func() { // waited for below
 				done <- request(h, method, path, func(r *http.Request) { *r = *r.WithContext(ctx) }).Body.String()
@@ -161,7 +161,7 @@ func TestCluster_ABrokerThatCannotBeReachedIsReportedAndTheRestGoesOn(t *testing
 			f(dashboard.ClusterSession{ID: "a"})
 			return gone
 		}}},
-		{"DELETE", clusterSessions + "/a", &fakeCluster{ask: fails}},
+		{"DELETE", clusterSessions + "/x61?generation=1", &fakeCluster{ask: fails}},
 	} {
 		h := handlerIn(t, tt.cluster)
 		require.Contains(t, errorText(t, request(h, tt.method, tt.path), http.StatusServiceUnavailable), "the broker is on fire")

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
-	"net/url"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -68,8 +68,8 @@ func (c *fakeCluster) List(ctx context.Context, f func(dashboard.ClusterSession)
 	return nil
 }
 
-func (c *fakeCluster) Kick(ctx context.Context, id, reason string) (bool, error) {
-	if _, ok, err := c.Lookup(ctx, id); !ok || err != nil {
+func (c *fakeCluster) Kick(ctx context.Context, id string, generation uint64, reason string) (bool, error) {
+	if s, ok, err := c.Lookup(ctx, id); !ok || err != nil || s.Generation != generation {
 		return false, err
 	}
 	what := id + ": " + reason
@@ -84,7 +84,7 @@ func newFakeCluster() *fakeCluster {
 		{Name: "a", Incarnation: "a_1", Sessions: 2, This: true}, {Name: "b", Incarnation: "b_7", Sessions: 3},
 	}}
 	for i, id := range []string{"joanna", "bob", "ann", "annabel", "10", "9"} {
-		c.sessions = append(c.sessions, dashboard.ClusterSession{ID: id, Node: c.nodes[i%2].Name, Since: since, Metadata: []byte("of " + id)})
+		c.sessions = append(c.sessions, dashboard.ClusterSession{ID: id, Generation: uint64(i + 1), Node: c.nodes[i%2].Name, Since: since, Metadata: []byte("of " + id)})
 	}
 	return c
 }
@@ -155,7 +155,7 @@ func TestCluster_WithoutOneNothingOfItIsShown(t *testing.T) {
 	for _, c := range []dashboard.Cluster{nil, newFakeCluster()} {
 		h := handlerIn(t, c)
 		require.Equal(t, c != nil, getJSON[map[string]any](t, h, "/api/stats")["cluster"])
-		for path, method := range map[string]string{"/api/cluster": "GET", clusterSessions: "GET", clusterSessions + "/ann": "DELETE"} {
+		for path, method := range map[string]string{"/api/cluster": "GET", clusterSessions: "GET", clusterSessions + "/x616e6e?generation=3": "DELETE"} {
 			w := request(h, method, path)
 			if c != nil {
 				require.Equal(t, http.StatusOK, w.Code, "%s: %s", path, w.Body)
@@ -216,7 +216,7 @@ func TestClusterSearch_NamesWrongParameters(t *testing.T) {
 	require.Equal(t, []string{"q", "limit"}, []string{described[0].Name, described[1].Name})
 	require.Equal(t, d.Paths["/api/sessions"]["get"].Parameters[0].Schema.MaxLength, described[0].Schema.MaxLength)
 	require.Equal(t, d.Paths["/api/sessions"]["get"].Parameters[5].Schema, described[1].Schema)
-	require.Equal(t, d.Paths["/api/sessions/{id}"]["delete"].Parameters, d.Paths[clusterSessions+"/{id}"]["delete"].Parameters)
+	require.Equal(t, d.Paths["/api/sessions/{key}"]["delete"].Parameters, d.Paths[clusterSessions+"/{key}"]["delete"].Parameters)
 }
 
 func TestCluster_WhatPeersChoseIsCutAndEscaped(t *testing.T) {
@@ -256,12 +256,12 @@ func TestCluster_ASessionIsClosedOnlyByAnAuthorizedRequest(t *testing.T) {
 		{"somebody", func(r *http.Request) error {
 			return errors.New("not at " + r.URL.Path)
 		}, "", nil, 403},
-		{"a reason that cannot be printed", allowAll, "?reason=%07", nil, 400},
-		{"who may", allowAll, "?reason=Rude", nil, 200},
+		{"a reason that cannot be printed", allowAll, "&reason=%07", nil, 400},
+		{"who may", allowAll, "&reason=Rude", nil, 200},
 	} {
-		c := &fakeCluster{sessions: []dashboard.ClusterSession{{ID: id}}}
+		c := &fakeCluster{sessions: []dashboard.ClusterSession{{ID: id, Generation: math.MaxUint64}}}
 		h := newHandler(t, dashboard.Config{Source: idleSource(), Cluster: c, Authorize: tt.authorize})
-		w := request(h, http.MethodDelete, clusterSessions+"/"+url.PathEscape(id)+tt.query, tt.changes...)
+		w := request(h, http.MethodDelete, fmt.Sprintf("%s/x%x?generation=18446744073709551615%s", clusterSessions, id, tt.query), tt.changes...)
 		require.Equal(t, tt.want, w.Code, "%s: %s", tt.name, w.Body)
 		if tt.want != http.StatusOK {
 			errorText(t, w, tt.want)
@@ -269,7 +269,7 @@ func TestCluster_ASessionIsClosedOnlyByAnAuthorizedRequest(t *testing.T) {
 			continue
 		}
 		require.Equal(t, id+": Rude", *c.kicked.Load())
-		require.Contains(t, errorText(t, request(h, http.MethodDelete, clusterSessions+"/nobody"), http.StatusNotFound), "in the cluster")
+		require.Contains(t, errorText(t, request(h, http.MethodDelete, clusterSessions+"/x61?generation=1"), http.StatusNotFound), "in the cluster")
 	}
 }
 
@@ -277,7 +277,7 @@ func TestCluster_IsGuardedAsTheRestOfTheAPI(t *testing.T) {
 	plain, _ := oneSession(t, dashboard.Config{})
 	c := newFakeCluster()
 	h := handlerIn(t, c)
-	for _, path := range []string{"/api/cluster", clusterSessions, clusterSessions + "/ann", "/api/cluster/nothing"} {
+	for _, path := range []string{"/api/cluster", clusterSessions, clusterSessions + "/x616e6e", "/api/cluster/nothing"} {
 		for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodDelete, http.MethodPost} {
 			for _, change := range []func(*http.Request){
 				func(r *http.Request) { r.Host = "evil.example" },
@@ -300,9 +300,9 @@ func TestCluster_SessionsAreNotThoseOfTheServer(t *testing.T) {
 	s := register(t, p, "ann", "")
 	c := newFakeCluster()
 	h := newHandler(t, dashboard.Config{Source: dashboard.Pool(p, nil, nil), Cluster: c, Authorize: allowAll})
-	require.Equal(t, http.StatusOK, request(h, http.MethodDelete, clusterSessions+"/ann").Code)
+	require.Equal(t, http.StatusOK, request(h, http.MethodDelete, clusterSessions+"/x616e6e?generation=3").Code)
 	require.Empty(t, s.Reason())
 	c.kicked.Store(nil)
-	require.Equal(t, http.StatusOK, request(h, http.MethodDelete, "/api/sessions/ann").Code)
+	require.Equal(t, http.StatusOK, request(h, http.MethodDelete, closePath("ann", s.RegisteredAt())).Code)
 	require.Nil(t, c.kicked.Load())
 }

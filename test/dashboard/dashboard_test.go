@@ -3,6 +3,7 @@ package dashboard_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -85,6 +86,17 @@ func errorText(t testing.TB, w *httptest.ResponseRecorder, status int) string {
 	return answer.Error
 }
 
+// closePath returns the path to close the session of a pool or a server that has the
+// given ID, formatted, and was registered at that time.
+func closePath(id string, registered time.Time) string {
+	return fmt.Sprintf("/api/sessions/x%x?generation=%d", id, registered.UnixNano())
+}
+
+// path returns the path to close a session in the list.
+func (s sessionAnswer) path() string {
+	return "/api/sessions/" + *s.Key + "?generation=" + s.Generation
+}
+
 func allowAll(*http.Request) error { return nil }
 
 type (
@@ -139,6 +151,9 @@ type (
 	}
 	sessionAnswer struct {
 		ID, Address string
+		Exact       bool
+		Key         *string
+		Generation  string
 		Age         float64  `json:"age_seconds"`
 		Idle        float64  `json:"idle_seconds"`
 		Remaining   *float64 `json:"remaining_seconds"`

@@ -152,7 +152,7 @@ func TestServer_ItsSessionsAreShownAndClosed(t *testing.T) {
 	h := newHandler(t, dashboard.Config{Source: dashboard.Server(srv), Wheel: w, Authorize: allowAll})
 	require.Empty(t, getJSON[pageAnswer](t, h, "/api/sessions").Sessions, "it does not serve yet")
 	require.Zero(t, getJSON[statsAnswer](t, h, "/api/stats").Sessions.Registered)
-	errorText(t, request(h, http.MethodDelete, "/api/sessions/1"), http.StatusNotFound)
+	errorText(t, request(h, http.MethodDelete, closePath("1", time.Now())), http.StatusNotFound)
 
 	dial := harness.ListenTCP(t, srv)
 	first, second := dial(), dial()
@@ -178,16 +178,16 @@ func TestServer_ItsSessionsAreShownAndClosed(t *testing.T) {
 	require.InDelta(t, 3600, *page.Sessions[0].Remaining+page.Sessions[0].Idle, 600)
 
 	one := page.Sessions[0]
-	answer := request(h, http.MethodDelete, "/api/sessions/"+one.ID+"?reason=Rude")
+	answer := request(h, http.MethodDelete, one.path()+"&reason=Rude")
 	require.Equal(t, http.StatusOK, answer.Code)
 	require.JSONEq(t, fmt.Sprintf(`{"id":%q,"reason":"Rude"}`, one.ID), answer.Body.String())
 	require.Equal(t, pool.Reason("Rude"), harness.Next(t, closed))
-	errorText(t, request(h, http.MethodDelete, "/api/sessions/"+one.ID), http.StatusNotFound)
-	other := page.Sessions[1].ID
+	errorText(t, request(h, http.MethodDelete, one.path()), http.StatusNotFound)
+	other, last := page.Sessions[1].ID, page.Sessions[1].path()
 	for _, alias := range []string{"0" + other, "+" + other, other + "0", "x", "", "-1", "99999999999999999999"} {
-		errorText(t, request(h, http.MethodDelete, "/api/sessions/"+alias), http.StatusNotFound)
+		errorText(t, request(h, http.MethodDelete, fmt.Sprintf("/api/sessions/x%x?generation=%s", alias, page.Sessions[1].Generation)), http.StatusNotFound)
 	}
-	require.Equal(t, http.StatusOK, request(h, http.MethodDelete, "/api/sessions/"+other).Code)
+	require.Equal(t, http.StatusOK, request(h, http.MethodDelete, last).Code)
 	require.Equal(t, pool.Reason("Closed by operator"), harness.Next(t, closed))
 }
 
@@ -220,9 +220,9 @@ func TestUDP_ItsSessionsAreShownAndClosed(t *testing.T) {
 	id := page.Sessions[0].ID
 	require.Equal(t, peer.LocalAddr().(*net.UDPAddr).AddrPort(), netip.MustParseAddrPort(id))
 	for _, other := range []string{"127.0.0.1:1", "127.0.0.1", "x"} {
-		errorText(t, request(h, http.MethodDelete, "/api/sessions/"+other), http.StatusNotFound)
+		errorText(t, request(h, http.MethodDelete, fmt.Sprintf("/api/sessions/x%x?generation=%s", other, page.Sessions[0].Generation)), http.StatusNotFound)
 	}
-	require.Equal(t, http.StatusOK, request(h, http.MethodDelete, "/api/sessions/"+id+"?reason=Rude").Code)
+	require.Equal(t, http.StatusOK, request(h, http.MethodDelete, page.Sessions[0].path()+"&reason=Rude").Code)
 	require.Equal(t, pool.Reason("Rude"), harness.Next(t, closed))
 	require.NoError(t, srv.Shutdown(t.Context()))
 	require.ErrorIs(t, harness.Next(t, served), udp.ErrServerClosed)

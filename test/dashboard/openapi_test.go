@@ -29,14 +29,14 @@ import (
 // apiCase is a request and the expected answer.
 type apiCase struct {
 	method, path, query string // path as the description has it
-	id                  string
+	key                 string
 	changes             []func(*http.Request)
 	from                http.Handler
 	want                int
 }
 
 func (c apiCase) do() *httptest.ResponseRecorder {
-	target := strings.Replace(c.path, "{id}", c.id, 1)
+	target := strings.Replace(c.path, "{key}", c.key, 1)
 	if c.query != "" {
 		target += "?" + c.query
 	}
@@ -96,11 +96,12 @@ func TestOpenAPI_IsWhatIsServed(t *testing.T) {
 			synctest.Wait()
 		}
 
+		generation := getJSON[pageAnswer](t, full, "/api/sessions").Sessions[0].Generation
 		d := apiParse(t, request(full, http.MethodGet, "/api/openapi.json").Body.Bytes())
 		require.Equal(t, "3.1.0", d.OpenAPI)
 		elsewhere := []func(*http.Request){func(r *http.Request) { r.Host = "evil.example" }}
-		const stats, events, sessions, one, self = "/api/stats", "/api/events", "/api/sessions", "/api/sessions/{id}", "/api/openapi.json"
-		const nodes, found, kick = "/api/cluster", "/api/cluster/sessions", "/api/cluster/sessions/{id}"
+		const stats, events, sessions, one, self = "/api/stats", "/api/events", "/api/sessions", "/api/sessions/{key}", "/api/openapi.json"
+		const nodes, found, kick = "/api/cluster", "/api/cluster/sessions", "/api/cluster/sessions/{key}"
 		cases := []apiCase{
 			{method: "GET", path: stats, from: full, want: 200},
 			{method: "GET", path: stats, from: plain, want: 200},
@@ -108,11 +109,11 @@ func TestOpenAPI_IsWhatIsServed(t *testing.T) {
 			{method: "GET", path: sessions, from: plain, want: 200},
 			{method: "GET", path: sessions, query: "limit=0", from: full, want: 400},
 			{method: "GET", path: sessions, from: busy, want: 429},
-			{method: "DELETE", path: one, id: "1", from: full, want: 200},
-			{method: "DELETE", path: one, id: "1", query: "reason=%00", from: full, want: 400},
-			{method: "DELETE", path: one, id: "1", from: plain, want: 403},
-			{method: "DELETE", path: one, id: "1", from: full, want: 404},
-			{method: "DELETE", path: one, id: "x", from: busy, want: 429},
+			{method: "DELETE", path: one, key: "x31", query: "generation=" + generation, from: full, want: 200},
+			{method: "DELETE", path: one, key: "x31", query: "generation=" + generation + "&reason=%00", from: full, want: 400},
+			{method: "DELETE", path: one, key: "x31", query: "generation=" + generation, from: plain, want: 403},
+			{method: "DELETE", path: one, key: "x31", query: "generation=" + generation, from: full, want: 404},
+			{method: "DELETE", path: one, key: "x78", query: "generation=" + generation, from: busy, want: 429},
 			{method: "GET", path: nodes, from: full, want: 200},
 			{method: "GET", path: nodes, from: plain, want: 404},
 			{method: "GET", path: found, query: "q=ann", from: full, want: 200},
@@ -121,11 +122,11 @@ func TestOpenAPI_IsWhatIsServed(t *testing.T) {
 			{method: "GET", path: found, from: plain, want: 404},
 			{method: "GET", path: found, from: away, want: 429},
 			{method: "GET", path: found, query: "q=ann", from: away, want: 503},
-			{method: "DELETE", path: kick, id: "ann", from: full, want: 200},
-			{method: "DELETE", path: kick, id: "ann", query: "reason=%00", from: full, want: 400},
-			{method: "DELETE", path: kick, id: "nobody", from: full, want: 404},
-			{method: "DELETE", path: kick, id: "ann", from: plain, want: 404},
-			{method: "DELETE", path: kick, id: "ann", from: away, want: 503},
+			{method: "DELETE", path: kick, key: "x616e6e", query: "generation=3", from: full, want: 200},
+			{method: "DELETE", path: kick, key: "x616e6e", query: "generation=3&reason=%00", from: full, want: 400},
+			{method: "DELETE", path: kick, key: "x6e6f626f6479", query: "generation=3", from: full, want: 404},
+			{method: "DELETE", path: kick, key: "x616e6e", query: "generation=3", from: plain, want: 404},
+			{method: "DELETE", path: kick, key: "x616e6e", query: "generation=3", from: away, want: 503},
 			{method: "GET", path: "/api/history", from: full, want: 200},
 			{method: "GET", path: "/api/closed", from: full, want: 200},
 			{method: "GET", path: self, from: full, want: 200},
@@ -258,16 +259,21 @@ func TestOpenAPI_HasTheParametersThatAreTaken(t *testing.T) {
 		}
 	}
 
-	closing := d.Paths["/api/sessions/{id}"]["delete"].Parameters
-	require.Len(t, closing, 3)
-	require.Equal(t, apiParameter{"id", "path", true, "", closing[0].Schema}, closing[0])
-	reason, header := closing[1], closing[2]
+	closing := d.Paths["/api/sessions/{key}"]["delete"].Parameters
+	require.Len(t, closing, 4)
+	key, generation, reason, header := closing[0], closing[1], closing[2], closing[3]
+	require.Equal(t, []any{"key", "path", true}, []any{key.Name, key.In, key.Required})
+	require.Equal(t, []any{"generation", "query", true}, []any{generation.Name, generation.In, generation.Required})
+	path := closePath("a", s.RegisteredAt())
+	require.Equal(t, http.StatusNotFound, request(h, http.MethodDelete, closePath(strings.Repeat("x", *key.Schema.MaxLength/2), s.RegisteredAt())).Code)
+	require.Equal(t, http.StatusBadRequest, request(h, http.MethodDelete, closePath(strings.Repeat("x", *key.Schema.MaxLength/2+1), s.RegisteredAt())).Code)
+	require.Equal(t, http.StatusBadRequest, request(h, http.MethodDelete, "/api/sessions/x61").Code)
 	require.Equal(t, []any{"reason", "query", false}, []any{reason.Name, reason.In, reason.Required})
 	require.Equal(t, []any{"header", true}, []any{header.In, header.Required})
 	long := strings.Repeat("x", *reason.Schema.MaxLength+1)
-	require.Equal(t, http.StatusBadRequest, request(h, http.MethodDelete, "/api/sessions/a?reason="+long).Code)
-	require.Equal(t, http.StatusForbidden, request(h, http.MethodDelete, "/api/sessions/a", withoutHeader(header.Name)).Code)
-	require.Equal(t, http.StatusOK, request(h, http.MethodDelete, "/api/sessions/a", withHeader(header.Name, header.Schema.Enum[0])).Code)
+	require.Equal(t, http.StatusBadRequest, request(h, http.MethodDelete, path+"&reason="+long).Code)
+	require.Equal(t, http.StatusForbidden, request(h, http.MethodDelete, path, withoutHeader(header.Name)).Code)
+	require.Equal(t, http.StatusOK, request(h, http.MethodDelete, path, withHeader(header.Name, header.Schema.Enum[0])).Code)
 	require.EqualValues(t, reason.Schema.Default, s.Reason())
 }
 

@@ -28,10 +28,12 @@ func TestHandler_IsUsedFromManyGoroutinesAtOnce(t *testing.T) {
 		work.Go(func() {
 			for i := range 200 {
 				id := 1000*g + i
-				if _, err := p.Register(id, addrConn(fmt.Sprintf("10.0.0.%d:%d", g, i))); err != nil {
+				s, err := p.Register(id, addrConn(fmt.Sprintf("10.0.0.%d:%d", g, i)))
+				if err != nil {
 					t.Error(err)
+					return
 				}
-				if code := request(h, http.MethodDelete, fmt.Sprint("/api/sessions/", id-g*50)).Code; code != http.StatusOK && code != http.StatusNotFound {
+				if code := request(h, http.MethodDelete, closePath(fmt.Sprint(id-i%2), s.RegisteredAt())).Code; code != http.StatusOK && code != http.StatusNotFound {
 					t.Errorf("DELETE answered %d", code)
 				}
 			}

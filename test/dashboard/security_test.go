@@ -90,7 +90,7 @@ func TestSecurity_ASessionIsClosedOnlyByAnAuthorizedRequest(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			h, s := oneSession(t, dashboard.Config{Authorize: tt.authorize})
-			w := request(h, http.MethodDelete, "/api/sessions/a?reason=Rude", tt.changes...)
+			w := request(h, http.MethodDelete, closePath("a", s.RegisteredAt())+"&reason=Rude", tt.changes...)
 			if tt.want == "" {
 				require.Equal(t, http.StatusOK, w.Code, "%s", w.Body)
 				require.Equal(t, pool.Reason("Rude"), s.Reason())
@@ -103,10 +103,12 @@ func TestSecurity_ASessionIsClosedOnlyByAnAuthorizedRequest(t *testing.T) {
 }
 
 func TestSecurity_AnUnauthorizedRequestLearnsNothingOfTheSessions(t *testing.T) {
-	h, _ := oneSession(t, dashboard.Config{Authorize: func(*http.Request) error { return errors.New("no") }})
-	there := request(h, http.MethodDelete, "/api/sessions/a")
-	require.Equal(t, there.Body.String(), request(h, http.MethodDelete, "/api/sessions/b").Body.String())
-	require.Equal(t, there.Body.String(), request(h, http.MethodDelete, "/api/sessions/a?reason=%07").Body.String())
+	h, s := oneSession(t, dashboard.Config{Authorize: func(*http.Request) error { return errors.New("no") }})
+	at := s.RegisteredAt()
+	there := request(h, http.MethodDelete, closePath("a", at)).Body.String()
+	for _, path := range []string{closePath("b", at), closePath("a", at.Add(1)), closePath("a", at) + "&reason=%07", "/api/sessions/a"} {
+		require.Equal(t, there, request(h, http.MethodDelete, path).Body.String())
+	}
 }
 
 func TestSecurity_AReasonIsShortAndPrintable(t *testing.T) {
@@ -116,7 +118,7 @@ func TestSecurity_AReasonIsShortAndPrintable(t *testing.T) {
 		"a\nb": false, "\x00": false, "a\tb": false, "\xff": false, "\u202eevil": false, "\u2028": false, "\x1b[2J": false,
 	} {
 		h, s := oneSession(t, dashboard.Config{Authorize: allowAll})
-		w := request(h, http.MethodDelete, "/api/sessions/a?reason="+url.QueryEscape(reason))
+		w := request(h, http.MethodDelete, closePath("a", s.RegisteredAt())+"&reason="+url.QueryEscape(reason))
 		if ok {
 			require.Equal(t, http.StatusOK, w.Code, "%q: %s", reason, w.Body)
 			require.Equal(t, pool.Reason(reason), s.Reason())
@@ -126,12 +128,12 @@ func TestSecurity_AReasonIsShortAndPrintable(t *testing.T) {
 		require.Empty(t, s.Reason())
 	}
 	h, s := oneSession(t, dashboard.Config{Authorize: allowAll})
-	for _, query := range []string{"reason=a&reason=b", "raeson=a", "reason=%zz"} {
-		errorText(t, request(h, http.MethodDelete, "/api/sessions/a?"+query), http.StatusBadRequest)
+	for _, query := range []string{"reason=a&reason=b", "raeson=a", "reason=%zz", "generation=1"} {
+		errorText(t, request(h, http.MethodDelete, closePath("a", s.RegisteredAt())+"&"+query), http.StatusBadRequest)
 	}
-	errorText(t, request(h, http.MethodDelete, "/api/sessions/b"), http.StatusNotFound)
+	errorText(t, request(h, http.MethodDelete, closePath("b", s.RegisteredAt())), http.StatusNotFound)
 	require.Empty(t, s.Reason())
-	require.Equal(t, http.StatusOK, request(h, http.MethodDelete, "/api/sessions/a?reason=").Code)
+	require.Equal(t, http.StatusOK, request(h, http.MethodDelete, closePath("a", s.RegisteredAt())+"&reason=").Code)
 	require.Equal(t, pool.Reason("Closed by operator"), s.Reason())
 }
 
@@ -220,7 +222,7 @@ func TestHandler_IsMountedAnywhere(t *testing.T) {
 			const id = "a/b c?d%e#f"
 			s := register(t, p, id, "")
 			defer s.Close("over") // if it is open still
-			one, err := http.NewRequestWithContext(t.Context(), http.MethodDelete, final+"api/sessions/"+url.PathEscape(id), nil)
+			one, err := http.NewRequestWithContext(t.Context(), http.MethodDelete, strings.TrimSuffix(final, "/")+closePath(id, s.RegisteredAt()), nil)
 			require.NoError(t, err)
 			one.Header.Set("X-Sessionwheel-Request", "1")
 			answer, err = client.Do(one)

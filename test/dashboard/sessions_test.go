@@ -62,9 +62,12 @@ func modelPage(all []*pool.Session[int64, addrConn], q string, idle time.Duratio
 	now := time.Now()
 	for _, s := range all {
 		row := sessionAnswer{
-			ID: strconv.FormatInt(s.ID(), 10), Address: string(s.Conn()),
-			Age: now.Sub(s.RegisteredAt()).Seconds(), Idle: now.Sub(s.LastActive()).Seconds(),
+			ID: strconv.FormatInt(s.ID(), 10), Address: string(s.Conn()), Exact: true,
+			Generation: strconv.FormatInt(s.RegisteredAt().UnixNano(), 10),
+			Age:        now.Sub(s.RegisteredAt()).Seconds(), Idle: now.Sub(s.LastActive()).Seconds(),
 		}
+		key := fmt.Sprintf("x%x", row.ID)
+		row.Key = &key
 		if at, ok := s.Deadline(); ok {
 			left := at.Sub(now).Seconds()
 			row.Remaining = &left
@@ -164,21 +167,21 @@ func TestSearch_RemainingTimeFallsUntilTheSessionEnds(t *testing.T) {
 func TestDelete_TakesOneNameForASession(t *testing.T) {
 	numbers := newPool(t, pool.Config[int, addrConn]{})
 	flags := newPool(t, pool.Config[bool, addrConn]{})
-	register(t, numbers, -7, "")
-	register(t, flags, true, "")
+	number, flag := register(t, numbers, -7, "").RegisteredAt(), register(t, flags, true, "").RegisteredAt()
 	for _, tt := range []struct {
 		source  dashboard.Source
 		name    string
+		at      time.Time
 		strange []string
 	}{
-		{dashboard.Pool(numbers, nil, nil), "-7", []string{"-07", "7", "+7", "", "x"}},
-		{dashboard.Pool(flags, nil, nil), "true", []string{"1", "t", "false", ""}},
+		{dashboard.Pool(numbers, nil, nil), "-7", number, []string{"-07", "7", "+7", "", "x"}},
+		{dashboard.Pool(flags, nil, nil), "true", flag, []string{"1", "t", "false", ""}},
 	} {
 		h := newHandler(t, dashboard.Config{Source: tt.source, Authorize: allowAll})
 		for _, name := range tt.strange {
-			errorText(t, request(h, http.MethodDelete, "/api/sessions/"+name), http.StatusNotFound)
+			errorText(t, request(h, http.MethodDelete, closePath(name, tt.at)), http.StatusNotFound)
 		}
-		require.Equal(t, http.StatusOK, request(h, http.MethodDelete, "/api/sessions/"+tt.name).Code)
+		require.Equal(t, http.StatusOK, request(h, http.MethodDelete, closePath(tt.name, tt.at)).Code)
 	}
 }
 
@@ -187,7 +190,7 @@ func TestDelete_ThatComesTooLateIsNotFound(t *testing.T) {
 	s := register(t, p, 1, "")
 	name := func(int) string { s.Close("Earlier"); return "a" } // after it was found and before it is closed
 	h := newHandler(t, dashboard.Config{Source: dashboard.Pool(p, name, nil), Authorize: allowAll})
-	errorText(t, request(h, http.MethodDelete, "/api/sessions/a"), http.StatusNotFound)
+	errorText(t, request(h, http.MethodDelete, closePath("a", s.RegisteredAt())), http.StatusNotFound)
 	require.Equal(t, pool.Reason("Earlier"), s.Reason())
 }
 
@@ -341,6 +344,7 @@ func TestDelete_FindsASessionByItsIDWithoutAWalk(t *testing.T) {
 		numbers := newPool(t, pool.Config[uint16, addrConn]{})
 		texts := newPool(t, pool.Config[string, addrConn]{})
 		named := newPool(t, pool.Config[int, addrConn]{})
+		at := time.Now() // of all
 		for i := range 3 {
 			register(t, numbers, uint16(i), "")
 			register(t, texts, fmt.Sprint("a ", i), "")
@@ -379,7 +383,7 @@ func TestDelete_FindsASessionByItsIDWithoutAWalk(t *testing.T) {
 			codes := make(chan int, 2)
 			go func() { // waited for below
 				for _, id := range tt.ids {
-					codes <- request(h, http.MethodDelete, "/api/sessions/"+url.PathEscape(id)).Code
+					codes <- request(h, http.MethodDelete, closePath(id, at)).Code
 				}
 			}()
 			synctest.Wait()

@@ -43,6 +43,26 @@ func TestKick_AndSendReachASessionFromAnyNode(t *testing.T) {
 	require.Empty(t, listed(t, a))
 }
 
+func TestKickEntry_ClosesNoLaterLoginOfTheID(t *testing.T) {
+	t.Parallel()
+	b, o := broker(t), newObserver()
+	a := join(t, o, "a", cluster.Config{URL: b.URL()})
+	c := join(t, o, "c", cluster.Config{URL: b.URL()})
+	a.mustLogin("x")
+	seen, err := c.node.Lookup(t.Context(), "x")
+	require.NoError(t, err)
+	require.NoError(t, a.node.Kick(t.Context(), "x", "Because"))
+	a.mustLogin("x")
+	for _, s := range []*site{a, c} { // its own node, and another
+		require.ErrorIs(t, s.node.KickEntry(t.Context(), seen, "late"), cluster.ErrNotFound)
+		require.True(t, a.has("x"))
+	}
+	now, err := c.node.Lookup(t.Context(), "x")
+	require.NoError(t, err)
+	require.NoError(t, c.node.KickEntry(t.Context(), now, "seen"))
+	require.False(t, a.has("x"))
+}
+
 // ask sends a request as another node would, possibly with an old token.
 func ask(t *testing.T, nc *nats.Conn, epoch, op string, q map[string]any) map[string]any {
 	t.Helper()

@@ -28,6 +28,7 @@ type (
 		Cut      string
 		Sessions []struct {
 			ID, Node, Metadata string
+			Key, Generation    string
 			Since              time.Time
 		}
 	}
@@ -78,10 +79,13 @@ func TestPage_OfANodeShowsTheClusterAndClosesItsSessions(t *testing.T) {
 	require.Len(t, told[clusterFound](t, page+"api/cluster/sessions?limit=1").Sessions, 1)
 	require.Empty(t, told[clusterFound](t, page+"api/cluster/sessions?q=nobody").Sessions)
 
-	status, body := servetest.Get(t, page+"api/cluster/sessions/bob?reason=Enough", servetest.AsDelete, servetest.WithToken(servetest.Token(a)))
+	kick := page + "api/cluster/sessions/" + part.Sessions[0].Key + "?generation=" + part.Sessions[0].Generation
+	status, body := servetest.Get(t, kick+"0", servetest.AsDelete, servetest.WithToken(servetest.Token(a)))
+	require.Equal(t, 404, status, "another login of the same name: %s", body)
+	status, body = servetest.Get(t, kick+"&reason=Enough", servetest.AsDelete, servetest.WithToken(servetest.Token(a)))
 	require.Equal(t, 200, status, body)
 	bob.Closed()
-	status, body = servetest.Get(t, page+"api/cluster/sessions/bob", servetest.AsDelete, servetest.WithToken(servetest.Token(a)))
+	status, body = servetest.Get(t, kick, servetest.AsDelete, servetest.WithToken(servetest.Token(a)))
 	require.Equal(t, 404, status, body)
 	require.Equal(t, "still here", ann.Ask("still here"))
 	require.Len(t, told[clusterFound](t, page+"api/cluster/sessions").Sessions, 1)
@@ -106,7 +110,7 @@ func TestPage_OfANodeGoesOnWithoutTheBroker(t *testing.T) {
 		status, body := servetest.Get(t, page+path)
 		require.Equal(t, 200, status, body)
 	}
-	status, body := servetest.Get(t, page+"api/cluster/sessions/ann", servetest.AsDelete)
+	status, body := servetest.Get(t, page+"api/cluster/sessions/x616e6e?generation=1", servetest.AsDelete)
 	require.Equal(t, 403, status, body)
 	require.Contains(t, body, "read-only")
 }

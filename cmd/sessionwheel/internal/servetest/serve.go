@@ -77,6 +77,19 @@ func AsDelete(r *http.Request) {
 	r.Header.Set("X-Sessionwheel-Request", "1")
 }
 
+// Closing returns the address at which a page closes one of its sessions.
+func Closing(t *testing.T, page, id string) string {
+	t.Helper()
+	status, body := Get(t, page+"api/sessions?q="+id)
+	require.Equal(t, 200, status)
+	var found struct {
+		Sessions []struct{ Key, Generation string }
+	}
+	require.NoError(t, json.Unmarshal([]byte(body), &found))
+	require.Len(t, found.Sessions, 1)
+	return page + "api/sessions/" + found.Sessions[0].Key + "?generation=" + found.Sessions[0].Generation
+}
+
 // Healthy waits until /healthz of a page answers with a status and a word.
 func Healthy(t *testing.T, page string, status int, word string) {
 	t.Helper()

@@ -43,8 +43,8 @@ func (p page) List(ctx context.Context, f func(dashboard.ClusterSession) bool) e
 }
 
 // Kick is as dashboard.Cluster says.
-func (p page) Kick(ctx context.Context, id, reason string) (bool, error) {
-	return wasFound(p.node.Kick(ctx, id, pool.Reason(reason)))
+func (p page) Kick(ctx context.Context, id string, generation uint64, reason string) (bool, error) {
+	return wasFound(p.node.KickEntry(ctx, cluster.Entry{ID: id, Token: generation}, pool.Reason(reason)))
 }
 
 // wasFound returns no error if there is no such session, as there is none with an ID
@@ -57,5 +57,5 @@ func wasFound(err error) (bool, error) {
 }
 
 func onPage(e cluster.Entry) dashboard.ClusterSession {
-	return dashboard.ClusterSession{ID: e.ID, Node: e.Node, Since: e.Since, Metadata: e.Meta}
+	return dashboard.ClusterSession{ID: e.ID, Generation: e.Token, Node: e.Node, Since: e.Since, Metadata: e.Meta}
 }
