@@ -55,10 +55,13 @@ func (b *bucket) config(c *Config) jetstream.StreamConfig {
 		// to live of less than a second is refused.
 		AllowMsgTTL:            true,
 		SubjectDeleteMarkerTTL: 2 * time.Second,
-		Duplicates:             time.Second,
-		MaxMsgs:                -1,
-		MaxBytes:               -1,
-		MaxConsumers:           -1,
+		// If the stream is lost and created again, no revision that a node remembers
+		// may be one of the new stream, where it could be that of another's entry.
+		FirstSeq:     uint64(time.Now().UnixMicro()),
+		Duplicates:   time.Second,
+		MaxMsgs:      -1,
+		MaxBytes:     -1,
+		MaxConsumers: -1,
 	}
 }
 
@@ -66,6 +69,9 @@ func (b *bucket) config(c *Config) jetstream.StreamConfig {
 // that the other nodes have set differently or that the broker cannot satisfy.
 func (b *bucket) ensure(ctx context.Context, c *Config) error {
 	want := b.config(c)
+	if c.Storage == Memory && c.Replicas == 1 && b.js.Conn().ConnectedClusterName() != "" {
+		return errors.New("cluster: Config.Storage is Memory and Config.Replicas 1 on a cluster of brokers: a restart of the one that has the directory would lose it, which the others do not notice: use File, or 3 replicas")
+	}
 	_, err := b.js.CreateStream(ctx, want)
 	var api *jetstream.APIError
 	switch {
@@ -197,7 +203,7 @@ func (b *bucket) publish(ctx context.Context, m *nats.Msg, rev uint64, ttl time.
 // duplicate of it. The caller must read the key before it decides.
 func isConflict(err error) bool {
 	var api *jetstream.APIError
-	return errors.As(err, &api) &&
+	return errors.Is(err, errOldRevision) || errors.As(err, &api) &&
 		(api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
 }
 
@@ -224,15 +230,24 @@ func (b *bucket) isGone(ctx context.Context) bool {
 	return errors.Is(err, jetstream.ErrStreamNotFound)
 }
 
-// lastRevision returns the revision of the last write to any key.
-func (b *bucket) lastRevision(ctx context.Context) (uint64, error) {
+// info asks the broker about the stream.
+func (b *bucket) info(ctx context.Context) (*jetstream.StreamInfo, error) {
 	ctx, cancel := context.WithTimeout(ctx, b.attempt)
 	defer cancel()
 	s, err := b.js.Stream(ctx, b.stream())
 	if err != nil {
-		return 0, unavailable(err)
+		return nil, unavailable(err)
 	}
-	return s.CachedInfo().State.LastSeq, nil
+	return s.CachedInfo(), nil
+}
+
+// lastRevision returns the revision of the last write to any key.
+func (b *bucket) lastRevision(ctx context.Context) (uint64, error) {
+	info, err := b.info(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return info.State.LastSeq, nil
 }
 
 // noneBetween reports whether no message has a revision greater than seen and up to last.

@@ -23,6 +23,7 @@ type claim struct {
 	known   uint64 // entries up to this revision were written before the claim began
 	token   uint64
 	rev     uint64 // the entry's revision that the next write expects; 0: there must be none
+	gen     uint64 // the generation of rev
 	inDoubt bool   // a write at rev got no answer, and may still be executed
 }
 
@@ -144,8 +145,19 @@ func (n *Node) tryClaim(ctx, turn context.Context, c *claim) (dirEntry, error) {
 	}
 
 	e := entry{Owner: epoch, Node: n.c.Name, Token: c.token, Since: time.Now().UnixMilli(), Began: c.began, Meta: c.meta}
+	if gen := n.generation(); c.rev != 0 && c.gen != gen {
+		seen, err := n.readEntry(ctx, c.id)
+		switch {
+		case err != nil:
+			return dirEntry{}, err
+		case seen.rev != c.rev:
+			c.inDoubt = false
+			return seen, errTaken
+		}
+		c.gen = seen.gen
+	}
 	gen := n.generation()
-	rev, err := n.dir.put(ctx, keyOf(c.id), e, c.rev, 0)
+	rev, err := n.putEntry(ctx, c.id, e, c.rev, c.gen)
 	if err != nil {
 		// The entry may have been written all the same: the answer may be lost, and on
 		// several replicas a refusal is ambiguous (see isConflict).

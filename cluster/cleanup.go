@@ -111,8 +111,8 @@ func (n *Node) cleanUpEntry(ctx context.Context, id string, cl cleanup) error {
 		}
 		return nil // its claim has overwritten the entry, or a reconciliation will
 	}
-	if cl.rev != 0 && cl.gen == n.generation() {
-		if _, err := n.dir.del(ctx, keyOf(id), cl.rev, markerTTL); err == nil {
+	if cl.rev != 0 {
+		if _, err := n.delEntry(ctx, id, cl.rev, cl.gen, markerTTL); err == nil {
 			return nil
 		}
 	}
@@ -132,11 +132,11 @@ func (n *Node) deleteEntry(ctx context.Context, id string, cl cleanup) error {
 	case err != nil:
 		return err
 	case seen.live && n.isOwnEpoch(seen.Owner):
-		_, err = n.dir.del(ctx, keyOf(id), seen.rev, markerTTL)
+		_, err = n.delEntry(ctx, id, seen.rev, seen.gen, markerTTL)
 	case cl.inDoubt && seen.rev == cl.expectedRev:
 		// The write in doubt would still succeed. The deletion changes the revision, and
 		// its marker stays longer than a message can be in transit.
-		_, err = n.dir.del(ctx, keyOf(id), seen.rev, max(n.c.LeaseTTL, 10*time.Second))
+		_, err = n.delEntry(ctx, id, seen.rev, seen.gen, max(n.c.LeaseTTL, 10*time.Second))
 	}
 	return err
 }
@@ -153,9 +153,10 @@ func (n *Node) rewriteEntry(ctx context.Context, id string, s *ownSession) error
 	if state != Active || !seen.live || !n.isOwnEpoch(seen.Owner) {
 		return nil // the next reconciliation handles it
 	}
-	rev, err := n.dir.put(ctx, keyOf(id), entry{Owner: epoch, Node: n.c.Name, Token: s.token, Since: s.since, Began: s.began, Meta: s.meta}, seen.rev, 0)
+	gen := n.generation()
+	rev, err := n.putEntry(ctx, id, entry{Owner: epoch, Node: n.c.Name, Token: s.token, Since: s.since, Began: s.began, Meta: s.meta}, seen.rev, seen.gen)
 	if err == nil {
-		n.recordEntry(sessionRef{id, s.token}, rev)
+		n.recordEntry(sessionRef{id, s.token}, rev, gen)
 	}
 	return err
 }

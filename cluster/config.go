@@ -25,7 +25,7 @@ const (
 	// File stores the directory in files; it survives a restart of the brokers.
 	File Storage = iota
 	// Memory stores the directory in memory. After a restart of the brokers the nodes
-	// write it again.
+	// write it again. With several brokers it needs several replicas.
 	Memory
 )
 

@@ -31,10 +31,11 @@ var (
 
 // Errors that do not leave the package, except in a reply.
 var (
-	errTaken   = errors.New("cluster: ID has an entry")  // a write was refused
-	errNoLease = errors.New("cluster: lease expired")    // nothing was written
-	errFencing = errors.New("cluster: sessions closing") // of a lost lease: no new epoch yet
-	errStale   = errors.New("cluster: no session with that token")
+	errTaken       = errors.New("cluster: ID has an entry")                       // a write was refused
+	errNoLease     = errors.New("cluster: lease expired")                         // nothing was written
+	errFencing     = errors.New("cluster: sessions closing")                      // of a lost lease: no new epoch yet
+	errOldRevision = errors.New("cluster: revision of a stream that may be lost") // nothing was written
+	errStale       = errors.New("cluster: no session with that token")
 
 	errResync       = errors.New("cluster: connection was made again") // why a feed ends
 	errWatcherEnded = errors.New("cluster: watcher ended")

@@ -73,6 +73,7 @@ func join(ctx context.Context, c Config, nc *nats.Conn) (*Node, error) {
 //	expireLoop     when the lease ends                       the end of the lease; starts fence
 //	deathLoop      each eighth of the lease                  tombstones of silent nodes
 //	reconcileLoop  on reconcileNow                           entries of own sessions; deletes those of dead nodes
+//	lossLoop       each third of the lease                   nothing; finds that the directory is lost
 //	cleanupLoop    on cleanupNow                             deletes entries without a session
 //	viewLoop       on each change of a node's record         peers and noRecord
 //	connLoop       on each reconnection                      nothing; notifies the loops, restarts watchers
@@ -83,7 +84,7 @@ func (n *Node) startLoops() {
 	n.lastLoops.Go(n.beatLoop)
 	n.lastLoops.Go(n.cleanupLoop)
 	for _, loop := range []func(){
-		n.expireLoop, n.deathLoop, n.reconcileLoop,
+		n.expireLoop, n.deathLoop, n.reconcileLoop, n.lossLoop,
 		func() { n.viewLoop(n.checkEcho) },
 		func() { n.connLoop(n.onConnected) },
 	} {

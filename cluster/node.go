@@ -44,6 +44,8 @@ type Node struct {
 	cleanups      map[string]cleanup // by ID
 	cleanupSeq    uint64             // the seq of the newest cleanup
 	passes        uint64             // reconciliation passes begun so far
+	dirState      dirState
+	oldest        uint64 // the entries of all sessions have this revision or a higher one; see olderThan
 }
 
 // ownSession is a session of this node: a Claim has activated it, and it was neither
@@ -113,12 +115,6 @@ func (n *Node) isOwnEpoch(epoch string) bool {
 	defer n.mu.Unlock()
 	return n.ownEpochs[epoch]
 }
-
-// generation returns a number that changes with each reconnection. A revision from an
-// earlier generation must not be used for a write: the broker may have lost the
-// stream, whose revisions then begin at 1 again, and an old revision may now be that
-// of another node's entry.
-func (n *Node) generation() uint64 { return n.nc.Stats().Reconnects }
 
 // notify makes the loop that receives from c run once more. It never blocks.
 func notify(c chan struct{}) {

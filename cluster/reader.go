@@ -33,7 +33,8 @@ type reader struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
-	known atomic.Uint64 // the highest revision of the directory that was met
+	known  atomic.Uint64 // the highest revision of the directory that was met
+	losses atomic.Uint64 // how often the directory's stream was found to be lost
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -168,14 +169,16 @@ func (r *reader) checkOpen() error {
 type dirEntry struct {
 	entry
 	rev  uint64 // of the entry, or of the marker of its deletion; 0: neither exists
+	gen  uint64 // the generation of rev
 	live bool   // there is an entry
 }
 
 // readEntry reads the entry of an ID.
 func (r *reader) readEntry(ctx context.Context, id string) (dirEntry, error) {
+	gen := r.generation()
 	f, err := r.dir.get(ctx, keyOf(id))
 	r.knows(f.rev)
-	s := dirEntry{rev: f.rev, live: f.live}
+	s := dirEntry{rev: f.rev, gen: gen, live: f.live}
 	if err == nil && f.live {
 		s.entry = decode[entry](f.data)
 	}

@@ -43,8 +43,8 @@ type restoreItem struct {
 }
 
 type staleEntry struct {
-	key string
-	rev uint64
+	id       string
+	rev, gen uint64
 }
 
 // reconcile reads the directory in one pass, and then corrects the differences, many
@@ -114,11 +114,11 @@ func (n *Node) planLocked(p *reconcilePlan, pass, gen uint64, key string, rev ui
 		s.rev, s.gen, s.seenPass = rev, gen, pass
 	case s != nil:
 		s.seenPass = pass
-		p.restore = append(p.restore, restoreItem{sessionRef{id, s.token}, dirEntry{entry: e, rev: rev, live: true}})
+		p.restore = append(p.restore, restoreItem{sessionRef{id, s.token}, dirEntry{entry: e, rev: rev, gen: gen, live: true}})
 	case n.ownEpochs[e.Owner]: // no session, or its claim is in progress and holds the lock
 		n.addCleanupLocked(id, cleanup{})
 	case p.deadEpochs[e.Owner]:
-		p.stale = append(p.stale, staleEntry{key, rev})
+		p.stale = append(p.stale, staleEntry{id, rev, gen})
 	case owner == nil:
 		p.unknownEpochs[e.Owner] = true
 	}

@@ -20,16 +20,16 @@ func (n *Node) restore(ctx context.Context, ref sessionRef, seen dirEntry) error
 		}
 		switch {
 		case dead:
-			seen = dirEntry{rev: rival.rev}
+			seen = dirEntry{rev: rival.rev, gen: rival.gen}
 			continue
 		case rival.Token > ref.token, rival.Token == ref.token && rival.Owner > epoch:
 			// A later login took the ID while this node was cut off.
 			return n.closeAll(ctx, []sessionRef{ref}, pool.Replaced)
 		}
 		// The other entry has a lower token, so its owner must evict its session.
-		rev, err := n.freeEntry(ctx, ref.id, *rival, pool.Replaced)
+		free, err := n.freeEntry(ctx, ref.id, *rival, pool.Replaced)
 		if err == nil {
-			seen = dirEntry{rev: rev}
+			seen = free
 			continue
 		}
 		if n.State() != Active || !sleep(ctx, n.c.attempt()/8) {
@@ -70,14 +70,15 @@ func (n *Node) tryRestore(ctx context.Context, ref sessionRef, seen dirEntry) (r
 		case !seen.live || own && (seen.Owner != epoch || seen.Token != ref.token):
 			// No entry, or an earlier one of this node: write.
 		case own:
-			n.recordEntry(ref, seen.rev)
+			n.recordEntry(ref, seen.rev, seen.gen)
 			return nil, "", nil
 		default:
 			return &seen, epoch, nil
 		}
-		rev, err := n.dir.put(ctx, keyOf(ref.id), e, seen.rev, 0)
+		gen := n.generation()
+		rev, err := n.putEntry(ctx, ref.id, e, seen.rev, seen.gen)
 		if err == nil {
-			n.recordEntry(ref, rev)
+			n.recordEntry(ref, rev, gen)
 			return nil, "", nil
 		}
 		if !isConflict(err) {
@@ -89,12 +90,13 @@ func (n *Node) tryRestore(ctx context.Context, ref sessionRef, seen dirEntry) (r
 	}
 }
 
-// recordEntry records that a session has its entry, at the given revision.
-func (n *Node) recordEntry(ref sessionRef, rev uint64) {
-	gen := n.generation()
+// recordEntry records that a session has its entry, at the given revision of the given
+// generation.
+func (n *Node) recordEntry(ref sessionRef, rev, gen uint64) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if s := n.sessions[ref.id]; s != nil && s.token == ref.token {
 		s.mayHaveEntry, s.rev, s.gen = true, rev, gen
+		n.oldest = min(n.oldest, rev)
 	}
 }

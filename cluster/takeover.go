@@ -24,9 +24,9 @@ func (n *Node) takeOver(ctx context.Context, c *claim, seen dirEntry) error {
 		if seen.live && c.token <= seen.Token {
 			c.token = n.tokens.next(seen.Token)
 		}
-		rev, err := n.freeEntry(ctx, c.id, seen, pool.Replaced)
+		free, err := n.freeEntry(ctx, c.id, seen, pool.Replaced)
 		if err == nil {
-			c.rev = rev
+			c.rev, c.gen = free.rev, free.gen
 			return nil
 		}
 		before := seen.rev
@@ -47,24 +47,27 @@ func (n *Node) takeOver(ctx context.Context, c *claim, seen dirEntry) error {
 	}
 }
 
-// freeEntry returns the revision at which an entry may be overwritten. If the entry's
+// freeEntry returns the revision at which an entry may be overwritten, in rev and gen. If the entry's
 // owner is another node that is alive, it asks the owner once to evict its session for
 // the given reason.
-func (n *Node) freeEntry(ctx context.Context, id string, seen dirEntry, why pool.Reason) (uint64, error) {
+func (n *Node) freeEntry(ctx context.Context, id string, seen dirEntry, why pool.Reason) (dirEntry, error) {
+	free := dirEntry{rev: seen.rev, gen: seen.gen}
 	if !seen.live || n.isOwnEpoch(seen.Owner) {
-		return seen.rev, nil // admit closes an own session before it activates the next
+		return free, nil // admit closes an own session before it activates the next
 	}
 	dead, err := n.isDead(ctx, seen.Owner)
 	if err != nil {
-		return 0, err
+		return dirEntry{}, err
 	}
 	if dead {
-		return seen.rev, nil
+		return free, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, n.c.attempt())
 	defer cancel()
+	free.gen = n.generation()
 	r, err := n.askOwner(ctx, seen.Owner, opEvict, request{Key: keyOf(id), id: id, Token: seen.Token, Rev: seen.rev, Reason: why})
-	return r.Rev, err
+	free.rev = r.Rev
+	return free, err
 }
 
 // evict closes this node's session that a request names, and deletes its entry, which

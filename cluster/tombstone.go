@@ -1,6 +1,9 @@
 package cluster
 
-import "context"
+import (
+	"context"
+	"errors"
+)
 
 // deleteStale deletes the entries of dead nodes and then their tombstones. Each entry is
 // deleted by a compare-and-set on the revision that was read, so that an entry that was
@@ -8,8 +11,8 @@ import "context"
 // case the node that wrote the tombstone has died.
 func (n *Node) deleteStale(ctx context.Context, p *reconcilePlan) error {
 	err := parallel(ctx, p.stale, func(ctx context.Context, l staleEntry) error {
-		_, err := n.dir.del(ctx, l.key, l.rev, markerTTL)
-		if isConflict(err) {
+		_, err := n.delEntry(ctx, l.id, l.rev, l.gen, markerTTL)
+		if isConflict(err) && !errors.Is(err, errOldRevision) {
 			return nil // taken over, or deleted by another node
 		}
 		return err

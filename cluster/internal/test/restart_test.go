@@ -111,22 +111,22 @@ func until(t *testing.T, events <-chan cluster.Event, is func(cluster.Event) boo
 	}
 }
 
-// Revisions begin at 1 again when a broker has lost its data, so an old revision may be
-// that of another node's entry.
+// A node comes back when the broker has lost its data and others have written the stream
+// anew.
 func TestReconcile_NeverWritesWithARevisionOfALostStream(t *testing.T) {
 	t.Parallel()
 	r, o := newRestartable(t), newObserver()
 	p := between(t, r.b.URL())
 	a := join(t, o, "a", cluster.Config{URL: p.url(), Storage: cluster.Memory})
 	d := join(t, o, "d", cluster.Config{URL: r.b.URL(), Storage: cluster.Memory})
-	a.mustLogin("x", "y") // revisions 1 and 2
+	a.mustLogin("x", "y")
 	before := epoch(t, d, "d")
 	p.hold()
 	r.stop()
 	r.start()
 	eventually(t, "d is there in the new stream", func() bool { return epoch(t, d, "d") != before })
 	d.mustRetryLogin("x")
-	d.mustRetryLogin("y") // revisions 1 and 2 again
+	d.mustRetryLogin("y")
 	a.logout("y")
 	events, err := open(t, cluster.ClientConfig{URL: r.b.URL()}).Watch(t.Context()) // d's own watcher may not have restarted yet
 	require.NoError(t, err)
