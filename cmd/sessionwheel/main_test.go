@@ -24,6 +24,7 @@ func TestUsage_AMistakeIsOneLineThatNamesItAndTheHelp(t *testing.T) {
 		{[]string{"srve", "--http", "8080"}, []string{`did you mean "serve"?`}},
 		{[]string{"start"}, []string{`unknown command "start"`, "bench, cluster, demo, load, serve, soak, top", "sessionwheel --help"}},
 		{[]string{"--http"}, []string{"--http needs a value: a port", "8080", "host:port"}},
+		{[]string{"serve", "--http="}, []string{"--http needs a value: a port", "8080", "host:port", "serve --help"}},
 		{[]string{"demo", "--http", "--clients", "3"}, []string{"--http needs a value: a port", "8080", "host:port", "demo --help"}},
 		{[]string{"demo", "--idle"}, []string{"--idle needs a value, such as 3s"}},
 		{[]string{"--clients=0"}, []string{"--clients", "at least 1"}},

@@ -160,6 +160,8 @@ func TestParse_AMistakeIsNamedWithTheHelp(t *testing.T) {
 		{[]string{"serve", "--adr", "x"}, `unknown flag --adr, did you mean --addr? (see "prog serve --help")`},
 		{[]string{"serve", "-x"}, `unknown flag -x (see "prog serve --help")`},
 		{[]string{"--addr"}, `--addr needs a value: host:port (see "prog --help")`},
+		{[]string{"--addr="}, `--addr needs a value: host:port (see "prog --help")`},
+		{[]string{"serve", "--addr", ""}, `--addr needs a value: host:port (see "prog serve --help")`},
 		{[]string{"serve", "--addr", "--quiet"}, `--addr needs a value: host:port (see "prog serve --help")`},
 		{[]string{"serve", "--idle"}, `--idle needs a value, such as 5m (see "prog serve --help")`},
 		{[]string{"serve", "--file"}, `--file needs a value: FILE (see "prog serve --help")`},

@@ -120,6 +120,9 @@ func (s *parser) flag(text string) error {
 	case !hasValue:
 		text, s.left = s.left[0], s.left[1:]
 	}
+	if text == "" && f.want != "" { // as from a variable of the shell that is not set
+		return f.missing()
+	}
 	err := f.assign(text)
 	f.given = true
 	return err

@@ -126,8 +126,7 @@ type Cluster struct {
 // Help is the text below the summary of cluster --help.
 func (Cluster) Help() string {
 	return "Each command reads the directory from the brokers of --cluster and talks to the nodes. It is not a node itself and writes nothing to the directory. " +
-		"Output is one line for each item, with fields separated by tabs, or one JSON object. " +
-		"Control characters are removed from it. " +
+		"It prints one line for each item, with fields separated by tabs, aligned below a header on a terminal. Control characters are removed. " +
 		"SESSIONWHEEL_CLUSTER sets --cluster, and SESSIONWHEEL_CLUSTER_TOKEN sets --cluster-token."
 }
 

@@ -14,7 +14,7 @@ type Soak struct {
 	Duration time.Duration `default:"1m" help:"Start new rounds for this long. Each scenario has at least one round, and a round that has started runs to its end."`
 	Seed     uint64        `default:"0" help:"Seed of the rounds, to repeat a run. 0 takes a random one, which is printed."`
 	Cluster  bool          `help:"Soak a cluster: three nodes and one or three brokers, each in a process of its own, all on this machine."`
-	Only     string        `want:"a regular expression, such as 'network|books'" help:"Run only the scenarios whose name matches this regular expression."`
+	Only     string        `placeholder:"REGEXP" want:"a regular expression, such as 'network|books'" help:"Run only the scenarios whose name matches this regular expression."`
 	List     bool          `help:"List the scenarios and exit."`
 	JSON     bool          `name:"json" help:"Print the result as JSON and nothing else."`
 	Drill    bool          `help:"Test the soak itself, which must then fail: what is checked gets half of each timeout, and the nodes of a cluster ignore evictions."`
