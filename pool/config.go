@@ -116,8 +116,8 @@ type Config[K comparable, C io.Closer] struct {
 	// OnPanic is called when OnNewSessionRegister, OnSessionClosed, OnIdle, the
 	// Logger or a connection's Close panics, on the same goroutine. Its arguments are the
 	// panic's value and the stack as formatted by runtime/debug.Stack. The session
-	// continues as if the call had returned. If nil, the panic is not recovered; on a goroutine of the
-	// wheel or the pool it ends the process.
+	// continues as if the call had returned. If nil, the panic is not recovered; on a
+	// goroutine of the wheel or the pool it ends the process.
 	OnPanic func(v any, stack []byte)
 
 	// Logger receives sessions that are registered (debug), refused (warn) and closed

@@ -10,8 +10,7 @@ import (
 // Group is a set of sessions, such as those in a room or those that follow a topic. A session
 // leaves its groups by itself when it is closed, before its connection is closed. A session
 // may be in any number of groups, and a group may have sessions of several pools. A session's
-// first membership takes some 160 bytes and each further one some 60, which come back when it
-// leaves.
+// first membership takes about 160 bytes and each further one about 60, until it leaves.
 //
 // The zero value is an empty group. A Group must not be copied after its first use. All its
 // methods may be called from any goroutine and from callbacks. They never wait for a callback
@@ -60,10 +59,10 @@ func (g *Group[K, C]) Len() int {
 	return len(g.members)
 }
 
-// All iterates over the sessions that are members when the iteration begins, in no order. It
-// skips those that are closed by the time their turn comes. Sessions added or removed during
-// the iteration may or may not be included. No lock is held while the loop's body runs, which may
-// change the group and close sessions.
+// All returns an iterator over the sessions that are members when the iteration begins, in no
+// particular order. It skips those that are closed by the time their turn comes. Sessions
+// added or removed during the iteration may or may not be included. No lock is held while the
+// loop body runs, so it may change the group and close sessions.
 func (g *Group[K, C]) All() iter.Seq[*Session[K, C]] {
 	return func(yield func(*Session[K, C]) bool) {
 		for _, s := range g.share() {

@@ -160,7 +160,8 @@ func (p *Pool[K, C]) sessionEnded(s *Session[K, C]) {
 	}
 }
 
-// Get returns the session with the given ID, and reports whether there is one. It may be closed when Get returns.
+// Get returns the session with the given ID, and reports whether there is one. The session
+// may be closed by the time Get returns.
 func (p *Pool[K, C]) Get(id K) (*Session[K, C], bool) {
 	s := p.find(id)
 	return s, s != nil

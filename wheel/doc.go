@@ -30,8 +30,8 @@
 // monotonic clock, and 110 ms before the slot a runtime timer wakes it in any case; if
 // the library has failed three times in a row, the driver does without it. Nothing is
 // late because of it. The driver wakes once more when the slot comes up: so it wakes
-// twice for a slot, and once where slots are less than 200 ms apart. A wheel without
-// timers wakes nobody.
+// twice for a slot, and once where slots are less than 200 ms apart. Without timers
+// it does not wake at all.
 //
 // # Guarantees
 //

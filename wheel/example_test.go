@@ -102,12 +102,12 @@ func ExampleWheel_Stats() {
 	st := w.Stats()
 	fmt.Println("pending", st.Pending, "fired", st.Fired, "rescued", st.Rescued)
 	late := st.Late.Sub(before) // since the reading before
-	fmt.Println(late.Count(), "callback, early by none:", late.Quantile(0.99) > 0)
+	fmt.Println(late.Count(), "callback, none early:", late.Quantile(0.99) > 0)
 	for _, slot := range w.Slots() {
 		fmt.Println(slot.Timers, "timer in a slot that spans", slot.Span)
 	}
 	// Output:
 	// pending 1 fired 1 rescued 0
-	// 1 callback, early by none: true
+	// 1 callback, none early: true
 	// 1 timer in a slot that spans 43m41.44s
 }
