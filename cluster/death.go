@@ -9,7 +9,7 @@ import (
 // seen longer ago than a lease, the longer of its own and this node's, and during all
 // that time this node could renew its own lease.
 func (n *Node) isSilentLocked(p *peer, now time.Time) bool {
-	if now.Sub(n.lastBeat) > n.c.gap() {
+	if n.clocks.Since(n.lastBeat) > n.c.gap() {
 		return false // this node cannot write either
 	}
 	since := p.seen

@@ -5,6 +5,8 @@ import (
 	"errors"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/sessionwheel/sessionwheel/cluster/internal/clock"
 )
 
 // Join makes this process a node of the cluster. From then on the node renews its
@@ -41,6 +43,7 @@ func join(ctx context.Context, c Config, nc *nats.Conn) (*Node, error) {
 	r.log = c.Logger.With("node", c.Name)
 	n := &Node{
 		reader:       r,
+		clocks:       clock.From(ctx),
 		serveSlots:   make(chan struct{}, maxServing),
 		beatNow:      make(chan struct{}, 1),
 		reconcileNow: make(chan struct{}, 1),

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/sessionwheel/sessionwheel/cluster/internal/clock"
 )
 
 // recordTTL is the time after which the broker deletes the record of a node without
@@ -22,7 +24,7 @@ func (n *Node) newEpoch(ctx context.Context) error {
 	if err != nil {
 		return unavailable(err)
 	}
-	sent := time.Now()
+	sent := n.clocks.Now()
 	rev, err := n.nodes.put(ctx, epoch, n.newRecord(0), 0, recordTTL)
 	if err != nil {
 		_ = sub.Unsubscribe() // no node knows the epoch
@@ -51,10 +53,18 @@ func (n *Node) newRecord(beat uint64) beatRecord {
 
 // setLeaseLocked sets the lease after a heartbeat. The lease counts from when the
 // heartbeat was sent. Other nodes see it later, and wait for a whole lease from then.
-func (n *Node) setLeaseLocked(sent time.Time) {
-	n.leaseUntil = sent.Add(n.c.validity())
+func (n *Node) setLeaseLocked(sent clock.Instant) {
+	n.hasLease = true
 	n.expiryHandled = false
 	n.lastBeat = sent
+}
+
+// leaseLeftLocked returns how long the node may rely on its lease.
+func (n *Node) leaseLeftLocked() time.Duration {
+	if !n.hasLease {
+		return 0
+	}
+	return n.c.validity() - n.clocks.Since(n.lastBeat)
 }
 
 // beatLoop renews the lease. Nothing that may take long must run on its goroutine.
@@ -86,7 +96,7 @@ func (n *Node) beat(ctx context.Context) error {
 	n.mu.Lock()
 	epoch, rev, beat := n.epoch, n.beatRev, n.beats
 	n.mu.Unlock()
-	sent := time.Now()
+	sent := n.clocks.Now()
 	next, err := n.nodes.put(ctx, epoch, n.newRecord(beat), rev, recordTTL)
 	switch {
 	case err == nil:
@@ -107,7 +117,7 @@ func (n *Node) beat(ctx context.Context) error {
 }
 
 // renewed records a successful heartbeat.
-func (n *Node) renewed(sent time.Time, rev uint64) {
+func (n *Node) renewed(sent clock.Instant, rev uint64) {
 	n.mu.Lock()
 	regained := n.expiryHandled
 	// If this node could not renew its own lease, others could not either. When a
@@ -169,18 +179,21 @@ func (n *Node) rejoin(ctx context.Context) error {
 }
 
 // expireLoop calls loseLease as soon as the lease ends, even if beatLoop is waiting for
-// the broker.
+// the broker. It looks often, since a timer stands still while the machine is suspended.
 func (n *Node) expireLoop() {
 	for {
 		n.mu.Lock()
-		left, handled := time.Until(n.leaseUntil), n.expiryHandled
+		left, handled := n.leaseLeftLocked(), n.expiryHandled
 		n.mu.Unlock()
+		often := n.c.LeaseTTL / 64
 		switch {
 		case handled:
-			left = n.c.beat() / 16
+			left = often
 		case left <= 0:
 			n.loseLease(false)
 			continue
+		default:
+			left = min(left, often)
 		}
 		select {
 		case <-n.ctx.Done():
@@ -195,12 +208,12 @@ func (n *Node) expireLoop() {
 // current lease.
 func (n *Node) loseLease(dead bool) {
 	n.mu.Lock()
-	if n.expiryHandled || !dead && time.Now().Before(n.leaseUntil) {
+	if n.expiryHandled || !dead && n.leaseLeftLocked() > 0 {
 		n.mu.Unlock()
 		return
 	}
 	n.expiryHandled = true
-	n.leaseUntil = time.Time{}
+	n.hasLease = false
 	var fenced []sessionRef
 	if n.c.OnLeaseLost == Fence && !n.closing {
 		fenced = n.sessionRefsLocked()

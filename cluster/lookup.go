@@ -10,6 +10,11 @@ import (
 )
 
 // Entry is the entry of a session in the directory.
+//
+// Token can serve as a fencing token. A session passes it on with each of its writes to a
+// store that all nodes share, and the store refuses a write whose token is lower than the
+// highest it has seen for the ID. Then a session that was replaced without knowing it yet,
+// because its node was cut off or stopped, can change nothing.
 type Entry struct {
 	ID    string
 	Node  string    // the name of the node that has the session

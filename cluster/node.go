@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/sessionwheel/sessionwheel/cluster/internal/clock"
 )
 
 // Node is this process in the cluster, and the pool.Directory of the pool that holds
@@ -20,6 +22,7 @@ type Node struct {
 	serveSlots                        chan struct{} // holds a value for each request being served
 	beatNow, reconcileNow, cleanupNow chan struct{} // each holds one value if its loop must run; see notify
 
+	clocks   clock.Clocks // for the node's own lease
 	tokens   tokens
 	locks    idLocks
 	claiming sync.WaitGroup // calls of Claim that have begun
@@ -34,10 +37,10 @@ type Node struct {
 	sub           *nats.Subscription // receives the epoch's requests
 	beatRev       uint64             // the revision of the epoch's last heartbeat
 	beats         uint64             // heartbeats of the epoch so far
-	leaseUntil    time.Time          // the zero time: no lease
+	hasLease      bool               // false also when the lease was found to be over
 	expiryHandled bool               // loseLease has run for the current lease
 	activeFences  int                // calls of fence that have not returned
-	lastBeat      time.Time          // when the last successful heartbeat was sent
+	lastBeat      clock.Instant      // when the last successful heartbeat was sent; the lease counts from it
 	silenceSince  time.Time          // the silence of other nodes counts from here at the earliest
 	sessions      map[string]*ownSession
 	claims        map[string]*claim  // by ID: of those that have not returned, the one that began last
@@ -86,6 +89,15 @@ func (s State) String() string {
 }
 
 // State returns the node's current state. It does not ask the broker.
+//
+// Active means that no other node could take over a session of this one at the moment of the
+// call. It says nothing about the next moment: a process can be stopped between the call and
+// what it does next, and a lease that ends meanwhile ends unseen. The lease is judged by the
+// monotonic clock and by the time since boot, which goes on while a machine is suspended
+// (the wall clock where the system has no such time). A virtual machine whose clocks all
+// stand still while it is paused cannot know that it was, until its network is back. So
+// whatever must not be done for two sessions of an ID should be guarded where it is done, by
+// the session's token: see [Entry].
 func (n *Node) State() State {
 	_, s := n.epochAndState()
 	return s
@@ -102,7 +114,7 @@ func (n *Node) epochAndStateLocked() (string, State) {
 	switch {
 	case n.closing:
 		return n.epoch, Left
-	case time.Now().Before(n.leaseUntil):
+	case n.leaseLeftLocked() > 0:
 		return n.epoch, Active
 	default:
 		return n.epoch, Isolated

@@ -235,11 +235,18 @@ func broker(t testing.TB) *embedded.Broker {
 func join(t testing.TB, o *observer, name string, c cluster.Config) *site {
 	t.Helper()
 	s := newSite(t, o)
+	s.joins(within(t, patience), name, c)
+	return s
+}
+
+func (s *site) joins(ctx context.Context, name string, c cluster.Config) {
+	t := s.t
+	t.Helper()
 	c.Name, c.Local = name, s
 	if os.Getenv("CLUSTER_LOG") != "" {
 		c.Logger = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
-	node, err := cluster.Join(within(t, patience), c)
+	node, err := cluster.Join(ctx, c)
 	require.NoError(t, err)
 	s.node = node
 	t.Cleanup(func() {
@@ -249,7 +256,6 @@ func join(t testing.TB, o *observer, name string, c cluster.Config) *site {
 			require.NoError(t, err)
 		}
 	})
-	return s
 }
 
 func newSite(t testing.TB, o *observer) *site {
