@@ -47,7 +47,11 @@
 // agree, and only for logins that overlap: otherwise a node whose clock is ahead would keep
 // others from its IDs.
 //
-// A token identifies one login for ever. Tokens of an ID grow with each login. Requests
+// A token identifies one login of an ID. Tokens of an ID grow with each login: always, if the
+// login takes over from the one before. If that has ended, its entry is gone and its token
+// forgotten; then they grow if the clock of the later login's node is behind that of the
+// earlier one's by less than the time between the logins. A restart of the brokers changes
+// nothing in that, nor does the loss of what they store. Requests
 // for a session (an eviction, a kick, a message) carry its token, so they never reach a
 // later session of the ID.
 //
