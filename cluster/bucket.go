@@ -250,13 +250,13 @@ func (b *bucket) lastRevision(ctx context.Context) (uint64, error) {
 	return info.State.LastSeq, nil
 }
 
-// noneBetween reports whether no message has a revision greater than seen and up to last.
-// It reports false if the broker does not answer.
-func (b *bucket) noneBetween(ctx context.Context, seen, last uint64) bool {
+// noneAfter reports whether no message has a revision greater than seen. It reports false if
+// the broker does not answer.
+func (b *bucket) noneAfter(ctx context.Context, seen uint64) bool {
 	ctx, cancel := context.WithTimeout(ctx, b.attempt)
 	defer cancel()
-	m, err := b.handle.GetMsg(ctx, seen+1, jetstream.WithGetMsgSubject(b.subject(">")))
-	return errors.Is(err, jetstream.ErrMsgNotFound) || err == nil && m.Sequence > last
+	_, err := b.handle.GetMsg(ctx, seen+1, jetstream.WithGetMsgSubject(b.subject(">")))
+	return errors.Is(err, jetstream.ErrMsgNotFound)
 }
 
 // watch returns a watcher that sends the values of all keys, then nil, then every change.

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"hash/maphash"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -34,26 +35,39 @@ func (r *reader) list(ctx context.Context, f func(Entry) bool) error {
 	if err := r.checkOpen(); err != nil {
 		return err
 	}
+	// An entry that is written again during the scan comes twice. Hashes of the sessions
+	// take a third of the memory of their IDs.
+	type session struct {
+		key   string
+		token uint64
+	}
+	seed := maphash.MakeSeed()
+	told := make(map[uint64]struct{})
 	return r.scan(ctx, func(key string, _ uint64, e entry) bool {
 		id, ok := idOf(key)
 		if !ok || r.isKnownDead(e.Owner) {
 			return true
 		}
+		hash := maphash.Comparable(seed, session{key, e.Token})
+		if _, again := told[hash]; again {
+			return true
+		}
+		told[hash] = struct{}{}
 		return f(e.export(id))
 	})
 }
 
-// scan calls f for each entry of the directory until f returns false. The watcher counts
-// the messages at its beginning and waits for as many. Some of them may be markers that
-// expire before they are sent, so when no more messages arrive, scan asks the broker
-// whether it has received all.
+// scan calls f for each entry of the directory until f returns false. An entry that is
+// written again during the scan may come twice.
+//
+// The scan ends when the broker has nothing more to send. The end that the watcher reports
+// would be too early: it waits for as many messages as there were at its beginning, and if an
+// entry that was sent is written again, it counts instead of one that comes later. The
+// messages that are left may be markers that expire before they are sent, so when no more
+// arrive, scan asks the broker whether it has received all.
 func (r *reader) scan(ctx context.Context, f func(key string, rev uint64, e entry) bool) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	last, err := r.dir.lastRevision(ctx)
-	if err != nil {
-		return err
-	}
 	// Each key has one message, so its history is its last value, and a broker sends a
 	// whole stream with less work than the last message of each subject.
 	w, err := r.dir.watch(ctx, jetstream.IncludeHistory())
@@ -71,7 +85,7 @@ func (r *reader) scan(ctx context.Context, f func(key string, rev uint64, e entr
 			return ctx.Err()
 		case <-t.C:
 			switch {
-			case r.dir.noneBetween(ctx, seen, last):
+			case r.dir.noneAfter(ctx, seen):
 				return nil
 			case time.Since(lastEntry) >= scanTimeout:
 				return fmt.Errorf("%w: broker: no more entries of the directory within %v", ErrUnavailable, scanTimeout)
@@ -81,9 +95,13 @@ func (r *reader) scan(ctx context.Context, f func(key string, rev uint64, e entr
 			switch {
 			case !ok:
 				return fmt.Errorf("%w: broker: %w", ErrUnavailable, errWatcherEnded)
+			case e == nil && seen == 0:
+				return nil // there was nothing at the beginning
 			case e == nil:
-				return nil
+				continue
 			case e.Operation() == jetstream.KeyValuePut && !f(e.Key(), e.Revision(), decode[entry](e.Value())):
+				return nil
+			case e.Delta() == 0: // the last one
 				return nil
 			}
 			seen = e.Revision()

@@ -1,6 +1,7 @@
 package test
 
 import (
+	"context"
 	"io"
 	"sync"
 	"testing"
@@ -75,4 +76,48 @@ func TestList_GoesOnWhileEntriesArriveAndEndsWithASilentBroker(t *testing.T) {
 	require.Less(t, seen, entries)
 	require.ErrorIs(t, client.List(within(t, patience), func(cluster.Entry) bool { seen = entries; return true }), cluster.ErrUnavailable)
 	require.Less(t, seen, entries)
+}
+
+// Entries that were listed are written again, and so is one that was not, which then comes
+// last: a reader that counts what it has received would miss it.
+func TestList_MissesNoSessionWhoseEntryIsWrittenAgain(t *testing.T) {
+	t.Parallel()
+	b, o := broker(t), newObserver()
+	a := join(t, o, "a", cluster.Config{URL: b.URL()})
+	ids := names(1500, "u%d")
+	ctx := within(t, patience)
+	// More than the broker sends before it must wait for the reader.
+	require.NoError(t, many(ctx, func(ctx context.Context, id string) error {
+		return a.node.Claim(ctx, id, make([]byte, 8<<10), a.begin(id))
+	}, ids...))
+	nc, err := b.Connect()
+	require.NoError(t, err)
+	defer nc.Close()
+	again := func(id string) {
+		subject := "$KV.sessions_dir.s." + id
+		m, err := nc.Request(subject, []byte(last(t, nc, "KV_sessions_dir", subject)), patience)
+		require.NoError(t, err)
+		require.NotContains(t, string(m.Data), "error")
+	}
+	times := make(map[string]int)
+	var order []string
+	require.NoError(t, a.node.List(ctx, func(e cluster.Entry) bool {
+		times[e.ID]++
+		order = append(order, e.ID)
+		if len(order) == 100 {
+			for _, id := range order {
+				again(id)
+			}
+			for _, id := range ids[len(ids)-50:] { // among the last that are sent
+				if times[id] == 0 {
+					again(id)
+				}
+			}
+		}
+		return true
+	}))
+	require.Len(t, times, len(ids))
+	for id, n := range times {
+		require.Equal(t, 1, n, id)
+	}
 }
