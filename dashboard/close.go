@@ -121,7 +121,8 @@ func generationOf(s session) uint64 { return uint64(s.RegisteredAt().UnixNano())
 func formatGeneration(g uint64) string { return strconv.FormatUint(g, 10) }
 
 // find returns the session with the given ID and generation; nil if there is none. It
-// walks over all sessions if the source cannot look the ID up; the error is that of walk.
+// walks over all sessions if the source cannot look the ID up; the error is then
+// errBusy or the context's.
 func (h *Handler) find(ctx context.Context, id string, generation uint64) (session, error) {
 	found, certain := h.source.lookup(id)
 	if certain {
@@ -130,7 +131,12 @@ func (h *Handler) find(ctx context.Context, id string, generation uint64) (sessi
 		}
 		return found, nil
 	}
-	err := h.walk(ctx, func(s session, _ time.Time) bool {
+	leave, err := h.searches.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	err = h.walk(ctx, func(s session, _ time.Time) bool {
 		if generationOf(s) == generation && h.source.id(s) == id {
 			found = s
 		}

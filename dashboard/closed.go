@@ -21,7 +21,11 @@ type closedSessionJSON struct {
 }
 
 // serveClosed serves the sessions that closed last.
-func (h *Handler) serveClosed(w http.ResponseWriter, _ *http.Request) {
+func (h *Handler) serveClosed(w http.ResponseWriter, r *http.Request) {
+	h.readings.serve(w, r, func() any { return h.closed() })
+}
+
+func (h *Handler) closed() closedPageJSON {
 	all, now := h.source.recentlyClosed(), time.Now()
 	page := closedPageJSON{Sessions: make([]closedSessionJSON, len(all))}
 	for i, c := range all {
@@ -35,5 +39,5 @@ func (h *Handler) serveClosed(w http.ResponseWriter, _ *http.Request) {
 		}
 		page.Sessions[i] = shown
 	}
-	writeJSON(w, http.StatusOK, encode(page))
+	return page
 }

@@ -107,7 +107,7 @@ func (h *Handler) serveCluster(w http.ResponseWriter, r *http.Request, rest stri
 		}
 	case rest == "":
 		if allowMethod(w, r, http.MethodGet, http.MethodHead) {
-			writeJSON(w, http.StatusOK, encode(h.cluster()))
+			h.nodes.serve(w, r, func() any { return h.cluster() })
 		}
 	case rest == "/sessions":
 		if allowMethod(w, r, http.MethodGet, http.MethodHead) {

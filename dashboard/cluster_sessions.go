@@ -70,8 +70,7 @@ func (h *Handler) serveClusterSessions(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, encode(page))
 }
 
-// writeClusterError answers a request that the cluster did not: with nothing, if the
-// client has gone.
+// writeClusterError answers a request that the cluster did not.
 func writeClusterError(w http.ResponseWriter, r *http.Request, err error) {
 	if errors.Is(err, errBusy) || r.Context().Err() != nil {
 		writeSearchError(w, err)
@@ -84,11 +83,9 @@ func writeClusterError(w http.ResponseWriter, r *http.Request, err error) {
 // contains it. The error is errBusy, the context's or the cluster's.
 func (h *Handler) searchCluster(ctx context.Context, s search) (clusterPageJSON, error) {
 	if s.text != "" {
-		limited, cancel := withClusterTimeout(ctx)
-		defer cancel()
-		one, ok, err := h.c.Cluster.Lookup(limited, s.text)
+		one, ok, err := h.lookUp(ctx, s.text)
 		if err != nil {
-			return clusterPageJSON{}, clusterError(limited, err)
+			return clusterPageJSON{}, err
 		}
 		if ok {
 			return clusterPageJSON{1, "", []clusterSessionJSON{newClusterSessionJSON(one)}}, nil
@@ -97,17 +94,35 @@ func (h *Handler) searchCluster(ctx context.Context, s search) (clusterPageJSON,
 	return h.listCluster(ctx, s)
 }
 
+// lookUp finds the session of the cluster with the given ID. One call runs at a time, and
+// none waits for listCluster. The error is as of searchCluster.
+func (h *Handler) lookUp(ctx context.Context, id string) (ClusterSession, bool, error) {
+	leave, err := h.clusterLookups.enter(ctx)
+	if err != nil {
+		return ClusterSession{}, false, err
+	}
+	defer leave()
+	limited, cancel := withClusterTimeout(ctx)
+	defer cancel()
+	s, ok, err := h.c.Cluster.Lookup(limited, id)
+	if err != nil {
+		return s, false, clusterError(limited, err)
+	}
+	return s, ok, nil
+}
+
 // listCluster goes through the sessions of the cluster until it has found enough.
 // One call runs at a time. The error is as of searchCluster.
 func (h *Handler) listCluster(ctx context.Context, s search) (clusterPageJSON, error) {
 	page := clusterPageJSON{Sessions: []clusterSessionJSON{}}
-	if err := h.clusterSearches.enter(ctx); err != nil {
+	leave, err := h.clusterSearches.enter(ctx)
+	if err != nil {
 		return page, err
 	}
-	defer h.clusterSearches.leave(time.Now())
+	defer leave()
 	limited, cancel := withClusterTimeout(ctx)
 	defer cancel()
-	err := h.c.Cluster.List(limited, func(one ClusterSession) bool {
+	err = h.c.Cluster.List(limited, func(one ClusterSession) bool {
 		if page.Searched%checkEvery == checkEvery-1 && limited.Err() != nil {
 			page.Cut = cutByTime
 			return false

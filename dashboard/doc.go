@@ -79,10 +79,13 @@
 // are at most [Config.MaxPages] streams.
 //
 // Listing sessions is one pass over all of them. It keeps no more sessions than
-// the requested page and those sorted before it, and holds a lock only while it
-// copies a sixty-fourth of the sessions. Passes run one at a time, and each is
-// followed by a pause of the same length, so that they use at most half of one
-// processor, however many requests there are.
+// the requested page and those sorted before it, of which there may be 10,000, and
+// holds a lock only while it copies a sixty-fourth of the sessions. Passes run one at a
+// time, with all that sorting and formatting their pages costs, and each is followed by
+// a pause of the same length, so that they use at most half of one processor, however
+// many requests there are. Requests for the same page that wait at the same time get the
+// result of one pass. Other answers that are made anew for each request, such as the
+// sessions that closed last, follow one another in the same way.
 //
 // # Cluster
 //
@@ -91,7 +94,8 @@
 // single request to the broker, or several by a part of the ID, which may read
 // the broker's whole directory. The directory is therefore read only on request,
 // by one search at a time, for at most ten seconds, and each search is followed
-// by a pause of the same length. A search keeps at most 500 sessions, and of each
+// by a pause of the same length. The requests for single sessions that come before
+// follow one another in the same way, and do not wait for such a search. A search keeps at most 500 sessions, and of each
 // no more than is shown. An incomplete answer says so. If the cluster does not
 // answer, the page says that and shows everything else as before.
 //

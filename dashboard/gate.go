@@ -3,14 +3,15 @@ package dashboard
 import (
 	"context"
 	"errors"
+	"net/http"
 	"sync/atomic"
 	"time"
 )
 
-var errBusy = errors.New("as many searches wait as Config.MaxPages allows")
+var errBusy = errors.New("as many requests wait as Config.MaxPages allows")
 
-// gate admits one search at a time. After a search it stays shut for as long as
-// the search took, so searches use half of one processor at most.
+// gate admits one request at a time to what costs time. Afterwards it stays shut for as
+// long as that took, so the requests use half of one processor at most.
 type gate struct {
 	max     int64
 	waiting atomic.Int64
@@ -21,22 +22,41 @@ func newGate(limit int) *gate {
 	return &gate{max: int64(limit), turn: make(chan struct{}, 1)}
 }
 
-// enter waits until the gate admits the caller, which must leave it then. The
-// error is errBusy if too many callers wait already, or the context's.
-func (g *gate) enter(ctx context.Context) error {
+// enter waits until the gate admits the caller, which must call leave then. The error is
+// errBusy if too many callers wait already, or the context's.
+func (g *gate) enter(ctx context.Context) (leave func(), err error) {
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
 	defer g.waiting.Add(-1)
 	if g.waiting.Add(1) > g.max {
-		return errBusy
+		return nil, errBusy
 	}
 	select {
 	case g.turn <- struct{}{}:
-		return nil
+		entered := time.Now()
+		return func() { time.AfterFunc(time.Since(entered), func() { <-g.turn }) }, nil
 	case <-ctx.Done():
-		return ctx.Err()
+		return nil, ctx.Err()
 	}
 }
 
-// leave opens the gate again, after as long as the search took.
-func (g *gate) leave(entered time.Time) {
-	time.AfterFunc(time.Since(entered), func() { <-g.turn })
+// serve answers a request with what read returns, which it calls when the gate admits it.
+func (g *gate) serve(w http.ResponseWriter, r *http.Request, read func() any) {
+	body, err := g.do(r.Context(), read)
+	if err != nil {
+		writeSearchError(w, err)
+		return
+	}
+	writeJSON(w, http.StatusOK, body)
+}
+
+// do returns the JSON of what read returns. The error is that of enter.
+func (g *gate) do(ctx context.Context, read func() any) ([]byte, error) {
+	leave, err := g.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave() // also if read panics
+	return encode(read()), nil
 }

@@ -23,10 +23,15 @@ type Handler struct {
 	origins *http.CrossOriginProtection
 
 	searches        *gate
+	clusterLookups  *gate
 	clusterSearches *gate
+	nodes           *gate // api/cluster
+	readings        *gate // api/history and api/closed
 	streams         *streams
 	history         *history
 	rescues         rescues
+
+	found [8]found // the last searches, the newest first; guarded by the turn of searches
 
 	sampling sync.Mutex // held while the statistics are taken
 	// Guarded by sampling.
@@ -50,7 +55,10 @@ func New(c Config) (*Handler, error) {
 		created:         time.Now(),
 		origins:         http.NewCrossOriginProtection(),
 		searches:        newGate(c.MaxPages),
+		clusterLookups:  newGate(c.MaxPages),
 		clusterSearches: newGate(c.MaxPages),
+		nodes:           newGate(c.MaxPages),
+		readings:        newGate(c.MaxPages),
 		streams:         newStreams(c.MaxPages),
 		history:         newHistory(c.History),
 	}

@@ -116,8 +116,8 @@ func (hist *history) close() {
 }
 
 // serveHistory serves the samples.
-func (h *Handler) serveHistory(w http.ResponseWriter, _ *http.Request) {
-	writeJSON(w, http.StatusOK, encode(h.history.json()))
+func (h *Handler) serveHistory(w http.ResponseWriter, r *http.Request) {
+	h.readings.serve(w, r, func() any { return h.history.json() })
 }
 
 func (hist *history) json() historyJSON {

@@ -11,8 +11,8 @@ import (
 const (
 	defaultLimit = 50
 	maxLimit     = 500
-	maxOffset    = 1 << 30
-	maxText      = 256 // bytes
+	maxOffset    = 10_000 // a search keeps the sessions before the page as well
+	maxText      = 256    // bytes
 )
 
 // search is the query of a request for sessions.
@@ -83,7 +83,7 @@ func (s *search) set(name, value string) (hint string) {
 	case "offset":
 		s.offset, err = strconv.Atoi(value)
 		if err != nil || s.offset < 0 || s.offset > maxOffset {
-			return fmt.Sprintf("a whole number from 0 to %d", maxOffset)
+			return fmt.Sprintf("a whole number from 0 to %d, and narrow the search to see what is beyond", maxOffset)
 		}
 	case "limit":
 		s.limit, err = strconv.Atoi(value)

@@ -39,25 +39,59 @@ func (h *Handler) serveSessions(w http.ResponseWriter, r *http.Request) {
 		writeError(w, http.StatusBadRequest, err.Error())
 		return
 	}
-	page, err := h.search(r.Context(), s)
+	body, err := h.search(r.Context(), s)
 	if err != nil {
 		writeSearchError(w, err)
 		return
 	}
-	writeJSON(w, http.StatusOK, encode(page))
+	writeJSON(w, http.StatusOK, body)
 }
 
-// writeSearchError answers a search that did not take place: with nothing, if the
-// client has gone.
+// writeSearchError answers a search that did not take place, or was cut short: the server
+// ends, or the client has gone and takes no answer.
 func writeSearchError(w http.ResponseWriter, err error) {
+	w.Header().Set("Retry-After", "1")
 	if errors.Is(err, errBusy) {
-		w.Header().Set("Retry-After", "1")
 		writeError(w, http.StatusTooManyRequests, err.Error())
+		return
 	}
+	writeError(w, http.StatusServiceUnavailable, "this was cut short before it was done: the server is shutting down")
 }
 
-// search looks at all sessions once. The error is errBusy or the context's.
-func (h *Handler) search(ctx context.Context, s search) (pageJSON, error) {
+// found is the result of a search.
+type found struct {
+	search search
+	began  time.Time
+	page   []byte
+}
+
+// search returns a page of the sessions. If the same search began after this one was
+// asked for, its result serves both. The error is errBusy or the context's.
+func (h *Handler) search(ctx context.Context, s search) ([]byte, error) {
+	asked := time.Now()
+	leave, err := h.searches.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	for _, f := range h.found {
+		if f.search == s && f.began.After(asked) {
+			return f.page, nil
+		}
+	}
+	began := time.Now()
+	page, err := h.pass(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	copy(h.found[1:], h.found[:])
+	h.found[0] = found{s, began, page}
+	return page, nil
+}
+
+// pass looks at all sessions once, and selects, sorts and formats a page of them. The
+// caller has entered h.searches. The error is the context's.
+func (h *Handler) pass(ctx context.Context, s search) ([]byte, error) {
 	page := pageJSON{Offset: s.offset, Limit: s.limit}
 	first := selection{keep: s.offset + s.limit, before: s.before}
 	var r row // reused, to allocate none for each session
@@ -71,21 +105,16 @@ func (h *Handler) search(ctx context.Context, s search) (pageJSON, error) {
 		return true
 	})
 	if err != nil {
-		return page, err
+		return nil, err
 	}
 	page.Sessions = newSessionsJSON(first.from(s.offset))
-	return page, nil
+	return encode(page), nil
 }
 
-// walk calls f for each session until f returns false. began is the same time in
-// all calls. One walk runs at a time. The error is errBusy or the context's.
+// walk calls f for each session until f returns false. began is the same time in all
+// calls. The caller has entered h.searches. The error is the context's.
 func (h *Handler) walk(ctx context.Context, f func(s session, began time.Time) bool) error {
-	if err := h.searches.enter(ctx); err != nil {
-		return err
-	}
-	began := time.Now()
-	defer h.searches.leave(began)
-	n := 0
+	began, n := time.Now(), 0
 	for s := range h.source.all() {
 		if n++; n%checkEvery == 0 && ctx.Err() != nil {
 			return ctx.Err()

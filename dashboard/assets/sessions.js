@@ -6,6 +6,7 @@ import { errorText, failureText } from "./feed.js";
 import { confirmClose, inexact, isClosable } from "./closing.js";
 
 const pollInterval = 2000; // ms between a response and the next request
+const maxOffset = 10_000; // that the server allows
 const typingDelay = 250; // ms without a key before the filter applies
 
 // The order in which each column is sorted at first.
@@ -127,7 +128,7 @@ export class Sessions {
   #turn(pages) {
     const { offset, limit } = this.#query;
     const next = offset + pages * limit;
-    if (next < 0 || next >= this.#matching) return;
+    if (next < 0 || next >= this.#matching || next > maxOffset) return;
     this.#request({ offset: next });
   }
 
@@ -152,7 +153,7 @@ export class Sessions {
         const page = await response.json();
         if (loading.signal.aborted) return false;
         if (page.matching > 0 && page.offset >= page.matching) { // the last page has become empty
-          this.#query.offset = Math.floor((page.matching - 1) / page.limit) * page.limit;
+          this.#query.offset = Math.floor(Math.min(page.matching - 1, maxOffset) / page.limit) * page.limit;
           return this.#load(asked);
         }
         this.#show(page);
@@ -174,9 +175,11 @@ export class Sessions {
     this.#place(sessions);
     this.#countOn();
     setText(byID("matching"), matching === total ? `${count(total)} open` : `${count(matching)} of ${count(total)} match`);
-    setText(byID("range"), sessions.length ? `${count(offset + 1)}–${count(offset + sessions.length)} of ${count(matching)}` : "");
+    const next = offset + sessions.length;
+    const last = next < matching && next > maxOffset;
+    setText(byID("range"), sessions.length ? `${count(offset + 1)}–${count(next)} of ${count(matching)}${last ? ": narrow the search to see the others" : ""}` : "");
     setAttribute(byID("previous"), "aria-disabled", offset === 0);
-    setAttribute(byID("next"), "aria-disabled", offset + sessions.length >= matching);
+    setAttribute(byID("next"), "aria-disabled", next >= matching || last);
     setText(byID("no-sessions"), total ? "No open session matches." : "No session is open.");
     byID("no-sessions").hidden = sessions.length > 0;
     byID("scroll").hidden = sessions.length === 0;

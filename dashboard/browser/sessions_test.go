@@ -154,3 +154,22 @@ func TestSessions_ShowHostileTextAsText(t *testing.T) {
 	require.Zero(t, js[int](p, `$$("#rows script, #rows img").length`))
 	require.Equal(t, "sessionwheel", js[string](p, `document.title`))
 }
+
+func TestSessions_BeyondTheLastOffsetAreFoundByANarrowerSearch(t *testing.T) {
+	t.Parallel()
+	d := poolPage(t, 1, func(int) string { return "10.0.0.1:1" })
+	p := open(t, browser.Desktop, d.URL)
+	p.until(`$$("#rows tr").length === 1`)
+	// The server's answer, with as many sessions as it takes long to make.
+	p.run(chromedp.Evaluate(`window.fetched = window.fetch; window.fetch = async (path, ...rest) => {
+		if (!path.startsWith("api/sessions?")) return window.fetched(path, ...rest);
+		const offset = Number(new URL(path, location).searchParams.get("offset"));
+		window.asked = Math.max(window.asked ?? 0, offset);
+		const { sessions } = await (await window.fetched("api/sessions", ...rest)).json();
+		return new Response(JSON.stringify({ total: 20000, matching: 20000, offset, limit: 25, sessions }));
+	}`, nil))
+	p.until(`$("#next").getAttribute("aria-disabled") === "false"`)
+	p.run(chromedp.Evaluate(`for (let i = 0; i < 500; i++) document.querySelector("#next").click()`, nil))
+	p.until(`$("#range").textContent.endsWith(": narrow the search to see the others") && $("#next").getAttribute("aria-disabled") === "true"`)
+	require.Equal(t, 10_000, js[int](p, `window.asked`))
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"runtime"
 	"strconv"
 	"strings"
@@ -131,18 +132,18 @@ func TestCluster_ARequestEndsWhenItsClientHasGone(t *testing.T) {
 		h := handlerIn(t, c)
 		began := time.Now()
 		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan string, 4)
+		done := make(chan *httptest.ResponseRecorder, 4)
 		for _, call := range []string{"GET " + clusterSessions, "GET " + clusterSessions, "GET " + clusterSessions + "?q=a", "DELETE " + clusterSessions + "/x61?generation=1"} {
 			method, path, _ := strings.Cut(call, " ")
 			go func() { // waited for below
-				done <- request(h, method, path, func(r *http.Request) { *r = *r.WithContext(ctx) }).Body.String()
+				done <- request(h, method, path, func(r *http.Request) { *r = *r.WithContext(ctx) })
 			}()
 		}
 		synctest.Wait()
 		require.Empty(t, done)
 		cancel()
 		for range 4 {
-			require.Empty(t, <-done)
+			errorText(t, <-done, http.StatusServiceUnavailable)
 		}
 		require.Zero(t, time.Since(began))
 	})
@@ -169,4 +170,40 @@ func TestCluster_ABrokerThatCannotBeReachedIsReportedAndTheRestGoesOn(t *testing
 			require.Equal(t, http.StatusOK, request(h, http.MethodGet, path).Code, path)
 		}
 	}
+}
+
+func TestClusterSearch_AsksForOneIDAtATime(t *testing.T) {
+	harness.Bubble(t, func(t *testing.T) {
+		var inside, most atomic.Int32
+		c := newFakeCluster()
+		c.ask = func(context.Context) error {
+			most.Store(max(most.Load(), inside.Add(1)))
+			time.Sleep(10 * time.Millisecond)
+			inside.Add(-1)
+			return nil
+		}
+		h := handlerIn(t, c)
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		done := make(chan int, 60)
+		for range 60 {
+			go func() { // waited for below
+				n := 0
+				for ; ctx.Err() == nil; n++ {
+					if code := request(h, http.MethodGet, clusterSessions+"?q=nobody").Code; code != http.StatusOK {
+						require.Equal(t, http.StatusTooManyRequests, code)
+						time.Sleep(10 * time.Millisecond)
+					}
+				}
+				done <- n
+			}()
+		}
+		asked := 0
+		for range 60 {
+			asked += <-done
+		}
+		require.Greater(t, asked, 5_000)
+		require.EqualValues(t, 1, most.Load())
+		require.LessOrEqual(t, c.lookups.Load(), int32(160), "in 3 s, of 10 ms each, followed by a pause of 10 ms")
+	})
 }

@@ -79,20 +79,31 @@ func TestOpenAPI_IsWhatIsServed(t *testing.T) {
 		}
 		block := make(chan struct{})
 		name := func(i int) string { return fmt.Sprint("#", i) }
+		over, stop := context.WithCancel(t.Context())
+		stop()
+		ended := []func(*http.Request){func(r *http.Request) { *r = *r.WithContext(over) }}
 		busy := newHandler(t, dashboard.Config{
 			Source: dashboard.Pool(p, name, func(addrConn) string { <-block; return "" }), Authorize: allowAll, MaxPages: 1,
+			Cluster: slowNodes{newFakeCluster(), func() { <-block }},
 		})
 		plain := newHandler(t, dashboard.Config{Source: dashboard.Pool(p, name, nil)})
 		away := newHandler(t, dashboard.Config{Source: idleSource(), Authorize: allowAll, MaxPages: 1, Cluster: &fakeCluster{
 			ask:  func(context.Context) error { return errors.New("nobody answers") },
 			list: func(context.Context, func(dashboard.ClusterSession) bool) error { <-block; return nil },
 		}})
+		gone := newPool(t, pool.Config[int, addrConn]{})
+		register(t, gone, 1, "").Close("Kicked")
+		late := newHandler(t, dashboard.Config{
+			Source: dashboard.Pool(gone, func(int) string { <-block; return "" }, nil), MaxPages: 1,
+		})
 		var searches sync.WaitGroup
 		defer searches.Wait()
 		defer close(block)
 		for range 2 { // one that runs and one that waits
 			searches.Go(func() { request(busy, http.MethodGet, "/api/sessions?q=a") })
 			searches.Go(func() { request(away, http.MethodGet, "/api/cluster/sessions") })
+			searches.Go(func() { request(busy, http.MethodGet, "/api/cluster") })
+			searches.Go(func() { request(late, http.MethodGet, "/api/closed") })
 			synctest.Wait()
 		}
 
@@ -129,6 +140,14 @@ func TestOpenAPI_IsWhatIsServed(t *testing.T) {
 			{method: "DELETE", path: kick, key: "x616e6e", query: "generation=3", from: away, want: 503},
 			{method: "GET", path: "/api/history", from: full, want: 200},
 			{method: "GET", path: "/api/closed", from: full, want: 200},
+			{method: "GET", path: "/api/history", from: late, want: 429},
+			{method: "GET", path: "/api/closed", from: late, want: 429},
+			{method: "GET", path: nodes, from: busy, want: 429},
+			{method: "GET", path: "/api/history", changes: ended, from: full, want: 503},
+			{method: "GET", path: "/api/closed", changes: ended, from: full, want: 503},
+			{method: "GET", path: nodes, changes: ended, from: full, want: 503},
+			{method: "GET", path: sessions, changes: ended, from: full, want: 503},
+			{method: "DELETE", path: one, key: "x78", query: "generation=1", changes: ended, from: busy, want: 503},
 			{method: "GET", path: self, from: full, want: 200},
 			{method: "GET", path: events, from: full, want: 500},
 		}

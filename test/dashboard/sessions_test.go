@@ -122,7 +122,7 @@ func TestSearch_GivesAPageOfWhatSortingAllWouldGive(t *testing.T) {
 			for _, order := range []string{"asc", "desc"} {
 				for _, q := range []string{"", "10.0.1.", ":10", some, some[:12], "nobody"} {
 					for _, idle := range []time.Duration{0, idle} {
-						for _, offset := range []int{0, 7, 149, 150, 1 << 30} {
+						for _, offset := range []int{0, 7, 149, 150, 10_000} {
 							for _, limit := range []int{1, 7, 500} {
 								query := url.Values{
 									"q": {q}, "idle": {idle.String()}, "sort": {sort}, "order": {order},
@@ -201,7 +201,7 @@ func TestSearch_NamesAWrongParameterAndSaysWhatToUse(t *testing.T) {
 		"limit=501":                       {"limit", "1 to 500"},
 		"limit=x":                         {"limit", "1 to 500"},
 		"offset=-1":                       {"offset", "0 to"},
-		"offset=1073741825":               {"offset", "0 to"},
+		"offset=10001":                    {"offset", "0 to 10000", "narrow the search"},
 		"offset=99999999999999999999":     {"offset", "0 to"},
 		"idle=10":                         {"idle", "90s"},
 		"idle=-1s":                        {"idle", "90s"},
@@ -301,16 +301,16 @@ func TestSearch_EndsWhenItsClientHasGone(t *testing.T) {
 			}
 			return ""
 		}, dashboard.Config{MaxPages: 1})
-		done := make(chan struct{}, 2)
+		done := make(chan int, 2)
 		for range 2 {
-			go func() { request(h, http.MethodGet, "/api/sessions?q=a", gone); done <- struct{}{} }() // waited for below
+			go func() { done <- request(h, http.MethodGet, "/api/sessions?q=a", gone).Code }() // waited for below
 			synctest.Wait()
 		}
 		errorText(t, request(h, http.MethodGet, "/api/sessions"), http.StatusTooManyRequests)
 		cancel()
-		<-done // the one that waited
+		require.Equal(t, http.StatusServiceUnavailable, <-done, "the one that waited")
 		close(block)
-		<-done // the one that ran
+		require.Equal(t, http.StatusServiceUnavailable, <-done, "the one that ran")
 		require.LessOrEqual(t, looked.Load(), int32(1024))
 		require.Equal(t, 5000, getJSON[pageAnswer](t, h, "/api/sessions").Total)
 	})
@@ -401,3 +401,111 @@ func TestDelete_FindsASessionByItsIDWithoutAWalk(t *testing.T) {
 		}
 	})
 }
+
+func TestDelete_ThatIsCutShortSaysSoAndClosesNothing(t *testing.T) {
+	harness.Bubble(t, func(t *testing.T) {
+		p := newPool(t, pool.Config[int, addrConn]{})
+		last := register(t, p, 0, "")
+		for i := range 5000 {
+			last = register(t, p, i+1, "")
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var looked int
+		name := func(id int) string {
+			if looked++; looked == 100 {
+				cancel()
+			}
+			return fmt.Sprint("#", id)
+		}
+		h := newHandler(t, dashboard.Config{Source: dashboard.Pool(p, name, nil), Authorize: allowAll})
+		for range 2 { // one in its walk, and one that waits
+			w := request(h, http.MethodDelete, closePath("#none", last.RegisteredAt()), func(r *http.Request) { *r = *r.WithContext(ctx) })
+			require.Contains(t, errorText(t, w, http.StatusServiceUnavailable), "cut short")
+			require.NotEmpty(t, w.Header().Get("Retry-After"))
+		}
+		require.Equal(t, 5001, p.Len())
+	})
+}
+
+func TestSearch_FormatsItsPageBeforeTheNextBegins(t *testing.T) {
+	harness.Bubble(t, func(t *testing.T) {
+		var inside, most atomic.Int32
+		h := guardedHandler(t, 3, func(addrConn) string { // called for the page only, as no search looks at it
+			most.Store(max(most.Load(), inside.Add(1)))
+			time.Sleep(time.Second)
+			inside.Add(-1)
+			return "a"
+		}, dashboard.Config{})
+		codes := make(chan int, 4)
+		began := time.Now()
+		for i := range 4 {
+			go func() { codes <- request(h, http.MethodGet, fmt.Sprint("/api/sessions?limit=", 10+i)).Code }() // waited for below
+		}
+		for range 4 {
+			require.Equal(t, http.StatusOK, <-codes)
+		}
+		require.EqualValues(t, 1, most.Load())
+		require.Equal(t, 21*time.Second, time.Since(began), "each is followed by a pause of its own length")
+	})
+}
+
+func TestSearch_ThatManyAskForAtTheSameTimeIsMadeOnce(t *testing.T) {
+	harness.Bubble(t, func(t *testing.T) {
+		var walks atomic.Int32
+		h := guardedHandler(t, 10, func(addrConn) string { walks.Add(1); time.Sleep(100 * time.Millisecond); return "a" }, dashboard.Config{})
+		codes := make(chan int, 41)
+		get := func(path string) { // waited for below
+			go func() { codes <- request(h, http.MethodGet, path).Code }()
+			time.Sleep(time.Millisecond)
+		}
+		get("/api/sessions?q=a&limit=10") // a second, and a second's pause
+		for range 20 {
+			get("/api/sessions?q=a&limit=5")
+			get("/api/sessions?q=a&limit=10")
+		}
+		began := time.Now()
+		for range 41 {
+			require.Equal(t, http.StatusOK, <-codes)
+		}
+		require.EqualValues(t, 30, walks.Load(), "the first had begun before the others were asked for")
+		require.InDelta(t, 6, time.Since(began).Seconds(), 0.1)
+	})
+}
+
+func TestReadings_AreTakenOneAtATime(t *testing.T) {
+	harness.Bubble(t, func(t *testing.T) {
+		var inside, most atomic.Int32
+		p := newPool(t, pool.Config[int, addrConn]{})
+		slow := func() {
+			most.Store(max(most.Load(), inside.Add(1)))
+			time.Sleep(time.Second)
+			inside.Add(-1)
+		}
+		h := newHandler(t, dashboard.Config{
+			Source:   dashboard.Pool(p, func(int) string { slow(); return "a" }, nil),
+			Cluster:  slowNodes{newFakeCluster(), slow},
+			MaxPages: 2,
+		})
+		register(t, p, 1, "").Close("Kicked")
+		for _, path := range []string{"/api/closed", "/api/cluster"} {
+			codes := make(chan int, 9)
+			for range 9 {
+				go func() { codes <- request(h, http.MethodGet, path).Code }() // waited for below
+			}
+			counts := make(map[int]int)
+			for range 9 {
+				counts[<-codes]++
+			}
+			require.Equal(t, map[int]int{http.StatusOK: 3, http.StatusTooManyRequests: 6}, counts, path)
+			require.EqualValues(t, 1, most.Load(), path)
+		}
+	})
+}
+
+// slowNodes is a cluster that needs time to list its nodes.
+type slowNodes struct {
+	*fakeCluster
+	before func()
+}
+
+func (c slowNodes) Nodes() []dashboard.ClusterNode { c.before(); return c.fakeCluster.Nodes() }

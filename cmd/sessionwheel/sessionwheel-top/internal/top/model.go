@@ -157,6 +157,9 @@ func (m *model) selectionKey(name string) {
 	}
 }
 
+// maxOffset is the greatest offset that the server allows.
+const maxOffset = 10_000
+
 // turn shows the next page of the table, the one before, or with 0 the last one.
 func (m *model) turn(pages int) {
 	n := 0 // rows of all pages
@@ -169,7 +172,7 @@ func (m *model) turn(pages int) {
 		return
 	}
 	rows, q := max(1, m.rows()), m.query
-	last := max(0, n-1) / rows * rows
+	last := min(max(0, n-1), maxOffset) / rows * rows
 	if q.offset = last; pages != 0 {
 		q.offset = min(max(0, m.query.offset+pages*rows), last)
 	}
