@@ -2,6 +2,7 @@ package pool_test
 
 import (
 	"context"
+	"fmt"
 	"runtime"
 	"sync"
 	"testing"
@@ -71,6 +72,42 @@ func TestMemory_ASessionTakesLessThan300Bytes(t *testing.T) {
 	t.Logf("%.0f bytes a session", each)
 	shutDown(t, p)
 	require.EqualValues(t, sessions, conn.closes.Load())
+}
+
+// bytesOf returns what a session takes, of as many as there are IDs.
+func bytesOf[K comparable](t *testing.T, ids []K) float64 {
+	t.Helper()
+	p, err := pool.New(pool.Config[K, *testConn]{})
+	require.NoError(t, err)
+	conn := new(testConn)
+	before := harness.Heap()
+	for _, id := range ids {
+		if s, err := p.Register(id, conn); err != nil || !s.Touch() {
+			require.Fail(t, "a session was not registered")
+		}
+	}
+	each := (float64(harness.Heap()) - float64(before)) / float64(len(ids))
+	require.Equal(t, len(ids), p.Len())
+	require.Greater(t, each, 50.0, "the measurement is wrong")
+	t.Logf("%.0f bytes a session", each)
+	shutDown(t, p)
+	return each
+}
+
+// The pool's table has just grown with so many sessions, so most of it is free. A
+// string's text is its owner's.
+func TestMemory_ASessionTakes128BytesAtMostAnd160WithAStringAsItsID(t *testing.T) {
+	if harness.RaceDetector {
+		t.Skip("the race detector makes so many sessions slow, and does not change what they take")
+	}
+	const sessions = 110_000
+	numbers, texts := make([]int64, sessions), make([]string, sessions)
+	for i := range sessions {
+		numbers[i], texts[i] = int64(i), fmt.Sprintf("session %016d", i)
+	}
+	require.LessOrEqual(t, bytesOf(t, numbers), 128.0)
+	require.LessOrEqual(t, bytesOf(t, texts), 160.0)
+	runtime.KeepAlive(texts)
 }
 
 func TestMemory_AClosedSessionIsCollectedWhileThePoolLives(t *testing.T) {
