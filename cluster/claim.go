@@ -178,7 +178,7 @@ func (n *Node) tryClaim(ctx, turn context.Context, c *claim) (dirEntry, error) {
 	}
 	c.inDoubt = false
 	n.knows(rev)
-	return dirEntry{}, n.admit(c, epoch, &ownSession{
+	return dirEntry{}, n.admit(turn, c, epoch, &ownSession{
 		token: c.token, since: e.Since, began: c.began, meta: c.meta,
 		mayHaveEntry: true, rev: rev, gen: gen,
 	})
@@ -186,9 +186,13 @@ func (n *Node) tryClaim(ctx, turn context.Context, c *claim) (dirEntry, error) {
 
 // admit activates a session whose entry was written. The caller has locked the ID. If
 // the node has lost its lease since, admit returns errNoLease and leaves the entry to
-// a cleanup.
-func (n *Node) admit(c *claim, epoch string, s *ownSession) error {
-	n.closePrevious(c.id)
+// a cleanup. If the node's previous session of the ID does not end before turn does, the
+// entry is given back to that.
+func (n *Node) admit(turn context.Context, c *claim, epoch string, s *ownSession) error {
+	if _, _, err := n.closePrevious(turn, c.id); err != nil {
+		n.giveBack(c.id, s.rev)
+		return fmt.Errorf("%w: %w", ErrTakeoverTimeout, err)
+	}
 	n.mu.Lock()
 	// After a slow write, another node may have taken the ID, or may do so at any
 	// moment.
@@ -204,19 +208,33 @@ func (n *Node) admit(c *claim, epoch string, s *ownSession) error {
 	return nil
 }
 
+// giveBack writes the entry of the session that the node still has, over that of a login
+// which was given up. The caller has locked the ID.
+func (n *Node) giveBack(id string, rev uint64) {
+	n.mu.Lock()
+	s := n.sessions[id]
+	n.mu.Unlock()
+	ctx, cancel := context.WithTimeout(n.ctx, n.c.attempt())
+	defer cancel()
+	if s == nil || n.rewriteEntry(ctx, id, s) != nil {
+		n.addCleanup(id, cleanup{inDoubt: true, expectedRev: rev})
+	}
+}
+
 // closePrevious closes this node's session of an ID with pool.Replaced, if there is
-// one. It returns the session's token and whether it may have an entry. The caller has
-// locked the ID.
-func (n *Node) closePrevious(id string) (token uint64, mayHaveEntry bool) {
+// one. It returns the session's token and whether it may have an entry, or the error of ctx
+// if the session has not ended before. The caller has locked the ID.
+func (n *Node) closePrevious(ctx context.Context, id string) (token uint64, mayHaveEntry bool, err error) {
 	n.mu.Lock()
 	old := n.sessions[id]
-	delete(n.sessions, id)
-	n.mu.Unlock()
 	if old == nil {
-		return 0, false
+		n.mu.Unlock()
+		return 0, false, nil
 	}
-	n.c.Local.Close(id, old.token, pool.Replaced)
-	return old.token, old.mayHaveEntry
+	token, mayHaveEntry = old.token, old.mayHaveEntry
+	n.mu.Unlock()
+	_, err = n.closeSession(ctx, id, token, pool.Replaced)
+	return token, mayHaveEntry, err
 }
 
 // claimIsolated handles a login while the node has no lease. If DegradedLogin allows
@@ -237,7 +255,10 @@ func (n *Node) claimIsolated(ctx context.Context, c *claim) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("%w: %w", ErrTakeoverTimeout, ctx.Err())
 	}
-	token, mayHaveEntry := n.closePrevious(c.id)
+	token, mayHaveEntry, err := n.closePrevious(ctx, c.id)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrTakeoverTimeout, err)
+	}
 	if c.token <= token {
 		c.token = n.tokens.next(token)
 	}

@@ -94,13 +94,15 @@ func (n *Node) closeForGood() {
 		n.mu.Lock()
 		s := n.sessions[ref.id]
 		n.mu.Unlock()
-		if n.closeSession(ref.id, ref.token, pool.Shutdown) && s != nil && s.mayHaveEntry {
+		closed, err := n.closeSession(ctx, ref.id, ref.token, pool.Shutdown)
+		if closed && s != nil && s.mayHaveEntry {
 			n.addCleanup(ref.id, cleanup{rev: s.rev, gen: s.gen})
 		}
-		return nil
+		return err
 	})
 	n.claiming.Wait()
 	n.wg.Wait()
+	n.endings.Wait()
 }
 
 // endLast ends the loops that go on during Leave, and waits for them.

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"context"
 	"io"
 	"sync/atomic"
 
@@ -14,14 +15,18 @@ var _ pool.Directory[string] = (*Node)(nil)
 // that Claim has activated.
 type Local interface {
 	// Close closes the session with the given ID and token, and returns when the
-	// session processes nothing more. It reports false if there is no such session.
-	// Close is called with the ID locked, so a Claim of the same ID from it would
-	// wait until its context ends; Release may be called. While Close does not return,
-	// no node can take the ID as long as this node is alive.
-	Close(id string, token uint64, why pool.Reason) bool
+	// session processes nothing more. It reports false if there is no such session. If
+	// ctx ends first, Close returns its error, and is called again when somebody wants
+	// the ID again; the session's connection should be closed at the first call. No two
+	// calls for a session run at the same time. Close is called with the ID locked, so
+	// a Claim of the same ID from it would wait until its context ends; Release may be
+	// called. Until the session has ended, no node can take the ID as long as this node
+	// is alive.
+	Close(ctx context.Context, id string, token uint64, why pool.Reason) (bool, error)
 	// Deliver delivers a message to the session with the given ID and token. It
-	// reports false if there is no such session. The sender waits until it returns.
-	Deliver(id string, token uint64, msg []byte) bool
+	// reports false if there is no such session. The sender waits until Deliver
+	// returns or ctx ends.
+	Deliver(ctx context.Context, id string, token uint64, msg []byte) (bool, error)
 }
 
 // LeaseLost is the reason for closing sessions when the node has lost its lease and
@@ -38,8 +43,8 @@ const LeaseLost pool.Reason = "LeaseLost"
 //	local.Use(p)
 type LocalPool[C io.Closer] struct {
 	// OnMessage is called for each message that Node.Send or Client.Send sends to a
-	// session, on a goroutine of the node, or on Send's caller's if Send was called on
-	// this node. The sender waits until it returns. It may keep msg. If nil, no
+	// session, on a goroutine of the node. The sender waits until it returns, or until
+	// Send's context ends. It may keep msg. If nil, no
 	// message can be delivered, and Send returns ErrNotFound.
 	OnMessage func(s *pool.Session[string, C], msg []byte)
 
@@ -50,21 +55,24 @@ type LocalPool[C io.Closer] struct {
 func (l *LocalPool[C]) Use(p *pool.Pool[string, C]) { l.pool.Store(p) }
 
 // Close closes a session of the pool. See [Local].
-func (l *LocalPool[C]) Close(id string, token uint64, why pool.Reason) bool {
+func (l *LocalPool[C]) Close(ctx context.Context, id string, token uint64, why pool.Reason) (bool, error) {
 	p := l.pool.Load()
-	return p != nil && p.CloseToken(id, token, why)
+	if p == nil {
+		return false, nil
+	}
+	return p.CloseToken(ctx, id, token, why)
 }
 
 // Deliver calls OnMessage for a session of the pool. See [Local].
-func (l *LocalPool[C]) Deliver(id string, token uint64, msg []byte) bool {
+func (l *LocalPool[C]) Deliver(_ context.Context, id string, token uint64, msg []byte) (bool, error) {
 	p := l.pool.Load()
 	if p == nil || l.OnMessage == nil {
-		return false
+		return false, nil
 	}
 	s, ok := p.Get(id)
 	if !ok || s.Token() != token {
-		return false
+		return false, nil
 	}
 	l.OnMessage(s, msg)
-	return true
+	return true, nil
 }

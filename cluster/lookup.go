@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -107,18 +108,40 @@ func (n *Node) Send(ctx context.Context, id string, msg []byte) error {
 	}
 	q := sendRequest(id, s, msg)
 	if n.isOwnEpoch(s.Owner) {
-		return asRemoteError(n.deliver(q))
+		ctx, cancel := context.WithTimeout(ctx, n.c.LeaseTTL)
+		defer cancel()
+		return asRemoteError(n.deliverHere(ctx, q))
 	}
 	return n.callOwner(ctx, s.Owner, opSend, q)
 }
 
+// deliverHere delivers a message to a session of this node and waits until ctx ends, as for
+// one of another node.
+func (n *Node) deliverHere(ctx context.Context, q request) error {
+	q.Data = bytes.Clone(q.Data) // the caller of Send may reuse it when ctx has ended
+	delivered := make(chan error, 1)
+	if !n.goBackground(func() { delivered <- n.deliver(ctx, q) }) { // ends when Local.Deliver returns
+		return ErrLeft
+	}
+	select {
+	case err := <-delivered:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // deliver delivers a message to a session of this node.
-func (n *Node) deliver(q request) error {
-	// Deliver compares the token again, since the session may be replaced in between.
-	if !n.has(q.id, q.Token) || !n.c.Local.Deliver(q.id, q.Token, q.Data) {
+func (n *Node) deliver(ctx context.Context, q request) error {
+	if !n.has(q.id, q.Token) {
 		return errStale
 	}
-	return nil
+	// Deliver compares the token again, since the session may be replaced in between.
+	ok, err := n.c.Local.Deliver(ctx, q.id, q.Token, q.Data)
+	if err == nil && !ok {
+		return errStale
+	}
+	return err
 }
 
 // has reports whether this node has a session with the given ID and token.
@@ -135,7 +158,7 @@ func asRemoteError(err error) error {
 	switch {
 	case errors.Is(err, errStale):
 		return ErrNotFound
-	case err != nil && !errors.Is(err, ErrUnavailable):
+	case err != nil && !errors.Is(err, ErrUnavailable) && !errors.Is(err, ErrLeft):
 		return fmt.Errorf("%w: session's owner: %w", ErrUnavailable, err)
 	}
 	return err

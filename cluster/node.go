@@ -26,6 +26,7 @@ type Node struct {
 	tokens   tokens
 	locks    idLocks
 	claiming sync.WaitGroup // calls of Claim that have begun
+	endings  sync.WaitGroup // calls of Local.Close
 
 	// The loops that go on during Leave. It cancels last and waits for lastLoops.
 	last       context.Context
@@ -58,11 +59,12 @@ type ownSession struct {
 	since        int64 // unix milliseconds
 	began        int64 // when its Claim began, in unix microseconds
 	meta         []byte
-	mayHaveEntry bool   // false for a login that this node admitted without a lease
-	rev          uint64 // the revision of its entry
-	gen          uint64 // the generation of rev
-	bornPass     uint64 // Node.passes when the session was activated
-	seenPass     uint64 // the last pass that found its entry
+	ending       *ending // not nil while Local.Close runs
+	mayHaveEntry bool    // false for a login that this node admitted without a lease
+	rev          uint64  // the revision of its entry
+	gen          uint64  // the generation of rev
+	bornPass     uint64  // Node.passes when the session was activated
+	seenPass     uint64  // the last pass that found its entry
 }
 
 // State says whether a node may decide who owns an ID.

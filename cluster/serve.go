@@ -47,7 +47,7 @@ func (n *Node) handle(ctx context.Context, op string, q request) reply {
 	case opKick:
 		err = n.kick(ctx, q)
 	case opSend:
-		err = n.deliver(q)
+		err = n.deliver(ctx, q)
 	default:
 		err = errors.New("unknown request: " + op)
 	}

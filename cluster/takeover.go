@@ -82,7 +82,11 @@ func (n *Node) evict(ctx context.Context, q request) (uint64, error) {
 		return 0, err
 	}
 	defer unlock()
-	if !n.closeSession(q.id, q.Token, q.Reason) {
+	closed, err := n.closeSession(ctx, q.id, q.Token, q.Reason)
+	if err != nil {
+		return 0, err
+	}
+	if !closed {
 		return 0, errStale // a later login has the ID: the requester has seen an older entry
 	}
 	rev, err := n.dir.del(ctx, keyOf(q.id), q.Rev, markerTTL)
@@ -90,26 +94,6 @@ func (n *Node) evict(ctx context.Context, q request) (uint64, error) {
 		n.addCleanup(q.id, cleanup{})
 	}
 	return rev, err
-}
-
-// closeSession closes this node's session with the given ID and token, if there is
-// one. It reports false, and closes nothing, if the ID has another session. The caller
-// has locked the ID.
-func (n *Node) closeSession(id string, token uint64, why pool.Reason) bool {
-	n.mu.Lock()
-	s := n.sessions[id]
-	if s != nil && s.token == token {
-		delete(n.sessions, id) // the pool's Release then leaves the entry to the caller
-	}
-	n.mu.Unlock()
-	if s == nil {
-		return true
-	}
-	if s.token != token {
-		return false
-	}
-	n.c.Local.Close(id, token, why)
-	return true
 }
 
 // sessionRef identifies a session of this node.
@@ -135,7 +119,7 @@ func (n *Node) closeAll(ctx context.Context, refs []sessionRef, why pool.Reason)
 			return err
 		}
 		defer unlock()
-		n.closeSession(ref.id, ref.token, why)
-		return nil
+		_, err = n.closeSession(ctx, ref.id, ref.token, why)
+		return err
 	})
 }

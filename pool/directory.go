@@ -118,17 +118,30 @@ func (s *Session[K, C]) Token() uint64 {
 }
 
 // CloseToken closes the session that was registered with the given ID and token, and
-// reports whether this call closed it. In any case it returns only after OnSessionClosed
-// has returned, so that the session processes nothing more. It is meant for the Directory.
-// It must not be called from the session's own callbacks, because it waits for them.
-func (p *Pool[K, C]) CloseToken(id K, token uint64, reason Reason) bool {
+// reports whether this call closed it. It returns when OnSessionClosed has returned, so that
+// the session processes nothing more, or with the error of ctx if that ends first. The
+// connection is closed in any case. It is meant for the Directory. From the session's own
+// callbacks it waits until ctx ends, since they do not return before.
+func (p *Pool[K, C]) CloseToken(ctx context.Context, id K, token uint64, reason Reason) (bool, error) {
 	s := p.claimed(id, token)
 	if s == nil {
-		return false
+		return false, nil
 	}
-	won := s.Close(reason)
-	<-s.Done()
-	return won
+	won := s.tryClose(reason)
+	if won {
+		go s.finish() // ends with OnSessionClosed, which Shutdown waits for
+	}
+	select {
+	case <-s.Done(): // also if ctx has ended before
+		return won, nil
+	default:
+	}
+	select {
+	case <-s.Done():
+		return won, nil
+	case <-ctx.Done():
+		return won, ctx.Err()
+	}
 }
 
 // claimed finds the session of a token, also when it is closed already but has

@@ -277,12 +277,16 @@ func (srv *Server) Bound(id string) (*Session, bool) {
 }
 
 // CloseToken closes the session with the given ID of Bind and token, and reports whether this
-// call closed it. In any case it returns only after OnSessionClosed has returned, so that the
-// session processes nothing more. It is meant for the Directory. It must not be called from
-// the session's own callbacks, because it waits for them.
-func (srv *Server) CloseToken(id string, token uint64, r pool.Reason) bool {
+// call closed it. It returns when OnSessionClosed has returned, so that the session processes
+// nothing more, or with the error of ctx if that ends first. The connection is closed in any
+// case. It is meant for the Directory. From the session's own callbacks it waits until ctx ends,
+// since they do not return before.
+func (srv *Server) CloseToken(ctx context.Context, id string, token uint64, r pool.Reason) (bool, error) {
 	names := srv.names.Load()
-	return names != nil && names.CloseToken(id, token, r)
+	if names == nil {
+		return false, nil
+	}
+	return names.CloseToken(ctx, id, token, r)
 }
 
 // bindings makes the pool of bindings at its first use.

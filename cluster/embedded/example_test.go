@@ -14,14 +14,14 @@ import (
 // sessions holds the sessions of one node.
 type sessions map[string]uint64
 
-func (s sessions) Close(id string, token uint64, why pool.Reason) bool {
+func (s sessions) Close(_ context.Context, id string, token uint64, why pool.Reason) (bool, error) {
 	fmt.Printf("%s: %s\n", id, why)
-	return true
+	return true, nil
 }
 
-func (s sessions) Deliver(id string, token uint64, msg []byte) bool {
+func (s sessions) Deliver(_ context.Context, id string, token uint64, msg []byte) (bool, error) {
 	fmt.Printf("%s: %s\n", id, msg)
-	return true
+	return true, nil
 }
 
 // Two nodes and their broker in one process.

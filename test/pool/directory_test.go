@@ -90,7 +90,7 @@ func TestDirectory_AFullPoolReplacesWhatItEvicts(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		d := harness.NewDirectory[int]()
 		p := newPool(t, testConfig{Directory: d, MaxSessions: 1})
-		d.Evict = func(id int, token uint64) { require.True(t, p.CloseToken(id, token, pool.Replaced)) }
+		d.Evict = func(id int, token uint64) { require.True(t, closeToken(t, p, id, token, pool.Replaced)) }
 		old := mustRegister(t, p, 1)
 		s := mustRegister(t, p, 1)
 		require.Equal(t, pool.Replaced, old.Reason())
@@ -143,6 +143,38 @@ func TestDirectory_ShutdownWaitsForTheReleases(t *testing.T) {
 	})
 }
 
+func closeToken(t *testing.T, p *testPool, id int, token uint64, r pool.Reason) bool {
+	t.Helper()
+	won, err := p.CloseToken(context.Background(), id, token, r)
+	require.NoError(t, err)
+	return won
+}
+
+func TestCloseToken_WaitsNoLongerThanItsContext(t *testing.T) {
+	harness.Bubble(t, func(t *testing.T) {
+		conn := new(testConn)
+		p := newPool(t, testConfig{Directory: harness.NewDirectory[int](), OnSessionClosed: func(*testSession, pool.Reason) {
+			time.Sleep(time.Minute)
+		}})
+		s, err := p.Register(1, conn)
+		require.NoError(t, err)
+		start := time.Now()
+		for _, first := range []bool{true, false} {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			won, err := p.CloseToken(ctx, 1, s.Token(), "Bye")
+			cancel()
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			require.Equal(t, first, won)
+			require.Equal(t, pool.Reason("Bye"), s.Reason(), "it is closed all the same")
+		}
+		require.Equal(t, 2*time.Second, time.Since(start))
+		won, err := p.CloseToken(t.Context(), 1, s.Token(), "Bye")
+		require.NoError(t, err)
+		require.False(t, won)
+		require.Equal(t, time.Minute, time.Since(start))
+	})
+}
+
 func TestCloseToken_WaitsUntilItsSessionHasEnded(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		d := harness.NewDirectory[int]()
@@ -152,17 +184,17 @@ func TestCloseToken_WaitsUntilItsSessionHasEnded(t *testing.T) {
 			ended.Add(1)
 		}})
 		one, two := mustRegister(t, p, 1), mustRegister(t, p, 2)
-		require.False(t, p.CloseToken(1, two.Token(), "Bye"), "the token of another")
-		require.False(t, p.CloseToken(3, one.Token(), "Bye"), "no such ID")
+		require.False(t, closeToken(t, p, 1, two.Token(), "Bye"), "the token of another")
+		require.False(t, closeToken(t, p, 3, one.Token(), "Bye"), "no such ID")
 		require.Empty(t, one.Reason())
-		require.True(t, p.CloseToken(1, one.Token(), "Bye"))
+		require.True(t, closeToken(t, p, 1, one.Token(), "Bye"))
 		require.EqualValues(t, 1, ended.Load())
 		require.Equal(t, pool.Reason("Bye"), one.Reason())
 
 		token := two.Token()
 		go two.Close("Somebody else")
 		synctest.Wait()
-		require.False(t, p.CloseToken(2, token, "Bye"))
+		require.False(t, closeToken(t, p, 2, token, "Bye"))
 		require.EqualValues(t, 2, ended.Load(), "it has waited all the same")
 		require.Equal(t, pool.Reason("Somebody else"), two.Reason())
 	})
@@ -226,7 +258,7 @@ func TestRegisterContext_WithoutADirectoryIsRegister(t *testing.T) {
 		s, err := p.RegisterContext(over, 1, new(testConn), []byte("not looked at"))
 		require.NoError(t, err)
 		require.Zero(t, s.Token())
-		require.False(t, p.CloseToken(1, 0, "Bye"))
+		require.False(t, closeToken(t, p, 1, 0, "Bye"))
 		_, err = p.RegisterContext(t.Context(), 1, new(testConn), nil)
 		require.ErrorIs(t, err, pool.ErrDuplicateID)
 		_, err = p.RegisterContext(t.Context(), 2, nil, nil)
@@ -250,7 +282,7 @@ func TestDirectory_ContendedClaimsLeaveOneSessionAtATime(t *testing.T) {
 			},
 			OnSessionClosed: func(s *testSession, _ pool.Reason) { live[s.ID()].Add(-1) },
 		})
-		d.Evict = func(id int, token uint64) { p.CloseToken(id, token, pool.Replaced) }
+		d.Evict = func(id int, token uint64) { closeToken(t, p, id, token, pool.Replaced) }
 		var all sync.WaitGroup
 		var registered atomic.Int64
 		for range goroutines {

@@ -121,7 +121,11 @@ func TestClose_ForNoReasonIsClosed(t *testing.T) {
 		for _, end := range []func(s *testSession) bool{
 			func(s *testSession) bool { return s.Close("") },
 			func(s *testSession) bool { return p.CloseSession(s.ID(), "") },
-			func(s *testSession) bool { return p.CloseToken(s.ID(), s.Token(), "") },
+			func(s *testSession) bool {
+				won, err := p.CloseToken(t.Context(), s.ID(), s.Token(), "")
+				require.NoError(t, err)
+				return won
+			},
 		} {
 			s := mustRegister(t, p, 1)
 			require.Empty(t, s.Reason(), "open")

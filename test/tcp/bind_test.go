@@ -26,7 +26,7 @@ func TestBind_TakesAnIDOver(t *testing.T) {
 		dial := harness.ListenMemory(t, srv)
 		_, ok := srv.Bound("alice")
 		require.False(t, ok)
-		require.False(t, srv.CloseToken("alice", 0, "Bye"))
+		require.False(t, closeToken(srv, "alice", 0, "Bye"))
 
 		dial()
 		first := harness.Next(t, events.opened)
@@ -65,8 +65,8 @@ func TestBind_GivesAnIDUpAfterTheLastCallbackAndNoEarlier(t *testing.T) {
 			ended.Add(1)
 		}}
 		d.Evict = func(id string, token uint64) {
-			require.False(t, srv.CloseToken(id, token+1, pool.Replaced), "another token")
-			require.True(t, srv.CloseToken(id, token, pool.Replaced))
+			require.False(t, closeToken(srv, id, token+1, pool.Replaced), "another token")
+			require.True(t, closeToken(srv, id, token, pool.Replaced))
 		}
 		events := watch(srv)
 		dial := harness.ListenMemory(t, srv)
@@ -90,6 +90,11 @@ func TestBind_GivesAnIDUpAfterTheLastCallbackAndNoEarlier(t *testing.T) {
 	})
 }
 
+func closeToken(srv *tcp.Server, id string, token uint64, r pool.Reason) bool {
+	won, _ := srv.CloseToken(context.Background(), id, token, r)
+	return won
+}
+
 func TestCloseToken_ClosesABoundSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := harness.NewDirectory[string]()
@@ -98,7 +103,7 @@ func TestCloseToken_ClosesABoundSession(t *testing.T) {
 		conn := harness.ListenMemory(t, srv)()
 		s := harness.Next(t, events.opened)
 		require.NoError(t, s.Bind(t.Context(), "alice", nil))
-		require.True(t, srv.CloseToken("alice", s.Token(), "Kicked"))
+		require.True(t, closeToken(srv, "alice", s.Token(), "Kicked"))
 		require.Equal(t, pool.Reason("Kicked"), harness.Next(t, events.closed))
 		harness.WaitClosed(t, conn)
 	})
@@ -111,7 +116,7 @@ func TestCloseToken_ClosesASessionWhileItIsBound(t *testing.T) {
 		srv := &tcp.Server{Directory: d}
 		kicked := make(chan bool, 1)
 		d.After = func(id string, token uint64) {
-			go func() { kicked <- srv.CloseToken(id, token, "Kicked") }()
+			go func() { kicked <- closeToken(srv, id, token, "Kicked") }()
 			time.Sleep(time.Second)
 		}
 		events := watch(srv)
@@ -275,7 +280,7 @@ func TestBind_ContendedLoginsLeaveOneSessionForEachID(t *testing.T) {
 	}
 	d.Evict = func(id string, token uint64) {
 		for _, srv := range servers {
-			srv.CloseToken(id, token, pool.Replaced)
+			closeToken(srv, id, token, pool.Replaced)
 		}
 	}
 	var all sync.WaitGroup

@@ -1,6 +1,7 @@
 package test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -18,9 +19,10 @@ func TestClaim_GivenUpOnTheNodeThatHasTheSessionLeavesItReachable(t *testing.T) 
 	a := join(t, o, "a", cluster.Config{URL: p.url()})
 	c := join(t, o, "c", cluster.Config{URL: b.URL()})
 	a.mustLogin(names(50, "u%d")...)
-	a.mustLogin("x") // the directory's revision 51
+	a.mustLogin("x")
 	first := a.token("x")
-	p.holdAfter("Sequence: 51\r") // the second login's write is forwarded
+	// The second login's write is forwarded, which expects the revision of the first.
+	p.holdAfter(fmt.Sprintf("Sequence: %d\r", revision(t, b, "KV_sessions_dir")))
 	require.Error(t, a.login(within(t, 1500*time.Millisecond), "x"))
 	require.True(t, p.holding())
 	p.release()

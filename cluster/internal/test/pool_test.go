@@ -30,8 +30,12 @@ func newMember(t *testing.T, name, url string) *member {
 			s.Close("Error")
 		}
 	}}
-	require.False(t, local.Close("x", 1, "early"))
-	require.False(t, local.Deliver("x", 1, nil))
+	won, err := local.Close(t.Context(), "x", 1, "early")
+	require.NoError(t, err)
+	require.False(t, won)
+	delivered, err := local.Deliver(t.Context(), "x", 1, nil)
+	require.NoError(t, err)
+	require.False(t, delivered)
 	node, err := cluster.Join(within(t, patience), cluster.Config{Name: name, URL: url, Local: local})
 	require.NoError(t, err)
 	p, err := pool.New(pool.Config[string, net.Conn]{

@@ -75,7 +75,7 @@ type site struct {
 	closing  func(id string) // called before the node closes a session
 }
 
-func (s *site) Close(id string, token uint64, why pool.Reason) bool {
+func (s *site) Close(_ context.Context, id string, token uint64, why pool.Reason) (bool, error) {
 	s.mu.Lock()
 	closing := s.closing
 	s.mu.Unlock()
@@ -85,22 +85,22 @@ func (s *site) Close(id string, token uint64, why pool.Reason) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if have, ok := s.sessions[id]; !ok || have != token {
-		return false
+		return false, nil
 	}
 	delete(s.sessions, id)
 	s.why[id] = why
 	s.o.ends(id)
-	return true
+	return true, nil
 }
 
-func (s *site) Deliver(id string, token uint64, msg []byte) bool {
+func (s *site) Deliver(_ context.Context, id string, token uint64, msg []byte) (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if have, ok := s.sessions[id]; !ok || have != token {
-		return false
+		return false, nil
 	}
 	s.inbox = append(s.inbox, id+": "+string(msg))
-	return true
+	return true, nil
 }
 
 func (s *site) begin(id string) func(uint64) {

@@ -165,16 +165,16 @@ func (n *nodeProcess) closed(s *pool.Session[string, guest], why pool.Reason) {
 }
 
 // Close hands on, but in a drill.
-func (n *nodeProcess) Close(id string, token uint64, why pool.Reason) bool {
+func (n *nodeProcess) Close(ctx context.Context, id string, token uint64, why pool.Reason) (bool, error) {
 	if n.o.Deaf && why == pool.Replaced {
-		return true
+		return true, nil
 	}
-	return n.local.Close(id, token, why)
+	return n.local.Close(ctx, id, token, why)
 }
 
 // Deliver hands on.
-func (n *nodeProcess) Deliver(id string, token uint64, msg []byte) bool {
-	return n.local.Deliver(id, token, msg)
+func (n *nodeProcess) Deliver(ctx context.Context, id string, token uint64, msg []byte) (bool, error) {
+	return n.local.Deliver(ctx, id, token, msg)
 }
 
 // received compares the session with the one that a message names.

@@ -15,9 +15,9 @@ import (
 // none is a Local without sessions: only the node's own work is measured.
 type none struct{}
 
-func (none) Close(string, uint64, pool.Reason) bool { return true }
+func (none) Close(context.Context, string, uint64, pool.Reason) (bool, error) { return true, nil }
 
-func (none) Deliver(string, uint64, []byte) bool { return true }
+func (none) Deliver(context.Context, string, uint64, []byte) (bool, error) { return true, nil }
 
 func activated(uint64) {}
 

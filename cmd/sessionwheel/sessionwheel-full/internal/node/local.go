@@ -25,20 +25,24 @@ type local struct {
 var _ cluster.Local = (*local)(nil)
 
 // Close closes a session, as cluster.Local says.
-func (l *local) Close(id string, token uint64, why pool.Reason) bool {
-	return l.server.CloseToken(id, token, why)
+func (l *local) Close(ctx context.Context, id string, token uint64, why pool.Reason) (bool, error) {
+	return l.server.CloseToken(ctx, id, token, why)
 }
 
 // Deliver sends a message to a session's peer, as cluster.Local says, after the
 // answer to the peer's login.
-func (l *local) Deliver(id string, token uint64, msg []byte) bool {
+func (l *local) Deliver(ctx context.Context, id string, token uint64, msg []byte) (bool, error) {
 	s, ok := l.server.Bound(id)
 	if !ok || s.Token() != token {
-		return false
+		return false, nil
 	}
-	<-s.Value().(*serve.Session).Greeted()
+	select {
+	case <-s.Value().(*serve.Session).Greeted():
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
 	wire, err := l.proto.AppendOne(nil, msg)
-	return err == nil && s.Send(wire) == nil
+	return err == nil && s.Send(wire) == nil, nil
 }
 
 // reception has sessions log in: a session's first message may be "login NAME",

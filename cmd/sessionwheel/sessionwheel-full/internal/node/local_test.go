@@ -13,6 +13,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/internal/echo"
 	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/internal/serve"
 	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/internal/servetest"
+	"github.com/sessionwheel/sessionwheel/pool"
 	"github.com/sessionwheel/sessionwheel/tcp"
 )
 
@@ -48,21 +49,31 @@ func desk(t *testing.T, dir *registry, log *slog.Logger) (on *local, addr string
 	return &local{server: srv, proto: echo.Lines}, ln.Addr().String()
 }
 
+func deliver(on *local, id string, token uint64, msg []byte) bool {
+	ok, err := on.Deliver(context.Background(), id, token, msg)
+	return ok && err == nil
+}
+
+func closeOf(on *local, id string, token uint64, why pool.Reason) bool {
+	ok, err := on.Close(context.Background(), id, token, why)
+	return ok && err == nil
+}
+
 func TestLocal_AMessageAndAnEvictionReachOnlyTheLoginWhoseTokenTheyCarry(t *testing.T) {
 	dir := &registry{released: make(chan uint64, 1)}
 	on, addr := desk(t, dir, slog.New(slog.DiscardHandler))
-	require.False(t, on.Deliver("ann", 1, []byte("nobody is there")))
-	require.False(t, on.Close("ann", 1, "Replaced"))
+	require.False(t, deliver(on, "ann", 1, []byte("nobody is there")))
+	require.False(t, closeOf(on, "ann", 1, "Replaced"))
 	g := servetest.ConnectPeer(t, addr)
 	require.Equal(t, "ok", g.Ask("login ann"))
-	require.False(t, on.Deliver("ann", 2, []byte("for another login")))
-	require.False(t, on.Close("ann", 2, "Replaced"))
-	require.True(t, on.Deliver("ann", 1, []byte("for this one")))
+	require.False(t, deliver(on, "ann", 2, []byte("for another login")))
+	require.False(t, closeOf(on, "ann", 2, "Replaced"))
+	require.True(t, deliver(on, "ann", 1, []byte("for this one")))
 	require.Equal(t, "for this one", g.Hear())
-	require.True(t, on.Close("ann", 1, "Replaced"))
+	require.True(t, closeOf(on, "ann", 1, "Replaced"))
 	g.Closed()
 	require.EqualValues(t, 1, <-dir.released)
-	require.False(t, on.Deliver("ann", 1, []byte("it has ended")))
+	require.False(t, deliver(on, "ann", 1, []byte("it has ended")))
 }
 
 // eager tells of a login before it is answered, and waits a moment.
@@ -89,7 +100,7 @@ func TestLocal_AMessageFromAnotherNodeComesAfterTheAnswerToTheLogin(t *testing.T
 	delivered := make(chan bool, 1)
 	go func() { // ends with the login
 		<-h.told
-		delivered <- on.Deliver("ann", 1, []byte("hello"))
+		delivered <- deliver(on, "ann", 1, []byte("hello"))
 	}()
 	g := servetest.ConnectPeer(t, addr)
 	require.Equal(t, "ok", g.Ask("login ann"))
