@@ -111,7 +111,8 @@ func TestWatch_PrintsSessionsThatComeAndGoUntilItIsInterrupted(t *testing.T) {
 type nobody struct{}
 
 func (nobody) Close(context.Context, string, uint64, pool.Reason) (bool, error) { return false, nil }
-func (nobody) Deliver(context.Context, string, uint64, []byte) (bool, error)    { return false, nil }
+
+func (nobody) Deliver(context.Context, string, uint64, []byte) (bool, error) { return false, nil }
 
 // brokerWith starts a broker with a node that has the given sessions.
 func brokerWith(t *testing.T, ids ...string) (url string) {
