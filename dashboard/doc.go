@@ -48,10 +48,14 @@
 //
 // These guards apply against other sites that are open in a user's browser:
 //
-//   - Under api/, a request that the browser sends on behalf of another site is
-//     refused, as [net/http.CrossOriginProtection] detects it. A DELETE also needs
-//     the header X-Sessionwheel-Request: 1. Another site may send that header only
-//     with permission, and the handler never gives it.
+//   - A request is answered if it comes from the page's own origin or from a program
+//     that is no browser. Browsers name the site that asks in Sec-Fetch-Site, but over
+//     plain HTTP only to the loopback. There the Origin or the Referer has to be the
+//     page's own, and a browser that sends neither is refused, such as one in which the
+//     address of api/stats was typed. Only the page itself, which has no data, may be
+//     visited from anywhere.
+//   - A DELETE also needs the header X-Sessionwheel-Request: 1. Another site may send
+//     that header only with permission, and the handler never gives it.
 //   - An attacker can make a domain name resolve to the user's own machine (DNS
 //     rebinding), and the browser then takes the requests for same-site ones. So
 //     the handler checks the Host header: it answers for IP addresses, for
@@ -62,7 +66,10 @@
 //     chosen.
 //
 // TLS, authentication and a firewall are up to the user. The guards above matter
-// most when authentication relies on cookies or on the client's address alone.
+// most when authentication relies on cookies or on the client's address alone. Plain
+// HTTP keeps nothing from those on the way between the browser and the server: they read
+// and change what is sent, passwords and these headers included. Beyond the loopback
+// interface use TLS.
 //
 // # Cost
 //

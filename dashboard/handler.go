@@ -20,7 +20,6 @@ type Handler struct {
 	source  source
 	assets  map[string]asset
 	created time.Time
-	origins *http.CrossOriginProtection
 
 	searches        *gate
 	clusterLookups  *gate
@@ -53,7 +52,6 @@ func New(c Config) (*Handler, error) {
 		source:          c.Source.sessions,
 		assets:          files,
 		created:         time.Now(),
-		origins:         http.NewCrossOriginProtection(),
 		searches:        newGate(c.MaxPages),
 		clusterLookups:  newGate(c.MaxPages),
 		clusterSearches: newGate(c.MaxPages),
@@ -83,10 +81,14 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	httpguard.Await(w, r)
 	secure(w.Header())
 	if err := h.checkHost(r); err != nil {
-		writeError(w, http.StatusForbidden, err.Error())
+		writeError(w, http.StatusMisdirectedRequest, err.Error())
 		return
 	}
 	path := strings.TrimPrefix(r.URL.EscapedPath(), "/")
+	if err := checkOrigin(r, path); err != nil {
+		writeError(w, http.StatusForbidden, err.Error())
+		return
+	}
 	if call, ok := strings.CutPrefix(path, "api/"); ok {
 		h.serveAPI(w, r, call)
 		return
@@ -99,10 +101,6 @@ const noSuchCall = "there is no such call: api/openapi.json describes all"
 
 // serveAPI serves the API. call is the path beneath api/.
 func (h *Handler) serveAPI(w http.ResponseWriter, r *http.Request, call string) {
-	if err := h.checkOrigin(r); err != nil {
-		writeError(w, http.StatusForbidden, err.Error())
-		return
-	}
 	w.Header().Set("Cache-Control", "no-store")
 	if id, ok := strings.CutPrefix(call, "sessions/"); ok {
 		if allowMethod(w, r, http.MethodDelete) {

@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/sessionwheel/sessionwheel/internal/httpguard"
 )
 
 // requestHeader must be 1 in a request that closes a session.
@@ -22,9 +24,7 @@ const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; 
 func secure(header http.Header) {
 	header.Set("Content-Security-Policy", contentPolicy)
 	header.Set("Cross-Origin-Opener-Policy", "same-origin")
-	header.Set("Cross-Origin-Resource-Policy", "same-origin")
-	header.Set("Referrer-Policy", "no-referrer")
-	header.Set("X-Content-Type-Options", "nosniff")
+	httpguard.SetPolicy(header)
 }
 
 // checkHost refuses host names that an attacker may own. It allows a request without
@@ -49,15 +49,13 @@ func canonicalHost(name string) string {
 	return strings.TrimSuffix(strings.ToLower(name), ".")
 }
 
-// checkOrigin refuses requests that a browser sends on behalf of another site. That
-// includes reading: the site could not read the answer, but a search costs time.
-func (h *Handler) checkOrigin(r *http.Request) error {
-	asked := *r
-	asked.Method = http.MethodPost // Check lets every GET pass
-	if err := h.origins.Check(&asked); err != nil {
-		return fmt.Errorf("the request comes from another site: %w", err)
+// checkOrigin refuses requests that a browser may have sent on behalf of another site,
+// except for the page itself, which has no data: another site may have a link to it.
+func checkOrigin(r *http.Request, path string) error {
+	if (path == "" || path == "index.html") && httpguard.IsVisit(r) {
+		return nil
 	}
-	return nil
+	return httpguard.CheckOrigin(r)
 }
 
 // checkClose returns an error unless the request may close a session.

@@ -54,8 +54,13 @@ func TestServe_HasAPageHealthAndProfiles(t *testing.T) {
 	status, body = servetest.Get(t, page+"debug/pprof/goroutine?debug=1")
 	require.Equal(t, 200, status)
 	require.Contains(t, body, "sessionwheel")
-	status, _ = servetest.Get(t, page+"debug/pprof/", func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "cross-site") })
-	require.Equal(t, 403, status)
+	for _, path := range []string{"api/stats", "metrics", "debug/pprof/", "debug/pprof/profile?seconds=1"} {
+		for name, value := range map[string]string{"Sec-Fetch-Site": "cross-site", "User-Agent": "Mozilla/5.0"} { // of the second, who knows
+			resp, _ := servetest.Do(t, page+path, func(r *http.Request) { r.Header.Set(name, value) })
+			require.Equal(t, 403, resp.StatusCode, "%s with %s", path, name)
+			require.Equal(t, "same-origin", resp.Header.Get("Cross-Origin-Resource-Policy"))
+		}
+	}
 }
 
 func TestServe_EachPartOfThePageCanBeTurnedOff(t *testing.T) {

@@ -49,6 +49,8 @@ func Start() (*Browser, error) {
 		chromedp.Flag("disable-sync", true), chromedp.Flag("disable-quic", true),
 		chromedp.Flag("disable-dev-shm-usage", true), chromedp.Flag("hide-scrollbars", true),
 		chromedp.Flag("force-device-scale-factor", "1"),
+		// Names beneath .test are this machine, over plain HTTP that no browser trusts.
+		chromedp.Flag("host-resolver-rules", "MAP *.test 127.0.0.1"),
 		// Several tabs are in use at once, and each is to run as if it were in front.
 		chromedp.Flag("disable-background-timer-throttling", true), chromedp.Flag("disable-renderer-backgrounding", true),
 		chromedp.Flag("disable-backgrounding-occluded-windows", true),

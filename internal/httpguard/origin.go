@@ -41,8 +41,8 @@ func CheckOrigin(r *http.Request) error {
 // as by a link on another site. Without Sec-Fetch headers that cannot be told from
 // other requests.
 func IsVisit(r *http.Request) bool {
-	mode, target := r.Header.Get("Sec-Fetch-Mode"), r.Header.Get("Sec-Fetch-Dest")
-	return mode == "" && target == "" || mode == "navigate" && target == "document"
+	return r.Header.Get("Sec-Fetch-Site") == "" ||
+		r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document"
 }
 
 // hostOf returns the host and port of a URL; "" if there are none.

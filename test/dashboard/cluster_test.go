@@ -252,7 +252,7 @@ func TestCluster_ASessionIsClosedOnlyByAnAuthorizedRequest(t *testing.T) {
 		{"read-only", nil, "", nil, 403},
 		{"no header", allowAll, "", []func(*http.Request){withoutHeader("X-Sessionwheel-Request")}, 403},
 		{"another site", allowAll, "", []func(*http.Request){withHeader("Sec-Fetch-Site", "cross-site")}, 403},
-		{"another name", allowAll, "", []func(*http.Request){func(r *http.Request) { r.Host = "evil.example" }}, 403},
+		{"another name", allowAll, "", []func(*http.Request){func(r *http.Request) { r.Host = "evil.example" }}, 421},
 		{"somebody", func(r *http.Request) error {
 			return errors.New("not at " + r.URL.Path)
 		}, "", nil, 403},
@@ -279,8 +279,8 @@ func TestCluster_IsGuardedAsTheRestOfTheAPI(t *testing.T) {
 	h := handlerIn(t, c)
 	for _, path := range []string{"/api/cluster", clusterSessions, clusterSessions + "/x616e6e", "/api/cluster/nothing"} {
 		for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodDelete, http.MethodPost} {
+			require.Equal(t, http.StatusMisdirectedRequest, request(h, method, path, func(r *http.Request) { r.Host = "evil.example" }).Code)
 			for _, change := range []func(*http.Request){
-				func(r *http.Request) { r.Host = "evil.example" },
 				withHeader("Sec-Fetch-Site", "cross-site"),
 				func(r *http.Request) { r.Header.Del("Sec-Fetch-Site"); r.Header.Set("Origin", "http://evil.example") },
 			} {

@@ -110,6 +110,7 @@ func TestOpenAPI_IsWhatIsServed(t *testing.T) {
 		generation := getJSON[pageAnswer](t, full, "/api/sessions").Sessions[0].Generation
 		d := apiParse(t, request(full, http.MethodGet, "/api/openapi.json").Body.Bytes())
 		require.Equal(t, "3.1.0", d.OpenAPI)
+		otherSite := []func(*http.Request){withHeader("Sec-Fetch-Site", "cross-site")}
 		elsewhere := []func(*http.Request){func(r *http.Request) { r.Host = "evil.example" }}
 		const stats, events, sessions, one, self = "/api/stats", "/api/events", "/api/sessions", "/api/sessions/{key}", "/api/openapi.json"
 		const nodes, found, kick = "/api/cluster", "/api/cluster/sessions", "/api/cluster/sessions/{key}"
@@ -158,7 +159,8 @@ func TestOpenAPI_IsWhatIsServed(t *testing.T) {
 					cases = append(cases, apiCase{method: method, path: path, from: full, want: 405})
 					continue
 				}
-				cases = append(cases, apiCase{method: method, path: path, changes: elsewhere, from: full, want: 403})
+				cases = append(cases, apiCase{method: method, path: path, changes: elsewhere, from: full, want: 421},
+					apiCase{method: method, path: path, changes: otherSite, from: full, want: 403})
 			}
 		}
 		given := make(map[string]bool)

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
@@ -8,11 +9,15 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/sessionwheel/sessionwheel/internal/httpguard"
 )
 
 // guard answers only requests for names that no stranger can own. Otherwise a page
 // of another site could point its own name at this address (DNS rebinding), and the
-// browser would let it read what is here.
+// browser would let it read what is here. It also refuses what a browser may request on
+// behalf of another site, whatever it is: the answer costs something even if the site
+// cannot read it.
 type guard struct {
 	listening netip.Addr // the address listened on
 	names     []string   // what --http-host allows, in lower case; "*" is any
@@ -32,11 +37,38 @@ func newGuard(addr net.Addr, names []string, next http.Handler) *guard {
 
 // ServeHTTP is called by the HTTP server, on many goroutines at once.
 func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	httpguard.SetPolicy(w.Header())
 	if name := (&url.URL{Host: r.Host}).Hostname(); !g.allows(name) {
-		http.Error(w, fmt.Sprintf("sessionwheel does not answer for %q here: --http-host allows a name", name), http.StatusMisdirectedRequest)
+		writeError(w, http.StatusMisdirectedRequest, fmt.Sprintf("sessionwheel does not answer for %.100q here: --http-host allows a name", name))
+		return
+	}
+	if err := checkOrigin(r); err != nil {
+		writeError(w, http.StatusForbidden, err.Error())
 		return
 	}
 	g.next.ServeHTTP(w, r)
+}
+
+// checkOrigin refuses requests that may come from other sites, except for what has no
+// data: health, and visits to the page and its login.
+func checkOrigin(r *http.Request) error {
+	switch r.URL.Path {
+	case healthPath:
+		return nil
+	case "/", "/index.html", loginPath:
+		if r.Method == http.MethodGet && httpguard.IsVisit(r) {
+			return nil
+		}
+	}
+	return httpguard.CheckOrigin(r)
+}
+
+// writeError answers with an error in JSON, as the page's API does.
+func writeError(w http.ResponseWriter, status int, text string) {
+	body, _ := json.Marshal(map[string]string{"error": text}) // a string has a form in JSON
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(body, '\n')) // a client that is gone needs no answer
 }
 
 // allows reports whether requests for this host are answered: for loopback names,
@@ -58,18 +90,3 @@ func (g *guard) allows(host string) bool {
 
 // canonicalHost returns a name in the form in which names are compared.
 func canonicalHost(name string) string { return strings.TrimSuffix(strings.ToLower(name), ".") }
-
-// notAcrossSites refuses what a browser requests on behalf of another site. That
-// holds for GET as well: the answer costs something even if the site cannot read it.
-func notAcrossSites(next http.Handler) http.Handler {
-	origins := http.NewCrossOriginProtection()
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		asked := *r
-		asked.Method = http.MethodPost // reads are never looked at
-		if err := origins.Check(&asked); err != nil {
-			http.Error(w, err.Error(), http.StatusForbidden)
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
-}

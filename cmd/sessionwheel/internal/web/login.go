@@ -3,7 +3,6 @@ package web
 import (
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"html"
 	"net/http"
@@ -62,7 +61,6 @@ func (g *gate) logIn(w http.ResponseWriter, r *http.Request, token string) {
 	cookie.Secure = r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https"
 	http.SetCookie(w, &cookie)
 	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("Referrer-Policy", "no-referrer")
 	w.Header().Set("Location", "./") // relative, so that a proxy's path stays
 	w.WriteHeader(http.StatusSeeOther)
 }
@@ -79,16 +77,11 @@ func refuse(w http.ResponseWriter, r *http.Request, v verdict) {
 		w.Header().Set("Retry-After", "1")
 	}
 	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("Referrer-Policy", "no-referrer")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
 	if status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="sessionwheel"`)
 	}
 	if !strings.Contains(r.Header.Get("Accept"), "text/html") {
-		body, _ := json.Marshal(map[string]string{"error": text}) // a string has a form in JSON
-		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(status)
-		_, _ = w.Write(append(body, '\n')) // a client that is gone needs no answer
+		writeError(w, status, text)
 		return
 	}
 	note := ""

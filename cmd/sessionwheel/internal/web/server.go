@@ -203,7 +203,7 @@ func (h *Server) routes(c *Config, shown Shown, authorize func(*http.Request) er
 		profiles.HandleFunc("/debug/pprof/profile", pprof.Profile)
 		profiles.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 		profiles.HandleFunc("/debug/pprof/trace", pprof.Trace)
-		mux.Handle("/debug/pprof/", notAcrossSites(profiles))
+		mux.Handle("/debug/pprof/", profiles)
 	}
 	return mux, nil
 }
