@@ -32,6 +32,18 @@ func TestConfig_ErrorsOfAPoolNameTheField(t *testing.T) {
 	}
 }
 
+func TestConfig_NegativeIsNoLimit(t *testing.T) {
+	harness.Bubble(t, func(t *testing.T) {
+		p := newPool(t, testConfig{IdleTimeout: -1, MaxLifetime: -1, MaxSessions: -1})
+		const sessions = 100
+		for id := range sessions {
+			mustRegister(t, p, id)
+		}
+		time.Sleep(1000 * time.Hour)
+		require.Equal(t, sessions, p.Len())
+	})
+}
+
 func TestGet_FindsASessionUnderItsID(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		p := newPool(t, testConfig{})

@@ -34,6 +34,22 @@ func TestServe_NamesAWrongField(t *testing.T) {
 	<-w.closed // which Serve has closed
 }
 
+func TestServe_NegativeIsNoLimit(t *testing.T) {
+	srv := &udp.Server{
+		IdleTimeout: -1, MaxLifetime: -1, MaxSessions: -1, MaxSessionsPerIP: -1, MaxPending: -1, MaxCallbacks: -1,
+	}
+	e := watch(srv)
+	to := listenUDP(t, srv)
+	const peers = 3
+	for range peers {
+		write(t, dialUDP(t, to), "hello")
+		harness.Next(t, e.messages)
+	}
+	require.Equal(t, peers, srv.Stats().Sessions)
+	require.Empty(t, e.errors)
+	require.Empty(t, e.closed)
+}
+
 // blockingServer returns a server whose OnMessage reports that it has begun, waits
 // for letGo if the datagram is "block", and echoes.
 func blockingServer() (srv *udp.Server, began chan string, letGo func()) {
