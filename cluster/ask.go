@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/sessionwheel/sessionwheel/pool"
 )
@@ -45,6 +46,9 @@ func (r *reader) callOwner(ctx context.Context, epoch, op string, q request) err
 // ends. The error is ErrNotFound if the session is not there, and wraps ErrUnavailable
 // if the owner did not reply or could not do what was requested.
 func (r *reader) askOwner(ctx context.Context, epoch, op string, q request) (reply, error) {
+	if until, ok := ctx.Deadline(); ok {
+		q.Wait = max(1, time.Until(until).Milliseconds())
+	}
 	m, err := r.nc.RequestWithContext(ctx, r.c.Namespace+".node."+epoch+"."+op, encode(q))
 	if err != nil {
 		return reply{}, fmt.Errorf("%w: session's owner: %w", ErrUnavailable, err)

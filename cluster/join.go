@@ -44,7 +44,7 @@ func join(ctx context.Context, c Config, nc *nats.Conn) (*Node, error) {
 	n := &Node{
 		reader:       r,
 		clocks:       clock.From(ctx),
-		serveSlots:   make(chan struct{}, maxServing),
+		counters:     newCounters(),
 		beatNow:      make(chan struct{}, 1),
 		reconcileNow: make(chan struct{}, 1),
 		cleanupNow:   make(chan struct{}, 1),

@@ -19,8 +19,8 @@ type Node struct {
 	*reader
 
 	// Immutable.
-	serveSlots                        chan struct{} // holds a value for each request being served
-	beatNow, reconcileNow, cleanupNow chan struct{} // each holds one value if its loop must run; see notify
+	counters                          map[string]*counter // of requests being served, by operation
+	beatNow, reconcileNow, cleanupNow chan struct{}       // each holds one value if its loop must run; see notify
 
 	clocks   clock.Clocks // for the node's own lease
 	tokens   tokens

@@ -48,6 +48,7 @@ type request struct {
 	Rev    uint64      `json:"rev,omitempty"` // the revision of the entry to delete
 	Reason pool.Reason `json:"reason,omitempty"`
 	Data   []byte      `json:"data,omitempty"`
+	Wait   int64       `json:"wait,omitempty"` // how long the requester waits, in milliseconds
 
 	id string // the ID of Key
 }
