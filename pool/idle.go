@@ -23,6 +23,31 @@ func (s *Session[K, C]) SetIdleTimeout(d time.Duration) {
 	s.rearm(func(detail *detail) { detail.idle = own })
 }
 
+// Renew is Touch and SetIdleTimeout in one step: it records activity and gives the session an
+// idle timeout of its own, counted from now, with the same meaning of 0 and negative. It
+// reports true if the session is open, and then the session does not time out before the new
+// timeout, whatever the old one was. It reports false, and changes nothing, if the session is
+// closed. So it decides between an expiry and a peer that comes back at the same moment.
+//
+// In contrast to Touch, Renew takes a lock, and it may allocate.
+func (s *Session[K, C]) Renew(d time.Duration) bool {
+	renewed, wake := s.renewLocking(orDefault(d, 0))
+	if wake {
+		s.shard.pool.wheel.Wake()
+	}
+	return renewed
+}
+
+func (s *Session[K, C]) renewLocking(own time.Duration) (renewed, wake bool) {
+	s.shard.mu.Lock()
+	defer s.shard.mu.Unlock()
+	if !s.Touch() { // whoever closes it needs mu, so it stays open from here on
+		return false, false
+	}
+	s.changeLocked(func(d *detail) { d.idle = own })
+	return true, s.armLocked(s.shard.pool.wheel.Elapsed())
+}
+
 // rearm has the wheel ask for the session when a changed idle timeout is over, if
 // it is open.
 func (s *Session[K, C]) rearm(change func(*detail)) {

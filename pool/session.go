@@ -21,7 +21,7 @@ type Session[K comparable, C io.Closer] struct {
 	//
 	// These are all their transitions:
 	//
-	//	active: later    Touch, by compare-and-swap, lock-free
+	//	active: later    Touch, by compare-and-swap, lock-free; Renew, under the shard's mu
 	//	active: negative a close, by compare-and-swap, under the shard's mu:
 	//	                 Close, Register that replaces, Shutdown, and expire, which
 	//	                 gives up if there was a Touch in between
