@@ -38,13 +38,16 @@ func TestUsage_WrongClusterFlagsAreOneLineThatNamesTheFlagAndTheFix(t *testing.T
 		{on("--on-lease-lost", "fence", "--degraded-login", "allow"), []string{"--degraded-login allow", "--on-lease-lost fence", "one of them"}},
 		{on("--cluster-storage", "disk"), []string{"--cluster-storage must be one of", "file", "memory"}},
 		{on("--cluster-creds", "/no/such/file"), []string{"--cluster-creds", "no such file"}},
-		{on("--cluster-token", "x", "--cluster-creds", "/dev/null"), []string{"--cluster-token and --cluster-creds"}},
+		{on("--cluster-token-file", "main.go", "--cluster-creds", "/dev/null"), []string{"--cluster-token-file", "--cluster-creds"}},
+		{on("--cluster-token", "x"), []string{"--cluster-token"}},
+		{[]string{"serve", "--node", "a", "--cluster", "tls://node:s3cret@broker:4222"}, []string{"--cluster has a user or a password", "set SESSIONWHEEL_CLUSTER"}},
+		{[]string{"cluster", "ls", "--cluster", "nats://s3cret@broker:4222"}, []string{"--cluster has a user or a password", "set SESSIONWHEEL_CLUSTER"}},
 		{on("--cluster-timeout", "0s"), []string{"--cluster-timeout must be more than 0"}},
 		{on("--cluster-listen", "127.0.0.1:0"), []string{"--cluster-listen needs --cluster embedded"}},
 		{on("--cluster-dir", "/tmp"), []string{"--cluster-dir needs --cluster embedded"}},
 		{own("--replicas", "3"), []string{"--replicas must be 1 with --cluster embedded"}},
 		{own("--cluster-storage", "memory", "--cluster-dir", "/tmp"), []string{"--cluster-dir is for --cluster-storage file"}},
-		{own("--cluster-ca", "/dev/null"), []string{"--cluster-ca", "--cluster-token"}},
+		{own("--cluster-ca", "/dev/null"), []string{"--cluster-ca", "--cluster-token-file"}},
 		{[]string{"cluster"}, []string{"cluster needs a command: kick, ls, nodes, send, watch, where", "cluster --help"}},
 		{[]string{"cluster", "lss"}, []string{`unknown command "lss"`, `did you mean "ls"`}},
 		{[]string{"cluster", "ls"}, []string{"--cluster is missing", "nats://127.0.0.1:4222", "sessionwheel cluster ls --help"}},
@@ -67,7 +70,7 @@ func TestHelp_OfServeTellsOfLeasesAndOfHealth(t *testing.T) {
 	o := consoletest.Run(t, "serve", "--help")
 	help := strings.Join(strings.Fields(o.Prints(t)), " ")
 	for _, want := range []string{
-		`--on-lease-lost="keep"`, `--degraded-login="refuse"`, `--cluster-storage="file"`, "--replicas=1", "($SESSIONWHEEL_CLUSTER)", "($SESSIONWHEEL_CLUSTER_TOKEN)",
+		`--on-lease-lost="keep"`, `--degraded-login="refuse"`, `--cluster-storage="file"`, "--replicas=1", "($SESSIONWHEEL_CLUSTER)", "The variable SESSIONWHEEL_CLUSTER_TOKEN may have the token instead. No flag takes a secret itself.",
 		"Serve /healthz, with --http: 200, or 503 while the server drains, and while it is a node that has lost its lease and refuses logins.",
 	} {
 		require.Contains(t, help, want)

@@ -24,7 +24,6 @@ import (
 var parts = map[string]string{
 	"--no-page":    "",
 	"--no-healthz": "healthz",
-	"--no-pprof":   "debug/pprof/",
 }
 
 func TestServe_HasAPageHealthAndProfiles(t *testing.T) {
@@ -48,18 +47,36 @@ func TestServe_HasAPageHealthAndProfiles(t *testing.T) {
 	status, body = servetest.Get(t, page+"healthz")
 	require.Equal(t, 200, status)
 	require.Equal(t, "ok\n", body)
-	status, body = servetest.Get(t, page+"debug/pprof/")
-	require.Equal(t, 200, status)
-	require.Contains(t, body, "goroutine")
-	status, body = servetest.Get(t, page+"debug/pprof/goroutine?debug=1")
-	require.Equal(t, 200, status)
-	require.Contains(t, body, "sessionwheel")
+	for _, path := range []string{"", "cmdline", "profile?seconds=1", "goroutine"} {
+		status, body = servetest.Get(t, page+"debug/pprof/"+path)
+		require.Equal(t, 404, status)
+		require.Contains(t, body, "--pprof")
+	}
 	for _, path := range []string{"api/stats", "metrics", "debug/pprof/", "debug/pprof/profile?seconds=1"} {
 		for name, value := range map[string]string{"Sec-Fetch-Site": "cross-site", "User-Agent": "Mozilla/5.0"} { // of the second, who knows
 			resp, _ := servetest.Do(t, page+path, func(r *http.Request) { r.Header.Set(name, value) })
 			require.Equal(t, 403, resp.StatusCode, "%s with %s", path, name)
 			require.Equal(t, "same-origin", resp.Header.Get("Cross-Origin-Resource-Policy"))
 		}
+	}
+}
+
+func TestServe_HasProfilesOnRequestWithoutTheCommandLine(t *testing.T) {
+	t.Parallel()
+	p, _ := servetest.Start(t, "--http", "0", "--pprof", "--idle", "1h23m")
+	page := servetest.Page(p)
+	for path, want := range map[string]string{
+		"": "goroutine", "goroutine?debug=1": "sessionwheel", "heap?debug=1": "heap profile", "symbol": "num_symbols", "profile?seconds=1": "", "trace?seconds=1": "",
+	} {
+		status, body := servetest.Get(t, page+"debug/pprof/"+path)
+		require.Equal(t, 200, status, path)
+		require.Contains(t, body, want)
+		require.NotContains(t, body, "1h23m")
+	}
+	for _, path := range []string{"cmdline", "cmdline/", "cmdline?debug=1", "../pprof/cmdline", "nothing"} {
+		status, body := servetest.Get(t, page+"debug/pprof/"+path)
+		require.NotEqual(t, 200, status, path)
+		require.NotContains(t, body, "1h23m")
 	}
 }
 
@@ -98,7 +115,7 @@ func TestHealth_TellsOfTheDrain(t *testing.T) {
 
 func TestServe_EventStreamsAndProfilesDoNotDelayTheEnd(t *testing.T) {
 	t.Parallel()
-	p, _ := servetest.Start(t, "--http", "0", "--drain", "1h")
+	p, _ := servetest.Start(t, "--http", "0", "--pprof", "--drain", "1h")
 	page := servetest.Page(p)
 	for _, path := range []string{"api/events", "debug/pprof/profile?seconds=3600", "debug/pprof/trace?seconds=3600"} {
 		conn, err := net.Dial("tcp", strings.Trim(strings.TrimPrefix(page, "http:"), "/"))

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 
@@ -13,11 +14,16 @@ import (
 // OwnBroker is the --cluster of a node that brings its broker along.
 const OwnBroker = "embedded"
 
+const (
+	clusterEnv      = "SESSIONWHEEL_CLUSTER"
+	clusterTokenEnv = "SESSIONWHEEL_CLUSTER_TOKEN"
+)
+
 // Access is the flags that say which cluster to reach, and how.
 type Access struct {
-	Cluster   string        `env:"SESSIONWHEEL_CLUSTER" placeholder:"URL" help:"The cluster's brokers: nats://HOST:PORT or tls://HOST:PORT, several separated by commas. Set a URL with a password, such as tls://USER:PASSWORD@HOST:PORT, in the variable: other users of the machine see a command line."`
+	Cluster   string        `env:"SESSIONWHEEL_CLUSTER" placeholder:"URL" help:"The cluster's brokers: nats://HOST:PORT or tls://HOST:PORT, several separated by commas. A URL with a user or a password, such as tls://USER:PASSWORD@HOST:PORT, must be set in the variable: other users of the machine see a command line."`
 	Namespace string        `name:"cluster-namespace" default:"sessions" placeholder:"NAME" help:"Which cluster to use, if several share the brokers."`
-	Token     string        `name:"cluster-token" env:"SESSIONWHEEL_CLUSTER_TOKEN" placeholder:"TOKEN" help:"Token for the brokers. Better set in the variable."`
+	TokenFile string        `name:"cluster-token-file" type:"existingfile" placeholder:"FILE" help:"File with the token for the brokers. The variable SESSIONWHEEL_CLUSTER_TOKEN may have the token instead. No flag takes a secret itself."`
 	Creds     string        `name:"cluster-creds" type:"existingfile" placeholder:"FILE" help:"File with credentials for the brokers, from their operator."`
 	CA        string        `name:"cluster-ca" type:"existingfile" placeholder:"FILE" help:"File with certificates in PEM. The brokers' certificates must be signed by one of them, instead of one of the system's."`
 	Timeout   time.Duration `name:"cluster-timeout" default:"10s" help:"How long to try to reach the brokers at the start."`
@@ -25,15 +31,25 @@ type Access struct {
 
 // check says what is wrong with the flags.
 func (c *Access) check() error {
+	token, err := c.Token()
 	switch {
+	case err != nil:
+		return err
 	case c.Cluster != OwnBroker && !isBrokerURL(c.Cluster):
 		return fmt.Errorf("--cluster must be nats://HOST:PORT or tls://HOST:PORT, or several separated by commas, not %q", WithoutUser(c.Cluster))
-	case c.Token != "" && c.Creds != "":
-		return errors.New("--cluster-token and --cluster-creds do not go together: give one, and check that SESSIONWHEEL_CLUSTER_TOKEN is not set")
+	case WithoutUser(c.Cluster) != c.Cluster && os.Getenv(clusterEnv) != c.Cluster:
+		return errors.New("--cluster has a user or a password, and other users of the machine see a command line: set " + clusterEnv + " instead")
+	case token != "" && c.Creds != "":
+		return errors.New("--cluster-token-file, which " + clusterTokenEnv + " stands for too, and --cluster-creds do not go together: give one")
 	case c.Timeout <= 0:
 		return errors.New("--cluster-timeout must be more than 0")
 	}
 	return nil
+}
+
+// Token returns the token for the brokers, or "" if none is given.
+func (c *Access) Token() (string, error) {
+	return readSecret(clusterTokenEnv, "--cluster-token-file", c.TokenFile)
 }
 
 func isBrokerURL(list string) bool {
@@ -83,7 +99,7 @@ func (c *Node) Check() error {
 			"--node": c.Node != "", "--lease": c.Lease != 0, "--replicas": c.Replicas != 1,
 			"--on-lease-lost": c.OnLeaseLost != "keep", "--degraded-login": c.DegradedLogin != "refuse",
 			"--cluster-storage": c.Storage != "file", "--cluster-listen": c.Listen != "", "--cluster-dir": c.Dir != "",
-			"--cluster-creds": c.Creds != "", "--cluster-ca": c.CA != "",
+			"--cluster-creds": c.Creds != "", "--cluster-ca": c.CA != "", "--cluster-token-file": c.TokenFile != "",
 		} {
 			if given {
 				return fmt.Errorf("%s needs --cluster", flag)
@@ -108,7 +124,7 @@ func (c *Node) Check() error {
 	case c.Cluster == OwnBroker && c.Replicas != 1:
 		return fmt.Errorf("--replicas must be 1 with --cluster embedded, which is one broker, not %d", c.Replicas)
 	case c.Cluster == OwnBroker && (c.Creds != "" || c.CA != ""):
-		return errors.New("--cluster-creds and --cluster-ca are for brokers elsewhere: with --cluster embedded use --cluster-token")
+		return errors.New("--cluster-creds and --cluster-ca are for brokers elsewhere: with --cluster embedded use --cluster-token-file or " + clusterTokenEnv)
 	}
 	return nil
 }
@@ -127,7 +143,7 @@ type Cluster struct {
 func (Cluster) Help() string {
 	return "Each command reads the directory from the brokers of --cluster and talks to the nodes. It is not a node itself and writes nothing to the directory. " +
 		"It prints one line for each item, with fields separated by tabs, aligned below a header on a terminal. Control characters are removed. " +
-		"SESSIONWHEEL_CLUSTER sets --cluster, and SESSIONWHEEL_CLUSTER_TOKEN sets --cluster-token."
+		"Secrets come from the environment or a file, never from a flag: SESSIONWHEEL_CLUSTER sets --cluster, and SESSIONWHEEL_CLUSTER_TOKEN has the brokers' token."
 }
 
 // ClusterClient is the flags of all of these commands.

@@ -18,7 +18,17 @@ import (
 // tried is a node of a broker that it does not get to, and its one line of error.
 func tried(t *testing.T, args ...string) consoletest.Outcome {
 	t.Helper()
-	o := consoletest.Run(t, append([]string{"serve", "--addr", "127.0.0.1:0", "--node", "n", "--log-level", "error"}, args...)...)
+	return triedAt(t, "", args...)
+}
+
+// triedAt is tried with the broker's URL, which has a password, in the environment.
+func triedAt(t *testing.T, url string, args ...string) consoletest.Outcome {
+	t.Helper()
+	cmd := consoletest.Command(t, append([]string{"serve", "--addr", "127.0.0.1:0", "--node", "n", "--log-level", "error"}, args...)...)
+	if url != "" {
+		cmd.Env = append(cmd.Env, "SESSIONWHEEL_CLUSTER="+url)
+	}
+	o := consoletest.End(t, cmd)
 	require.Equal(t, console.ExitRuntime, o.Status, o.Err)
 	return o
 }
@@ -44,15 +54,19 @@ func TestNode_ReachesItsBrokerOverTLSAndSaysWhichFlagIsWrongIfItDoesNot(t *testi
 	require.Regexp(t, `^ann\tn\t`, consoletest.End(t, ls).Prints(t))
 
 	other, _, _ := servetest.SelfSigned(t)
-	for _, tt := range []struct{ args, want []string }{
-		{[]string{"--cluster", with(password)}, []string{"the broker at --cluster " + at, "is not trusted", "give the --cluster-ca"}},
-		{[]string{"--cluster", with(password), "--cluster-ca", other}, []string{at, "is not trusted by --cluster-ca " + other}},
-		{[]string{"--cluster", with(password), "--cluster-ca", key}, []string{"--cluster-ca " + key, "no certificate in PEM"}},
-		{[]string{"--cluster", with(password + "s"), "--cluster-ca", cert}, []string{at, "refuses access", "the user and password in --cluster"}},
-		{[]string{"--cluster", at, "--cluster-ca", cert}, []string{at, "refuses access without", "--cluster-token", "--cluster-creds"}},
-		{[]string{"--cluster", at, "--cluster-ca", cert, "--cluster-token", password}, []string{at, "refuses access with this --cluster-token"}},
+	for _, tt := range []struct {
+		url  string
+		args []string
+		want []string
+	}{
+		{with(password), nil, []string{"the broker at --cluster " + at, "is not trusted", "give the --cluster-ca"}},
+		{with(password), []string{"--cluster-ca", other}, []string{at, "is not trusted by --cluster-ca " + other}},
+		{with(password), []string{"--cluster-ca", key}, []string{"--cluster-ca " + key, "no certificate in PEM"}},
+		{with(password + "s"), []string{"--cluster-ca", cert}, []string{at, "refuses access", "the user and password in SESSIONWHEEL_CLUSTER"}},
+		{at, []string{"--cluster-ca", cert}, []string{at, "refuses access without", "--cluster-token-file", "--cluster-creds"}},
+		{at, []string{"--cluster-ca", cert, "--cluster-token-file", written(t, "token", password)}, []string{at, "refuses access with the token in --cluster-token-file"}},
 	} {
-		o := tried(t, tt.args...)
+		o := triedAt(t, tt.url, tt.args...)
 		o.OneErrorLine(t, tt.want...)
 		require.NotContains(t, o.Err, password)
 	}

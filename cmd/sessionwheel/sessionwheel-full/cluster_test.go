@@ -23,7 +23,7 @@ import (
 // asking runs a command for the cluster at url.
 func asking(t *testing.T, url string, args ...string) consoletest.Outcome {
 	t.Helper()
-	return consoletest.Run(t, append(append([]string{"cluster"}, args...), "--cluster", url, "--cluster-token", clusterToken)...)
+	return consoletest.Run(t, append(append([]string{"cluster"}, args...), "--cluster", url, "--cluster-token-file", tokenFile(t))...)
 }
 
 func TestCluster_SessionsOfAllNodesAreListedFoundSentToAndKicked(t *testing.T) {
@@ -89,7 +89,7 @@ func TestWatch_PrintsSessionsThatComeAndGoUntilItIsInterrupted(t *testing.T) {
 	_, addr, url := firstNode(t, "a")
 	r, w := io.Pipe()
 	defer r.Close()
-	p := consoletest.LaunchTo(t, w, "cluster", "watch", "--cluster", url, "--cluster-token", clusterToken)
+	p := consoletest.LaunchTo(t, w, "cluster", "watch", "--cluster", url, "--cluster-token-file", tokenFile(t))
 	p.Await(`watching the cluster until Ctrl-C`)
 	out := bufio.NewReader(r)
 	line := func() string {

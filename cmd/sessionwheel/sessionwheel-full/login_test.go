@@ -17,10 +17,16 @@ import (
 // clusterToken gives access to the brokers of the tests.
 const clusterToken = "a-token-of-the-tests"
 
+// tokenFile returns a file with the token.
+func tokenFile(t *testing.T) string {
+	t.Helper()
+	return written(t, "token", clusterToken+"\n")
+}
+
 // startNode starts serve as a node on a broker that runs, and returns its address.
 func startNode(t *testing.T, url, name string, args ...string) (p *consoletest.Process, addr string) {
 	t.Helper()
-	return servetest.Start(t, append([]string{"--cluster", url, "--cluster-token", clusterToken, "--node", name}, args...)...)
+	return servetest.Start(t, append([]string{"--cluster", url, "--cluster-token-file", tokenFile(t), "--node", name}, args...)...)
 }
 
 // firstNode is startNode with a broker of its own, whose URL it returns too.
@@ -58,7 +64,7 @@ func TestLogin_OnAnotherNodeTakesOverAndTheFirstSessionEndsReplaced(t *testing.T
 	require.NotRegexp(t, `lease lost|declared dead|did not leave`, b.Logged())
 
 	// It has left: the name is free at once, and not after a lease.
-	o := consoletest.Run(t, "cluster", "where", "ann", "--cluster", url, "--cluster-token", clusterToken)
+	o := consoletest.Run(t, "cluster", "where", "ann", "--cluster", url, "--cluster-token-file", tokenFile(t))
 	require.Equal(t, console.ExitRuntime, o.Status)
 	o.OneErrorLine(t, "no session ann")
 	require.Regexp(t, `^a\t\d\ta_\w+\n$`, asking(t, url, "nodes").Prints(t))
@@ -118,7 +124,7 @@ func TestNode_AFlagThatTheClusterRefusesIsNamed(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ args, want []string }{
 		{[]string{"--cluster-listen", "4222"}, []string{"--cluster-listen", "missing port"}},
-		{[]string{"--cluster-listen", "0.0.0.0:0"}, []string{"--cluster-listen", "other machines", "--cluster-token"}},
+		{[]string{"--cluster-listen", "0.0.0.0:0"}, []string{"--cluster-listen", "other machines", "--cluster-token-file"}},
 		{[]string{"--cluster-dir", "/dev/null/dir"}, []string{"--cluster-dir", "/dev/null"}},
 	} {
 		o := tried(t, append([]string{"--cluster", "embedded"}, tt.args...)...)
@@ -135,14 +141,16 @@ func TestBroker_ThatIsNotThereOrRefusesIsOneLineThatNamesItAndTheFix(t *testing.
 	taken := free.Addr().String()
 	gone, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	nobody := "nats://user:s3cret@" + gone.Addr().String()
+	nobody := "SESSIONWHEEL_CLUSTER=nats://user:s3cret@" + gone.Addr().String()
 	require.NoError(t, gone.Close())
 
 	for _, args := range [][]string{
-		{"serve", "--addr", "127.0.0.1:0", "--node", "a", "--cluster", nobody, "--cluster-timeout", "300ms"},
-		{"cluster", "ls", "--cluster", nobody, "--cluster-timeout", "300ms"},
+		{"serve", "--addr", "127.0.0.1:0", "--node", "a", "--cluster-timeout", "300ms"},
+		{"cluster", "ls", "--cluster-timeout", "300ms"},
 	} {
-		o := consoletest.Run(t, args...)
+		cmd := consoletest.Command(t, args...)
+		cmd.Env = append(cmd.Env, nobody)
+		o := consoletest.End(t, cmd)
 		require.Equal(t, console.ExitRuntime, o.Status, o.Err)
 		o.OneErrorLine(t, "no broker at --cluster nats://"+gone.Addr().String(), "--cluster-timeout 300ms", "serve --cluster embedded")
 		require.NotContains(t, o.Err, "s3cret")
@@ -150,11 +158,10 @@ func TestBroker_ThatIsNotThereOrRefusesIsOneLineThatNamesItAndTheFix(t *testing.
 	tried(t, "--cluster", "embedded", "--cluster-listen", taken).OneErrorLine(t, "--cluster embedded", "--cluster-listen", taken, "in use")
 
 	_, _, url := firstNode(t, "a")
-	there := []string{"--cluster", url, "--cluster-token", clusterToken}
-	o := consoletest.Run(t, "cluster", "ls", "--cluster", url, "--cluster-token", "wrong")
+	there := []string{"--cluster", url, "--cluster-token-file", tokenFile(t)}
+	o := consoletest.Run(t, "cluster", "ls", "--cluster", url, "--cluster-token-file", written(t, "wrong", "wrong"))
 	require.Equal(t, console.ExitRuntime, o.Status)
-	o.OneErrorLine(t, url, "refuses access with this --cluster-token")
-	require.NotContains(t, o.Err, "wrong")
+	o.OneErrorLine(t, url, "refuses access with the token in --cluster-token-file")
 	tried(t, append(there, "--replicas", "3")...).OneErrorLine(t, url, "--replicas is 3", "standalone", "use 1")
 	tried(t, append(there, "--cluster-storage", "memory")...).OneErrorLine(t, url, "--cluster-storage is Memory", "has File", "the same")
 	for range 2 { // it is not made by the first look

@@ -14,7 +14,7 @@ import (
 
 // Config is the flags of the HTTP server beside a command's own server.
 type Config struct {
-	HTTP          string   `name:"http" placeholder:"ADDR" want:"a port, such as 8080, or host:port" help:"Serve a page that shows the sessions, at this address: a port on the loopback, such as 8080, or host:port; port 0 takes a free one. /healthz and /debug/pprof/ are beside it."`
+	HTTP          string   `name:"http" placeholder:"ADDR" want:"a port, such as 8080, or host:port" help:"Serve a page that shows the sessions, at this address: a port on the loopback, such as 8080, or host:port; port 0 takes a free one. /healthz is beside it."`
 	HTTPHost      []string `name:"http-host" placeholder:"NAME" help:"Answer requests for this name too, beside localhost and IP addresses. May be repeated; * allows any name."`
 	HTTPClose     bool     `name:"http-close" help:"Let the page close sessions, for those who have the token. Without --http-token-file a token is made, and printed with the page's address."`
 	HTTPTokenFile string   `name:"http-token-file" type:"existingfile" placeholder:"FILE" help:"File with a token of at least 16 characters. Everything but /healthz needs it then: on the page's login, or as a bearer token. The variable SESSIONWHEEL_HTTP_TOKEN may have the token instead. It is required beyond the loopback."`
@@ -22,7 +22,7 @@ type Config struct {
 	Page          bool     `default:"true" negatable:"" help:"Serve the page and its API, with --http."`
 	Metrics       bool     `help:"Serve /metrics for Prometheus as well, with --http."`
 	Healthz       bool     `default:"true" negatable:"" help:"Serve /healthz, with --http: 200, or 503 while the server drains, and while it is a node that has lost its lease and refuses logins."`
-	Pprof         bool     `default:"true" negatable:"" help:"Serve Go's profiles at /debug/pprof/, with --http."`
+	Pprof         bool     `help:"Serve Go's profiles at /debug/pprof/ as well, with --http. They show what the program does and cost time; the command line is not among them."`
 
 	headerTimeout time.Duration // of tests; 0 means the constant
 }
@@ -41,8 +41,10 @@ func (c *Config) Check() error {
 			return errors.New("--http-open needs --http")
 		case c.Metrics:
 			return errors.New("--metrics needs --http")
-		case !c.Page, !c.Healthz, !c.Pprof:
-			return errors.New("--no-page, --no-healthz and --no-pprof need --http")
+		case c.Pprof:
+			return errors.New("--pprof needs --http")
+		case !c.Page, !c.Healthz:
+			return errors.New("--no-page and --no-healthz need --http")
 		}
 		return nil
 	}
@@ -64,7 +66,7 @@ func (c *Config) Check() error {
 	}
 	switch {
 	case !c.Page && !c.Metrics && !c.Healthz && !c.Pprof:
-		return errors.New("--http has nothing left to serve: drop one of --no-page, --no-healthz and --no-pprof, or --http")
+		return errors.New("--http has nothing left to serve: drop one of --no-page and --no-healthz, or --http")
 	case c.HTTPClose && !c.Page:
 		return errors.New("--http-close needs the page: drop --no-page")
 	}

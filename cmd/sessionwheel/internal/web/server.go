@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"net/netip"
+	runtimepprof "runtime/pprof"
 	"sync"
 	"time"
 
@@ -193,24 +194,36 @@ func (h *Server) routes(c *Config, shown Shown, authorize func(*http.Request) er
 	}
 	metrics := shown.Metrics
 	if metrics == nil {
-		metrics = http.HandlerFunc(noMetrics)
+		metrics = absent("--metrics")
 	}
 	mux.Handle("/metrics", metrics)
+	profiles := absent("--pprof")
 	if c.Pprof {
-		profiles := http.NewServeMux()
-		profiles.HandleFunc("/debug/pprof/", pprof.Index)
-		profiles.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
-		profiles.HandleFunc("/debug/pprof/profile", pprof.Profile)
-		profiles.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
-		profiles.HandleFunc("/debug/pprof/trace", pprof.Trace)
-		mux.Handle("/debug/pprof/", profiles)
+		profiles = newProfiles()
 	}
+	mux.Handle("/debug/pprof/", profiles)
 	return mux, nil
 }
 
-// noMetrics answers /metrics where there are none.
-func noMetrics(w http.ResponseWriter, _ *http.Request) {
-	http.Error(w, "There are no metrics here: start sessionwheel with --metrics, beside --http.", http.StatusNotFound)
+// newProfiles serves the profiles, and not the command line: package pprof has that too,
+// and there may be something in it that is not for all.
+func newProfiles() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/debug/pprof/{$}", pprof.Index)
+	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	for _, p := range runtimepprof.Profiles() {
+		mux.Handle("/debug/pprof/"+p.Name(), pprof.Handler(p.Name()))
+	}
+	return mux
+}
+
+// absent answers requests for what the flag adds.
+func absent(flag string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		writeError(w, http.StatusNotFound, "there is nothing here: start sessionwheel with "+flag+", beside --http")
+	})
 }
 
 // Ended is closed when serving has ended by itself, or by Shutdown.

@@ -61,8 +61,12 @@ func Dial(ctx context.Context, c flags.Access, name string, lease time.Duration,
 // options returns the options that give access to the brokers. The error names the
 // flag whose file is of no use.
 func options(c flags.Access) (opts []nats.Option, err error) {
-	if c.Token != "" {
-		opts = append(opts, nats.Token(c.Token))
+	token, err := c.Token()
+	if err != nil {
+		return nil, err
+	}
+	if token != "" {
+		opts = append(opts, nats.Token(token))
 	}
 	if c.Creds != "" {
 		text, err := os.ReadFile(c.Creds)
@@ -92,14 +96,17 @@ func refusal(c flags.Access, err error) error {
 	var network net.Error
 	switch {
 	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrAuthRevoked), errors.Is(err, nats.ErrAccountAuthExpired):
-		given := "without --cluster-token, --cluster-creds and a user in --cluster"
+		given := "without a token (--cluster-token-file), --cluster-creds and a user in SESSIONWHEEL_CLUSTER"
+		token, _ := c.Token() // it was read before
 		switch {
 		case c.Creds != "":
 			given = "with --cluster-creds " + c.Creds
-		case c.Token != "":
-			given = "with this --cluster-token"
+		case c.TokenFile != "":
+			given = "with the token in --cluster-token-file " + c.TokenFile
+		case token != "":
+			given = "with the token in SESSIONWHEEL_CLUSTER_TOKEN"
 		case flags.WithoutUser(c.Cluster) != c.Cluster:
-			given = "with the user and password in --cluster"
+			given = "with the user and password in SESSIONWHEEL_CLUSTER"
 		}
 		return fmt.Errorf("%s refuses access %s: %w", at, given, err)
 	case errors.As(err, &untrusted) && c.CA == "":
@@ -119,7 +126,7 @@ func refusal(c flags.Access, err error) error {
 // with flags.
 var Flags = strings.NewReplacer("cluster: ", "", "Config.Replicas", "--replicas", "Config.Namespace", "--cluster-namespace",
 	"ClientConfig.Namespace", "--cluster-namespace", "Config.LeaseTTL", "--lease", "Config.Name", "--node", "Config.Storage", "--cluster-storage",
-	"embedded: ", "", "Config.Addr", "--cluster-listen", "Config.Dir", "--cluster-dir", "Config.Token", "--cluster-token")
+	"embedded: ", "", "Config.Addr", "--cluster-listen", "Config.Dir", "--cluster-dir", "Config.Token", "--cluster-token-file")
 
 // JoinError says why there is no way into the cluster.
 func JoinError(ctx context.Context, c flags.Access, err error) error {

@@ -79,7 +79,11 @@ func (m *Member) warnOfNamesakes(name string, log *slog.Logger) {
 
 // startBroker starts the broker within this process, and connects to it.
 func (m *Member) startBroker(cfg flags.Node, log *slog.Logger) (err error) {
-	m.broker, err = embedded.Start(embedded.Config{Dir: cfg.Dir, Addr: cfg.Listen, Token: cfg.Token})
+	token, err := cfg.Token()
+	if err != nil {
+		return err
+	}
+	m.broker, err = embedded.Start(embedded.Config{Dir: cfg.Dir, Addr: cfg.Listen, Token: token})
 	if err != nil {
 		return errors.New("--cluster embedded: " + access.Flags.Replace(err.Error()))
 	}
