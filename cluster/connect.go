@@ -19,7 +19,7 @@ const maxPing = 10 * time.Second
 //	nats.Connect(url, append(cluster.ConnOptions(0), nats.UserCredentials(file))...)
 //
 // With these options, the connection does not keep writes while it is disconnected,
-// reconnects without a limit, and sends a ping every sixth of the lease, at least every
+// reconnects without a limit, also while the broker refuses its credentials, and sends a ping every sixth of the lease, at least every
 // 10 s, two of which may stay unanswered.
 func ConnOptions(lease time.Duration) []nats.Option {
 	if lease <= 0 {
@@ -30,6 +30,9 @@ func ConnOptions(lease time.Duration) []nats.Option {
 		// later, although it has reported them as failed: a claim that was given up.
 		nats.ReconnectBufSize(-1),
 		nats.MaxReconnects(-1),
+		// By default, nats.go gives up for good at the second authorization error of a
+		// broker, for example while credentials are changed.
+		nats.IgnoreAuthErrorAbort(),
 		nats.ReconnectWait(100 * time.Millisecond),
 		nats.ReconnectJitter(100*time.Millisecond, 100*time.Millisecond),
 		nats.Timeout(time.Second),
@@ -53,6 +56,8 @@ func checkConn(field string, nc *nats.Conn, lease time.Duration) error {
 		return fmt.Errorf("cluster: %s keeps writes while it is disconnected and executes them after they have failed: connect with ConnOptions, or nats.ReconnectBufSize(-1)", field)
 	case !o.AllowReconnect || o.MaxReconnect >= 0:
 		return fmt.Errorf("cluster: %s limits the attempts to reconnect: connect with ConnOptions, or nats.MaxReconnects(-1)", field)
+	case !o.IgnoreAuthErrorAbort:
+		return fmt.Errorf("cluster: %s gives up for good at the second authorization error: connect with ConnOptions, or nats.IgnoreAuthErrorAbort()", field)
 	case o.PingInterval <= 0 || o.PingInterval > lease/3:
 		return fmt.Errorf("cluster: %s pings every %v, too rarely to notice a dead connection within a lease of %v: connect with ConnOptions, or nats.PingInterval(%v) at most", field, o.PingInterval, lease, lease/3)
 	}

@@ -44,6 +44,17 @@ func (n *Node) newEpoch(ctx context.Context) error {
 	return nil
 }
 
+// logDisconnected logs why the connection to the broker cannot be made again, in the broker's
+// own words, once for each reason. Only beatLoop's goroutine calls it.
+func (n *Node) logDisconnected() {
+	err := n.nc.LastError()
+	if n.nc.IsConnected() || err == nil || err.Error() == n.disconnected {
+		return
+	}
+	n.disconnected = err.Error()
+	n.log.Warn("not connected to the broker", "error", err)
+}
+
 // newRecord returns the record for the heartbeat with the given number.
 func (n *Node) newRecord(beat uint64) beatRecord {
 	n.mu.Lock()
@@ -83,8 +94,10 @@ func (n *Node) beatLoop() {
 			return // the node was declared dead while it leaves
 		case err != nil && n.last.Err() == nil:
 			n.log.Debug("heartbeat failed", "error", err)
+			n.logDisconnected()
 			t.Reset(jitter(min(n.c.beat()/8, 300*time.Millisecond)))
 		default:
+			n.disconnected = ""
 			t.Reset(jitter(n.c.beat()))
 		}
 	}

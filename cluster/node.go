@@ -33,6 +33,8 @@ type Node struct {
 	cancelLast context.CancelFunc
 	lastLoops  sync.WaitGroup
 
+	disconnected string // the last reason that logDisconnected has logged; of beatLoop's goroutine
+
 	// Guarded by mu, which is the reader's.
 	epoch         string             // the current incarnation; a new one after each death
 	sub           *nats.Subscription // receives the epoch's requests

@@ -24,6 +24,9 @@ func TestConfig_ErrorNamesTheInvalidField(t *testing.T) {
 	lazy, err := b.Connect(append(cluster.ConnOptions(0), nats.PingInterval(time.Minute))...)
 	require.NoError(t, err)
 	defer lazy.Close()
+	resigned, err := b.Connect(append(cluster.ConnOptions(0), func(o *nats.Options) error { o.IgnoreAuthErrorAbort = false; return nil })...)
+	require.NoError(t, err)
+	defer resigned.Close()
 	closed, err := b.Connect(cluster.ConnOptions(0)...)
 	require.NoError(t, err)
 	closed.Close()
@@ -57,6 +60,7 @@ func TestConfig_ErrorNamesTheInvalidField(t *testing.T) {
 		{[]string{"Config.Conn", "ReconnectBufSize"}, func(c *cluster.Config) { c.URL, c.Conn = "", plain }},
 		{[]string{"Config.Conn", "MaxReconnects"}, func(c *cluster.Config) { c.URL, c.Conn = "", fewer }},
 		{[]string{"Config.Conn", "PingInterval"}, func(c *cluster.Config) { c.URL, c.Conn = "", lazy }},
+		{[]string{"Config.Conn", "IgnoreAuthErrorAbort"}, func(c *cluster.Config) { c.URL, c.Conn = "", resigned }},
 		{[]string{"Config.Conn", "closed"}, func(c *cluster.Config) { c.URL, c.Conn = "", closed }},
 	} {
 		c := cluster.Config{Name: "a", URL: b.URL(), Local: newSite(t, newObserver())}
