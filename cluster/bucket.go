@@ -72,10 +72,14 @@ func (b *bucket) ensure(ctx context.Context, c *Config) error {
 	if c.Storage == Memory && c.Replicas == 1 && b.js.Conn().ConnectedClusterName() != "" {
 		return errors.New("cluster: Config.Storage is Memory and Config.Replicas 1 on a cluster of brokers: a restart of the one that has the directory would lose it, which the others do not notice: use File, or 3 replicas")
 	}
-	_, err := b.js.CreateStream(ctx, want)
+	created, err := b.js.CreateStream(ctx, want)
 	var api *jetstream.APIError
 	switch {
+	case err == nil:
+		return b.checkVersion(created.CachedInfo().Config)
 	case errors.Is(err, jetstream.ErrStreamNameAlreadyInUse):
+	case errors.As(err, &api) && api.ErrorCode == errCodeSubjectOverlap:
+		return fmt.Errorf("cluster: another stream%s has subjects of %s: remove them from it, or use another Config.Namespace", b.owning(ctx, b.subject(">")), b)
 	case errors.As(err, &api) && api.ErrorCode == errCodeNoReplicas:
 		return fmt.Errorf("cluster: Config.Replicas is %d, and the broker is standalone: use 1, or brokers that form a cluster", c.Replicas)
 	case err != nil && c.Replicas > 1: // perhaps not all brokers are up
@@ -87,15 +91,51 @@ func (b *bucket) ensure(ctx context.Context, c *Config) error {
 	if err != nil {
 		return unavailable(err)
 	}
+	if err := b.checkVersion(s.CachedInfo().Config); err != nil {
+		return err
+	}
 	switch have := s.CachedInfo().Config; {
 	case have.Replicas != want.Replicas:
 		return fmt.Errorf("cluster: Config.Replicas is %d, but %s has %d: all nodes must have the same", want.Replicas, b, have.Replicas)
 	case have.Storage != want.Storage:
 		return fmt.Errorf("cluster: Config.Storage is %v, but %s has %v: all nodes must have the same", want.Storage, b, have.Storage)
-	case have.MaxMsgsPerSubject != 1 || have.AllowDirect || !have.AllowMsgTTL || !have.AllowRollup:
+	case have.MaxMsgsPerSubject != 1 || have.AllowDirect || !have.AllowRollup:
 		return fmt.Errorf("cluster: stream %s was not created by this package: use another Config.Namespace", b)
 	}
 	return nil
+}
+
+// checkVersion returns an error if the broker has ignored a part of the stream's
+// configuration that it does not know: it would keep records and markers for ever.
+func (b *bucket) checkVersion(have jetstream.StreamConfig) error {
+	if have.AllowMsgTTL && have.SubjectDeleteMarkerTTL > 0 {
+		return nil
+	}
+	return fmt.Errorf("cluster: stream %s has no time to live for each message: use brokers of NATS 2.11 or later (this one is %s), and delete a stream that an older one has made", b, b.js.Conn().ConnectedServerVersion())
+}
+
+// checkCaptured returns an error if a stream captures requests to nodes: its
+// acknowledgement would come before the node's reply.
+func (b *bucket) checkCaptured(ctx context.Context, subject string) error {
+	ctx, cancel := context.WithTimeout(ctx, b.attempt)
+	defer cancel()
+	name, err := b.js.StreamNameBySubject(ctx, subject)
+	switch {
+	case err == nil:
+		return fmt.Errorf("cluster: stream %q captures the requests to nodes (%s): change its subjects, or use another Config.Namespace", name, subject)
+	case errors.Is(err, jetstream.ErrStreamNotFound):
+		return nil
+	}
+	return b.classify(ctx, err)
+}
+
+// owning returns the name of the stream that has a subject, for an error, or "".
+func (b *bucket) owning(ctx context.Context, subject string) string {
+	name, err := b.js.StreamNameBySubject(ctx, subject)
+	if err != nil {
+		return ""
+	}
+	return fmt.Sprintf(" (%q)", name)
 }
 
 // open prepares a bucket that exists for reading. It is called before the methods that
@@ -112,6 +152,9 @@ func (b *bucket) open(ctx context.Context) error {
 // replica. Too few brokers of a cluster answer with various errors, which brokers that
 // are starting return as well.
 const errCodeNoReplicas jetstream.ErrorCode = 10074
+
+// errCodeSubjectOverlap is the error code of a stream whose subjects another one has.
+const errCodeSubjectOverlap jetstream.ErrorCode = 10065
 
 // classify returns errNoJetStream if err means that the broker has no JetStream, which
 // retrying cannot fix, and otherwise wraps err in ErrUnavailable.

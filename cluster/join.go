@@ -53,7 +53,10 @@ func join(ctx context.Context, c Config, nc *nats.Conn) (*Node, error) {
 		cleanups:     make(map[string]cleanup),
 	}
 	n.last, n.cancelLast = context.WithCancel(context.Background())
-	for _, step := range []func(context.Context) error{n.ensure, n.open, n.newEpoch} {
+	uncaptured := func(ctx context.Context) error {
+		return n.nodes.checkCaptured(ctx, c.Namespace+".node.>")
+	}
+	for _, step := range []func(context.Context) error{n.ensure, n.open, uncaptured, n.newEpoch} {
 		if err := retry(ctx, step); err != nil {
 			n.cancelLast()
 			return nil, err

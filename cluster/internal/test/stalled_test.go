@@ -19,7 +19,8 @@ import (
 type filter struct {
 	from *bufio.Reader
 	drop func(subject string) bool
-	rest []byte // not read yet
+	edit func(message []byte) []byte // keeps the length; nil: none
+	rest []byte                      // not read yet
 }
 
 func (s *filter) Read(b []byte) (int, error) {
@@ -58,7 +59,11 @@ func (s *filter) next() ([]byte, error) {
 	if s.drop(words[1]) {
 		return nil, nil
 	}
-	return append(message, payload...), nil
+	message = append(message, payload...)
+	if s.edit != nil {
+		message = s.edit(message)
+	}
+	return message, nil
 }
 
 // betweenStalling starts a proxy that drops and counts the messages of subjects with the
