@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -28,7 +29,13 @@ type bucket struct {
 	js      jetstream.JetStream
 	name    string
 	attempt time.Duration    // the timeout of each request
+	max     int64            // bytes; negative: no limit
+	purging chan struct{}    // holds a value while del makes room
 	handle  jetstream.Stream // set by open
+}
+
+func newBucket(js jetstream.JetStream, name string, attempt time.Duration, most int64) *bucket {
+	return &bucket{js: js, name: name, attempt: attempt, max: most, purging: make(chan struct{}, 1)}
 }
 
 func (b *bucket) stream() string            { return "KV_" + b.name }
@@ -60,7 +67,7 @@ func (b *bucket) config(c *Config) jetstream.StreamConfig {
 		FirstSeq:     uint64(time.Now().UnixMicro()),
 		Duplicates:   time.Second,
 		MaxMsgs:      -1,
-		MaxBytes:     -1,
+		MaxBytes:     b.max,
 		MaxConsumers: -1,
 	}
 }
@@ -82,6 +89,8 @@ func (b *bucket) ensure(ctx context.Context, c *Config) error {
 		return fmt.Errorf("cluster: another stream%s has subjects of %s: remove them from it, or use another Config.Namespace", b.owning(ctx, b.subject(">")), b)
 	case errors.As(err, &api) && api.ErrorCode == errCodeNoReplicas:
 		return fmt.Errorf("cluster: Config.Replicas is %d, and the broker is standalone: use 1, or brokers that form a cluster", c.Replicas)
+	case errors.As(err, &api) && (api.ErrorCode == errCodeNoStorage || api.ErrorCode == errCodeNoMemory):
+		return fmt.Errorf("cluster: the broker has no room for %s, which needs %d bytes: lower Config.MaxBytes, or raise the broker's limit: %w", b, b.max, err)
 	case err != nil && c.Replicas > 1: // perhaps not all brokers are up
 		return b.classify(ctx, fmt.Errorf("Config.Replicas is %d, which needs as many brokers: %w", c.Replicas, err))
 	default:
@@ -99,6 +108,8 @@ func (b *bucket) ensure(ctx context.Context, c *Config) error {
 		return fmt.Errorf("cluster: Config.Replicas is %d, but %s has %d: all nodes must have the same", want.Replicas, b, have.Replicas)
 	case have.Storage != want.Storage:
 		return fmt.Errorf("cluster: Config.Storage is %v, but %s has %v: all nodes must have the same", want.Storage, b, have.Storage)
+	case have.MaxBytes != want.MaxBytes && b.max != maxNodesBytes:
+		return fmt.Errorf("cluster: Config.MaxBytes is %d, but %s has %d: all nodes must have the same, and to change it, change the stream", want.MaxBytes, b, have.MaxBytes)
 	case have.MaxMsgsPerSubject != 1 || have.AllowDirect || !have.AllowRollup:
 		return fmt.Errorf("cluster: stream %s was not created by this package: use another Config.Namespace", b)
 	}
@@ -155,6 +166,31 @@ const errCodeNoReplicas jetstream.ErrorCode = 10074
 
 // errCodeSubjectOverlap is the error code of a stream whose subjects another one has.
 const errCodeSubjectOverlap jetstream.ErrorCode = 10065
+
+// The error codes of a broker that has no room: for what a stream reserves, for what an
+// account or the broker may store, and for another message of a stream.
+const (
+	errCodeNoStorage    jetstream.ErrorCode = 10047
+	errCodeNoMemory     jetstream.ErrorCode = 10028
+	errCodeAccountFull  jetstream.ErrorCode = 10002
+	errCodeBrokerFull   jetstream.ErrorCode = 10023
+	errCodeStoreRefused jetstream.ErrorCode = 10077
+)
+
+// isFull reports whether a write was refused because there is no room for it.
+func isFull(err error) bool {
+	var api *jetstream.APIError
+	if !errors.As(err, &api) {
+		return false
+	}
+	switch api.ErrorCode {
+	case errCodeNoStorage, errCodeNoMemory, errCodeAccountFull, errCodeBrokerFull:
+		return true
+	case errCodeStoreRefused:
+		return strings.Contains(api.Description, "maximum")
+	}
+	return false
+}
 
 // classify returns errNoJetStream if err means that the broker has no JetStream, which
 // retrying cannot fix, and otherwise wraps err in ErrUnavailable.
@@ -215,12 +251,34 @@ func (b *bucket) put(ctx context.Context, key string, v any, rev uint64, ttl tim
 }
 
 // del deletes a key if its last revision is rev. It returns the revision of the marker of
-// the deletion, which expires after ttl.
+// the deletion, which expires after ttl, or 0 if there is no room for a marker.
 func (b *bucket) del(ctx context.Context, key string, rev uint64, ttl time.Duration) (uint64, error) {
 	m := nats.NewMsg(b.subject(key))
 	m.Header.Set(headerOperation, "PURGE")
 	m.Header.Set(headerRollup, "sub")
-	return b.publish(ctx, m, rev, ttl)
+	marker, err := b.publish(ctx, m, rev, ttl)
+	if !errors.Is(err, ErrFull) || rev == 0 {
+		return marker, err
+	}
+	// A purge is slow, and makes room for the markers of others. So one is tried at a time.
+	select {
+	case b.purging <- struct{}{}:
+	case <-ctx.Done():
+		return 0, unavailable(ctx.Err())
+	}
+	defer func() { <-b.purging }()
+	if marker, err = b.publish(ctx, m, rev, ttl); errors.Is(err, ErrFull) {
+		return 0, b.purge(ctx, key, rev)
+	}
+	return marker, err
+}
+
+// purge deletes a key if its last revision is rev or a lower one, and leaves no marker. It
+// works if there is no room for one.
+func (b *bucket) purge(ctx context.Context, key string, rev uint64) error {
+	ctx, cancel := context.WithTimeout(ctx, b.attempt)
+	defer cancel()
+	return unavailable(b.handle.Purge(ctx, jetstream.WithPurgeSubject(b.subject(key)), jetstream.WithPurgeSequence(rev+1)))
 }
 
 // publish publishes m if the last revision of its key is rev. It does not retry.
@@ -235,6 +293,9 @@ func (b *bucket) publish(ctx context.Context, m *nats.Msg, rev uint64, ttl time.
 		opts = append(opts, jetstream.WithMsgTTL(ttl))
 	}
 	ack, err := b.js.PublishMsg(ctx, m, opts...)
+	if isFull(err) {
+		return 0, fmt.Errorf("%w: %w", ErrFull, err)
+	}
 	if err != nil {
 		return 0, unavailable(err)
 	}

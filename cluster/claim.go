@@ -37,7 +37,7 @@ type claim struct {
 // or eviction of the ID happens at the same time, and activate must not block.
 //
 // The error is ErrInvalid if the ID is empty or longer than 1 KiB or the metadata is
-// too long, ErrIsolated if the node has no lease and Config.DegradedLogin is
+// too long, ErrFull if the directory is, ErrIsolated if the node has no lease and Config.DegradedLogin is
 // RefuseLogin, ErrLeft after Leave, and ErrSuperseded if a claim of the ID that began
 // later has taken its place. Otherwise Claim retries until ctx ends. The
 // error then wraps that of ctx and also ErrTakeoverTimeout, if the previous owner did
@@ -102,7 +102,7 @@ func (n *Node) claim(ctx, turn context.Context, c *claim) error {
 			return nil
 		case errors.Is(err, errNoLease):
 			return n.claimIsolated(turn, c)
-		case errors.Is(err, ErrTakeoverTimeout), errors.Is(err, ErrSuperseded):
+		case errors.Is(err, ErrTakeoverTimeout), errors.Is(err, ErrSuperseded), errors.Is(err, ErrFull):
 			return err
 		case isNoStream(err):
 			notify(n.reconcileNow) // creates the stream if it does not exist
@@ -158,6 +158,9 @@ func (n *Node) tryClaim(ctx, turn context.Context, c *claim) (dirEntry, error) {
 	}
 	gen := n.generation()
 	rev, err := n.putEntry(ctx, c.id, e, c.rev, c.gen)
+	if errors.Is(err, ErrFull) {
+		return dirEntry{}, err
+	}
 	if err != nil {
 		// The entry may have been written all the same: the answer may be lost, and on
 		// several replicas a refusal is ambiguous (see isConflict).

@@ -18,6 +18,12 @@ const (
 	maxLease           = time.Hour
 )
 
+// The room that brokers reserve, in bytes.
+const (
+	defaultMaxBytes = 512 << 20 // for the directory
+	maxNodesBytes   = 16 << 20  // for the nodes' records, which take some 200 bytes each
+)
+
 // Storage says where the brokers store the directory.
 type Storage uint8
 
@@ -79,6 +85,13 @@ type Config struct {
 	// Storage says where the brokers store the directory. The zero value is File. All
 	// nodes must use the same value.
 	Storage Storage
+
+	// MaxBytes bounds the directory at each broker that stores it. A session takes about
+	// 300 bytes, its ID and four thirds of its metadata. Logins beyond it fail with
+	// ErrFull, and nothing else does: the nodes' records have room of their own. The
+	// brokers reserve as much, so their own limits must be higher. 0 means 512 MiB, and
+	// negative means no limit but the brokers'. All nodes must use the same value.
+	MaxBytes int64
 
 	// LeaseTTL is how long a node counts as alive without a heartbeat. It must be a
 	// whole number of seconds, at least 6 s with one replica and 20 s with more, and at
@@ -143,6 +156,12 @@ func (c Config) filled() Config {
 	}
 	if c.Replicas == 0 {
 		c.Replicas = 1
+	}
+	switch {
+	case c.MaxBytes == 0:
+		c.MaxBytes = defaultMaxBytes
+	case c.MaxBytes < 0:
+		c.MaxBytes = -1 // as the broker says it
 	}
 	if c.LeaseTTL == 0 {
 		c.LeaseTTL = minLease

@@ -19,6 +19,9 @@ var (
 	// ErrUnavailable means that the broker or the session's owner did not answer. The
 	// operation may have been executed all the same.
 	ErrUnavailable = errors.New("cluster: unavailable")
+	// ErrFull means that the directory has reached Config.MaxBytes, or its brokers a limit
+	// of their own.
+	ErrFull = errors.New("cluster: directory is full")
 	// ErrLeft means that the node has left the cluster.
 	ErrLeft = errors.New("cluster: node has left")
 	// ErrClosed means that the client is closed.
