@@ -79,12 +79,12 @@ type driver struct {
 	rescues  int           // in a row
 	disabled bool          // the library is not asked any more
 
-	lastFired atomic.Int64  // the latest time that the library has fired for
-	wokenAt   atomic.Int64  // when wake was first called since the driver has heard of it; 0: it was not
-	wakes     atomic.Uint64 // how often the driver woke from a sleep, for tests
-	rescued   atomic.Uint64
-	gaveUp    atomic.Bool // what disabled says, for others
-	stall     atomic.Pointer[stall]
+	lastFired       atomic.Int64  // the latest time that the library has fired for
+	wokenAt         atomic.Int64  // when wake was first called since the driver has heard of it; 0: it was not
+	wakes           atomic.Uint64 // how often the driver woke from a sleep, for tests
+	rescued         atomic.Uint64
+	libraryDisabled atomic.Bool // what disabled says, for others
+	stall           atomic.Pointer[stall]
 }
 
 // stall is a time in which the driver should have run and did not. Stalls less
@@ -270,8 +270,8 @@ func (d *driver) judgeLibrary(now, at time.Duration) {
 	d.rescues++
 	if d.rescues == maxRescues {
 		d.disabled = true
-		d.gaveUp.Store(true)
-		d.reporter.tell(now, gaveUp, slog.Uint64("rescued", n))
+		d.libraryDisabled.Store(true)
+		d.reporter.tell(now, libraryDisabled, slog.Uint64("rescued", n))
 		d.feeder.stop()
 	}
 }

@@ -14,21 +14,21 @@ const reportEvery = 10 * time.Second
 type event int
 
 const (
-	rescued  event = iota // the library did not wake the wheel in time
-	gaveUp                // the wheel stops using the library
-	stood                 // the wheel did not run for more than 100ms
-	heldUp                // callbacks block, and the wheel waits for one to end
-	eventNum int   = iota
+	rescued         event = iota // the library did not wake the wheel in time
+	libraryDisabled              // the wheel stops using the library
+	stood                        // the wheel did not run for more than 100ms
+	heldUp                       // callbacks block, and the wheel waits for one to end
+	eventNum        int   = iota
 )
 
 var events = [eventNum]struct {
 	level slog.Level
 	msg   string
 }{
-	rescued: {slog.LevelWarn, "wheel: the library missed a slot"},
-	gaveUp:  {slog.LevelError, "wheel: the library is disabled"},
-	stood:   {slog.LevelWarn, "wheel: stalled"},
-	heldUp:  {slog.LevelWarn, "wheel: waiting for callbacks that block"},
+	rescued:         {slog.LevelWarn, "wheel: the library missed a slot"},
+	libraryDisabled: {slog.LevelError, "wheel: the library is disabled"},
+	stood:           {slog.LevelWarn, "wheel: stalled"},
+	heldUp:          {slog.LevelWarn, "wheel: waiting for callbacks that block"},
 }
 
 // reporter logs for the driver, which must not wait for a Logger.

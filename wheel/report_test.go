@@ -70,7 +70,7 @@ func TestLogger_GetsRescuesUntilTheLibraryIsGivenUp(t *testing.T) {
 			if n != tt.lines || attrs["rescued"].Uint64() != uint64(tt.lines) {
 				t.Errorf("every %v: %d lines, want %d; the last says %v", tt.between, n, tt.lines, attrs)
 			}
-			if n, attrs := h.of(gaveUp); n != 1 || attrs["rescued"].Uint64() != maxRescues {
+			if n, attrs := h.of(libraryDisabled); n != 1 || attrs["rescued"].Uint64() != maxRescues {
 				t.Errorf("given up: %d lines, want 1; it says %v", n, attrs)
 			}
 		})

@@ -22,7 +22,7 @@ type Stats struct {
 // Stats returns the wheel's counts. It reads them shard by shard, so they need not add up
 // while timers are armed and fire.
 func (w *Wheel) Stats() Stats {
-	st := Stats{Rescued: w.driver.rescued.Load(), LibraryDisabled: w.driver.gaveUp.Load()}
+	st := Stats{Rescued: w.driver.rescued.Load(), LibraryDisabled: w.driver.libraryDisabled.Load()}
 	for i := range w.shards {
 		s := &w.shards[i]
 		s.mu.Lock()

@@ -59,10 +59,10 @@ func networkRound(ctx context.Context, r *Run) (err error) {
 
 // run connects the well-behaved peers, and then does everything beside them.
 func (n *network) run(ctx context.Context) (err error) {
-	talk, hush := context.WithCancel(ctx)
+	talk, stopSending := context.WithCancel(ctx)
 	var talking sync.WaitGroup
 	hangUp := func() {
-		hush()
+		stopSending()
 		talking.Wait()
 		for _, g := range n.good {
 			_ = g.conn.Close() // the server has nothing more to say
@@ -97,7 +97,7 @@ func (n *network) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	hush()
+	stopSending()
 	talking.Wait()
 	for _, g := range n.good {
 		if err := g.judge(left.Delay, n.order.Idle); err != nil {
