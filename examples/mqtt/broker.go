@@ -14,6 +14,8 @@ import (
 type options struct {
 	maxKeepAlive int    // in seconds, for clients of version 5; 0: any
 	deny         string // a filter to which nobody may subscribe; "": none
+	file         string // for the store; "": none
+	nats, name   string // the address of the cluster's brokers, and the name of this node; "": no cluster
 }
 
 // broker is the broker. One wheel holds the keep-alives, the session expiries and the delays of
@@ -24,6 +26,8 @@ type broker struct {
 	tcp.Server
 	options
 	sessions *pool.Pool[string, *session] // by client ID
+	store    *store                       // nil: none
+	peers    *peers                       // nil: none
 
 	mu sync.RWMutex
 	// Guarded by mu.
@@ -31,7 +35,7 @@ type broker struct {
 	retained map[string]*message // by topic
 }
 
-func newBroker(o options) (*broker, error) {
+func newBroker(ctx context.Context, o options) (*broker, error) {
 	w, err := wheel.New(wheel.Config{})
 	if err != nil {
 		return nil, err
@@ -48,14 +52,38 @@ func newBroker(o options) (*broker, error) {
 		}
 	}
 	b.Label = (*tcp.Session).BoundID
-	b.sessions, err = pool.New(pool.Config[string, *session]{Wheel: w, IdleTimeout: -1, OnSessionClosed: b.sessionEnded})
+	config := pool.Config[string, *session]{Wheel: w, IdleTimeout: -1, OnSessionClosed: b.sessionEnded}
+	if o.nats != "" {
+		if b.peers, err = b.join(ctx, o.nats, o.name); err != nil {
+			return nil, err
+		}
+		config.Directory = b.peers.node
+	}
+	if b.sessions, err = pool.New(config); err == nil && b.peers != nil {
+		err = b.peers.begin(o.name)
+	}
+	if err == nil && o.file != "" {
+		if b.store, err = openStore(o.file, w); err == nil {
+			err = b.restore()
+		}
+	}
 	return b, err
 }
 
 // shutdown ends the connections, then the sessions.
 func (b *broker) shutdown(ctx context.Context) error {
-	defer b.Wheel.Close()
-	return errors.Join(b.Shutdown(ctx), b.sessions.Shutdown(ctx))
+	err := b.Shutdown(ctx)
+	b.Wheel.Close() // no session expires any more, and the store is written for the last time
+	for _, e := range b.sessions.All() {
+		e.Conn().publishWill(e.Conn().pendingWill()) // it is not stored
+	}
+	if b.store != nil {
+		b.store.flush()
+		err = errors.Join(err, b.store.db.Close())
+	}
+	err = errors.Join(err, b.sessions.Shutdown(ctx))
+	if b.peers != nil {
+		err = errors.Join(err, b.peers.leave(ctx))
+	}
+	return err
 }
-func (b *broker) save(*session)   {}
-func (b *broker) forget(*session) {}

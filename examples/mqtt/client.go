@@ -137,6 +137,7 @@ func (s *session) setExpiry(seconds uint32) bool {
 		return false
 	}
 	s.expiry = expiryOf(seconds)
+	s.save()
 	return true
 }
 

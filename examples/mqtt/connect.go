@@ -161,13 +161,21 @@ func (b *broker) open(ctx context.Context, id string, clean bool) (s *session, p
 		e.Close("Clean") // or it has just expired
 		<-e.Done()
 	}
-	s = &session{id: id, broker: b}
-	e, err := b.sessions.RegisterContext(ctx, id, s, nil)
-	if err != nil {
-		return nil, false, err
+	var r record
+	if b.peers != nil && !clean {
+		r, present = b.peers.fetch(ctx, id)
 	}
+	if s, err = b.create(ctx, id); err == nil && present {
+		s.restore(r)
+	}
+	return s, present, err
+}
+
+func (b *broker) create(ctx context.Context, id string) (*session, error) {
+	s := &session{id: id, broker: b}
+	e, err := b.sessions.RegisterContext(ctx, id, s, nil)
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.entry = e
-	s.mu.Unlock()
-	return s, present, nil
+	return s, err
 }

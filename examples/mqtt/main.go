@@ -32,9 +32,16 @@ func main() {
 	flag.StringVar(&o.clientCA, "client-ca", "", "require client certificates of the authorities in this PEM `file`; the common name is the client ID")
 	flag.IntVar(&o.maxKeepAlive, "max-keep-alive", 0, "the longest keep-alive of a client of version 5, in `seconds`; 0 means any")
 	flag.StringVar(&o.deny, "deny", "", "refuse subscriptions to this `filter`")
+	flag.StringVar(&o.file, "store", "", "keep sessions and retained messages in this `file`")
+	flag.StringVar(&o.nats, "cluster", "", "share the sessions and messages of a cluster through NATS at this `URL`")
+	flag.StringVar(&o.name, "node", "", "the `name` of this node in the cluster, which no other has")
 	flag.Parse() // exits with status 2 when a flag is wrong
 	if o.maxKeepAlive < 0 || o.maxKeepAlive > 65535 || flag.NArg() > 0 {
 		fmt.Fprintln(os.Stderr, "mqtt: --max-keep-alive must be from 0 to 65535 seconds, and there are no arguments except flags")
+		os.Exit(2)
+	}
+	if (o.nats == "") != (o.name == "") || o.nats != "" && o.file != "" {
+		fmt.Fprintln(os.Stderr, "mqtt: --cluster and --node belong together, and --store cannot be combined with them")
 		os.Exit(2)
 	}
 	if err := run(o); err != nil {
@@ -51,7 +58,7 @@ func run(o settings) error {
 	if err != nil {
 		return err
 	}
-	b, err := newBroker(o.options)
+	b, err := newBroker(ctx, o.options)
 	if err != nil {
 		return err
 	}

@@ -19,7 +19,7 @@ func (s *session) deliver(msgs []*message, sub subscription, shared *encodings) 
 			}
 		}
 		s.postLocked(s.pumpLocked(nil))
-		s.broker.save(s)
+		s.save()
 	case c == nil || c.Outbound() > maxUnread: // dropped, as QoS 0 allows
 	case c.plain && !sub.RetainAsPublished && sub.IDs == nil:
 		s.postLocked(shared.of(c.version, msgs))
@@ -104,7 +104,7 @@ func (s *session) acknowledge(pk *packets.Packet) {
 		}
 	}
 	s.postLocked(s.pumpLocked(out))
-	s.broker.save(s)
+	s.save()
 }
 
 // postLocked sends p to the client. It releases mu meanwhile, so it must be the last that its

@@ -2,7 +2,6 @@ package main
 
 import (
 	"runtime"
-	"strings"
 
 	"github.com/mochi-mqtt/server/v2/packets"
 )
@@ -30,32 +29,50 @@ func (p *batch) flush() {
 
 // publish publishes messages with the same topic, origin and QoS.
 func (b *broker) publish(msgs ...*message) {
-	for _, m := range msgs {
-		if m.Retain {
-			b.retain(m)
-		}
-	}
-	var shared encodings
-	for _, t := range b.targets(msgs[0]) {
-		t.deliver(msgs, t.subscription, &shared)
+	b.spread(msgs...)
+	if b.peers != nil {
+		b.peers.send(subjectPublish, msgs...)
 	}
 }
 
-func (b *broker) targets(m *message) []target {
+// spread publishes messages on this node.
+func (b *broker) spread(msgs ...*message) {
+	for _, m := range msgs {
+		if m.Retain {
+			b.retain(m, true)
+		}
+	}
+	var once encodings
 	b.mu.RLock()
-	defer b.mu.RUnlock()
-	return b.topics.targets(m.Topic, m.Origin)
+	targets := b.topics.targets(msgs[0].Topic, msgs[0].Origin)
+	b.mu.RUnlock()
+	for _, t := range targets {
+		t.deliver(msgs, t.subscription, &once)
+	}
+	for i, m := range msgs {
+		b.mu.RLock()
+		targets := b.topics.shared(m.Topic)
+		b.mu.RUnlock()
+		for _, t := range targets {
+			t.deliver(msgs[i:i+1], t.subscription, new(encodings))
+		}
+	}
 }
 
 // retain keeps a message for later subscribers. One without a payload removes it.
-func (b *broker) retain(m *message) {
+func (b *broker) retain(m *message, replace bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(m.Payload) == 0 {
 		delete(b.retained, m.Topic)
-	} else {
+	} else if b.retained[m.Topic] == nil || replace {
 		b.retained[m.Topic] = m
 	}
+	b.store.mark(retainedBucket, m.Topic, func() any {
+		b.mu.RLock()
+		defer b.mu.RUnlock()
+		return b.retained[m.Topic]
+	})
 }
 
 // publish handles PUBLISH.
@@ -74,6 +91,8 @@ func (c *client) publish(pk *packets.Packet, out *batch) error {
 	}
 	if pk.TopicName == "" {
 		return packets.ErrTopicAliasInvalid
+	} else if !validTopic(pk.TopicName) {
+		return packets.ErrTopicNameInvalid
 	}
 	m := newMessage(c.session.id, pk.TopicName, pk.Payload, pk.FixedHeader.Qos, pk.FixedHeader.Retain, &pk.Properties)
 	switch m.QoS {
@@ -107,7 +126,7 @@ func (s *session) receive(id uint16) (again bool, err error) {
 		s.received = make(map[uint16]bool)
 	}
 	s.received[id] = true
-	s.broker.save(s)
+	s.save()
 	return false, nil
 }
 
@@ -128,9 +147,6 @@ func (s *session) forget(id uint16) bool {
 	if delete(s.received, id); len(s.received) == 0 {
 		s.received = nil
 	}
-	s.broker.save(s)
+	s.save()
 	return known
 }
-
-// validTopic reports whether a message can be published to a topic.
-func validTopic(topic string) bool { return topic != "" && !strings.ContainsAny(topic, "+#") }

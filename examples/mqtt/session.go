@@ -55,7 +55,7 @@ func (s *session) attach(c *client, expiry time.Duration, connack []byte) bool {
 		return false
 	}
 	if s.delay != nil {
-		s.delay.Stop() // if it is too late for that, the timer finds that its will is gone
+		s.delay.Stop()
 	}
 	s.client, s.expiry, s.left, s.will, s.out = c, expiry, time.Time{}, nil, nil
 	s.postLocked(s.pumpLocked(s.resendLocked(connack)))
@@ -70,39 +70,60 @@ func (s *session) detach(c *client, reason pool.Reason) {
 		s.mu.Unlock()
 		return
 	}
-	s.client, s.out, s.left = nil, nil, time.Now()
+	s.client, s.out, s.left, s.will = nil, nil, time.Now(), c.will
 	expiry, entry, delay := s.expiry, s.entry, c.willDelay
-	if expiry >= 0 && delay > expiry {
-		delay = expiry
+	switch {
+	case reason == pool.Shutdown:
+		delay = 0
+	case expiry >= 0:
+		delay = min(delay, expiry)
 	}
-	if c.will != nil {
-		s.will = c.will
-		if delay > 0 && reason != pool.Shutdown {
-			s.delay = s.broker.Wheel.AfterFunc(delay, func() { s.publishWill(c.will) })
-		}
+	if c.will != nil && delay > 0 {
+		s.delay = s.broker.Wheel.AfterFunc(delay, func() { s.publishWill(c.will) })
 	}
 	s.mu.Unlock()
 	if delay == 0 {
 		s.publishWill(c.will)
 	}
-	switch {
-	case expiry == 0:
+	if expiry == 0 {
 		entry.Close("Ended")
-	case entry.Renew(expiry): // otherwise it is closed
-		s.broker.save(s)
+	} else if entry.Renew(expiry) { // otherwise it is closed
+		s.save()
 	}
 }
 
-// publishWill publishes a will unless it has been published or the client is back.
+// publishWill publishes a will of a client that has left, unless that was done or the client is
+// back.
 func (s *session) publishWill(will *message) {
+	if will != nil && s.dropWill(will) {
+		s.broker.publish(will)
+	}
+}
+
+func (s *session) dropWill(will *message) bool {
 	s.mu.Lock()
-	due := will != nil && s.will == will
+	defer s.mu.Unlock()
+	due := s.will == will
 	if due {
 		s.will = nil
 	}
+	return due
+}
+
+func (s *session) pendingWill() *message {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.will
+}
+
+// disconnect closes the connection of the client, if there is one, and waits for its last callback.
+func (s *session) disconnect(r pool.Reason) {
+	s.mu.Lock()
+	c := s.client
 	s.mu.Unlock()
-	if due {
-		s.broker.publish(will)
+	if c != nil {
+		c.Close(r)
+		<-c.Done()
 	}
 }
 
@@ -110,11 +131,10 @@ func (s *session) publishWill(will *message) {
 func (s *session) Close() error {
 	s.mu.Lock()
 	s.ended = true
-	c, entry := s.client, s.entry
+	entry := s.entry
 	s.mu.Unlock()
-	if c != nil {
-		c.Close(entry.Reason())
-		<-c.Done() // nothing of it is handled any more, if another node has the session next
+	if entry != nil { // otherwise nobody is attached
+		s.disconnect(entry.Reason())
 	}
 	return nil
 }
@@ -127,11 +147,8 @@ func (b *broker) sessionEnded(e *pool.Session[string, *session], reason pool.Rea
 		b.topics.unsubscribe(s, filter)
 	}
 	b.mu.Unlock()
-	s.mu.Lock()
-	will := s.will
-	s.mu.Unlock()
-	s.publishWill(will)
+	s.publishWill(s.pendingWill())
 	if reason != pool.Shutdown {
-		b.forget(s)
+		s.save() // which removes it
 	}
 }

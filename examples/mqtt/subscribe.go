@@ -18,38 +18,30 @@ func (c *client) subscribe(pk *packets.Packet) error {
 	ack := packets.Packet{PacketID: pk.PacketID}
 	var afterwards []func() // what is retained follows the SUBACK
 	for _, f := range pk.Filters {
-		name, filter, shared := cutShare(f.Filter)
+		shared := strings.HasPrefix(f.Filter, "$share/")
 		if shared && f.NoLocal || f.RetainHandling > 2 {
 			return packets.ErrProtocolViolation
 		}
-		if filter == "" || !validFilter(filter) || shared && (name == "" || strings.ContainsAny(name, "+#")) {
-			ack.ReasonCodes = append(ack.ReasonCodes, c.refusal(packets.ErrTopicFilterInvalid))
-			continue
+		code := f.Qos
+		switch {
+		case f.Filter == c.broker.deny, c.version < 5 && !validFilter(f.Filter):
+			code = packets.ErrUnspecifiedError.Code
+		case !validFilter(f.Filter):
+			code = packets.ErrTopicFilterInvalid.Code
+		default:
+			sub := subscription{QoS: f.Qos, NoLocal: f.NoLocal, RetainAsPublished: f.RetainAsPublished, IDs: ids}
+			before := c.broker.subscribe(c.session, f.Filter, sub)
+			if !shared && (f.RetainHandling == 0 || f.RetainHandling == 1 && !before) {
+				afterwards = append(afterwards, func() { c.sendRetained(f.Filter, sub) })
+			}
 		}
-		if f.Filter == c.broker.deny {
-			ack.ReasonCodes = append(ack.ReasonCodes, packets.ErrUnspecifiedError.Code)
-			continue
-		}
-		sub := subscription{QoS: f.Qos, NoLocal: f.NoLocal, RetainAsPublished: f.RetainAsPublished, IDs: ids}
-		before := c.broker.subscribe(c.session, f.Filter, sub)
-		ack.ReasonCodes = append(ack.ReasonCodes, f.Qos)
-		if !shared && (f.RetainHandling == 0 || f.RetainHandling == 1 && !before) {
-			afterwards = append(afterwards, func() { c.sendRetained(filter, sub) })
-		}
+		ack.ReasonCodes = append(ack.ReasonCodes, code)
 	}
 	c.reply(packets.Suback, ack)
 	for _, f := range afterwards {
 		f()
 	}
 	return nil
-}
-
-// refusal returns the code for a refused subscription: before version 5 there is only one.
-func (c *client) refusal(code packets.Code) byte {
-	if c.version == 5 {
-		return code.Code
-	}
-	return packets.ErrUnspecifiedError.Code
 }
 
 // subscribe subscribes a session, and reports whether it was subscribed to the filter before.
@@ -62,7 +54,7 @@ func (b *broker) subscribe(s *session, filter string, sub subscription) (before 
 	_, before = s.subs[filter]
 	s.subs[filter] = sub
 	b.topics.subscribe(s, filter, sub)
-	b.save(s)
+	s.save()
 	return before
 }
 
@@ -89,7 +81,7 @@ func (b *broker) unsubscribe(s *session, filter string) (before bool) {
 	if _, before = s.subs[filter]; before {
 		delete(s.subs, filter)
 		b.topics.unsubscribe(s, filter)
-		b.save(s)
+		s.save()
 	}
 	return before
 }
@@ -115,8 +107,8 @@ func (b *broker) retainedFor(filter string) (found []*message) {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	for topic, m := range b.retained {
-		tree.visit(topic, func(l *level) {
-			if len(l.subs) > 0 && !m.expired() {
+		tree.visit(topic, func(*level) {
+			if !m.expired() {
 				found = append(found, m)
 			}
 		})

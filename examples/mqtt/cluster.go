@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/sessionwheel/sessionwheel/cluster"
+	"github.com/sessionwheel/sessionwheel/pool"
+)
+
+// peers connects the broker with the other nodes of a cluster: a client ID has one session, on
+// the node where the client logged in last, and messages reach the subscribers of all nodes.
+type peers struct {
+	broker *broker
+	node   *cluster.Node
+	local  cluster.LocalPool[*session]
+	conn   *nats.Conn // for messages; the node has its own
+}
+
+const (
+	subjectPublish  = "mqtt.publish"  // a message
+	subjectRetained = "mqtt.retained" // a request for what is retained
+	subjectMove     = "mqtt.move."    // and the name of a node: a request for a session
+)
+
+// join makes the broker a node, before it has sessions.
+func (b *broker) join(ctx context.Context, url, name string) (p *peers, err error) {
+	p = &peers{broker: b}
+	if p.conn, err = nats.Connect(url, nats.NoEcho(), nats.MaxReconnects(-1)); err == nil {
+		p.node, err = cluster.Join(ctx, cluster.Config{Name: name, Namespace: "mqtt", URL: url, Local: &p.local})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("--cluster %s: %w", url, err)
+	}
+	return p, nil
+}
+
+// begin answers the other nodes, and asks them for what they have retained.
+func (p *peers) begin(name string) error {
+	p.local.Use(p.broker.sessions)
+	inbox := p.conn.NewRespInbox()
+	_, err1 := p.conn.Subscribe(subjectPublish, messages(func(m *message) { p.broker.spread(m) }))
+	_, err2 := p.conn.Subscribe(inbox, messages(func(m *message) { p.broker.retain(m, false) }))
+	_, err3 := p.conn.Subscribe(subjectMove+name, func(msg *nats.Msg) { go p.move(msg) }) // until its client's last callback
+	_, err4 := p.conn.QueueSubscribe(subjectRetained, "one", p.tellRetained)
+	return errors.Join(err1, err2, err3, err4, p.conn.PublishRequest(subjectRetained, inbox, nil))
+}
+
+func messages(f func(*message)) nats.MsgHandler {
+	return func(msg *nats.Msg) {
+		m := new(message)
+		if json.Unmarshal(msg.Data, m) == nil {
+			f(m)
+		}
+	}
+}
+
+// send sends messages to a subject. What NATS does not accept, because it is too large, stays on
+// this node.
+func (p *peers) send(subject string, msgs ...*message) {
+	for _, m := range msgs {
+		data, err := json.Marshal(m)
+		if err == nil {
+			_ = p.conn.Publish(subject, data)
+		}
+	}
+}
+
+func (p *peers) tellRetained(msg *nats.Msg) { p.send(msg.Reply, p.broker.retainedFor("#")...) }
+
+// move hands a session over to another node.
+func (p *peers) move(msg *nats.Msg) {
+	var data []byte
+	if e, ok := p.broker.sessions.Get(string(msg.Data)); ok {
+		s := e.Conn()
+		s.disconnect(pool.Replaced)
+		s.dropWill(s.pendingWill()) // the client is back
+		data, _ = json.Marshal(s.record())
+		e.Close(pool.Replaced)
+	}
+	_ = msg.Respond(data) // the other node sees whether it got it
+}
+
+// fetch takes over what another node has of a session.
+func (p *peers) fetch(ctx context.Context, id string) (r record, ok bool) {
+	e, err := p.node.Lookup(ctx, id)
+	if err != nil {
+		return r, false
+	}
+	msg, err := p.conn.RequestWithContext(ctx, subjectMove+e.Node, []byte(id))
+	return r, err == nil && json.Unmarshal(msg.Data, &r) == nil && r.Expiry != 0
+}
+
+// leave is called when the broker has no sessions any more.
+func (p *peers) leave(ctx context.Context) error {
+	defer p.conn.Close()
+	return errors.Join(p.conn.FlushWithContext(ctx), p.node.Leave(ctx))
+}
