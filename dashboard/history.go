@@ -92,7 +92,7 @@ func (h *Handler) sampleNow() sample {
 		open:       st.Sessions,
 		registered: st.Registered,
 		closed:     st.Closed,
-		refused:    st.RefusedDuplicate + st.RefusedFull + st.RefusedClosed + st.refusedPerIP,
+		refused:    st.refused().sum(),
 	}
 	if t := st.traffic; t != nil {
 		s.bytesIn, s.bytesOut = t.BytesIn, t.BytesOut

@@ -38,10 +38,18 @@ type sessionsJSON struct {
 
 type refusedJSON struct {
 	Duplicate uint64 `json:"duplicate"`
+	Unclaimed uint64 `json:"unclaimed"`
 	Full      uint64 `json:"full"`
 	Closed    uint64 `json:"closed"`
 	PerIP     uint64 `json:"per_ip"`
 }
+
+func (s sourceStats) refused() refusedJSON {
+	return refusedJSON{s.RefusedDuplicate, s.RefusedUnclaimed, s.RefusedFull, s.RefusedClosed, s.refusedPerIP}
+}
+
+// sum returns how many sessions were refused for any cause.
+func (r refusedJSON) sum() uint64 { return r.Duplicate + r.Unclaimed + r.Full + r.Closed + r.PerIP }
 
 type trafficJSON struct {
 	BytesIn      uint64 `json:"bytes_in"`
@@ -98,12 +106,12 @@ func (h *Handler) stats(now time.Time) statsJSON {
 			Open:           src.Sessions,
 			Registered:     src.Registered,
 			Closed:         src.Closed,
-			Refused:        refusedJSON{Duplicate: src.RefusedDuplicate, Full: src.RefusedFull, Closed: src.RefusedClosed, PerIP: src.refusedPerIP},
+			Refused:        src.refused(),
 			ClosedByReason: make(map[string]uint64, len(src.ByReason)),
 		},
 	}
 	for r, n := range src.ByReason {
-		st.Sessions.ClosedByReason[string(r)] = n
+		st.Sessions.ClosedByReason[clip(string(r), maxName)] += n
 	}
 	if t := src.traffic; t != nil {
 		st.Traffic = &trafficJSON{t.BytesIn, t.BytesOut, t.FramesIn, t.FramesOut, t.Outbound, t.Dropped, t.Slow, t.AcceptErrors, t.Probes}

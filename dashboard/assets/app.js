@@ -1,7 +1,7 @@
 // The page: passes the statistics of each event to the parts that show them.
 
 import { announce, byID, element, setAttribute, setNotice, setText } from "./dom.js";
-import { clock, count } from "./format.js";
+import { clock, count, time } from "./format.js";
 import { ClosedSessions } from "./closed.js";
 import { Cluster } from "./cluster.js";
 import { Counters } from "./counters.js";
@@ -69,15 +69,15 @@ function onState({ name, since, reason }) {
     connecting: "Connecting",
     live: "Live",
     paused: "Paused",
-    lost: `Reconnecting since ${since?.toLocaleTimeString()}${reason ? `: ${reason}` : ""}`,
+    lost: since && `Reconnecting since ${time(since)}${reason ? `: ${reason}` : ""}`,
   }[name];
   if (text === stateText) return;
   if (name !== "live") historyNeeded = true;
   setAttribute(byID("state"), "data-state", name);
   byID("state-text").replaceChildren();
   if (name === "lost") {
-    const time = element("time", { datetime: since.toISOString() }, since.toLocaleTimeString());
-    byID("state-text").append("Reconnecting since ", time, reason ? `: ${reason}` : "");
+    const when = element("time", { datetime: since.toISOString() }, time(since));
+    byID("state-text").append("Reconnecting since ", when, reason ? `: ${reason}` : "");
   } else byID("state-text").append(text);
   if (stateText && !(stateText === "Connecting" && name === "live") && name !== "connecting") announce(text);
   stateText = text;

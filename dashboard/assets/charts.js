@@ -1,6 +1,7 @@
 // Why sessions were closed, and how late callbacks started.
 
 import { byID, element, setAttribute, setText, svg, updateRows } from "./dom.js";
+import { foreign, setForeign } from "./foreign.js";
 import { count, duration, percentage } from "./format.js";
 
 const maxReasons = 8;
@@ -18,11 +19,10 @@ export function showReasons({ closed, closed_by_reason: byReason }) {
   setText(byID("reasons-aside"), `${count(closed)} since the start`);
   byID("no-reasons").hidden = shown.length > 0;
   updateRows(byID("reasons"), shown,
-    () => element("tr", {}, element("th", { scope: "row" }, element("span", { class: "text" }), element("span", { class: "bar", "aria-hidden": "true" })), element("td"), element("td")),
+    () => element("tr", {}, element("th", { scope: "row" }, element("span", { class: "text" }, foreign()), element("span", { class: "bar", "aria-hidden": "true" })), element("td"), element("td")),
     (row, [reason, n]) => {
       const [text, bar] = row.cells[0].children;
-      setText(text, reason || "(none)");
-      setAttribute(text, "title", reason);
+      setForeign(text.firstChild, reason || "(none)");
       bar.style.setProperty("--part", n / max);
       setText(row.cells[1], count(n));
       setText(row.cells[2], percentage(n, total));

@@ -1,8 +1,10 @@
 // The table of the sessions that closed last.
 
-import { byID, element, setAttribute, setNotice, setText, updateRows } from "./dom.js";
+import { byID, element, setNotice, setText, updateRows } from "./dom.js";
 import { clock, count, duration, plural } from "./format.js";
 import { errorText, failureText } from "./feed.js";
+import { foreign, setForeign } from "./foreign.js";
+import { maxID } from "./closing.js";
 
 const minInterval = 2000; // ms between two requests
 
@@ -54,14 +56,13 @@ export class ClosedSessions {
     byID("closed-scroll").hidden = sessions.length === 0;
     byID("none-closed").hidden = sessions.length > 0;
     updateRows(byID("closed-rows"), sessions,
-      () => element("tr", {}, element("th", { scope: "row", class: "id" }), element("td", { class: "address" }), element("td", { class: "reason" }),
+      () => element("tr", {}, element("th", { scope: "row", class: "id" }, foreign()), element("td", { class: "address" }, foreign()), element("td", { class: "reason" }, foreign()),
         element("td", { class: "number ago" }), element("td", { class: "number late" })),
       (row, s) => {
         const [id, address, reason, , late] = row.cells;
-        for (const [cell, text] of [[id, s.id], [address, s.address], [reason, s.reason || "(none)"]]) {
-          setText(cell, text);
-          setAttribute(cell, "title", text);
-        }
+        setForeign(id.firstChild, s.id, maxID);
+        setForeign(address.firstChild, s.address);
+        setForeign(reason.firstChild, s.reason || "(none)");
         setText(late, s.late_seconds === null ? "–" : duration(s.late_seconds));
       });
     this.#showCount();

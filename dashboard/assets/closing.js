@@ -2,6 +2,7 @@
 
 import { byID, setText } from "./dom.js";
 import { errorText, failureText } from "./feed.js";
+import { foreign, quoted } from "./foreign.js";
 
 const dialog = byID("closing");
 const form = dialog.querySelector("form");
@@ -11,13 +12,17 @@ const confirm = byID("confirm");
 let current = null; // the session that the dialog is about
 let busy = false;
 
-// confirmClose opens the dialog for a session, as the API lists it: the path of the API
-// beneath which it is, and a sentence about it. When the session was closed, or could not be
-// and the dialog is gone, onResult is called with a text and whether it succeeded.
+// maxID is how many characters of an ID are shown.
+export const maxID = 100;
+
+// confirmClose opens the dialog for a session, as the API lists it. path is the API's
+// beneath which it is, and about has the parts of a sentence about it. When the session
+// was closed, or could not be and the dialog is gone, onResult is called with a text and
+// whether it succeeded.
 export function confirmClose({ id, key, generation }, path, about, onResult) {
   current = { id, key, generation, path, onResult };
-  setText(byID("closing-heading"), `Close session ${id}?`);
-  setText(byID("closing-whom"), about);
+  byID("closing-heading").replaceChildren("Close session ", foreign(id, maxID), "?");
+  byID("closing-whom").replaceChildren(...about);
   problem.hidden = true;
   form.reset();
   dialog.showModal();
@@ -44,11 +49,11 @@ form.addEventListener("submit", async (e) => {
   try {
     const { id, reason } = await close(session, form.elements.reason.value.trim());
     if (current === session) dialog.close();
-    session.onResult(`Session ${id} was closed: ${reason}`, true);
+    session.onResult(`Session ${quoted(id, maxID)} was closed: ${quoted(reason)}`, true);
   } catch (error) {
     const failed = error.name === "TimeoutError" || error instanceof TypeError; // fetch throws a TypeError without a response
     const reason = failed ? failureText(error, "fifteen") : error.message;
-    const text = `Session ${session.id} was not closed: ${reason}.`;
+    const text = `Session ${quoted(session.id, maxID)} was not closed: ${reason}.`;
     if (current !== session) return session.onResult(text, false);
     setText(problem, text);
     problem.hidden = false;

@@ -2,11 +2,13 @@
 // only by a search, since that reads the broker's directory.
 
 import { announce, byID, element, setAttribute, setNotice, setText, updateRows } from "./dom.js";
-import { bytes, count, plural } from "./format.js";
+import { bytes, count, dateTime, plural } from "./format.js";
 import { errorText, failureText } from "./feed.js";
-import { confirmClose, inexact, isClosable } from "./closing.js";
+import { foreign, quoted, setForeign, visible } from "./foreign.js";
+import { confirmClose, inexact, isClosable, maxID } from "./closing.js";
 
 const pollInterval = 5000; // ms between a response and the next request
+const maxMetadata = 256; // characters
 const maxSessions = 50; // that are shown
 
 export class Cluster {
@@ -66,21 +68,21 @@ export class Cluster {
 
   #show({ state, active, sessions, node_count: all, nodes }) {
     setText(byID("cluster-aside"), `${plural(all, "node")}, ${plural(sessions, "session")}`);
-    setText(byID("cluster-state"), state);
+    setForeign(byID("cluster-state"), state);
     setAttribute(byID("cluster-state"), "data-active", active);
-    setNotice("isolated", active ? "" : `This node is ${state}, not Active: it accepts no logins until it reaches the broker again.`);
-    if (this.#state && state !== this.#state) announce(`This node is ${state}.`);
+    setNotice("isolated", active ? "" : `This node is ${quoted(state)}, not Active: it accepts no logins until it reaches the broker again.`);
+    if (this.#state && state !== this.#state) announce(`This node is ${quoted(state)}.`);
     this.#state = state;
     updateRows(byID("nodes"), nodes,
-      () => element("tr", {}, element("th", { scope: "row" }, element("span"), element("span", { class: "this-node" }, "this node")),
-        element("td", { class: "number" }), element("td", { class: "incarnation" })),
+      () => element("tr", {}, element("th", { scope: "row" }, foreign(), element("span", { class: "this-node" }, "this node")),
+        element("td", { class: "number" }), element("td", { class: "incarnation" }, foreign())),
       (row, n) => {
         const [name, thisNode] = row.cells[0].children;
-        setText(name, n.name);
+        setForeign(name, n.name);
         thisNode.hidden = !n.this;
         setText(row.cells[1], count(n.sessions));
-        setText(row.cells[2], n.incarnation.length > 10 ? `…${n.incarnation.slice(-8)}` : n.incarnation);
-        setAttribute(row.cells[2], "title", n.incarnation);
+        setForeign(row.cells[2].firstChild, n.incarnation);
+        if (n.incarnation.length > 10) setText(row.cells[2].firstChild, visible(`…${n.incarnation.slice(-8)}`));
       });
     byID("node-scroll").hidden = nodes.length === 0;
     setNotice("more-nodes", nodes.length < all ? `The first ${count(nodes.length)} of ${count(all)} nodes.` : nodes.length ? "" : "This node does not know any nodes yet.");
@@ -114,18 +116,18 @@ export class Cluster {
   }
 
   #row(s) {
-    const id = element("th", { scope: "row", class: "id" }, s.id);
+    const id = element("th", { scope: "row", class: "id" }, foreign(s.id, maxID));
     if (!s.exact) id.append(element("span", { class: "inexact", title: inexact }, "not exact"));
     const cut = s.metadata_bytes > new TextEncoder().encode(s.metadata).length;
-    const since = s.since ? element("time", { datetime: s.since }, new Date(s.since).toLocaleString()) : "unknown";
-    const button = element("button", { type: "button", "aria-label": `Close session ${s.id}` }, "Close");
+    const since = s.since ? element("time", { datetime: s.since }, dateTime(s.since)) : "unknown";
+    const button = element("button", { type: "button", "aria-label": `Close session ${quoted(s.id, maxID)}` }, "Close");
     button.addEventListener("click", () => confirmClose(s, "api/cluster/sessions/",
-      `On node ${s.node}. Its connection is closed at once.`, (text, ok) => this.#closed(text, ok)));
+      ["On node ", foreign(s.node), ". Its connection is closed at once."], (text, ok) => this.#closed(text, ok)));
     button.hidden = !isClosable(s);
     const action = element("td", { class: "action" }, button);
     action.hidden = !this.#closable;
-    return element("tr", {}, id, element("td", { class: "node" }, s.node), element("td", { class: "since" }, since),
-      element("td", { class: "metadata" }, s.metadata + (cut ? ` … (${bytes(s.metadata_bytes)} in all)` : "")), action);
+    return element("tr", {}, id, element("td", { class: "node" }, foreign(s.node)), element("td", { class: "since" }, since),
+      element("td", { class: "metadata" }, foreign(s.metadata, maxMetadata), cut ? ` … (${bytes(s.metadata_bytes)} in all)` : ""), action);
   }
 
   // #closed shows the result of closing a session, and repeats the search. The row that
@@ -141,7 +143,7 @@ export class Cluster {
 // describe returns what a search found, in words.
 function describe(text, { looked_at: searched, cut, sessions }) {
   const found = sessions.length;
-  const whose = text ? ` whose ID is or contains “${text}”` : "";
+  const whose = text ? ` whose ID is or contains “${quoted(text, maxID)}”` : "";
   if (cut === "time") return `The search was cut off after ten seconds and ${plural(searched, "session")}; it found ${count(found)}${whose}.`;
   if (cut === "limit") return `${plural(found, "session")}${whose}; there are more: search for more of the ID.`;
   return found ? `${plural(found, "session")}${whose}.` : text ? `No session${whose}.` : "There are no sessions in the cluster.";

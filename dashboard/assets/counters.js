@@ -6,7 +6,7 @@ import { bytes, count, rate } from "./format.js";
 import { ratesBetween, restarted, sampleOf, samplesOf, Series, Timeline } from "./series.js";
 import { Sparkline } from "./sparkline.js";
 
-const refusals = { duplicate: "ID in use", full: "full", closed: "closing down", per_ip: "too many from one address" };
+const refusals = { duplicate: "ID in use", full: "full", unclaimed: "ID not given by the directory", closed: "closing down", per_ip: "too many from one address" };
 
 // Each counter: its name, the key of its points, whether to show it, its number
 // and its detail. Rates are undefined at the first event.

@@ -1,6 +1,8 @@
 // The statistics, as the server streams them, over a connection that may break and
 // is opened again.
 
+import { visible } from "./foreign.js";
+
 const maxSilence = 10_000; // ms without an event after which a stream counts as dead
 const retryAfter = 4_000; // ms until a refused stream is requested again
 
@@ -101,7 +103,7 @@ export class Feed {
 export async function errorText(response) {
   try {
     const { error } = await response.json();
-    if (error) return String(error);
+    if (error) return visible(String(error)).slice(0, 300);
   } catch {
     // The response is not the server's own; a proxy may have sent it.
   }

@@ -53,3 +53,13 @@ export function percentage(part, total) {
   if (percent > 0 && percent < 0.1) return "< 0.1%";
   return `${percent < 10 ? tenths.format(percent) : whole.format(percent)}%`;
 }
+
+// dateTime is a date and a time of the viewer's zone, which it names.
+export function dateTime(date) {
+  return new Date(date).toLocaleString([], { year: "numeric", month: "short", day: "numeric", hour: "numeric", minute: "2-digit", second: "2-digit", timeZoneName: "short" });
+}
+
+// time is a time of day, likewise.
+export function time(date) {
+  return date.toLocaleTimeString([], { timeZoneName: "short" });
+}

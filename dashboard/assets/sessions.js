@@ -3,7 +3,8 @@
 import { announce, byID, element, setAttribute, setNotice, setText } from "./dom.js";
 import { clock, count } from "./format.js";
 import { errorText, failureText } from "./feed.js";
-import { confirmClose, inexact, isClosable } from "./closing.js";
+import { foreign, quoted, setForeign } from "./foreign.js";
+import { confirmClose, inexact, isClosable, maxID } from "./closing.js";
 
 const pollInterval = 2000; // ms between a response and the next request
 const maxOffset = 10_000; // that the server allows
@@ -14,12 +15,13 @@ const defaultOrder = { id: "asc", address: "asc", age: "desc", idle: "desc", rem
 
 class Row {
   session = null;
-  #text = element("span");
+  #text = foreign();
   #inexact = element("span", { class: "inexact", title: inexact }, "not exact");
   #id = element("th", { scope: "row", class: "id" }, this.#text);
-  #from = element("span");
-  #label = element("span", { class: "label" });
-  #address = element("td", { class: "address" }, this.#from, this.#label);
+  #from = foreign();
+  #label = foreign();
+  #name = element("span", { class: "label" }, this.#label);
+  #address = element("td", { class: "address" }, this.#from, this.#name);
   #age = element("td", { class: "number age" });
   #idle = element("td", { class: "number idle" });
   #left = element("td", { class: "number left" });
@@ -33,20 +35,19 @@ class Row {
   constructor(onClosed) {
     this.#left.append(this.#until, this.#bar);
     this.#button.addEventListener("click", () => confirmClose(this.session, "api/sessions/",
-      `${this.session.address || "No address"}. Its connection is closed at once.`, onClosed));
+      [this.session.address ? foreign(this.session.address) : "No address", ". Its connection is closed at once."], onClosed));
   }
 
   update(session, closable) {
     this.session = session;
-    setText(this.#text, session.id);
+    setForeign(this.#text, session.id, maxID);
     if (session.exact) this.#inexact.remove();
     else this.#id.append(this.#inexact);
     this.#button.hidden = !isClosable(session);
-    setAttribute(this.#id, "title", session.id);
-    setText(this.#from, session.address);
-    setText(this.#label, session.label);
-    this.#label.hidden = session.label === "";
-    setAttribute(this.#button, "aria-label", `Close session ${session.id}`);
+    setForeign(this.#from, session.address);
+    setForeign(this.#label, session.label);
+    this.#name.hidden = session.label === "";
+    setAttribute(this.#button, "aria-label", `Close session ${quoted(session.id, maxID)}`);
     this.#action.hidden = !closable;
   }
 

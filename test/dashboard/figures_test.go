@@ -1,6 +1,7 @@
 package dashboard_test
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"net"
@@ -21,6 +22,31 @@ import (
 	"github.com/sessionwheel/sessionwheel/udp"
 	"github.com/sessionwheel/sessionwheel/wheel"
 )
+
+func TestStats_CountTheIDsThatADirectoryDidNotGive(t *testing.T) {
+	harness.Bubble(t, func(t *testing.T) {
+		d := harness.NewDirectory[string]()
+		d.Refuse = errors.New("taken")
+		p := newPool(t, pool.Config[string, addrConn]{Directory: d})
+		h := newHandler(t, dashboard.Config{Source: dashboard.Pool(p, nil, nil)})
+		_, err := p.Register("ann", "")
+		require.Error(t, err)
+		require.Contains(t, request(h, http.MethodGet, "/api/stats").Body.String(), `"unclaimed":1`)
+		time.Sleep(3 * time.Second)
+		require.Contains(t, request(h, http.MethodGet, "/api/history").Body.String(), `"refused":[0,1]`)
+	})
+}
+
+func TestStats_CutLongReasonsAndCountThoseThatBecomeEqualTogether(t *testing.T) {
+	harness.Bubble(t, func(t *testing.T) {
+		p := newPool(t, pool.Config[int, addrConn]{})
+		h := newHandler(t, dashboard.Config{Source: dashboard.Pool(p, nil, nil)})
+		long := strings.Repeat("r", 256)
+		register(t, p, 1, "").Close(pool.Reason(long + "1"))
+		register(t, p, 2, "").Close(pool.Reason(long + "2"))
+		require.Equal(t, map[string]int{long: 2}, getJSON[statsAnswer](t, h, "/api/stats").Sessions.ClosedByReason)
+	})
+}
 
 func TestStats_ShowWhatThePoolCounts(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {

@@ -36,12 +36,13 @@ type stats struct {
 
 type refused struct {
 	Duplicate uint64 `json:"duplicate"`
+	Unclaimed uint64 `json:"unclaimed"`
 	Full      uint64 `json:"full"`
 	Closed    uint64 `json:"closed"`
 	PerIP     uint64 `json:"per_ip"`
 }
 
-func (r refused) total() uint64 { return r.Duplicate + r.Full + r.Closed + r.PerIP }
+func (r refused) total() uint64 { return r.Duplicate + r.Unclaimed + r.Full + r.Closed + r.PerIP }
 
 type wheelStats struct {
 	Tick            float64  `json:"tick_seconds"`

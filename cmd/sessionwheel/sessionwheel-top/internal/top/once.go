@@ -26,6 +26,7 @@ func plain(name string, s sample) string {
 	value("closed", st.Sessions.Closed)
 	r := st.Sessions.Refused
 	value("refused-duplicate", r.Duplicate)
+	value("refused-unclaimed", r.Unclaimed)
 	value("refused-full", r.Full)
 	value("refused-closed", r.Closed)
 	value("refused-per-ip", r.PerIP)

@@ -15,6 +15,7 @@ sessions
   registered         50000
   closed             48766
   refused-duplicate  1
+  refused-unclaimed  5
   refused-full       2
   refused-closed     3
   refused-per-ip     4

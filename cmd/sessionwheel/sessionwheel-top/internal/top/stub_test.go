@@ -19,7 +19,7 @@ const patience = 60 * time.Second
 
 // statsAnswer is an answer of api/stats with something in every field.
 const statsAnswer = `{"time":"2026-01-02T15:04:05.123Z","uptime_seconds":3725,"interval_seconds":1,"title":"a server","closable":true,
- "sessions":{"open":1234,"registered":50000,"closed":48766,"refused":{"duplicate":1,"full":2,"closed":3,"per_ip":4},
+ "sessions":{"open":1234,"registered":50000,"closed":48766,"refused":{"duplicate":1,"unclaimed":5,"full":2,"closed":3,"per_ip":4},
   "closed_by_reason":{"EOF":8000,"Timeout":40000,"Error":766}},
  "traffic":{"bytes_in":1500000,"bytes_out":999,"frames_in":12000,"frames_out":11000,"outbound":4096,"dropped":8,"slow":9,"accept_errors":5,"probes":10},
  "wheel":{"tick_seconds":0.01,"pending":1234,"slots":3,"fired":40000,"moved":7,"running":2,"waiting":1,"rescued":6,"library_disabled":false,"now_seconds":100,

@@ -19,7 +19,7 @@ func TestView_ShowsWhatTheServerAnswered(t *testing.T) {
 	got := text(m)
 	for _, want := range []string{
 		`a server  live  up 1h02m  http://127\.0\.0\.1:8080/\n`,
-		`open +1,234 `, `registered +50,000 `, `closed +48,766 `, `refused +10 `,
+		`open +1,234 `, `registered +50,000 `, `closed +48,766 `, `refused +15 `,
 		`bytes in +1.5 MB`, `bytes out +999 B`, `frames in +12,000`, `frames out +11,000`, `accept errors +5`, `fired +40,000`,
 		`Timeout +40,000 █{13,}\n`, `EOF +8,000 █{2,3}\n`, `Error +766 █\n`,
 		`tick 10ms  1,234 pending in 3 slots  2 running  1 waiting  6 rescued\n`,
