@@ -2,10 +2,11 @@ package pool
 
 import "sync"
 
-// Stats holds the counts of a pool. All except Sessions and Closing never go down.
+// Stats holds the counts of a pool. All except Sessions, Closing and Parked never go down.
 type Stats struct {
 	Sessions   int    // sessions in the pool now
 	Closing    int    // sessions that have left the pool and whose OnSessionClosed has not returned
+	Parked     int    // sessions that wait without a goroutine; counted by package tcp, and 0 in a pool
 	Registered uint64 // sessions that were registered
 	Closed     uint64 // sessions whose close has begun
 

@@ -303,7 +303,7 @@ func (srv *Server) bindings() (*bindings, error) {
 		IdleTimeout: -1, // the session has its own
 		OnDuplicate: pool.Replace,
 		Directory:   srv.Directory,
-		Wheel:       srv.Wheel,
+		Wheel:       srv.wheel,
 		OnPanic:     srv.logPanic,
 	})
 	if err != nil {

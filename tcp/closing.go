@@ -19,6 +19,7 @@ func (t *transport) RemoteAddr() net.Addr { return t.conn.RemoteAddr() }
 func (t *transport) Close() error {
 	s := (*Session)(t)
 	before := s.phase.Swap(phaseOver)
+	defer s.wake() // to end
 	preempt.At("close: the phase is over")
 	s.stopClaim()
 	waits := s.closeOutbound()
@@ -26,7 +27,6 @@ func (t *transport) Close() error {
 		s.closeSocket(false)
 		return nil
 	}
-	s.wakeEnd()
 	r := s.ps.Reason()
 	if r == ReasonSlow {
 		s.server.slow.Add(1)
@@ -38,7 +38,7 @@ func (t *transport) Close() error {
 		s.flush()
 		s.goodbyeNow()
 		s.closeSocket(false)
-	case waits, s.finishing.Load(), s.final, s.saysFarewell(r), s.goodbyeWaits(), s.isUnacked():
+	case waits, s.marks.has(markFinishing), s.final, s.saysFarewell(r), s.goodbyeWaits(), s.isUnacked():
 		s.part(before, r)
 	default:
 		s.goodbyeNow()
@@ -55,7 +55,7 @@ func isReset(r pool.Reason) bool {
 
 // saysFarewell reports whether Farewell is due for a session that ends for r.
 func (s *Session) saysFarewell(r pool.Reason) bool {
-	if s.server.Farewell == nil || s.finishing.Load() {
+	if s.server.Farewell == nil || s.marks.has(markFinishing) {
 		return false
 	}
 	switch r {
@@ -95,7 +95,7 @@ func (s *Session) goodbyeNow() {
 
 // closeSocket closes the connection, if it is not closed yet.
 func (s *Session) closeSocket(reset bool) {
-	if s.gone.Swap(true) {
+	if s.marks.set(markGone) {
 		return
 	}
 	if reset {

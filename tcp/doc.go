@@ -45,8 +45,8 @@
 //
 // # Callbacks
 //
-// The callbacks of a session run one after another, each on the session's goroutine but for
-// OnIdle: OnNewSessionRegister first, OnMessage for each frame in order, Farewell if one is
+// The callbacks of a session run one after another, on the goroutine that runs the session,
+// which is not always the same one, and OnIdle on one of the wheel: OnNewSessionRegister first, OnMessage for each frame in order, Farewell if one is
 // due, OnError if a fault ended the session, and OnSessionClosed last. Callbacks of different
 // sessions run at the same time. No lock is held during a callback, so it may
 // call any method of the server and its sessions, except [Server.Shutdown], which
@@ -62,14 +62,29 @@
 // had it before. With a [Server.Directory], this holds for all servers that share
 // the directory.
 //
+// # Idle sessions
+//
+// On Linux, a session that waits for input is parked: it has no goroutine and no buffer, and
+// one epoll instance of the server waits for the input of all of them. A new session is parked
+// as soon as OnNewSessionRegister has returned and nothing has come; one under TLS also before
+// its handshake. When there is input, one of some goroutines that are kept ready runs the
+// session. If it had rested for a second, it is parked again as soon as it has handled what was
+// there; otherwise, when no input has come for a second or two. Part of a frame keeps its buffer
+// meanwhile, and a session whose peer has closed its side waits in the same way until it may end.
+//
+// This holds for TCP and Unix sockets, for TLS on them, and for connections that show the socket
+// that they wrap by a method NetConn or SyscallConn. Such a connection must read from that socket
+// only while it is read from itself: what it has read ahead on a goroutine of its own wakes
+// nobody. Other connections, and all on other systems, keep a goroutine each, and nothing else
+// differs. So does a session that cannot be parked because the process has no descriptor left or
+// the system's limit of epoll watches is reached, which is reported to OnError once.
+//
 // # Memory
 //
-// A plain connection without pending input holds no read buffer: its goroutine
-// waits until there is something to read, and only then takes a buffer from those
-// that all sessions share. A session with nothing to send holds no buffer for it either, and
-// no goroutine. A connection under TLS also holds what crypto/tls keeps, and, like any
-// connection that is no socket, its read buffer for a second after the last frame.
-// [Server.MaxPendingBytes] bounds what all sessions together hold.
+// A connection takes a buffer only when there is something to read, from those that all
+// sessions share, and a session with nothing to send holds none for that. A connection under TLS
+// also holds what crypto/tls keeps. [Server.MaxPendingBytes] bounds what all sessions together
+// hold beyond that.
 //
 // # Closing under TLS
 //
@@ -81,8 +96,10 @@
 //
 // Server.mu guards the listeners and the counts; under it the server only
 // creates its pool and calls nothing else. A session's outbound.mu guards its queue,
-// slowWatch.mu the watch of a write that waits, wire.mu what TLS has encrypted, and
-// lingering.mu how long an end may take. No two of them are held at the same time. No
-// callback, and no write that could wait, runs under any of them. crypto/tls writes under
+// slowWatch.mu the watch of a write that waits, wire.mu what TLS has encrypted,
+// lingering.mu how long an end may take, workers.mu the goroutines that are free, inputCheck.mu
+// the session that a worker runs, and timeLimit.mu the time of a frame or a handshake. No two of
+// them are held at the same time. Under some of them timers are armed, and deadlines set that
+// have a read or a write return. No callback, and no write that could wait, runs under any. crypto/tls writes under
 // locks of its own, so the wire beneath it never waits on a socket.
 package tcp

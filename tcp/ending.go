@@ -8,21 +8,22 @@ import (
 	"github.com/sessionwheel/sessionwheel/pool"
 )
 
-// end is deferred by the session's goroutine. It runs whether the loop
-// returned, a callback panicked, or one called runtime.Goexit, and so does each
-// of its steps whatever the step before did.
-func (s *Session) end() {
+// end ends the session. It runs whether the loop returned, a callback panicked with v, or one
+// called runtime.Goexit, and so does each of its steps whatever the step before did.
+func (s *Session) end(v any, returned bool) {
 	defer s.server.leave()
 	defer s.server.ends.End(s, &s.over)
 	defer s.unbind()
 	defer s.tellClosed()
 	defer s.tellFault()
-	if v := recover(); v != nil {
+	s.w.detach(s)
+	s.stopLimit()
+	if v != nil {
 		stack := debug.Stack()
 		s.server.logPanic(v, stack)
 		s.buf = nil // the callback may have kept part of it
 		s.crash(netserver.NewPanicError("tcp", v, stack))
-	} else if !s.done {
+	} else if !returned {
 		s.buf = nil
 		s.crash(ErrGoexit)
 	}
@@ -33,7 +34,7 @@ func (s *Session) end() {
 		<-s.ps.Done()
 	}
 	s.awaitIdle()
-	if !s.heard.Load() && s.ps.Reason() == ReasonEOF {
+	if !s.marks.has(markHeard) && s.ps.Reason() == ReasonEOF {
 		s.server.probes.Add(1)
 	}
 	s.sayLast()

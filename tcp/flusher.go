@@ -22,7 +22,7 @@ type flusher struct {
 
 // add has the session flushed after flushAfter.
 func (f *flusher) add(s *Session) {
-	if s.listed.Swap(true) {
+	if s.marks.set(markListed) {
 		return
 	}
 	f.mu.Lock()
@@ -49,7 +49,7 @@ func (f *flusher) run() {
 	f.sessions = nil
 	f.mu.Unlock()
 	for _, s := range sessions {
-		s.listed.Store(false)
+		s.marks.clear(markListed)
 		s.flush()
 	}
 }

@@ -1,18 +1,24 @@
 package tcp
 
-// awaitReplies waits, when the peer has closed its side, until the replies that it may still
-// wait for have been sent: nothing waits to be written, nobody holds the session and no
-// OnIdle runs; or until the session is closed.
-func (s *Session) awaitReplies() {
-	for {
-		wake := make(chan struct{})
-		s.wakeup.Store(&wake)
-		if s.phase.Load() == phaseOver || s.holds.Load() == 0 && s.idling.Load() == nil && s.hasWritten() {
-			s.wakeup.Store(nil)
-			return
+// awaitReplies ends a session whose peer has closed its side as soon as the replies that it
+// may still wait for have been sent. Until then the session is parked.
+func (s *Session) awaitReplies() (parked bool) {
+	s.giveBack()
+	s.unreserveInput()
+	s.marks.set(markAwaiting)
+	for s.owesReplies() {
+		if s.park((*Session).owesReplies) {
+			return true
 		}
-		<-wake
 	}
+	s.fail(eof)
+	return false
+}
+
+// owesReplies reports whether something waits to be written, somebody holds the session, or
+// OnIdle runs; and the session is open.
+func (s *Session) owesReplies() bool {
+	return s.phase.Load() != phaseOver && (s.holds.Load() > 0 || s.idling.Load() != nil || !s.hasWritten())
 }
 
 // hasWritten reports whether nothing waits to be written.
@@ -22,12 +28,9 @@ func (s *Session) hasWritten() bool {
 	return !s.out.turn && s.out.queue.head == nil
 }
 
-// wakeEnd makes awaitReplies look again.
+// wakeEnd has a session that awaits its replies look again.
 func (s *Session) wakeEnd() {
-	if s.wakeup.Load() == nil {
-		return
-	}
-	if wake := s.wakeup.Swap(nil); wake != nil {
-		close(*wake)
+	if s.marks.has(markAwaiting) {
+		s.wake()
 	}
 }

@@ -30,7 +30,7 @@ func (s *Session) Reason() pool.Reason { return s.ps.Reason() }
 // that have a method NetConn() net.Conn. It is there from OnNewSessionRegister on, also after
 // the end of the session.
 func (s *Session) ConnectionState() (state tls.ConnectionState, ok bool) {
-	if !s.secured.Load() { // TLS would have us wait for its handshake
+	if !s.marks.has(markSecured) { // TLS would have us wait for its handshake
 		return tls.ConnectionState{}, false
 	}
 	return tlsConn(s.stream()).ConnectionState(), true

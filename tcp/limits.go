@@ -101,7 +101,7 @@ func (srv *Server) releaseSocket(s *Session) {
 func (srv *Server) keepLingering(l *lingering) bool {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
-	if l.s.gone.Load() || srv.cutting.Load() {
+	if l.s.marks.has(markGone) || srv.cutting.Load() {
 		return false
 	}
 	srv.lingering[l.s] = l

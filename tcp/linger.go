@@ -55,7 +55,7 @@ type lingering struct {
 func (s *Session) part(before uint32, r pool.Reason) {
 	s.parts = true
 	l := &lingering{s: s}
-	if !s.finishing.Load() {
+	if !s.marks.has(markFinishing) {
 		l.start(cmp.Or(s.server.lingerTimeout, briefly))
 	}
 	if !s.server.keepLingering(l) {
@@ -97,7 +97,7 @@ func (s *Session) callFarewell() (last []byte) {
 }
 
 func (s *Session) startLinger(last []byte) {
-	if s.lingers.Swap(true) {
+	if s.marks.set(markLingers) {
 		return
 	}
 	finished := s.finishOutbound(last)
@@ -115,7 +115,7 @@ func (s *Session) linger(finished <-chan struct{}) {
 		s.closeSocket(true)
 		return
 	case s.out.half && s.server.lingerTimeout > 0:
-		if s.finishing.Load() {
+		if s.marks.has(markFinishing) {
 			s.server.lingeringOf(s).start(s.server.lingerTimeout)
 		}
 		s.dropInput()
@@ -146,7 +146,7 @@ func (s *Session) dropInput() {
 			p = large.data
 		}
 	}
-	for s.isUnacked() && !s.gone.Load() {
+	for s.isUnacked() && !s.marks.has(markGone) {
 		time.Sleep(ackInterval)
 	}
 }

@@ -73,6 +73,7 @@ func (s *Session) StartTLS(config *tls.Config) error {
 		return err
 	}
 	s.disarmFrame()
+	s.stopCheck()
 	s.tls.Store(s.newTLS(withMinVersion(config)))
 	f := s.handshake()
 	if f == nil {

@@ -22,16 +22,15 @@ type outbound struct {
 	last     bool          // nothing more will be queued; behind the queue, the writing side is closed
 	broken   bool          // a write has failed: nothing may follow it
 	over     bool          // the writing side is closed, or broken
-	finished chan struct{} // made with last; closed when over is set
 	sender   bool          // a Send has the turn, and waits for the peer
-	sends    int           // chunks of Sends in the queue
+	sends    int32         // chunks of Sends in the queue
+	finished chan struct{} // made with last; closed when over is set
 	watch    *slowWatch    // made when something first waits for the peer, and kept
 
 	waiting atomic.Int64  // bytes of Post that are queued; changes under mu
 	taken   atomic.Uint64 // bytes that the socket has taken
 
 	// Of whoever has the turn.
-	write    rawWrite
 	watching bool // watch runs
 	said     bool // TLS has said goodbye
 	half     bool // the writing side is closed; read when finished is closed

@@ -3,6 +3,7 @@
 package tcp
 
 import (
+	"io"
 	"net"
 	"sync/atomic"
 	"syscall"
@@ -13,14 +14,18 @@ import (
 func rawConn(net.Conn) syscall.RawConn { return nil }
 
 // awaitRaw and tryRead are never called without a raw connection.
-func (s *Session) awaitRaw() bool { return s.awaitConn() }
+func (s *Session) awaitRaw() outcome { return s.awaitConn() }
 
-func (s *Session) tryRead(uintptr) bool { return true }
+func (w *worker) tryRead(uintptr) bool { return true }
+
+func (w *worker) tryReadInto(uintptr) bool { return true }
+
+func (w *worker) readNow(syscall.RawConn, []byte) (int, error) { return 0, io.EOF }
 
 // The rest is never called without a raw connection either.
 
-func (w *rawWrite) now(syscall.RawConn, []byte) (int, error) { return 0, nil }
+func writeRaw(syscall.RawConn, []byte) (int, error) { return 0, nil }
 
-func (w *rawWrite) waiting(syscall.RawConn, []byte, *atomic.Uint64) (int, error) { return 0, nil }
+func writeRawAll(syscall.RawConn, []byte, *atomic.Uint64) (int, error) { return 0, nil }
 
 func (w *wire) writeRest(uintptr) bool { return true }

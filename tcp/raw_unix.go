@@ -3,8 +3,10 @@
 package tcp
 
 import (
+	"io"
 	"net"
 	"os"
+	"sync"
 	"sync/atomic"
 	"syscall"
 )
@@ -33,33 +35,33 @@ func rawConn(conn net.Conn) syscall.RawConn {
 
 // awaitRaw is await on a socket: it takes a buffer only when there is something
 // to read.
-func (s *Session) awaitRaw() bool {
-	if s.try == nil {
-		s.try = s.tryRead
+func (s *Session) awaitRaw() outcome {
+	w := s.w
+	if canPoll && !w.hurried && w.check.isOff() {
+		w.check.start()
 	}
-	for {
-		if err := s.raw.Read(s.try); err != nil {
-			return s.awaitFailed(err)
-		}
-		switch n := s.got; {
-		case n > 0:
-			s.took(int(n))
-			return true
-		case n == 0:
-			s.ended = true
-			return true
-		case n == wouldWait:
-			s.armFrame()
-		default:
-			return s.awaitFailed(os.NewSyscallError("read", syscall.Errno(-n)))
-		}
+	if err := s.raw.Read(w.try); err != nil {
+		return s.awaitFailed(err)
+	}
+	switch n := w.got; {
+	case n > 0:
+		s.took(int(n))
+		return hasInput
+	case n == 0:
+		s.ended = true
+		return hasInput
+	case n == wouldWait:
+		return s.foundNothing()
+	default:
+		return s.awaitFailed(os.NewSyscallError("read", syscall.Errno(-n)))
 	}
 }
 
-// tryRead reads what is there. It reports false to be called again when there
-// may be something; the buffer is not held meanwhile unless part of a frame is
-// in it.
-func (s *Session) tryRead(fd uintptr) bool {
+// tryRead reads what is there. If there is nothing, it reports false to be called again when
+// there may be something, unless the session is in a hurry. The buffer is not held meanwhile
+// unless part of a frame is in it.
+func (w *worker) tryRead(fd uintptr) bool {
+	s := w.s
 	b := s.buf
 	if b == nil {
 		b = takeBuffer(s.hint)
@@ -68,7 +70,7 @@ func (s *Session) tryRead(fd uintptr) bool {
 	for {
 		n, err := syscall.Read(int(fd), b.data[b.end:])
 		if err == nil {
-			s.got = int32(n) // a read returns less than 2 GiB
+			w.got = int32(n) // a read returns less than 2 GiB
 			return true
 		}
 		switch errno := errnoOf(err); errno {
@@ -76,12 +78,52 @@ func (s *Session) tryRead(fd uintptr) bool {
 		case syscall.EAGAIN:
 			if b.empty() {
 				s.giveBack()
-				return false
+			} else {
+				s.armFrame()
 			}
-			s.got = wouldWait // before the rest of a frame is waited for, its deadline is set
-			return !s.armed && s.server.frameTimeout > 0
+			w.got = wouldWait
+			return w.hurried
 		default:
-			s.got = -int32(errno)
+			w.got = -int32(errno)
+			return true
+		}
+	}
+}
+
+// readNow reads what is there. If that is nothing, the error is os.ErrDeadlineExceeded, after
+// which TLS can go on.
+func (w *worker) readNow(rc syscall.RawConn, p []byte) (int, error) {
+	w.into = p
+	err := rc.Read(w.tryTLS)
+	w.into = nil
+	switch n := w.got; {
+	case err != nil:
+		return 0, err
+	case n > 0:
+		return int(n), nil
+	case n == 0:
+		return 0, io.EOF
+	case n == wouldWait:
+		return 0, os.ErrDeadlineExceeded
+	default:
+		return 0, os.NewSyscallError("read", syscall.Errno(-n))
+	}
+}
+
+func (w *worker) tryReadInto(fd uintptr) bool {
+	for {
+		n, err := syscall.Read(int(fd), w.into)
+		if err == nil {
+			w.got = int32(n) // a read returns less than 2 GiB
+			return true
+		}
+		switch errno := errnoOf(err); errno {
+		case syscall.EINTR:
+		case syscall.EAGAIN:
+			w.got = wouldWait
+			return true
+		default:
+			w.got = -int32(errno)
 			return true
 		}
 	}
@@ -95,6 +137,22 @@ func errnoOf(err error) syscall.Errno {
 	}
 	return errno
 }
+
+// rawWrite is a write to a socket past its connection, which allocates nothing.
+type rawWrite struct {
+	f     func(uintptr) bool // try
+	p     []byte
+	n     int
+	err   syscall.Errno
+	taken *atomic.Uint64 // counts what the socket takes; nil: does not wait
+}
+
+// rawWrites holds what is free of rawWrite, for all servers.
+var rawWrites = sync.Pool{New: func() any {
+	w := new(rawWrite)
+	w.f = w.try
+	return w
+}}
 
 // try writes what the socket takes. When that is full, it asks to be called again if the
 // write waits.
@@ -120,18 +178,17 @@ func (w *rawWrite) try(fd uintptr) bool {
 	return true
 }
 
-// now writes what the socket takes at once. The error is nil when it is full.
-func (w *rawWrite) now(rc syscall.RawConn, p []byte) (int, error) { return w.run(rc, p, nil) }
+// writeRaw writes what the socket takes at once. The error is nil when it is full.
+func writeRaw(rc syscall.RawConn, p []byte) (int, error) { return writeRawTo(rc, p, nil) }
 
-// waiting writes all of p, and counts what the socket takes.
-func (w *rawWrite) waiting(rc syscall.RawConn, p []byte, taken *atomic.Uint64) (int, error) {
-	return w.run(rc, p, taken)
+// writeRawAll writes all of p, and counts what the socket takes.
+func writeRawAll(rc syscall.RawConn, p []byte, taken *atomic.Uint64) (int, error) {
+	return writeRawTo(rc, p, taken)
 }
 
-func (w *rawWrite) run(rc syscall.RawConn, p []byte, taken *atomic.Uint64) (int, error) {
-	if w.f == nil {
-		w.f = w.try
-	}
+func writeRawTo(rc syscall.RawConn, p []byte, taken *atomic.Uint64) (int, error) {
+	w := rawWrites.Get().(*rawWrite)
+	defer rawWrites.Put(w)
 	w.p, w.n, w.err, w.taken = p, 0, 0, taken
 	err := rc.Write(w.f)
 	w.p, w.taken = nil, nil

@@ -11,13 +11,23 @@ import (
 	"github.com/sessionwheel/sessionwheel/internal/preempt"
 )
 
-// warmFor is how long a session whose connection cannot be asked whether something is there
-// keeps its buffer while it waits.
-const warmFor = time.Second
+// outcome is what came of waiting for input.
+type outcome uint8
 
-// await waits until something was read into the buffer or the stream has ended. It may return
-// without either. It reports false when the session is over.
-func (s *Session) await() bool {
+const (
+	isOver    outcome = iota // the session has ended, or is to end
+	hasInput                 // something was read, perhaps the end of the stream; or wait again
+	isSilent                 // nothing has come for a while
+	isHalfway                // the peer has closed its side, and may still read
+)
+
+// hurry is how long a session that is to read only what is there waits for it, on a connection
+// that cannot be asked.
+const hurry = time.Millisecond
+
+// await waits until something was read into the buffer or the stream has ended, or there was
+// no input for a while.
+func (s *Session) await() outcome {
 	if s.raw != nil && s.tls.Load() == nil {
 		return s.awaitRaw()
 	}
@@ -25,50 +35,32 @@ func (s *Session) await() bool {
 }
 
 // awaitConn is await on a connection that cannot be asked whether something is there. A
-// session that was active just now waits with its buffer. Then it waits for one byte without
-// a buffer.
-func (s *Session) awaitConn() bool {
+// session without a buffer waits for one byte.
+func (s *Session) awaitConn() outcome {
+	w := s.w
+	wire, _ := s.wire()
+	if w.hurried {
+		if wire == nil || wire.raw == nil {
+			s.setReadDeadline(time.Now().Add(hurry))
+		}
+	} else if w.check.isOff() && (s.buf != nil || s.canPark()) {
+		w.check.start()
+	}
 	b := s.buf
 	if b == nil {
-		n, err := s.stream().Read(s.one[:])
+		n, err := s.stream().Read(w.one[:])
 		if n == 0 {
 			return s.awaited(0, err)
 		}
 		s.buf = takeBuffer(s.hint)
-		s.buf.data[0] = s.one[0]
+		s.buf.data[0] = w.one[0]
 		return s.awaited(n, err)
 	}
-	if b.empty() {
-		s.warmUp()
-	} else if _, ok := s.wire(); !ok { // a wire arms when it has to wait
+	if wire == nil && !b.empty() { // a wire arms when it has to wait
 		s.armFrame()
 	}
 	n, err := s.stream().Read(b.data[b.end:])
 	return s.awaited(n, err)
-}
-
-// warmUp lets a session wait with its buffer for a while.
-func (s *Session) warmUp() {
-	if !s.warm {
-		s.warm = true
-		s.keepWarm()
-	}
-}
-
-func (s *Session) keepWarm() {
-	s.warmAt = s.frames
-	s.setReadDeadline(time.Now().Add(warmFor))
-}
-
-// coolDown is called when a session has waited with its buffer for a while.
-func (s *Session) coolDown() {
-	if s.frames != s.warmAt {
-		s.keepWarm()
-		return
-	}
-	s.warm = false
-	s.giveBack()
-	s.setReadDeadline(time.Time{})
 }
 
 // setReadDeadline is for the session's goroutine. A close, which sets one that has passed so
@@ -81,13 +73,13 @@ func (s *Session) setReadDeadline(t time.Time) {
 }
 
 // awaited takes in the outcome of a read.
-func (s *Session) awaited(n int, err error) bool {
+func (s *Session) awaited(n int, err error) outcome {
 	switch {
 	case n > 0: // an error comes again at the next read
 		s.took(n)
-		return true
+		return hasInput
 	case err == nil:
-		return true
+		return hasInput
 	default:
 		return s.awaitFailed(err)
 	}
@@ -96,82 +88,119 @@ func (s *Session) awaited(n int, err error) bool {
 // took notes bytes that were read into the buffer.
 func (s *Session) took(n int) {
 	s.buf.end += n
-	if !s.heard.Load() {
-		s.heard.Store(true)
+	if !s.marks.has(markHeard) {
+		s.marks.set(markHeard)
 	}
+	s.w.vain, s.w.worked = false, true
+	s.w.check.input()
 	s.counts().bytesIn.Add(uint64(n))
 }
 
-// awaitFailed reports true if the error is the end of the stream, which may end
-// a last frame.
+// awaitFailed takes in the error of a read.
 //
 //go:noinline
-func (s *Session) awaitFailed(err error) bool {
+func (s *Session) awaitFailed(err error) outcome {
 	switch {
 	case s.phase.Load() == phaseOver: // closing it is what made the read fail
 	case errors.Is(err, io.EOF):
-		s.ended = true
-		return true
-	case errors.Is(err, os.ErrDeadlineExceeded) && s.warm:
-		s.coolDown()
-		return true
-	case errors.Is(err, os.ErrDeadlineExceeded) && s.armed && !s.expired:
-		// The process may have been stopped: what the peer has sent meanwhile counts.
-		s.expired = true
-		s.setReadDeadline(time.Now().Add(time.Millisecond))
-		return true
-	case errors.Is(err, os.ErrDeadlineExceeded) && s.armed:
-		s.fail(&fault{ReasonFrameTimeout, fmt.Errorf("%w: received %d bytes within %v",
-			ErrFrameTimeout, s.buf.end-s.buf.start, s.server.frameTimeout)})
-	case !s.heard.Load() && netserver.IsReset(err):
+		s.ended = true // which may end a last frame
+		return hasInput
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return s.interrupted()
+	case !s.marks.has(markHeard) && netserver.IsReset(err):
 		s.fail(eof)
 	default:
 		s.fail(&fault{ReasonError, fmt.Errorf("%w: %w", ErrRead, err)})
 	}
-	return false
+	return isOver
 }
 
-// armFrame sets the deadline of the frame that is pending, once.
-//
-//go:noinline
-func (s *Session) armFrame() {
-	if !s.armed && s.server.frameTimeout > 0 {
-		s.armed, s.warm = true, false
-		s.setReadDeadline(time.Now().Add(s.server.frameTimeout))
+// interrupted finds out why a read has returned. Whoever has it return says why first and sets
+// the deadline then; so the deadline is cleared first here.
+func (s *Session) interrupted() outcome {
+	s.setReadDeadline(time.Time{})
+	w := s.w
+	switch {
+	case s.armed && !s.late && s.limit.passed():
+		// The process may have been stopped: what the peer has sent meanwhile counts.
+		s.stopCheck()
+		s.late, w.hurried = true, true
+		return hasInput
+	case w.hurried:
+		return s.foundNothing()
+	case w.check.answer():
+		return isSilent
+	default:
+		return hasInput
 	}
 }
 
-// disarmFrame ends the deadline of a frame that is whole.
-func (s *Session) disarmFrame() {
-	if s.armed {
-		s.armed, s.expired = false, false
+// stopCheck stops the check for input, so that no read returns because of it.
+func (s *Session) stopCheck() {
+	if s.w.check.stop() {
 		s.setReadDeadline(time.Time{})
 	}
 }
 
-// consume hands on the whole frames that are in the buffer. It reports false
-// when the session is over.
+// foundNothing is what comes of reading in a hurry when nothing is there.
+func (s *Session) foundNothing() outcome {
+	switch {
+	case s.late:
+		s.fail(&fault{ReasonFrameTimeout, fmt.Errorf("%w: received %d bytes within %v",
+			ErrFrameTimeout, s.buf.end-s.buf.start, s.server.frameTimeout)})
+		return isOver
+	case s.w.vain: // whatever has woken it may do so again
+		s.w.hurried, s.w.vain = false, false
+		return hasInput
+	default:
+		return isSilent
+	}
+}
+
+// armFrame starts the time of the frame that is pending, once.
 //
 //go:noinline
-func (s *Session) consume() bool {
+func (s *Session) armFrame() {
+	if !s.armed && s.server.frameTimeout > 0 {
+		s.armed = true
+		s.startLimit(s.server.frameTimeout, false)
+	}
+}
+
+// disarmFrame ends the time of a frame that is whole.
+func (s *Session) disarmFrame() {
+	if s.armed {
+		if s.late {
+			s.late, s.w.hurried = false, false
+		}
+		s.armed = false
+		s.stopLimit()
+	}
+}
+
+// consume hands on the whole frames that are in the buffer.
+//
+//go:noinline
+func (s *Session) consume() outcome {
 	token, f := s.next()
 	if token != nil {
 		f = s.deliver(token)
 	}
 	if f == eof && s.ended && !s.final {
-		s.awaitReplies()
+		s.disarmFrame()
+		return isHalfway
 	}
 	if f == nil && s.buf != nil && !s.buf.empty() {
 		f = s.keepInput()
 	}
 	if f != nil {
 		s.fail(f)
-		return false
+		return isOver
 	}
 	if s.buf != nil && s.buf.empty() {
 		s.restInput()
 	}
-	return true
+	return hasInput
 }
 
 // keepInput makes room for the rest of the frame that is pending.
@@ -232,7 +261,7 @@ func (s *Session) deliver(token []byte) *fault {
 		s.ps.Unpin()
 	}
 	preempt.At("batch: flushed")
-	if !s.rest(phaseBusy) {
+	if !s.becomeIdle(phaseBusy) {
 		return over
 	}
 	preempt.At("batch: over")

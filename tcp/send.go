@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"sync/atomic"
-	"syscall"
 
 	"github.com/sessionwheel/sessionwheel/internal/netserver"
 	"github.com/sessionwheel/sessionwheel/internal/preempt"
@@ -149,20 +147,10 @@ func (s *Session) sendFailed(err error) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		f = &fault{ReasonSlow, fmt.Errorf("%w: the peer has taken nothing for %v", ErrSlow, s.server.writeTimeout)}
 	}
-	if !s.heard.Load() && netserver.IsReset(err) { // a greeting that a health check does not wait for
+	if !s.marks.has(markHeard) && netserver.IsReset(err) { // a greeting that a health check does not wait for
 		s.fail(eof)
 	} else {
 		s.fail(f)
 	}
 	return f.err
-}
-
-// rawWrite writes to a socket past its connection. It is made ready at its first use, and
-// then writing allocates nothing. Writes must not run side by side.
-type rawWrite struct {
-	f     func(uintptr) bool // try
-	p     []byte
-	n     int
-	err   syscall.Errno
-	taken *atomic.Uint64 // counts what the socket takes; nil: does not wait
 }

@@ -88,7 +88,8 @@ func (srv *Server) admit(conn net.Conn) {
 		return
 	}
 	s.ps = ps
-	go s.serve() // owned by the server; ends when the connection is closed; Shutdown waits for it
+	ps.Pin() // until OnNewSessionRegister has returned
+	srv.workers.run(s)
 }
 
 // refuse closes a connection that is no session.
@@ -154,7 +155,7 @@ func (srv *Server) notListening(l *onceListener) {
 
 // newSession prepares a session for conn; it has no pool session yet.
 func (srv *Server) newSession(conn net.Conn) *Session {
-	s := &Session{server: srv, conn: conn, raw: rawConn(conn)}
+	s := &Session{server: srv, conn: conn, raw: rawConn(conn), restedAt: longAgo}
 	if _, brought := conn.(*tls.Conn); !brought && srv.tlsConfig != nil {
 		s.tls.Store(s.newTLS(srv.tlsConfig))
 	}

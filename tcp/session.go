@@ -24,44 +24,37 @@ type Session struct {
 	conn   net.Conn
 	raw    syscall.RawConn // nil unless conn is a plain socket that takes reads and writes past it
 
-	// Of the session's goroutine.
-	try      func(uintptr) bool // tryRead, at its first use
-	buf      *buffer            // nil while nothing is pending
-	got      int32              // what tryRead got
-	heard    atomic.Bool        // something was read; others look at it as well
+	// Of the goroutine that runs the session.
+	w        *worker       // nil while it is parked
+	buf      *buffer       // nil while nothing is pending
+	restedAt time.Duration // when it was parked, if that was as soon as it had handled its input
+	limit    *timeLimit    // nil until it is first needed
 	frames   uint64
-	warmAt   uint64 // frames when the buffer of a warm session was last asked for
-	reserved int    // what buf counts for in MaxPendingBytes
-	hint     uint8  // the class of buffer that the last frames needed
-	empties  uint8  // tokens in a row without progress
-	one      [1]byte
-	armed    bool // a read deadline is set for the frame that is pending
-	expired  bool // it has passed
-	warm     bool // a read deadline is set after which the buffer is given back
-	ended    bool // the peer has closed its side
-	final    bool // Split wants no more
-	opened   bool // OnNewSessionRegister is due or was called
-	done     bool // the loop returned, as against a panic or Goexit
-	parts    bool // set by the close: what is last is to be sent yet
+	reserved int   // what buf counts for in MaxPendingBytes
+	hint     uint8 // the class of buffer that the last frames needed
+	empties  uint8 // tokens in a row without progress
+	armed    bool  // the limit is that of the frame that is pending
+	late     bool  // it has passed
+	ended    bool  // the peer has closed its side
+	final    bool  // Split wants no more
+	greeted  bool  // the first bytes of a handshake were waited for
+	opened   bool  // OnNewSessionRegister is due or was called
+	parts    bool  // set by the close: what is last is to be sent yet
 
 	over bool // the last callback has returned; guarded by Server.ends
 
 	tls atomic.Pointer[tls.Conn] // on conn, if the server has put it there
 	out outbound
 
-	phase     atomic.Uint32
-	holds     atomic.Int32
-	finishing atomic.Bool // Finish was called
-	secured   atomic.Bool // the TLS handshake is done
-	lingers   atomic.Bool // the goroutine that ends the connection has been started
-	gone      atomic.Bool // the connection is closed
-	listed    atomic.Bool // the flusher knows the session
-	framing   atomic.Pointer[framing]
-	fault     atomic.Pointer[fault] // the first
-	value     atomic.Pointer[any]
-	bound     atomic.Pointer[binding]
-	idling    atomic.Pointer[chan struct{}] // closed when OnIdle, which runs, has returned
-	wakeup    atomic.Pointer[chan struct{}] // closed when a session that awaits its replies is to look again
+	phase   atomic.Uint32
+	holds   atomic.Int32
+	marks   marks
+	parked  atomic.Bool // no goroutine runs it; see park
+	framing atomic.Pointer[framing]
+	fault   atomic.Pointer[fault] // the first
+	value   atomic.Pointer[any]
+	bound   atomic.Pointer[binding]
+	idling  atomic.Pointer[chan struct{}] // closed when OnIdle, which runs, has returned
 }
 
 // The phases of a session. The reader, OnIdle and Shutdown change them by
@@ -138,7 +131,7 @@ func (s *Session) Finish(r pool.Reason) {
 	if s.ps.Reason() != "" {
 		return
 	}
-	s.finishing.Store(true)
+	s.marks.set(markFinishing)
 	s.ps.Close(r)
 }
 
@@ -166,21 +159,76 @@ func (s *Session) Hold() (release func()) {
 // does not time out. It does nothing on a closed session.
 func (s *Session) SetIdleTimeout(d time.Duration) { s.ps.SetIdleTimeout(d) }
 
-// serve is the session's goroutine.
-func (s *Session) serve() {
-	defer s.end()
-	s.run()
-	s.done = true
+// serve runs the session on a worker until it has ended or is parked.
+func (s *Session) serve(w *worker) {
+	var parked, returned bool
+	defer func() {
+		if !parked {
+			s.end(recover(), returned)
+		}
+	}()
+	w.attach(s)
+	parked = s.run()
+	returned = true
 }
 
 // run is kept apart from serve, and what needs much stack apart from run, so
 // that a goroutine that waits for input gets by with the least stack.
-func (s *Session) run() {
-	if !s.open() {
-		return
+func (s *Session) run() (parked bool) {
+	if !s.opened {
+		if s.awaitsHello() && s.park((*Session).watchInput) {
+			return true
+		}
+		if !s.open() {
+			return false
+		}
+		s.w.hurried = s.canPark()
+	} else {
+		s.resume()
 	}
-	for s.await() && s.consume() {
+	if s.marks.has(markAwaiting) {
+		return s.awaitReplies()
 	}
+	for {
+		o := s.await()
+		if o == hasInput {
+			o = s.consume()
+		}
+		switch o {
+		case isOver:
+			return false
+		case isHalfway:
+			return s.awaitReplies()
+		case isSilent:
+			if s.rest() {
+				return true
+			}
+		}
+	}
+}
+
+// resume is called when a session was parked. One that has rested for a while will probably
+// rest again soon: then it is parked as soon as it has handled what is there.
+func (s *Session) resume() {
+	s.w.hurried = s.server.wheel.Elapsed()-s.restedAt > parkAfter
+	s.w.vain = true
+}
+
+// rest parks a session that has no input. One that cannot be parked waits without a buffer.
+func (s *Session) rest() (parked bool) {
+	s.restedAt = longAgo
+	if s.w.hurried && s.w.worked {
+		s.restedAt = s.server.wheel.Elapsed()
+	}
+	s.w.hurried = false
+	if s.canPark() && s.park((*Session).watchInput) {
+		return true
+	}
+	s.w.check.spent = true
+	if s.buf != nil && s.buf.empty() {
+		s.giveBack()
+	}
+	return false
 }
 
 // open brings the session to where it waits for frames, and reports false if it
@@ -188,7 +236,6 @@ func (s *Session) run() {
 //
 //go:noinline
 func (s *Session) open() bool {
-	s.ps.Pin()
 	if f := s.handshake(); f != nil {
 		s.fail(f)
 		return false
@@ -205,7 +252,7 @@ func (s *Session) open() bool {
 	}
 	s.ps.Touch() // the idle timeout counts from here
 	s.ps.Unpin()
-	if !s.rest(phaseRegistering) {
+	if !s.becomeIdle(phaseRegistering) {
 		return false
 	}
 	s.flush()
@@ -218,8 +265,8 @@ func (s *Session) open() bool {
 	return true
 }
 
-// rest goes from busy or registering to idle, unless the session is closed or to be.
-func (s *Session) rest(from uint32) bool {
+// becomeIdle goes from busy or registering to idle, unless the session is closed or to be.
+func (s *Session) becomeIdle(from uint32) bool {
 	if s.phase.CompareAndSwap(from, phaseIdle) {
 		return true
 	}

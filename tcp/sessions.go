@@ -68,6 +68,7 @@ func (srv *Server) Stats() pool.Stats {
 	}
 	st := p.Stats()
 	st.RefusedFull += srv.refusedFull.Load()
+	st.Parked = int(srv.parked.Load())
 	return st
 }
 

@@ -32,13 +32,17 @@ func (srv *Server) Shutdown(ctx context.Context) error {
 	case <-srv.drained:
 		closers.Wait() // each has closed its connections: that is what the sessions waited for
 		srv.flusher.stop()
-		return errors.Join(p.Shutdown(ctx), srv.stopBindings(ctx))
+		err := errors.Join(p.Shutdown(ctx), srv.stopBindings(ctx))
+		srv.release()
+		srv.workers.running.Wait()
+		return err
 	case <-ctx.Done():
 	}
 	left := srv.running()
 	srv.cutLingering()
 	_ = p.Shutdown(ctx) // closes what is left; that it does not wait is told below
 	_ = srv.stopBindings(ctx)
+	srv.release()
 	return fmt.Errorf("tcp: Shutdown: %d sessions had not ended: %w", left, context.Cause(ctx))
 }
 
@@ -130,8 +134,19 @@ func (srv *Server) Close() error {
 		over, cancel := context.WithCancel(context.Background())
 		cancel()
 		_ = srv.stopBindings(over) // they end with their sessions
+		srv.release()
 	}
 	return nil
+}
+
+// release ends what the server keeps for its sessions, all of which are closed. It waits for
+// no callback.
+func (srv *Server) release() {
+	srv.workers.stop()
+	srv.stopPolling()
+	if srv.wheel != srv.Wheel {
+		srv.wheel.Close()
+	}
 }
 
 // stop makes Serve return, and lets no session begin from now on.

@@ -3,6 +3,8 @@ package tcp
 import (
 	"sync"
 	"time"
+
+	"github.com/sessionwheel/sessionwheel/wheel"
 )
 
 // slowSlices is how many parts WriteTimeout is watched in. A peer is slow if it has taken
@@ -15,17 +17,17 @@ const slowSlices = 4
 type slowWatch struct {
 	s     *Session
 	slice time.Duration // immutable; 0: no WriteTimeout
+	timer wheel.Timer   // for look
 
 	mu sync.Mutex
 	// Guarded by mu.
-	timer   *time.Timer // nil until it is first needed
-	due     time.Time   // when look is to be called
-	armed   bool        // it will be
-	watches bool        // a write waits
-	ended   bool        // the session has ended
-	taken   uint64      // bytes that the socket has taken
-	unacked int         // bytes that the peer's system has not acknowledged
-	strikes int         // slices in a row without progress
+	due     time.Time // when look is to be called
+	armed   bool      // it will be
+	watches bool      // a write waits
+	ended   bool      // the session has ended
+	taken   uint64    // bytes that the socket has taken
+	unacked int       // bytes that the peer's system has not acknowledged
+	strikes int       // slices in a row without progress
 	woken   bool
 }
 
@@ -39,6 +41,7 @@ func (s *Session) startWatch(sender bool) {
 	o.mu.Lock()
 	if o.watch == nil {
 		o.watch = &slowWatch{s: s, slice: s.server.writeTimeout / slowSlices}
+		o.watch.timer.Init(s.server.wheel, o.watch.look)
 	}
 	o.sender = sender
 	o.mu.Unlock()
@@ -76,10 +79,6 @@ func (w *slowWatch) start() {
 // the session.
 func (w *slowWatch) armLocked() {
 	w.armed, w.due = true, time.Now().Add(w.slice)
-	if w.timer == nil {
-		w.timer = time.AfterFunc(w.slice, w.look)
-		return
-	}
 	w.timer.Reset(w.slice)
 }
 
@@ -158,9 +157,7 @@ func (o *outbound) endWatch() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.ended = true
-	if w.timer != nil {
-		w.timer.Stop()
-	}
+	w.timer.Stop()
 }
 
 func (w *slowWatch) clearLocked() {

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 
 	"github.com/sessionwheel/sessionwheel/pool"
+	"github.com/sessionwheel/sessionwheel/wheel"
 )
 
 // sessions is the pool that a server keeps its sessions in.
@@ -27,10 +28,17 @@ func (srv *Server) start() error {
 	if err := srv.setDefaults(); err != nil {
 		return err
 	}
+	timers := srv.Wheel
+	if timers == nil {
+		var err error
+		if timers, err = wheel.New(wheel.Config{OnPanic: srv.logPanic}); err != nil {
+			return fmt.Errorf("tcp: %w", err)
+		}
+	}
 	config := pool.Config[int64, *transport]{
 		IdleTimeout: cmp.Or(srv.IdleTimeout, defaultIdleTimeout),
 		MaxLifetime: max(0, srv.MaxLifetime),
-		Wheel:       srv.Wheel,
+		Wheel:       timers,
 		OnPanic:     srv.logPanic,
 	}
 	if srv.OnIdle != nil {
@@ -39,8 +47,12 @@ func (srv *Server) start() error {
 	}
 	p, err := pool.New(config)
 	if err != nil {
+		if timers != srv.Wheel {
+			timers.Close()
+		}
 		return fmt.Errorf("tcp: %w", err)
 	}
+	srv.wheel = timers
 	srv.stopped = make(chan struct{})
 	srv.drained = make(chan struct{})
 	srv.listeners = make(map[*onceListener]struct{})

@@ -45,7 +45,7 @@ func (s *Session) writeNow(p []byte) (n int, err error) {
 	case ok:
 		return s.encrypt(w, p)
 	}
-	n, err = s.out.write.now(s.raw, p)
+	n, err = writeRaw(s.raw, p)
 	s.out.taken.Add(uint64(n))
 	return n, err
 }
@@ -61,7 +61,7 @@ func (s *Session) writeWaiting(p []byte) (n int, err error) {
 		}
 		return s.encrypt(w, p)
 	case s.canWriteNow():
-		return s.out.write.waiting(s.raw, p, &s.out.taken)
+		return writeRawAll(s.raw, p, &s.out.taken)
 	default:
 		n, err = s.stream().Write(p)
 		if !ok { // a wire counts by itself

@@ -29,8 +29,7 @@ type wire struct {
 
 	mu sync.Mutex
 	// Guarded by mu.
-	rest  []byte   // encrypted, and not taken by the socket yet
-	write rawWrite // for what is written while there is no rest
+	rest  []byte // encrypted, and not taken by the socket yet
 	errno syscall.Errno
 	waits bool // writeRest is to be called again when the socket is full
 }
@@ -50,9 +49,18 @@ func (w *wire) Read(p []byte) (int, error) {
 	if s := w.session; s.buf != nil && !s.buf.empty() {
 		s.armFrame()
 	}
-	n, err := w.Conn.Read(p)
+	n, err := w.read(p)
 	w.heard = w.heard || n > 0
 	return n, err
+}
+
+// read waits for input, unless the session is in a hurry and the socket can tell that there is
+// none.
+func (w *wire) read(p []byte) (int, error) {
+	if s := w.session; w.raw != nil && !w.handshaking && s.w.hurried {
+		return s.w.readNow(w.raw, p)
+	}
+	return w.Conn.Read(p)
 }
 
 // SetWriteDeadline does nothing on a socket, since Write does not wait there, and TLS leaves
@@ -78,7 +86,7 @@ func (w *wire) Write(p []byte) (int, error) {
 	n := 0
 	if len(w.rest) == 0 {
 		var err error
-		n, err = w.write.now(w.raw, p)
+		n, err = writeRaw(w.raw, p)
 		w.session.out.taken.Add(uint64(n))
 		if err != nil {
 			return n, err
@@ -171,17 +179,17 @@ func (s *Session) handshake() *fault {
 		return nil
 	}
 	if tc.ConnectionState().HandshakeComplete {
-		s.secured.Store(true)
+		s.marks.set(markSecured)
 		return nil
 	}
 	if f := s.server.beginHandshake(s); f != nil {
 		return f
 	}
 	defer s.server.endHandshake()
-	d := s.server.handshakeTimeout
-	if d > 0 {
-		_ = s.conn.SetDeadline(time.Now().Add(d)) // a closed connection tells at the handshake
+	if d := s.server.handshakeTimeout; d > 0 && !s.greeted {
+		s.startLimit(d, true)
 	}
+	s.greeted = false
 	if s.phase.Load() == phaseOver { // the close wants the handshake to end, and its deadline is lost
 		return over
 	}
@@ -194,14 +202,32 @@ func (s *Session) handshake() *fault {
 		}
 		return &fault{ReasonHandshake, fmt.Errorf("%w: %w", ErrHandshake, err)}
 	}
-	if d > 0 {
-		_ = s.conn.SetDeadline(time.Time{})
+	if s.stopLimit() {
+		return &fault{ReasonHandshake, fmt.Errorf("%w: %w", ErrHandshake, os.ErrDeadlineExceeded)}
 	}
 	if w, ok := s.wire(); ok {
 		w.handshaking = false
 	}
-	s.secured.Store(true)
+	s.marks.set(markSecured)
 	return nil
+}
+
+// awaitsHello reports whether the session is to be parked until the first bytes of its
+// handshake come, for which its time begins. That needs a socket with nothing in between that
+// could have read them already.
+func (s *Session) awaitsHello() bool {
+	tc := tlsConn(s.stream())
+	if !canPoll || tc == nil || s.greeted {
+		return false
+	}
+	if s.raw == nil && (rawConn(tc.NetConn()) == nil || tc.ConnectionState().HandshakeComplete) {
+		return false
+	}
+	s.greeted = true
+	if d := s.server.handshakeTimeout; d > 0 {
+		s.startLimit(d, true)
+	}
+	return true
 }
 
 // beginHandshake counts a handshake, unless there are too many or no memory is left.

@@ -1,12 +1,18 @@
 package main
 
 import (
-	"context"
 	"sync"
 	"time"
 
 	"github.com/sessionwheel/sessionwheel/pool"
 	"github.com/sessionwheel/sessionwheel/wheel"
+)
+
+const (
+	maxInflight = 256       // messages on their way to one client, unless it asks for fewer
+	maxQueued   = 1000      // further messages with QoS 1 and 2 for one session; the newest are dropped
+	maxUnread   = 256 << 10 // bytes that a client has not read, beyond which messages with QoS 0 are dropped
+	maxOutbound = 4 << 20   // and beyond which it is closed; what QoS 1 and 2 allow is far less
 )
 
 // session is what the broker keeps of a client, under its ID. It outlives the connection: while
@@ -30,37 +36,14 @@ type session struct {
 	queue    []delivery // not sent yet
 	lastID   uint16
 	received map[uint16]bool // the client's messages with QoS 2 that it has not released
-	posting  bool            // somebody is in postLocked
+	posting  bool            // somebody is in post
 	out      []byte          // for whoever that is
 }
 
-// open returns the session of a client ID, and reports whether it was there before. The caller
-// is the only one that opens the session of this ID.
-func (b *broker) open(ctx context.Context, id string, clean bool) (s *session, present bool, err error) {
-	if e, ok := b.sessions.Get(id); ok {
-		if !clean && e.Renew(-1) { // it does not expire while the client is connected
-			return e.Conn(), true, nil
-		}
-		e.Close("Clean") // or it has just expired
-		<-e.Done()
-	}
-	var r record
-	if b.peers != nil && !clean {
-		r, present = b.peers.fetch(ctx, id)
-	}
-	if s, err = b.create(ctx, id); err == nil && present {
-		s.restore(r)
-	}
-	return s, present, err
-}
-
-func (b *broker) create(ctx context.Context, id string) (*session, error) {
-	s := &session{id: id, broker: b}
-	e, err := b.sessions.RegisterContext(ctx, id, s, nil)
+func (s *session) connected() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.entry = e
-	return s, err
+	return s.client != nil
 }
 
 // attach connects a client, which is sent the CONNACK and then what it has not acknowledged. It
@@ -74,7 +57,7 @@ func (s *session) attach(c *client, expiry time.Duration, connack []byte) bool {
 	if s.delay != nil {
 		s.delay.Stop()
 	}
-	s.client, s.expiry, s.left, s.will, s.delay, s.out = c, expiry, time.Time{}, nil, nil, nil
+	s.client, s.expiry, s.left, s.will, s.out = c, expiry, time.Time{}, nil, nil
 	s.postLocked(s.pumpLocked(s.resendLocked(connack)))
 	return true
 }
@@ -82,22 +65,24 @@ func (s *session) attach(c *client, expiry time.Duration, connack []byte) bool {
 // detach is called when the connection of the session's client has ended. Then the session has
 // the session expiry left, and the will its delay.
 func (s *session) detach(c *client, reason pool.Reason) {
-	delay := c.willDelay
 	s.mu.Lock()
 	if s.client != c {
 		s.mu.Unlock()
 		return
 	}
-	expiry, entry := s.expiry, s.entry
 	s.client, s.out, s.left, s.will = nil, nil, time.Now(), c.will
-	if expiry >= 0 {
+	expiry, entry, delay := s.expiry, s.entry, c.willDelay
+	switch {
+	case reason == pool.Shutdown:
+		delay = 0
+	case expiry >= 0:
 		delay = min(delay, expiry)
 	}
 	if c.will != nil && delay > 0 {
 		s.delay = s.broker.Wheel.AfterFunc(delay, func() { s.publishWill(c.will) })
 	}
 	s.mu.Unlock()
-	if delay == 0 || reason == pool.Shutdown {
+	if delay == 0 {
 		s.publishWill(c.will)
 	}
 	if expiry == 0 {
@@ -107,34 +92,36 @@ func (s *session) detach(c *client, reason pool.Reason) {
 	}
 }
 
-// publishWill publishes the will of a client that has left, unless that was done or the client
-// is back.
+// publishWill publishes a will of a client that has left, unless that was done or the client is
+// back.
 func (s *session) publishWill(will *message) {
-	if will != nil && s.takeWill(will) == will {
+	if will != nil && s.dropWill(will) {
 		s.broker.publish(will)
 	}
 }
 
-// takeWill takes the will of a client that has left if it is the given one, or any if that is nil.
-func (s *session) takeWill(only *message) (will *message) {
+func (s *session) dropWill(will *message) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if only == nil || only == s.will {
-		will, s.will = s.will, nil
+	due := s.will == will
+	if due {
+		s.will = nil
 	}
-	return will
+	return due
 }
 
-func (s *session) connected() *client {
+func (s *session) pendingWill() *message {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.client
+	return s.will
 }
 
-// disconnect closes the connection of the client, if there is one, and waits for its last
-// callback.
+// disconnect closes the connection of the client, if there is one, and waits for its last callback.
 func (s *session) disconnect(r pool.Reason) {
-	if c := s.connected(); c != nil {
+	s.mu.Lock()
+	c := s.client
+	s.mu.Unlock()
+	if c != nil {
 		c.Close(r)
 		<-c.Done()
 	}
@@ -160,10 +147,8 @@ func (b *broker) sessionEnded(e *pool.Session[string, *session], reason pool.Rea
 		b.topics.unsubscribe(s, filter)
 	}
 	b.mu.Unlock()
-	if will := s.takeWill(nil); will != nil {
-		b.publish(will)
-	}
+	s.publishWill(s.pendingWill())
 	if reason != pool.Shutdown {
-		s.save() // which deletes it
+		s.save() // which removes it
 	}
 }

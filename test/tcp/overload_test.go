@@ -77,20 +77,41 @@ func TestMaxPendingBytes_BoundsQueues(t *testing.T) {
 	})
 }
 
+// begun is a connection on which the first byte of a ClientHello has been sent.
+type begun struct {
+	net.Conn
+	more bool
+}
+
+func (c *begun) Write(p []byte) (int, error) {
+	if c.more {
+		return c.Conn.Write(p)
+	}
+	c.more = true
+	n, err := c.Conn.Write(p[1:])
+	return n + 1, err
+}
+
 func TestMaxHandshakes_BoundsThem(t *testing.T) {
 	server, client := tlsConfigs(t)
 	srv := &tcp.Server{TLSConfig: server, MaxHandshakes: 2, OnMessage: harness.EchoLine}
 	e := watch(srv)
 	dial := harness.ListenTCP(t, srv)
-	a, b := dial(), dial()
-	require.Eventually(t, func() bool { return srv.Stats().Sessions == 2 }, harness.Patience, 1e6)
+	silent := dial() // it counts from its first byte on
+	begin := func() net.Conn {
+		c := &begun{Conn: dial()}
+		harness.Write(t, c.Conn, "\x16")
+		return c
+	}
+	a, b := begin(), begin()
+	require.Eventually(t, func() bool { return srv.Stats().Sessions == 3 && srv.Stats().Parked == 1 }, harness.Patience, 1e6)
 	for range 2 {
-		c := dial()
+		c := begin()
 		harness.WaitClosed(t, c)
 		require.ErrorIs(t, harness.Next(t, e.errors), tcp.ErrOverload)
 	}
 	require.Equal(t, uint64(2), srv.Stats().ByReason[tcp.ReasonOverload])
-	for _, connect := range []func() net.Conn{func() net.Conn { return a }, func() net.Conn { return b }, dial} {
+	for _, connect := range []func() net.Conn{func() net.Conn { return a }, func() net.Conn { return b }, func() net.Conn { return silent }, dial} {
 		c := tls.Client(connect(), client)
 		harness.Write(t, c, "x\n")
 		harness.Read(t, c, "x\n")
