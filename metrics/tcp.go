@@ -14,6 +14,7 @@ func Server(name string, srv *tcp.Server) *Collector {
 	c, s := newServer(name, pool.Timeout, pool.Lifetime, pool.Replaced, pool.Shutdown, pool.Closed,
 		tcp.ReasonEOF, tcp.ReasonError, tcp.ReasonTooLarge, tcp.ReasonBadFrame, tcp.ReasonFrameTimeout,
 		tcp.ReasonSlow, tcp.ReasonPanic, tcp.ReasonOverload, tcp.ReasonHandshake)
+	parked := c.gauge("parked_sessions", "Sessions that wait without a goroutine.")
 	bytesIn := c.counter("received_bytes_total", "Bytes read from TCP sessions, without the overhead of TLS.")
 	bytesOut := c.counter("sent_bytes_total", "Bytes written to TCP sessions, without the overhead of TLS.")
 	framesIn := c.counter("received_frames_total", "Frames passed to OnMessage.")
@@ -29,6 +30,7 @@ func Server(name string, srv *tcp.Server) *Collector {
 			refusal{"full", st.RefusedFull},
 			refusal{"per_ip", t.RefusedPerIP},
 			refusal{"closed", st.RefusedClosed})
+		ch <- parked.metric(float64(st.Parked))
 		ch <- bytesIn.count(t.BytesIn)
 		ch <- bytesOut.count(t.BytesOut)
 		ch <- framesIn.count(t.FramesIn)

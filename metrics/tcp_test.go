@@ -27,6 +27,9 @@ sessionwheel_dropped_frames_total{server="chat"} 0
 # HELP sessionwheel_outbound_bytes Bytes of Post that wait to be sent.
 # TYPE sessionwheel_outbound_bytes gauge
 sessionwheel_outbound_bytes{server="chat"} 0
+# HELP sessionwheel_parked_sessions Sessions that wait without a goroutine.
+# TYPE sessionwheel_parked_sessions gauge
+sessionwheel_parked_sessions{server="chat"} 1
 # HELP sessionwheel_probes_total Connections whose peer closed or reset them before its first byte, as a health check does.
 # TYPE sessionwheel_probes_total counter
 sessionwheel_probes_total{server="chat"} 1
@@ -114,6 +117,7 @@ func TestServer_ScrapeShowsWhatHappened(t *testing.T) {
 	require.EqualValues(t, "kicked", next(t, chat.closed))
 	chat.dial(t)
 	next(t, chat.opened)
+	require.Eventually(t, func() bool { return chat.Stats().Parked == 1 }, time.Minute, time.Millisecond)
 
 	require.NoError(t, testutil.ScrapeAndCompare(url, strings.NewReader(chatScraped)))
 	text, err := scrape(url, asText)

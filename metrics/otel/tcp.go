@@ -17,6 +17,7 @@ func Server(p metric.MeterProvider, name string, srv *tcp.Server) (metric.Regist
 	in, s := newServer(p, name, pool.Timeout, pool.Lifetime, pool.Replaced, pool.Shutdown, pool.Closed,
 		tcp.ReasonEOF, tcp.ReasonError, tcp.ReasonTooLarge, tcp.ReasonBadFrame, tcp.ReasonFrameTimeout,
 		tcp.ReasonSlow, tcp.ReasonPanic, tcp.ReasonOverload, tcp.ReasonHandshake)
+	parked := in.level("parked.sessions", "{session}", "Sessions that wait without a goroutine.")
 	bytesIn := in.counter("received.bytes", "By", "Bytes read from TCP sessions, without the overhead of TLS.")
 	bytesOut := in.counter("sent.bytes", "By", "Bytes written to TCP sessions, without the overhead of TLS.")
 	framesIn := in.counter("received.frames", "{frame}", "Frames passed to OnMessage.")
@@ -32,6 +33,7 @@ func Server(p metric.MeterProvider, name string, srv *tcp.Server) (metric.Regist
 			refusal{"full", st.RefusedFull},
 			refusal{"per_ip", t.RefusedPerIP},
 			refusal{"closed", st.RefusedClosed})
+		o.count(parked, uint64(st.Parked))
 		o.count(bytesIn, t.BytesIn)
 		o.count(bytesOut, t.BytesOut)
 		o.count(framesIn, t.FramesIn)

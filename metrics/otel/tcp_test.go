@@ -44,6 +44,7 @@ func TestServer_CollectionShowsWhatHappened(t *testing.T) {
 	next(t, chat.closed)
 	chat.dial(t)
 	next(t, chat.opened)
+	require.Eventually(t, func() bool { return chat.Stats().Parked == 1 }, time.Minute, time.Millisecond)
 
 	found := collect(t, reader)
 	require.Equal(t, map[string]float64{
@@ -67,6 +68,7 @@ func TestServer_CollectionShowsWhatHappened(t *testing.T) {
 		"sessionwheel.sessions.refused{cause=closed,server=chat}":       0,
 		"sessionwheel.sessions.refused{cause=full,server=chat}":         1,
 		"sessionwheel.sessions.refused{cause=per_ip,server=chat}":       0,
+		"sessionwheel.parked.sessions{server=chat}":                     1,
 		"sessionwheel.received.bytes{server=chat}":                      6,
 		"sessionwheel.received.frames{server=chat}":                     1,
 		"sessionwheel.sent.bytes{server=chat}":                          7,
