@@ -2,6 +2,7 @@ package measure
 
 import (
 	"context"
+	"time"
 
 	"github.com/sessionwheel/sessionwheel/lab/bench/load"
 )
@@ -10,6 +11,10 @@ const (
 	busyConns = 50
 	bodySize  = 64
 )
+
+// idleDelay is how long connections are idle before they count as such. What a server
+// keeps for those that were just active is gone by then.
+const idleDelay = 4 * time.Second
 
 // withServer starts the server of c with n idle connections and calls f.
 func withServer(ctx context.Context, c Case, n int, f func(p *serverProcess, frame []byte) error) error {
@@ -24,6 +29,11 @@ func withServer(ctx context.Context, c Case, n int, f func(p *serverProcess, fra
 		return err
 	}
 	defer idle.Close()
+	if n > 1 {
+		if err := pause(ctx, idleDelay); err != nil {
+			return err
+		}
+	}
 	return f(p, frame)
 }
 
@@ -74,6 +84,9 @@ func idleConnections(ctx context.Context, c Case) (m map[string]float64, _ map[s
 			return err
 		}
 		defer idle.Close()
+		if err := pause(ctx, idleDelay); err != nil {
+			return err
+		}
 		after, err := p.request(requestInUse)
 		if err != nil {
 			return err
@@ -86,4 +99,14 @@ func idleConnections(ctx context.Context, c Case) (m map[string]float64, _ map[s
 		return nil
 	})
 	return m, nil, err
+}
+
+// pause waits for d, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
