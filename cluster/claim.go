@@ -122,9 +122,6 @@ func (n *Node) claim(ctx, turn context.Context, c *claim) error {
 // The ID is locked throughout. Otherwise an eviction of the new entry could find no
 // session to close, because it is not activated yet, and another node could activate
 // its session at the same time.
-//
-// When turn ends, a write that is under way is waited for, until ctx ends: its outcome
-// would be in doubt otherwise.
 func (n *Node) tryClaim(ctx, turn context.Context, c *claim) (dirEntry, error) {
 	unlock, err := n.locks.lock(turn, c.id)
 	if err != nil {
@@ -134,6 +131,24 @@ func (n *Node) tryClaim(ctx, turn context.Context, c *claim) (dirEntry, error) {
 	if turn.Err() != nil { // the lock may have come at the same time
 		return dirEntry{}, fmt.Errorf("%w: %w", ErrTakeoverTimeout, turn.Err())
 	}
+	epoch, s, seen, err := n.writeEntry(ctx, turn, c)
+	if err != nil {
+		return seen, err
+	}
+	return dirEntry{}, n.admit(turn, c, epoch, s)
+}
+
+// writeEntry writes the entry of a claim, once the request may pass the gate. It returns the
+// session that the entry is of, and the epoch that owns it. If the ID has another entry, it
+// returns that and errTaken. The caller has locked the ID.
+//
+// When turn ends, a write that is under way is waited for, until ctx ends: its outcome
+// would be in doubt otherwise.
+func (n *Node) writeEntry(ctx, turn context.Context, c *claim) (epoch string, s *ownSession, seen dirEntry, err error) {
+	if err := n.front.enter(turn); err != nil {
+		return "", nil, dirEntry{}, err
+	}
+	defer n.front.leave()
 	n.mu.Lock()
 	epoch, state := n.epochAndStateLocked()
 	if old := n.sessions[c.id]; old != nil && old.token >= c.token { // it may have no entry
@@ -141,50 +156,50 @@ func (n *Node) tryClaim(ctx, turn context.Context, c *claim) (dirEntry, error) {
 	}
 	n.mu.Unlock()
 	if state != Active {
-		return dirEntry{}, errNoLease
+		return "", nil, dirEntry{}, errNoLease
+	}
+	gen := n.generation()
+	if c.rev != 0 && c.gen != gen {
+		seen, err := n.readEntryNow(ctx, c.id)
+		switch {
+		case err != nil:
+			return "", nil, dirEntry{}, err
+		case seen.rev != c.rev:
+			c.inDoubt = false
+			return "", nil, seen, errTaken
+		}
+		c.gen, gen = seen.gen, seen.gen
 	}
 
 	e := entry{Owner: epoch, Node: n.c.Name, Token: c.token, Since: time.Now().UnixMilli(), Began: c.began, Meta: c.meta}
-	if gen := n.generation(); c.rev != 0 && c.gen != gen {
-		seen, err := n.readEntry(ctx, c.id)
-		switch {
-		case err != nil:
-			return dirEntry{}, err
-		case seen.rev != c.rev:
-			c.inDoubt = false
-			return seen, errTaken
-		}
-		c.gen = seen.gen
-	}
-	gen := n.generation()
-	rev, err := n.putEntry(ctx, c.id, e, c.rev, c.gen)
+	rev, err := n.putEntryNow(ctx, c.id, e, c.rev, c.gen)
 	if errors.Is(err, ErrFull) {
-		return dirEntry{}, err
+		return "", nil, dirEntry{}, err
 	}
 	if err != nil {
 		// The entry may have been written all the same: the answer may be lost, and on
 		// several replicas a refusal is ambiguous (see isConflict).
 		c.inDoubt = true
-		seen, readErr := n.readEntry(context.WithoutCancel(ctx), c.id)
+		seen, readErr := n.readEntryNow(context.WithoutCancel(ctx), c.id)
 		c.meets(seen, readErr)
 		switch {
 		case readErr != nil:
-			return dirEntry{}, err
+			return "", nil, dirEntry{}, err
 		case seen.live && seen.Owner == epoch && seen.Token == c.token:
 			rev = seen.rev
 		case seen.rev != c.rev: // the write expects c.rev and will be refused
 			c.inDoubt = false
-			return seen, errTaken
+			return "", nil, seen, errTaken
 		default:
-			return dirEntry{}, err
+			return "", nil, dirEntry{}, err
 		}
 	}
 	c.inDoubt = false
 	n.knows(rev)
-	return dirEntry{}, n.admit(turn, c, epoch, &ownSession{
+	return epoch, &ownSession{
 		token: c.token, since: e.Since, began: c.began, meta: c.meta,
 		mayHaveEntry: true, rev: rev, gen: gen,
-	})
+	}, dirEntry{}, nil
 }
 
 // admit activates a session whose entry was written. The caller has locked the ID. If

@@ -127,7 +127,7 @@ func (n *Node) cleanUpEntry(ctx context.Context, id string, cl cleanup) error {
 // deleteEntry deletes the entry of an ID if it is this node's, and makes sure that a
 // write in doubt is refused. The caller has locked the ID.
 func (n *Node) deleteEntry(ctx context.Context, id string, cl cleanup) error {
-	seen, err := n.readEntry(ctx, id)
+	seen, err := n.readEntry(ctx, n.back, id)
 	switch {
 	case err != nil:
 		return err
@@ -145,7 +145,7 @@ func (n *Node) deleteEntry(ctx context.Context, id string, cl cleanup) error {
 // login of the ID was given up whose write is in doubt. That changes the revision, so
 // the write in doubt is refused. The caller has locked the ID.
 func (n *Node) rewriteEntry(ctx context.Context, id string, s *ownSession) error {
-	seen, err := n.readEntry(ctx, id)
+	seen, err := n.readEntry(ctx, n.back, id)
 	if err != nil {
 		return err
 	}

@@ -75,7 +75,7 @@ func Open(ctx context.Context, c ClientConfig) (*Client, error) {
 			return nil, err
 		}
 	}
-	r, err := newReader(common, nc, ErrClosed)
+	r, err := newReader(common, nc, nc, ErrClosed)
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +100,7 @@ func (c *Client) open(ctx context.Context) error {
 		return err
 	}
 	c.r.goBackground(func() { c.r.viewLoop(checkRevision(c.r.nodes)) })
-	c.r.goBackground(func() { c.r.connLoop(func() {}) })
+	c.r.goBackground(func() { c.r.connLoop(c.r.nc, func() {}) })
 	return c.r.awaitView(ctx)
 }
 

@@ -71,7 +71,8 @@ type Config struct {
 	Namespace string
 
 	// Conn is a connection to the broker, made with ConnOptions. The node does not
-	// close it. No other node may use it.
+	// close it. No other node may use it. The node makes a second connection with the same
+	// options, for its heartbeats, and closes that.
 	Conn *nats.Conn
 
 	// URL holds the addresses of the brokers for nats.Connect, separated by commas. The

@@ -87,3 +87,21 @@ func dial(ctx context.Context, c Config, lease time.Duration, who, field string)
 		}
 	}
 }
+
+// again makes another connection with the options of one, and retries until ctx ends.
+func again(ctx context.Context, nc *nats.Conn) (*nats.Conn, error) {
+	o := nc.Opts
+	o.Name += " heartbeats"
+	for {
+		other, err := o.Connect()
+		if err == nil {
+			return other, nil
+		}
+		if !errors.Is(err, nats.ErrNoServers) && !errors.Is(err, nats.ErrTimeout) {
+			return nil, fmt.Errorf("cluster: connection for heartbeats: %w", err)
+		}
+		if !sleep(ctx, 100*time.Millisecond) {
+			return nil, fmt.Errorf("%w: connection for heartbeats: %w", ErrUnavailable, err)
+		}
+	}
+}

@@ -54,12 +54,36 @@ func (n *Node) findSilent() (silent []string, stale bool) {
 	for epoch, p := range n.peers {
 		switch {
 		case p.rec.Dead:
-			stale = stale || now.After(p.deleteAt)
+			stale = stale || n.mustReapLocked(p, now)
 		case epoch != n.epoch && n.isSilentLocked(p, now):
 			silent = append(silent, epoch)
 		}
 	}
 	return silent, stale
+}
+
+// mustReapLocked reports whether this node must delete the entries of an epoch that is dead.
+// The node that wrote the tombstone does that. If it has died or left, one of the others does,
+// on which all agree, after a pause in which a node that leaves deletes its own.
+func (n *Node) mustReapLocked(p *peer, now time.Time) bool {
+	if n.ownEpochs[p.rec.By] {
+		return true
+	}
+	if by := n.peers[p.rec.By]; by != nil && !by.rec.Dead {
+		return false
+	}
+	return !now.Before(p.deleteAt) && n.isFirstLocked()
+}
+
+// isFirstLocked reports whether this node is the one that does what one node must do for all:
+// of the epochs that live, its own is the lowest.
+func (n *Node) isFirstLocked() bool {
+	for epoch, p := range n.peers {
+		if !p.rec.Dead && epoch < n.epoch {
+			return false
+		}
+	}
+	return true
 }
 
 // isDead reports whether an epoch has been declared dead, declaring it so first if its
@@ -126,6 +150,9 @@ func (n *Node) declareDead(ctx context.Context, epoch string) (bool, error) {
 // tombstone is deleted after the entries of its epoch.
 func (n *Node) writeTombstone(ctx context.Context, epoch string, rec beatRecord, rev uint64) (bool, error) {
 	rec.Dead = true
+	n.mu.Lock()
+	rec.By = n.epoch
+	n.mu.Unlock()
 	tombstone, err := n.nodes.put(ctx, epoch, rec, rev, 0)
 	if isConflict(err) {
 		f, rec, err := n.readRecord(ctx, epoch)

@@ -36,7 +36,21 @@ func Join(ctx context.Context, c Config) (*Node, error) {
 }
 
 func join(ctx context.Context, c Config, nc *nats.Conn) (*Node, error) {
-	r, err := newReader(c, nc, ErrLeft)
+	// The heartbeats and what they are seen by have a connection of their own, which no
+	// number of logins and no reading of the directory can delay.
+	beatConn, err := again(ctx, nc)
+	if err != nil {
+		return nil, err
+	}
+	n, err := joinOn(ctx, c, nc, beatConn)
+	if err != nil {
+		beatConn.Close()
+	}
+	return n, err
+}
+
+func joinOn(ctx context.Context, c Config, nc, beatConn *nats.Conn) (*Node, error) {
+	r, err := newReader(c, nc, beatConn, ErrLeft)
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +106,8 @@ func (n *Node) startLoops() {
 	for _, loop := range []func(){
 		n.expireLoop, n.deathLoop, n.reconcileLoop, n.lossLoop,
 		func() { n.viewLoop(n.checkEcho) },
-		func() { n.connLoop(n.onConnected) },
+		func() { n.connLoop(n.nc, n.onConnected) },
+		func() { n.connLoop(n.beatConn, func() { notify(n.beatNow) }) },
 	} {
 		n.goBackground(loop)
 	}

@@ -47,8 +47,8 @@ func (n *Node) newEpoch(ctx context.Context) error {
 // logDisconnected logs why the connection to the broker cannot be made again, in the broker's
 // own words, once for each reason. Only beatLoop's goroutine calls it.
 func (n *Node) logDisconnected() {
-	err := n.nc.LastError()
-	if n.nc.IsConnected() || err == nil || err.Error() == n.disconnected {
+	err := n.beatConn.LastError()
+	if n.beatConn.IsConnected() || err == nil || err.Error() == n.disconnected {
 		return
 	}
 	n.disconnected = err.Error()
@@ -117,7 +117,7 @@ func (n *Node) beat(ctx context.Context) error {
 		return nil
 	case isConflict(err):
 		return n.resolveConflict(ctx, epoch)
-	case isNoStream(err) && n.nc.IsConnected() && n.nodes.isGone(ctx):
+	case isNoStream(err) && n.beatConn.IsConnected() && n.nodes.isGone(ctx):
 		// The broker has lost the stream, and with it the chain of heartbeats and a
 		// tombstone that may have been written.
 		n.log.Warn("the broker has lost the directory")

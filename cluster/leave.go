@@ -71,6 +71,7 @@ func (n *Node) leave(ctx context.Context) error {
 	if sub != nil {
 		err = errors.Join(err, unavailable(sub.Unsubscribe()))
 	}
+	n.beatConn.Close()
 	if n.ownConn {
 		n.nc.Close()
 	}
@@ -115,7 +116,7 @@ func (n *Node) endLast() {
 // the entries and then the tombstone. If it fails in between, other nodes find the
 // tombstone and delete the rest.
 func (n *Node) resign(ctx context.Context, epoch string, rev uint64) error {
-	record := beatRecord{Node: n.c.Name, Dead: true}
+	record := beatRecord{Node: n.c.Name, Dead: true, By: epoch}
 	tombstone, err := n.nodes.put(ctx, epoch, record, rev, 0)
 	for isConflict(err) {
 		f, current, readErr := n.readRecord(ctx, epoch)

@@ -84,7 +84,7 @@ func (n *Node) wasPurged(ctx context.Context, first uint64) (bool, error) {
 		}
 		// The entry may have been written again or deleted meanwhile.
 		gen := n.generation()
-		seen, err := n.readEntry(ctx, ref.id)
+		seen, err := n.readEntry(ctx, n.back, ref.id)
 		if err != nil {
 			return false, err
 		}

@@ -21,10 +21,12 @@ type reader struct {
 	c         Config // for a client: the fields of its ClientConfig, and the minimum lease
 	log       *slog.Logger
 	nc        *nats.Conn
-	ownConn   bool // nc was made by dial, and is closed with the reader
-	js        jetstream.JetStream
+	ownConn   bool          // nc was made by dial, and is closed with the reader
+	beatConn  *nats.Conn    // for the nodes' records; a client has only nc
 	dir       *bucket       // the sessions' entries
 	nodes     *bucket       // the nodes' records
+	front     gate          // for claims and lookups
+	back      gate          // for evictions, releases and all that runs in the background
 	viewReady chan struct{} // closed when peers is complete for the first time
 	errClosed error         // the error of methods called after Leave or Close
 
@@ -45,10 +47,15 @@ type reader struct {
 	resync    chan struct{}    // closed and replaced when watchers must be restarted
 }
 
-// newReader returns a reader on a connection. closed is the error of methods that are
+// newReader returns a reader on a connection, and on one for the nodes' records, which may
+// be the same. closed is the error of methods that are
 // called after Leave or Close.
-func newReader(c Config, nc *nats.Conn, closed error) (*reader, error) {
+func newReader(c Config, nc, beatConn *nats.Conn, closed error) (*reader, error) {
 	js, err := jetstream.New(nc)
+	if err != nil {
+		return nil, fmt.Errorf("cluster: connection to the broker: %w", err)
+	}
+	beats, err := jetstream.New(beatConn)
 	if err != nil {
 		return nil, fmt.Errorf("cluster: connection to the broker: %w", err)
 	}
@@ -57,9 +64,11 @@ func newReader(c Config, nc *nats.Conn, closed error) (*reader, error) {
 		log:       c.Logger,
 		nc:        nc,
 		ownConn:   c.Conn == nil,
-		js:        js,
+		beatConn:  beatConn,
 		dir:       newBucket(js, c.Namespace+"_dir", c.attempt(), c.MaxBytes),
-		nodes:     newBucket(js, c.Namespace+"_nodes", c.attempt(), maxNodesBytes),
+		nodes:     newBucket(beats, c.Namespace+"_nodes", c.attempt(), maxNodesBytes),
+		front:     newGate(),
+		back:      newGate(),
 		viewReady: make(chan struct{}),
 		errClosed: closed,
 		ownEpochs: make(map[string]bool),
@@ -120,11 +129,11 @@ func retry(ctx context.Context, do func(context.Context) error) error {
 	}
 }
 
-// connLoop calls onConnected and restarts all watchers after each reconnection: the
-// broker may be another one, and may have lost data.
-func (r *reader) connLoop(onConnected func()) {
-	status := r.nc.StatusChanged(nats.CONNECTED)
-	defer r.nc.RemoveStatusListener(status)
+// connLoop calls onConnected and restarts all watchers after each reconnection of a
+// connection: the broker may be another one, and may have lost data.
+func (r *reader) connLoop(nc *nats.Conn, onConnected func()) {
+	status := nc.StatusChanged(nats.CONNECTED)
+	defer nc.RemoveStatusListener(status)
 	for {
 		select {
 		case <-r.ctx.Done():
@@ -173,8 +182,17 @@ type dirEntry struct {
 	live bool   // there is an entry
 }
 
-// readEntry reads the entry of an ID.
-func (r *reader) readEntry(ctx context.Context, id string) (dirEntry, error) {
+// readEntry reads the entry of an ID when the request may pass a gate.
+func (r *reader) readEntry(ctx context.Context, g gate, id string) (dirEntry, error) {
+	if err := g.enter(ctx); err != nil {
+		return dirEntry{}, err
+	}
+	defer g.leave()
+	return r.readEntryNow(ctx, id)
+}
+
+// readEntryNow reads the entry of an ID. The caller has passed a gate.
+func (r *reader) readEntryNow(ctx context.Context, id string) (dirEntry, error) {
 	gen := r.generation()
 	f, err := r.dir.get(ctx, keyOf(id))
 	r.knows(f.rev)
@@ -196,7 +214,7 @@ func (r *reader) findEntry(ctx context.Context, id string, isDead func(context.C
 		return dirEntry{}, err
 	}
 	for {
-		s, err := r.readEntry(ctx, id)
+		s, err := r.readEntry(ctx, r.front, id)
 		switch {
 		case err != nil:
 			return dirEntry{}, err
@@ -214,7 +232,7 @@ func (r *reader) findEntry(ctx context.Context, id string, isDead func(context.C
 		}
 		// A dead owner's record is deleted after its entries, so if the record is gone,
 		// the entry may be gone too.
-		again, err := r.readEntry(ctx, id)
+		again, err := r.readEntry(ctx, r.front, id)
 		switch {
 		case err != nil:
 			return dirEntry{}, err

@@ -87,7 +87,7 @@ func (n *Node) plan(ctx context.Context) (*reconcilePlan, uint64, error) {
 	pass := n.passes
 	now := time.Now()
 	for epoch, peer := range n.peers {
-		if peer.rec.Dead && !now.Before(peer.deleteAt) {
+		if peer.rec.Dead && n.mustReapLocked(peer, now) {
 			p.deadEpochs[epoch] = true
 		}
 	}

@@ -35,7 +35,7 @@ func (n *Node) restore(ctx context.Context, ref sessionRef, seen dirEntry) error
 		if n.State() != Active || !sleep(ctx, n.c.attempt()/8) {
 			return errNoLease
 		}
-		if seen, err = n.readEntry(ctx, ref.id); err != nil {
+		if seen, err = n.readEntry(ctx, n.back, ref.id); err != nil {
 			return err
 		}
 	}
@@ -84,7 +84,7 @@ func (n *Node) tryRestore(ctx context.Context, ref sessionRef, seen dirEntry) (r
 		if !isConflict(err) {
 			return nil, "", err
 		}
-		if seen, err = n.readEntry(ctx, ref.id); err != nil {
+		if seen, err = n.readEntry(ctx, n.back, ref.id); err != nil {
 			return nil, "", err
 		}
 	}

@@ -16,6 +16,15 @@ func (r *reader) generation() uint64 { return r.nc.Stats().Reconnects + r.losses
 // gen, or 0 if there must be none. If the generation has changed since, it writes nothing,
 // and the error is one that isConflict finds: the caller must read the entry again.
 func (n *Node) putEntry(ctx context.Context, id string, e entry, rev, gen uint64) (uint64, error) {
+	if err := n.back.enter(ctx); err != nil {
+		return 0, err
+	}
+	defer n.back.leave()
+	return n.putEntryNow(ctx, id, e, rev, gen)
+}
+
+// putEntryNow is putEntry for a caller that has passed a gate.
+func (n *Node) putEntryNow(ctx context.Context, id string, e entry, rev, gen uint64) (uint64, error) {
 	if rev != 0 && gen != n.generation() {
 		return 0, errOldRevision
 	}
@@ -25,6 +34,10 @@ func (n *Node) putEntry(ctx context.Context, id string, e entry, rev, gen uint64
 // delEntry deletes the entry of an ID as putEntry writes it. It returns the revision of the
 // marker, which expires after ttl.
 func (n *Node) delEntry(ctx context.Context, id string, rev, gen uint64, ttl time.Duration) (uint64, error) {
+	if err := n.back.enter(ctx); err != nil {
+		return 0, err
+	}
+	defer n.back.leave()
 	if rev != 0 && gen != n.generation() {
 		return 0, errOldRevision
 	}

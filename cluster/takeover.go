@@ -31,12 +31,12 @@ func (n *Node) takeOver(ctx context.Context, c *claim, seen dirEntry) error {
 		}
 		before := seen.rev
 		var readErr error
-		seen, readErr = n.readEntry(ctx, c.id)
+		seen, readErr = n.readEntry(ctx, n.front, c.id)
 		if readErr == nil && seen.rev == before { // unchanged: the owner is silent or busy
 			if !pause.wait(ctx) {
 				return fmt.Errorf("%w: %w (%w)", ErrTakeoverTimeout, err, ctx.Err())
 			}
-			seen, readErr = n.readEntry(ctx, c.id)
+			seen, readErr = n.readEntry(ctx, n.front, c.id)
 		}
 		if ctx.Err() != nil {
 			return fmt.Errorf("%w: %w (%w)", ErrTakeoverTimeout, err, ctx.Err())
@@ -89,7 +89,7 @@ func (n *Node) evict(ctx context.Context, q request) (uint64, error) {
 	if !closed {
 		return 0, errStale // a later login has the ID: the requester has seen an older entry
 	}
-	rev, err := n.dir.del(ctx, keyOf(q.id), q.Rev, markerTTL)
+	rev, err := n.delEntry(ctx, q.id, q.Rev, n.generation(), markerTTL)
 	if err != nil {
 		n.addCleanup(q.id, cleanup{})
 	}

@@ -7,8 +7,8 @@ import (
 
 // deleteStale deletes the entries of dead nodes and then their tombstones. Each entry is
 // deleted by a compare-and-set on the revision that was read, so that an entry that was
-// taken over stays. While a tombstone exists, every node tries this after some time, in
-// case the node that wrote the tombstone has died.
+// taken over stays. The node that wrote the tombstone does this, and if that has died,
+// another one: see mustReapLocked. The entries do not count meanwhile.
 func (n *Node) deleteStale(ctx context.Context, p *reconcilePlan) error {
 	err := parallel(ctx, p.stale, func(ctx context.Context, l staleEntry) error {
 		_, err := n.delEntry(ctx, l.id, l.rev, l.gen, markerTTL)

@@ -15,7 +15,7 @@ type peer struct {
 	rec      beatRecord
 	rev      uint64
 	seen     time.Time // when rev was received first, with a monotonic reading
-	deleteAt time.Time // if the epoch is dead: when this node begins to delete its entries
+	deleteAt time.Time // if the epoch is dead: not before then another node deletes its entries
 }
 
 // lease returns how long the epoch counts as alive without a heartbeat.
@@ -148,8 +148,8 @@ func (r *reader) addRecordLocked(epoch string, rec beatRecord, rev uint64) {
 	if p == nil || p.rev < rev || !p.rec.Dead {
 		next := &peer{rec: rec, rev: rev, seen: now}
 		if rec.Dead {
-			// The node that wrote the tombstone deletes the entries. The others do it
-			// later, in case that node is interrupted.
+			// The node that wrote the tombstone deletes the entries. Another one does it
+			// later, if that node is interrupted.
 			next.deleteAt = now.Add(jitter(r.c.LeaseTTL / 2))
 		}
 		r.peers[epoch] = next

@@ -30,6 +30,7 @@ type beatRecord struct {
 	Sessions int    `json:"sessions"`
 	Lease    int64  `json:"lease"`          // milliseconds
 	Dead     bool   `json:"dead,omitempty"` // the record is a tombstone: the epoch is dead for ever
+	By       string `json:"by,omitempty"`   // in a tombstone: the epoch that wrote it and deletes the entries
 }
 
 // The requests of one node to another, sent to the subject <namespace>.node.<epoch>.<op>.

@@ -1,0 +1,49 @@
+package test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sessionwheel/sessionwheel/cluster"
+)
+
+// The node that has declared another one dead deletes its entries, and nobody else does as
+// long as it lives. Then one of the others goes on.
+func TestReconcile_OneNodeDeletesTheEntriesOfADeadOne(t *testing.T) {
+	t.Parallel()
+	b, o := broker(t), newObserver()
+	nc, err := b.Connect()
+	require.NoError(t, err)
+	defer nc.Close()
+	p := between(t, b.URL())
+	a := join(t, o, "a", cluster.Config{URL: b.URL()})
+	d := join(t, o, "d", cluster.Config{URL: b.URL()})
+	c := join(t, o, "c", cluster.Config{URL: p.url()})
+	for _, id := range names(20, "u%d") {
+		_, err := nc.Request("$KV.sessions_dir.s."+id, []byte(`{"owner":"gone_1","node":"gone","token":5,"since":1}`), patience)
+		require.NoError(t, err)
+	}
+	reaper := epoch(t, a, "c")
+	beaten := beat(t, a, "c")
+	eventually(t, "a heartbeat has just been", func() bool { return beat(t, a, "c").After(beaten) })
+	start := time.Now()
+	p.hold()
+	_, err = nc.Request("$KV.sessions_nodes.gone_1", []byte(`{"node":"gone","dead":true,"by":"`+reaper+`"}`), patience)
+	require.NoError(t, err)
+	for time.Since(start) < lease*3/4 {
+		_, err := a.node.Lookup(t.Context(), "u0")
+		require.ErrorIs(t, err, cluster.ErrNotFound, "it does not count")
+		time.Sleep(20 * time.Millisecond)
+	}
+	if isThere := last(t, nc, "KV_sessions_dir", "$KV.sessions_dir.s.u0") != ""; time.Since(start) < lease {
+		require.True(t, isThere, "another node has deleted it, although the one that does lives")
+	}
+	eventually(t, "another node has taken over", func() bool {
+		return last(t, nc, "KV_sessions_dir", "$KV.sessions_dir.s.u19") == "" &&
+			last(t, nc, "KV_sessions_nodes", "$KV.sessions_nodes.gone_1") == ""
+	})
+	p.heal()
+	eventually(t, "c is back", active(a, d, c))
+}
