@@ -57,7 +57,7 @@ func (b *bucket) config(c *Config) jetstream.StreamConfig {
 		Discard:           jetstream.DiscardNew,
 		AllowRollup:       true,
 		DenyDelete:        true,
-		AllowDirect:       false, // any replica may answer a direct read, however far it lags
+		AllowDirect:       true, // for getMany alone: any replica may answer, however far it lags
 		// Without markers, watchers would not notice that a record has expired. A time
 		// to live of less than a second is refused.
 		AllowMsgTTL:            true,
@@ -110,7 +110,7 @@ func (b *bucket) ensure(ctx context.Context, c *Config) error {
 		return fmt.Errorf("cluster: Config.Storage is %v, but %s has %v: all nodes must have the same", want.Storage, b, have.Storage)
 	case have.MaxBytes != want.MaxBytes && b.max != maxNodesBytes:
 		return fmt.Errorf("cluster: Config.MaxBytes is %d, but %s has %d: all nodes must have the same, and to change it, change the stream", want.MaxBytes, b, have.MaxBytes)
-	case have.MaxMsgsPerSubject != 1 || have.AllowDirect || !have.AllowRollup:
+	case have.MaxMsgsPerSubject != 1 || !have.AllowRollup:
 		return fmt.Errorf("cluster: stream %s was not created by this package: use another Config.Namespace", b)
 	}
 	return nil
@@ -232,16 +232,11 @@ type kvEntry struct {
 func (b *bucket) get(ctx context.Context, key string) (kvEntry, error) {
 	ctx, cancel := context.WithTimeout(ctx, b.attempt)
 	defer cancel()
-	m, err := b.handle.GetLastMsgForSubject(ctx, b.subject(key))
-	switch {
-	case errors.Is(err, jetstream.ErrMsgNotFound):
+	e, err := b.getFromLeader(ctx, map[string]any{"last_by_subj": b.subject(key)})
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return kvEntry{}, nil
-	case err != nil:
-		return kvEntry{}, unavailable(err)
-	case m.Header.Get(headerOperation) != "" || m.Header.Get(headerMarker) != "":
-		return kvEntry{rev: m.Sequence}, nil
 	}
-	return kvEntry{rev: m.Sequence, live: true, data: m.Data}, nil
+	return e, unavailable(err)
 }
 
 // put writes a key if its last revision is rev, which is 0 for a key without any, and
@@ -359,7 +354,7 @@ func (b *bucket) lastRevision(ctx context.Context) (uint64, error) {
 func (b *bucket) noneAfter(ctx context.Context, seen uint64) bool {
 	ctx, cancel := context.WithTimeout(ctx, b.attempt)
 	defer cancel()
-	_, err := b.handle.GetMsg(ctx, seen+1, jetstream.WithGetMsgSubject(b.subject(">")))
+	_, err := b.getFromLeader(ctx, map[string]any{"seq": seen + 1, "next_by_subj": b.subject(">")})
 	return errors.Is(err, jetstream.ErrMsgNotFound)
 }
 

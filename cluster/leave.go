@@ -92,14 +92,7 @@ func (n *Node) closeForGood() {
 			return err
 		}
 		defer unlock()
-		n.mu.Lock()
-		s := n.sessions[ref.id]
-		n.mu.Unlock()
-		closed, err := n.closeSession(ctx, ref.id, ref.token, pool.Shutdown)
-		if closed && s != nil && s.mayHaveEntry {
-			n.addCleanup(ref.id, cleanup{rev: s.rev, gen: s.gen})
-		}
-		return err
+		return n.closeAndCleanUp(ctx, ref, pool.Shutdown)
 	})
 	n.claiming.Wait()
 	n.wg.Wait()
@@ -132,7 +125,9 @@ func (n *Node) resign(ctx context.Context, epoch string, rev uint64) error {
 	if err != nil {
 		return err
 	}
-	if err := n.runCleanups(ctx); err != nil {
+	limited, cancel := context.WithTimeout(ctx, n.c.LeaseTTL)
+	defer cancel()
+	if err := retry(limited, n.runCleanups); err != nil {
 		return err
 	}
 	_, err = n.nodes.del(ctx, epoch, tombstone, markerTTL)

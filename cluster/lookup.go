@@ -82,6 +82,7 @@ func (n *Node) kickFound(ctx context.Context, id string, s dirEntry, why pool.Re
 // kick closes a session of this node.
 func (n *Node) kick(ctx context.Context, q request) error {
 	if !n.has(q.id, q.Token) {
+		n.forgetStray(q.id)
 		return errStale
 	}
 	_, err := n.evict(ctx, q)
@@ -134,6 +135,7 @@ func (n *Node) deliverHere(ctx context.Context, q request) error {
 // deliver delivers a message to a session of this node.
 func (n *Node) deliver(ctx context.Context, q request) error {
 	if !n.has(q.id, q.Token) {
+		n.forgetStray(q.id)
 		return errStale
 	}
 	// Deliver compares the token again, since the session may be replaced in between.
@@ -142,6 +144,16 @@ func (n *Node) deliver(ctx context.Context, q request) error {
 		return errStale
 	}
 	return err
+}
+
+// forgetStray deletes the entry of an ID of which this node is asked for a session that it
+// does not have: a broker that has lost its last writes has the entry again.
+func (n *Node) forgetStray(id string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.sessions[id] == nil {
+		n.addCleanupLocked(id, cleanup{})
+	}
 }
 
 // has reports whether this node has a session with the given ID and token.

@@ -50,6 +50,7 @@ type Node struct {
 	cleanups      map[string]cleanup // by ID
 	cleanupSeq    uint64             // the seq of the newest cleanup
 	passes        uint64             // reconciliation passes begun so far
+	hasScanned    bool               // a pass has read the whole directory
 	dirState      dirState
 	oldest        uint64 // the entries of all sessions have this revision or a higher one; see olderThan
 }

@@ -1,8 +1,10 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -47,7 +49,8 @@ type staleEntry struct {
 	rev, gen uint64
 }
 
-// reconcile reads the directory in one pass, and then corrects the differences, many
+// reconcile reads the entries of this node's sessions, or the whole directory if this node
+// must look after those of others, in one pass, and then corrects the differences, many
 // entries at a time. It never writes with a revision that this node remembers from
 // before an outage: the stream may have been lost, and in the one that replaced it the
 // revision may be that of another node's entry.
@@ -59,7 +62,18 @@ func (n *Node) reconcile(ctx context.Context) error {
 	if err := n.ensure(ctx); err != nil {
 		return err
 	}
-	p, pass, err := n.plan(ctx)
+	full, err := n.mustScan(ctx)
+	if err != nil {
+		return err
+	}
+	read := n.planOwn
+	if full {
+		read = n.plan
+	}
+	p, pass, err := read(ctx)
+	if errors.Is(err, errNoDirect) { // a stream that was made by hand
+		p, pass, err = n.plan(ctx)
+	}
 	if err != nil {
 		return err
 	}
@@ -71,11 +85,92 @@ func (n *Node) reconcile(ctx context.Context) error {
 		n.deleteStale(ctx, p),
 		n.checkUnknown(ctx, p.unknownEpochs),
 	)
+	if full && err == nil {
+		n.scanned()
+	}
 	if len(p.restore)+len(p.stale)+len(p.unknownEpochs) > 0 {
 		n.log.Info("reconciled the directory", "restored", len(p.restore), "deleted", len(p.stale),
 			"unknown", len(p.unknownEpochs), "took", time.Since(start), "error", err)
 	}
 	return err
+}
+
+// beatsOfALease is the number of heartbeats in a lease.
+const beatsOfALease = 3
+
+// mustScan reports whether this node must read the whole directory: it must delete the
+// entries of a dead node, or all nodes have just joined and it is the one that looks for what
+// nodes left that are not known any more, or the broker has lost its last writes, so that entries may be
+// back that this node has deleted.
+func (n *Node) mustScan(ctx context.Context) (bool, error) {
+	known := n.known.Load()
+	last, err := n.dir.lastRevision(ctx)
+	if err != nil {
+		return false, err
+	}
+	if last < known {
+		n.known.CompareAndSwap(known, last)
+		return true, nil
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	now := time.Now()
+	for epoch, p := range n.peers {
+		switch {
+		case p.rec.Dead && n.mustReapLocked(p, now):
+			return true, nil
+		case !p.rec.Dead && p.rec.Beat >= beatsOfALease && epoch != n.epoch:
+			n.hasScanned = true // there is one that has been here for longer
+		}
+	}
+	return !n.hasScanned && n.isFirstLocked(), nil
+}
+
+// scanned notes that the whole directory was read.
+func (n *Node) scanned() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.hasScanned = true
+}
+
+// planOwn reads the entries of this node's sessions and compares them. It returns the number
+// of the pass too. Its cost does not depend on the sessions of other nodes.
+func (n *Node) planOwn(ctx context.Context) (*reconcilePlan, uint64, error) {
+	p := &reconcilePlan{unknownEpochs: make(map[string]bool), deadEpochs: make(map[string]bool)}
+	type ownKey struct {
+		key string
+		rev uint64
+	}
+	n.mu.Lock()
+	n.passes++
+	pass := n.passes
+	own := make([]ownKey, 0, len(n.sessions))
+	for id, s := range n.sessions {
+		own = append(own, ownKey{keyOf(id), s.rev})
+	}
+	n.mu.Unlock()
+	// Entries that were written together lie together in the broker's files.
+	slices.SortFunc(own, func(a, b ownKey) int { return cmp.Compare(a.rev, b.rev) })
+	for len(own) > 0 {
+		var keys []string
+		for bytes := 0; len(own) > 0 && len(keys) < maxBatch && bytes < maxBatchBytes; own = own[1:] {
+			keys = append(keys, own[0].key)
+			bytes += len(own[0].key)
+		}
+		gen := n.generation()
+		found, err := n.dir.getMany(ctx, keys)
+		if err != nil {
+			return nil, 0, err
+		}
+		n.mu.Lock()
+		for key, f := range found {
+			if id, _ := idOf(key); f.live && n.sessions[id] != nil {
+				n.planLocked(p, pass, gen, key, f.rev, decode[entry](f.data))
+			}
+		}
+		n.mu.Unlock()
+	}
+	return p, pass, nil
 }
 
 // plan reads the directory and compares it with this node's sessions. It returns the

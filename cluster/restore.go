@@ -9,6 +9,12 @@ import (
 // restore writes the entry of a session of this node, or closes the session if another
 // node's has replaced it. seen is the ID's entry as the reconciliation has read it.
 func (n *Node) restore(ctx context.Context, ref sessionRef, seen dirEntry) error {
+	if seen.live { // perhaps long ago, on a broker that lags behind
+		var err error
+		if seen, err = n.readEntry(ctx, n.back, ref.id); err != nil {
+			return err
+		}
+	}
 	for {
 		rival, epoch, err := n.tryRestore(ctx, ref, seen)
 		if err != nil || rival == nil {

@@ -110,8 +110,26 @@ func (n *Node) sessionRefsLocked() []sessionRef {
 	return refs
 }
 
+// closeAndCleanUp closes a session of this node, and leaves its entry to a cleanup. The caller
+// has locked the ID.
+func (n *Node) closeAndCleanUp(ctx context.Context, ref sessionRef, why pool.Reason) error {
+	n.mu.Lock()
+	s := n.sessions[ref.id]
+	var cl cleanup
+	if s != nil {
+		cl = cleanup{rev: s.rev, gen: s.gen}
+	}
+	hasEntry := s != nil && s.mayHaveEntry
+	n.mu.Unlock()
+	closed, err := n.closeSession(ctx, ref.id, ref.token, why)
+	if err == nil && closed && hasEntry {
+		n.addCleanup(ref.id, cl)
+	}
+	return err
+}
+
 // closeAll closes sessions of this node, up to maxInFlight at a time, and leaves their
-// entries.
+// entries to cleanups.
 func (n *Node) closeAll(ctx context.Context, refs []sessionRef, why pool.Reason) error {
 	return parallel(ctx, refs, func(ctx context.Context, ref sessionRef) error {
 		unlock, err := n.locks.lock(ctx, ref.id)
@@ -119,7 +137,6 @@ func (n *Node) closeAll(ctx context.Context, refs []sessionRef, why pool.Reason)
 			return err
 		}
 		defer unlock()
-		_, err = n.closeSession(ctx, ref.id, ref.token, why)
-		return err
+		return n.closeAndCleanUp(ctx, ref, why)
 	})
 }

@@ -9,7 +9,8 @@ import (
 	"github.com/sessionwheel/sessionwheel/cluster"
 )
 
-// There are entries of the node without a session, and sessions without an entry.
+// There are entries of the node without a session, and sessions without an entry. The node
+// reads the entries of its own sessions; it deletes another one when somebody asks for it.
 func TestReconcile_CorrectsDifferencesEitherWay(t *testing.T) {
 	t.Parallel()
 	r, o := newRestartable(t), newObserver()
@@ -31,15 +32,23 @@ func TestReconcile_CorrectsDifferencesEitherWay(t *testing.T) {
 	require.Len(t, listed(t, a), 150)
 	r.stop()
 	r.start()
-	eventually(t, "the directory is right", func() bool {
+	eventually(t, "the sessions have entries", func() bool {
 		entries := listed(t, a)
 		for _, id := range ids {
 			if entries[id].Token != a.token(id) {
 				return false
 			}
 		}
-		return len(entries) == len(ids)
+		return len(entries) == len(ids)+100
 	})
+	for i, id := range names(100, "orphan%d") {
+		if i%2 == 0 {
+			require.ErrorIs(t, a.node.Send(t.Context(), id, nil), cluster.ErrNotFound)
+		} else {
+			require.ErrorIs(t, a.node.Kick(t.Context(), id, "Kicked"), cluster.ErrNotFound)
+		}
+	}
+	eventually(t, "the others are gone", func() bool { return len(listed(t, a)) == len(ids) })
 	require.Equal(t, own, epoch(t, a, "a"))
 	require.Equal(t, 100, a.len())
 }
