@@ -33,7 +33,7 @@ type Cluster interface {
 
 	// Nodes returns the live nodes, this one included, in the order in which to show
 	// them; the page shows the first 500. It is called for each request for
-	// api/cluster. An open page sends one every five seconds, so Nodes must answer
+	// api/cluster. An open page sends one every two seconds, so Nodes must answer
 	// from memory.
 	Nodes() []ClusterNode
 
@@ -65,6 +65,10 @@ type ClusterNode struct {
 	Incarnation string // differs each time the node starts
 	Sessions    int    // as far as this node knows
 	This        bool   // it is the dashboard's own node
+
+	// Silent is how long ago the node gave its last sign of life, if that is longer than
+	// it should be, and 0 otherwise.
+	Silent time.Duration
 }
 
 // ClusterSession is a session of a [Cluster].
@@ -86,10 +90,11 @@ type clusterJSON struct {
 }
 
 type nodeJSON struct {
-	Name        string `json:"name"`
-	Incarnation string `json:"incarnation"`
-	Sessions    int    `json:"sessions"`
-	This        bool   `json:"this"`
+	Name        string  `json:"name"`
+	Incarnation string  `json:"incarnation"`
+	Sessions    int     `json:"sessions"`
+	This        bool    `json:"this"`
+	Silent      float64 `json:"silent_seconds"` // 0: it is not
 }
 
 // serveCluster serves api/cluster and the paths beneath it. rest is what follows
@@ -125,7 +130,7 @@ func (h *Handler) cluster() clusterJSON {
 	for _, n := range nodes {
 		c.Sessions += n.Sessions
 		if len(c.Nodes) < maxNodes {
-			c.Nodes = append(c.Nodes, nodeJSON{clip(n.Name, maxName), clip(n.Incarnation, maxName), n.Sessions, n.This})
+			c.Nodes = append(c.Nodes, nodeJSON{clip(n.Name, maxName), clip(n.Incarnation, maxName), n.Sessions, n.This, n.Silent.Seconds()})
 		}
 	}
 	return c

@@ -4,8 +4,10 @@ import { announce, byID, element, setAttribute, setNotice, setText } from "./dom
 import { clock, count, time } from "./format.js";
 import { ClosedSessions } from "./closed.js";
 import { Cluster } from "./cluster.js";
+import { Closings } from "./closings.js";
 import { Counters } from "./counters.js";
 import { Feed } from "./feed.js";
+import { Flood } from "./flood.js";
 import { Histogram, showReasons } from "./charts.js";
 import { Sessions } from "./sessions.js";
 import { WheelView } from "./wheel.js";
@@ -16,6 +18,8 @@ const wheel = new WheelView();
 const closed = new ClosedSessions();
 const sessions = new Sessions();
 const cluster = new Cluster();
+const closings = new Closings();
+const flood = new Flood();
 
 let historyNeeded = true; // the sparklines lack what happened before the first event, or while there was no stream
 
@@ -31,6 +35,8 @@ function onStats(stats) {
   histogram.update(stats.wheel);
   wheel.update(stats.wheel);
   warn(stats.wheel);
+  closings.update(stats, closed.latest());
+  flood.update(stats);
   if (historyNeeded) loadHistory();
 }
 
@@ -38,7 +44,10 @@ async function loadHistory() {
   historyNeeded = false;
   try {
     const response = await fetch("api/history", { signal: AbortSignal.timeout(10_000) });
-    if (response.ok) counters.load(await response.json());
+    if (!response.ok) return;
+    const history = await response.json();
+    counters.load(history);
+    flood.load(history);
   } catch {
     // The sparklines show less; the events fill them.
   }
@@ -54,7 +63,7 @@ function warn(wheel) {
   if (recent) {
     texts.push(`The timer library did not fire on time, so the wheel's watchdog did: ${wheel.rescued === 1 ? "once" : `${count(wheel.rescued)} times`} since the server started, and within the past ten minutes.`,
       "Sessions that were due then closed late, by about a second at most. None closed early, and none was missed.",
-      "If this happens again and again, the process gets too little processor time, or the machine was suspended, or its clock was changed.");
+      "Nothing needs doing if it stays at that. If this happens again and again, the process gets too little processor time, or the machine was suspended, or its clock was changed: give it more, or keep the clock steady.");
     if (wheel.library_disabled) texts.push("The wheel has stopped using the library and keeps the time itself until the server is restarted; timeouts work as before.");
   }
   if (recent && warning.hidden) announce(texts.join(" "));

@@ -30,6 +30,11 @@ export class ClosedSessions {
     if (this.#requestsDue > 0 && !this.#loading && !document.hidden && performance.now() - this.#loadedAt >= minInterval) this.#load();
   }
 
+  // latest returns the sessions that closed last, as they were requested last.
+  latest() {
+    return this.#sessions;
+  }
+
   pause(paused) {
     this.#paused = paused;
   }

@@ -1,13 +1,14 @@
-// The cluster: its nodes, requested every five seconds, and its sessions, requested
+// The cluster: its nodes, requested every two seconds, and its sessions, requested
 // only by a search, since that reads the broker's directory.
 
 import { announce, byID, element, setAttribute, setNotice, setText, updateRows } from "./dom.js";
-import { bytes, count, dateTime, plural } from "./format.js";
+import { bytes, clock, count, dateTime, plural, time } from "./format.js";
 import { errorText, failureText } from "./feed.js";
 import { foreign, quoted, setForeign, visible } from "./foreign.js";
+import { report, settle } from "./incidents.js";
 import { confirmClose, inexact, isClosable, maxID } from "./closing.js";
 
-const pollInterval = 5000; // ms between a response and the next request
+const pollInterval = 2000; // ms between a response and the next request
 const maxMetadata = 256; // characters
 const maxSessions = 50; // that are shown
 
@@ -20,6 +21,7 @@ export class Cluster {
   #searching = null;
   #searchText = null; // of the last search; null before the first
   #state = "";
+  #known = new Map(); // the nodes of the last answer, by incarnation
 
   constructor() {
     byID("seek").addEventListener("submit", (e) => {
@@ -73,19 +75,43 @@ export class Cluster {
     setNotice("isolated", active ? "" : `This node is ${quoted(state)}, not Active: it accepts no logins until it reaches the broker again.`);
     if (this.#state && state !== this.#state) announce(`This node is ${quoted(state)}.`);
     this.#state = state;
+    this.#watch(active, nodes, all);
     updateRows(byID("nodes"), nodes,
-      () => element("tr", {}, element("th", { scope: "row" }, foreign(), element("span", { class: "this-node" }, "this node")),
+      () => element("tr", {}, element("th", { scope: "row" }, foreign(), element("span", { class: "this-node" }, "this node"), element("span", { class: "silent" })),
         element("td", { class: "number" }), element("td", { class: "incarnation" }, foreign())),
       (row, n) => {
-        const [name, thisNode] = row.cells[0].children;
+        const [name, thisNode, silent] = row.cells[0].children;
         setForeign(name, n.name);
         thisNode.hidden = !n.this;
+        setText(silent, n.silent_seconds ? `silent for ${clock(n.silent_seconds)}` : "");
         setText(row.cells[1], count(n.sessions));
         setForeign(row.cells[2].firstChild, n.incarnation);
         if (n.incarnation.length > 10) setText(row.cells[2].firstChild, visible(`…${n.incarnation.slice(-8)}`));
       });
     byID("node-scroll").hidden = nodes.length === 0;
     setNotice("more-nodes", nodes.length < all ? `The first ${count(nodes.length)} of ${count(all)} nodes.` : nodes.length ? "" : "This node does not know any nodes yet.");
+  }
+
+  // #watch reports nodes that are silent or gone. If this node cannot reach the broker, it
+  // knows nothing of the others.
+  #watch(active, nodes, all) {
+    if (!active || nodes.length < all) return this.#known.clear();
+    const now = new Map(nodes.map((n) => [n.incarnation, n]));
+    for (const n of nodes) {
+      if (n.silent_seconds) {
+        report(`node ${n.incarnation}`, `Node ${quoted(n.name)} has given no sign of life for ${clock(n.silent_seconds)}.`,
+          `If it has died, so have its ${plural(n.sessions, "session")}. Other nodes accept their names when its lease is over.`,
+          "See whether its process runs and reaches the brokers. Nothing needs doing for the others.");
+      } else if (this.#known.get(n.incarnation)?.silent_seconds) settle(`node ${n.incarnation}`);
+    }
+    for (const [incarnation, n] of this.#known) {
+      if (now.has(incarnation)) continue;
+      const again = nodes.some((other) => other.name === n.name);
+      report(`node ${incarnation}`, `Node ${quoted(n.name)} ${n.silent_seconds ? "was declared dead" : "has gone"}, at ${time(new Date())}.`,
+        n.sessions ? `${plural(n.sessions, "session")} went with it. Other nodes accept their names.` : "It had no sessions.",
+        again ? "It has started again. If you did not restart it, see its log." : "If you did not stop it, see its log and start it again.");
+    }
+    this.#known = now;
   }
 
   async #search(text) {

@@ -34,6 +34,13 @@ func (c *FakeCluster) SetState(state string, broken error) {
 	c.state, c.broken = state, broken
 }
 
+// SetNodes changes the nodes.
+func (c *FakeCluster) SetNodes(nodes []dashboard.ClusterNode) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.nodes = nodes
+}
+
 // Block makes the broker's answers wait until unblock is called.
 func (c *FakeCluster) Block() (unblock func()) {
 	c.mu.Lock()

@@ -99,6 +99,7 @@ type (
 			Name, Incarnation string
 			Sessions          int
 			This              bool
+			Silent            float64 `json:"silent_seconds"`
 		}
 	}
 	clusterPageAnswer struct {
@@ -137,6 +138,10 @@ func TestCluster_NodesAreShownAndCounted(t *testing.T) {
 		got.Nodes[0].Name, got.Nodes[0].Incarnation, got.Nodes[0].Sessions, got.Nodes[0].This,
 		got.Nodes[1].Name, got.Nodes[1].Incarnation, got.Nodes[1].Sessions, got.Nodes[1].This))
 	require.Zero(t, c.lookups.Load()+c.lists.Load(), "nobody is asked for it")
+
+	c.nodes[1].Silent = 3500 * time.Millisecond
+	got = getJSON[clusterAnswer](t, h, "/api/cluster")
+	require.Equal(t, []float64{0, 3.5}, []float64{got.Nodes[0].Silent, got.Nodes[1].Silent})
 
 	c.state, c.nodes = "Isolated", nil
 	got = getJSON[clusterAnswer](t, h, "/api/cluster")

@@ -22,6 +22,7 @@ type (
 			Name, Incarnation string
 			Sessions          int
 			This              bool
+			Silent            float64 `json:"silent_seconds"`
 		}
 	}
 	clusterFound struct {
@@ -89,6 +90,27 @@ func TestPage_OfANodeShowsTheClusterAndClosesItsSessions(t *testing.T) {
 	require.Equal(t, 404, status, body)
 	require.Equal(t, "still here", ann.Ask("still here"))
 	require.Len(t, told[clusterFound](t, page+"api/cluster/sessions").Sessions, 1)
+}
+
+func TestPage_ShowsThatANodeHasDiedBeforeItsLeaseIsOver(t *testing.T) {
+	t.Parallel()
+	a, _, url := firstNode(t, "a", "--http", "0")
+	b, _ := startNode(t, url, "b")
+	page := servetest.Page(a)
+	require.Eventually(t, func() bool { return len(told[clusterView](t, page+"api/cluster").Nodes) == 2 }, consoletest.Patience, 50*time.Millisecond)
+	for _, n := range told[clusterView](t, page+"api/cluster").Nodes {
+		require.Zero(t, n.Silent, n.Name)
+	}
+	b.Signal(syscall.SIGKILL)
+	began := time.Now()
+	var view clusterView
+	require.Eventually(t, func() bool {
+		view = told[clusterView](t, page+"api/cluster")
+		return len(view.Nodes) == 2 && view.Nodes[1].Silent > 0
+	}, 6*time.Second, 50*time.Millisecond, "the lease is six seconds")
+	t.Logf("after %v", time.Since(began))
+	require.GreaterOrEqual(t, view.Nodes[1].Silent, 3.0)
+	require.Zero(t, view.Nodes[0].Silent)
 }
 
 func TestPage_OfANodeGoesOnWithoutTheBroker(t *testing.T) {

@@ -5,14 +5,10 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
-	"image"
-	"image/draw"
-	"image/png"
 	"net/http"
 	"os"
 	"os/signal"
@@ -115,22 +111,9 @@ func shootPart(tab *browser.Tab, part page.Viewport, path string) error {
 	if messages := tab.Console(); len(messages) > 0 {
 		return fmt.Errorf("the browser's console: %q", messages)
 	}
-	small, err := compress(shot)
+	small, err := browser.Compress(shot)
 	if err != nil {
 		return err
 	}
 	return os.WriteFile(path, small, 0o644)
-}
-
-// compress reduces a picture to 256 colours; the page has few.
-func compress(shot []byte) ([]byte, error) {
-	img, err := png.Decode(bytes.NewReader(shot))
-	if err != nil {
-		return nil, err
-	}
-	reduced := image.NewPaletted(img.Bounds(), colours(img))
-	draw.Draw(reduced, reduced.Bounds(), img, img.Bounds().Min, draw.Src)
-	var out bytes.Buffer
-	err = (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(&out, reduced)
-	return out.Bytes(), err
 }

@@ -24,6 +24,7 @@ type Member struct {
 	conn   *nats.Conn
 	broker *embedded.Broker // nil: it runs elsewhere
 	allows bool             // logins while it is isolated
+	silent time.Duration    // after which another node is silent, for the page
 }
 
 // leastLimit is the minimum time that a login may take. A login under a name that a
@@ -35,7 +36,7 @@ const leastLimit = 40 * time.Second
 // name. Logins that wait for another node are given up when ctx ends. The caller ends
 // it with Leave.
 func Join(ctx context.Context, cfg flags.Node, srv *tcp.Server, proto echo.Protocol, log *slog.Logger) (*Member, error) {
-	m := &Member{allows: cfg.DegradedLogin == "allow"}
+	m := &Member{allows: cfg.DegradedLogin == "allow", silent: silentAfter(cfg)}
 	err := m.join(ctx, cfg, &local{server: srv, proto: proto}, log)
 	if err != nil {
 		return nil, errors.Join(err, m.close())
@@ -43,6 +44,18 @@ func Join(ctx context.Context, cfg flags.Node, srv *tcp.Server, proto echo.Proto
 	srv.Directory = m.node
 	(&reception{ctx: ctx, limit: max(2*cfg.Lease, leastLimit), proto: proto, log: log}).open(srv)
 	return m, nil
+}
+
+// silentAfter returns how long after its last sign of life a node is silent: half a lease,
+// as each gives one in a third. The other nodes are supposed to have the lease of this one.
+func silentAfter(cfg flags.Node) time.Duration {
+	switch {
+	case cfg.Lease != 0:
+		return cfg.Lease / 2
+	case cfg.Replicas > 1:
+		return 10 * time.Second
+	}
+	return 3 * time.Second
 }
 
 func (m *Member) join(ctx context.Context, cfg flags.Node, sessions cluster.Local, log *slog.Logger) (err error) {

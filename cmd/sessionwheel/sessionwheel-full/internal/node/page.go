@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/sessionwheel/sessionwheel/cluster"
 	"github.com/sessionwheel/sessionwheel/dashboard"
@@ -11,10 +12,13 @@ import (
 
 // page is the cluster of a node, for the page. It has the names of logins and their
 // peers' addresses unchanged, since the page shows them as text.
-type page struct{ node *cluster.Node }
+type page struct {
+	node   *cluster.Node
+	silent time.Duration // after which another node is silent
+}
 
 // Page is the cluster as the page shows it.
-func (m *Member) Page() dashboard.Cluster { return page{m.node} }
+func (m *Member) Page() dashboard.Cluster { return page{m.node, m.silent} }
 
 // State is as dashboard.Cluster says.
 func (p page) State() string { return p.node.State().String() }
@@ -23,7 +27,11 @@ func (p page) State() string { return p.node.State().String() }
 func (p page) Nodes() []dashboard.ClusterNode {
 	var nodes []dashboard.ClusterNode
 	for _, n := range p.node.Nodes() {
-		nodes = append(nodes, dashboard.ClusterNode{Name: n.Name, Incarnation: n.Epoch, Sessions: n.Sessions, This: n.This})
+		shown := dashboard.ClusterNode{Name: n.Name, Incarnation: n.Epoch, Sessions: n.Sessions, This: n.This}
+		if since := time.Since(n.Seen); !n.This && since > p.silent {
+			shown.Silent = since
+		}
+		nodes = append(nodes, shown)
 	}
 	return nodes
 }

@@ -1,11 +1,27 @@
-package main
+package browser
 
 import (
+	"bytes"
 	"image"
 	"image/color"
+	"image/draw"
+	"image/png"
 	"maps"
 	"slices"
 )
+
+// Compress reduces a picture to 256 colours; the page has few.
+func Compress(shot []byte) ([]byte, error) {
+	img, err := png.Decode(bytes.NewReader(shot))
+	if err != nil {
+		return nil, err
+	}
+	reduced := image.NewPaletted(img.Bounds(), colours(img))
+	draw.Draw(reduced, reduced.Bounds(), img, img.Bounds().Min, draw.Src)
+	var out bytes.Buffer
+	err = (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(&out, reduced)
+	return out.Bytes(), err
+}
 
 // colours returns the 256 most frequent colours of a picture, rounded.
 func colours(img image.Image) color.Palette {

@@ -1,0 +1,82 @@
+package browser_test
+
+import (
+	"fmt"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sessionwheel/sessionwheel/dashboard"
+	"github.com/sessionwheel/sessionwheel/dashboard/browser"
+)
+
+// quiet is how long all is well at first, so that the page knows what is usual.
+const quiet = 6 * time.Second
+
+func TestScenes_AreToldAtTheTopOfThePage(t *testing.T) {
+	t.Parallel()
+	for _, s := range browser.Scenes {
+		t.Run(s.Name, func(t *testing.T) {
+			t.Parallel()
+			stage, err := s.Start()
+			require.NoError(t, err)
+			t.Cleanup(func() { require.NoError(t, stage.Close()) })
+			p := open(t, browser.Desktop, stage.URL)
+			time.Sleep(quiet)
+			text, err := p.Incidents()
+			require.NoError(t, err)
+			require.Empty(t, text, "before anything happens")
+			began := time.Now()
+			require.NoError(t, stage.Wrong())
+			at, _, err := p.AwaitIncident(s, time.Now().Add(timeout))
+			require.NoError(t, err)
+			t.Logf("after %v", at.Sub(began)) // the command scene has a limit for it
+			p.ExpectNetworkErrors()           // the server closes before the page
+		})
+	}
+}
+
+func TestFlood_OfConnectionsNamesTheAddressThatOpensThem(t *testing.T) {
+	t.Parallel()
+	s, c := echoServer(t, time.Hour, false)
+	require.NoError(t, c.Connect(20))
+	p := open(t, browser.Desktop, s.Page.URL)
+	time.Sleep(quiet)
+	for range 1500 {
+		conn, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 77)}}).Dial("tcp", s.Addr)
+		require.NoError(t, err)
+		defer conn.Close()
+	}
+	p.until(says("incidents", "sessions a second are opened") + ` && ` + says("incidents", "All of the 200 sessions that opened last came from 127.0.0.77.") +
+		` && ` + says("incidents", "set MaxSessionsPerIP"))
+}
+
+func TestCluster_ANodeThatIsGoneIsReportedWithItsSessions(t *testing.T) {
+	t.Parallel()
+	c, d := clusterPage(t, 0, false)
+	p := open(t, browser.Desktop, d.URL)
+	p.until(`$$("#nodes tr").length === 3`)
+	all := c.Nodes()
+	silent := c.Nodes()
+	silent[1].Silent, silent[1].Sessions = 3500*time.Millisecond, 7
+	c.SetNodes(silent)
+	p.pollNodes()
+	p.until(says("incidents", fmt.Sprintf("Node %s has given no sign of life for 3 s.", silent[1].Name)) + ` && ` + says("incidents", "its 7 sessions"))
+	p.until(`$$("#nodes .silent")[1].textContent === "silent for 3 s"`)
+	c.SetNodes(all)
+	p.pollNodes()
+	p.until(`$$("#incidents li").length === 0`)
+	c.SetNodes(silent)
+	p.pollNodes()
+	p.until(`$$("#incidents li").length === 1`)
+	c.SetNodes([]dashboard.ClusterNode{all[0], all[2]})
+	p.pollNodes()
+	p.until(says("incidents", fmt.Sprintf("Node %s was declared dead, at", silent[1].Name)) + ` && ` + says("incidents", "7 sessions went with it") + ` && ` + says("incidents", "start it again"))
+	c.SetState("Isolated", nil) // knows nothing of the others
+	c.SetNodes(all[:1])
+	p.pollNodes()
+	p.until(says("isolated", "is Isolated"))
+	require.Equal(t, 1, js[int](p, `$$("#incidents li").length`))
+}
