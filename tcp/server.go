@@ -121,7 +121,8 @@ type Server struct {
 
 	// Wheel holds the sessions' timers. If nil, the server makes one, and closes it in
 	// Shutdown and Close. Several servers and other timers may share a wheel. It must be
-	// closed after the servers: once it is closed, no session times out.
+	// closed after the servers: once it is closed, no session, frame, write or handshake times
+	// out.
 	Wheel *wheel.Wheel
 
 	// IdleWarning is how long before the idle timeout OnIdle is called. 0 means half of the

@@ -7,6 +7,7 @@ import (
 	"net"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -48,8 +49,9 @@ func parkable(t *testing.T) map[string]func(t *testing.T, srv *tcp.Server) func(
 		harness.ServeTCP(t, srv, wrap(l))
 		return func() net.Conn { return connect(t, l.Addr()) }
 	}
+	// Those that are encrypted go through halves.
 	encrypted := func(dial func() net.Conn) func() net.Conn {
-		return func() net.Conn { return tls.Client(dial(), client) }
+		return func() net.Conn { return tls.Client(&halves{Conn: dial()}, client) }
 	}
 	return map[string]func(*testing.T, *tcp.Server) func() net.Conn{
 		"plain": func(t *testing.T, srv *tcp.Server) func() net.Conn { return harness.ListenTCP(t, srv) },
@@ -74,6 +76,26 @@ func parkable(t *testing.T) map[string]func(t *testing.T, srv *tcp.Server) func(
 			return encrypted(serve(t, srv, func(l net.Listener) net.Listener { return shownSockets{l} }))
 		},
 	}
+}
+
+// halves is a connection that can write what it is given in two halves.
+type halves struct {
+	net.Conn
+	between func() // nil: it writes all at once
+}
+
+func (c *halves) Write(p []byte) (int, error) {
+	if c.between == nil {
+		return c.Conn.Write(p)
+	}
+	half := len(p) / 2
+	n, err := c.Conn.Write(p[:half])
+	if err != nil {
+		return n, err
+	}
+	c.between()
+	m, err := c.Conn.Write(p[half:])
+	return n + m, err
 }
 
 func connect(t testing.TB, addr net.Addr) net.Conn {
@@ -174,6 +196,30 @@ func TestPark_PartOfAFrameHasItsTime(t *testing.T) {
 			harness.Write(t, whole, "more\n")
 			require.Equal(t, "more", harness.Next(t, e.messages))
 			require.Empty(t, e.closed)
+		})
+	}
+}
+
+// A record of TLS of which half is there is neither lost nor waited for by a goroutine.
+func TestPark_HalfARecord(t *testing.T) {
+	for name, listen := range parkable(t) {
+		if !strings.HasPrefix(name, "TLS") {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel() // it waits until a session is parked
+			srv := &tcp.Server{OnMessage: harness.EchoLine}
+			c := listen(t, srv)().(*tls.Conn)
+			harness.Write(t, c, "x\n")
+			harness.Read(t, c, "x\n")
+			c.NetConn().(*halves).between = func() { // the half has been read by then
+				time.Sleep(20 * time.Millisecond)
+				awaitParked(t, srv, 1)
+			}
+			for range 2 {
+				harness.Write(t, c, "hello\n")
+				harness.Read(t, c, "hello\n")
+			}
 		})
 	}
 }
