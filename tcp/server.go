@@ -136,7 +136,9 @@ type Server struct {
 	MaxSessions int
 
 	// MaxHandshakes is the maximum number of TLS handshakes at the same time. A connection
-	// beyond it is closed with ReasonOverload. 0 means 4,096; negative means no limit.
+	// beyond it is closed with ReasonOverload. A handshake counts from its first byte where
+	// sessions are parked, and elsewhere from when the connection was accepted. 0 means 4,096;
+	// negative means no limit.
 	MaxHandshakes int
 
 	// MaxPendingBytes is the maximum memory of all sessions together, in bytes, for frames

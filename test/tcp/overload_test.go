@@ -77,42 +77,33 @@ func TestMaxPendingBytes_BoundsQueues(t *testing.T) {
 	})
 }
 
-// begun is a connection on which the first byte of a ClientHello has been sent.
-type begun struct {
-	net.Conn
-	more bool
-}
-
-func (c *begun) Write(p []byte) (int, error) {
-	if c.more {
-		return c.Conn.Write(p)
-	}
-	c.more = true
-	n, err := c.Conn.Write(p[1:])
-	return n + 1, err
-}
-
 func TestMaxHandshakes_BoundsThem(t *testing.T) {
 	server, client := tlsConfigs(t)
+	begun, proceed := make(chan struct{}, 10), make(chan struct{})
+	server.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		begun <- struct{}{}
+		<-proceed
+		return nil, nil
+	}
 	srv := &tcp.Server{TLSConfig: server, MaxHandshakes: 2, OnMessage: harness.EchoLine}
 	e := watch(srv)
 	dial := harness.ListenTCP(t, srv)
-	silent := dial() // it counts from its first byte on
-	begin := func() net.Conn {
-		c := &begun{Conn: dial()}
-		harness.Write(t, c.Conn, "\x16")
-		return c
+	conns := make([]net.Conn, 2)
+	for i := range conns {
+		c := tls.Client(dial(), client)
+		conns[i] = c
+		go func() { _ = c.Handshake() }() // the Write below waits for it, and tells if it fails
+		harness.Next(t, begun)
 	}
-	a, b := begin(), begin()
-	require.Eventually(t, func() bool { return srv.Stats().Sessions == 3 && srv.Stats().Parked == 1 }, harness.Patience, 1e6)
 	for range 2 {
-		c := begin()
+		c := dial()
+		harness.Write(t, c, "\x16") // the first byte of a handshake
 		harness.WaitClosed(t, c)
 		require.ErrorIs(t, harness.Next(t, e.errors), tcp.ErrOverload)
 	}
 	require.Equal(t, uint64(2), srv.Stats().ByReason[tcp.ReasonOverload])
-	for _, connect := range []func() net.Conn{func() net.Conn { return a }, func() net.Conn { return b }, func() net.Conn { return silent }, dial} {
-		c := tls.Client(connect(), client)
+	close(proceed)
+	for _, c := range append(conns, tls.Client(dial(), client)) {
 		harness.Write(t, c, "x\n")
 		harness.Read(t, c, "x\n")
 	}

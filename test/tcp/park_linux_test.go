@@ -270,6 +270,19 @@ func TestPark_ThePeerOfAHandshakeThatHasNotBegun(t *testing.T) {
 	harness.WaitClosed(t, closed)
 }
 
+func TestPark_AHandshakeThatHasNotBegunDoesNotCount(t *testing.T) {
+	server, client := tlsConfigs(t)
+	srv := &tcp.Server{TLSConfig: server, MaxHandshakes: 1, OnMessage: harness.EchoLine}
+	dial := harness.ListenTCP(t, srv)
+	for range 3 {
+		dial()
+	}
+	awaitParked(t, srv, 3)
+	c := tls.Client(dial(), client)
+	harness.Write(t, c, "x\n")
+	harness.Read(t, c, "x\n")
+}
+
 // A peer that has closed its side gets its replies, and its session waits for them without a
 // goroutine.
 func TestPark_AHalfClosedSessionIsParked(t *testing.T) {
