@@ -88,6 +88,7 @@ func (n *Node) reconcile(ctx context.Context) error {
 	if full && err == nil {
 		n.scanned()
 	}
+	n.log.Debug("compared the directory with the sessions", "whole", full, "took", time.Since(start), "error", err)
 	if len(p.restore)+len(p.stale)+len(p.unknownEpochs) > 0 {
 		n.log.Info("reconciled the directory", "restored", len(p.restore), "deleted", len(p.stale),
 			"unknown", len(p.unknownEpochs), "took", time.Since(start), "error", err)

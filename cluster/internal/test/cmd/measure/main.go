@@ -62,13 +62,13 @@ func main() {
 func run() error {
 	file := flag.String("csv", "docs/bench/cluster.csv", "where the figures are written to; \"\": nowhere")
 	sessions := flag.Int("sessions", 100_000, "how many idle sessions there are, and are reconciled")
-	only := flag.String("only", "", "one of rates, idle, reconcile and growth; what the others measure is not written")
+	only := flag.String("only", "", "one of rates, idle, reconcile, restart and growth; what the others measure is not written")
 	flag.Parse()
-	parts := []func(context.Context, *measurement) error{rates, idle, reconcile, growth}
-	if i := slices.Index([]string{"rates", "idle", "reconcile", "growth"}, *only); i >= 0 {
+	parts := []func(context.Context, *measurement) error{rates, idle, reconcile, restart, growth}
+	if i := slices.Index([]string{"rates", "idle", "reconcile", "restart", "growth"}, *only); i >= 0 {
 		parts = parts[i : i+1]
 	} else if *only != "" {
-		return fmt.Errorf("-only is %q: use rates, idle, reconcile or growth", *only)
+		return fmt.Errorf("-only is %q: use rates, idle, reconcile, restart or growth", *only)
 	}
 	if *sessions < 1 || flag.NArg() > 0 {
 		return fmt.Errorf("-sessions is %d and there are %d arguments: use at least 1, and none", *sessions, flag.NArg())
