@@ -26,6 +26,8 @@ type proxy struct {
 	trap   []byte // when the node has sent this, held is set
 	// filters what the broker sends; nil: forward all.
 	inwards func(io.Reader) io.Reader
+	// filters what the node sends; nil: forward all.
+	outwards func(io.Reader) io.Reader
 }
 
 // between starts a proxy that is closed at the end of the test.
@@ -73,10 +75,16 @@ func (p *proxy) connect(c net.Conn) {
 	if !p.admit(d) {
 		return
 	}
-	p.wg.Go(func() { p.pipe(c, c, d, true) })
 	p.mu.Lock()
-	inwards := p.inwards
+	inwards, outwards := p.inwards, p.outwards
 	p.mu.Unlock()
+	p.wg.Go(func() {
+		var from io.Reader = c
+		if outwards != nil {
+			from = outwards(c)
+		}
+		p.pipe(from, c, d, true)
+	})
 	var from io.Reader = d
 	if inwards != nil {
 		from = inwards(d)

@@ -3,6 +3,7 @@ package test
 import (
 	"bufio"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -43,9 +44,10 @@ func (s *filter) next() ([]byte, error) {
 		return nil, err
 	}
 	message := append([]byte(nil), line...)
-	// MSG subject sid [reply] size, or HMSG subject sid [reply] headers size.
+	// MSG subject sid [reply] size, or HMSG subject sid [reply] headers size. A client sends
+	// PUB subject [reply] size, or HPUB subject [reply] headers size.
 	words := strings.Fields(string(line))
-	if len(words) < 4 || words[0] != "MSG" && words[0] != "HMSG" {
+	if len(words) < 3 || !slices.Contains([]string{"MSG", "HMSG", "PUB", "HPUB"}, words[0]) {
 		return message, nil
 	}
 	size, err := strconv.Atoi(words[len(words)-1])
