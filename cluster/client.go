@@ -89,7 +89,7 @@ func Open(ctx context.Context, c ClientConfig) (*Client, error) {
 
 // open opens the buckets, starts the goroutines and waits for the view of the nodes.
 func (c *Client) open(ctx context.Context) error {
-	err := retry(ctx, func(ctx context.Context) error {
+	err := c.r.retry(ctx, func(ctx context.Context) error {
 		err := c.r.open(ctx)
 		if errors.Is(err, jetstream.ErrStreamNotFound) {
 			return fmt.Errorf("%w: %q", ErrNoCluster, c.r.c.Namespace)

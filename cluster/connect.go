@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -77,7 +79,11 @@ func dial(ctx context.Context, c Config, lease time.Duration, who, field string)
 		if err == nil {
 			return nc, nil
 		}
-		if !errors.Is(err, nats.ErrNoServers) && !errors.Is(err, nats.ErrTimeout) {
+		var u *url.Error
+		switch {
+		case errors.As(err, &u) && strings.Contains(c.URL, "@"): // its text may contain the password
+			return nil, fmt.Errorf("cluster: %s is no URL: percent-encode '/', '#', '@', ':' and '%%' in its password", field)
+		case !errors.Is(err, nats.ErrNoServers) && !errors.Is(err, nats.ErrTimeout):
 			return nil, fmt.Errorf("cluster: %s: %w", field, err)
 		}
 		select {

@@ -71,7 +71,7 @@ func joinOn(ctx context.Context, c Config, nc, beatConn *nats.Conn) (*Node, erro
 		return n.nodes.checkCaptured(ctx, c.Namespace+".node.>")
 	}
 	for _, step := range []func(context.Context) error{n.ensure, n.open, uncaptured, n.newEpoch} {
-		if err := retry(ctx, step); err != nil {
+		if err := n.retry(ctx, step); err != nil {
 			n.cancelLast()
 			return nil, err
 		}

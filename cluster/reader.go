@@ -102,12 +102,42 @@ func (r *reader) open(ctx context.Context) error {
 
 // awaitView waits until the view of the nodes' records is complete.
 func (r *reader) awaitView(ctx context.Context) error {
-	select {
-	case <-r.viewReady:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("%w: broker: %w", ErrUnavailable, ctx.Err())
+	for {
+		select {
+		case <-r.viewReady:
+			return nil
+		case <-ctx.Done():
+			return fmt.Errorf("%w: broker: %w", ErrUnavailable, ctx.Err())
+		case <-time.After(r.c.attempt() / 2):
+		}
+		if err := r.denied(); err != nil {
+			return err
+		}
 	}
+}
+
+// denied returns an error with the broker's words if the broker has denied a request for a
+// lack of permission. Such a request is not answered.
+func (r *reader) denied() error {
+	for _, nc := range []*nats.Conn{r.nc, r.beatConn} {
+		if err := nc.LastError(); errors.Is(err, nats.ErrPermissionViolation) {
+			return fmt.Errorf("cluster: the broker's user may not do what namespace %q needs: %w", r.c.Namespace, err)
+		}
+	}
+	return nil
+}
+
+// retry is like the function retry, but ends when the broker has denied a request.
+func (r *reader) retry(ctx context.Context, do func(context.Context) error) error {
+	return retry(ctx, func(ctx context.Context) error {
+		err := do(ctx)
+		if errors.Is(err, ErrUnavailable) {
+			if denied := r.denied(); denied != nil {
+				return denied
+			}
+		}
+		return err
+	})
 }
 
 // retry calls do until it returns nil, returns an error other than ErrUnavailable, or

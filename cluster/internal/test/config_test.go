@@ -44,6 +44,8 @@ func TestConfig_ErrorNamesTheInvalidField(t *testing.T) {
 		{[]string{"Config.Conn", "Config.URL"}, func(c *cluster.Config) { c.URL = "" }},
 		{[]string{"Config.Conn", "Config.URL"}, func(c *cluster.Config) { c.Conn = plain }},
 		{[]string{"Config.URL"}, func(c *cluster.Config) { c.URL = "nats://%" }},
+		{[]string{"Config.URL", "percent-encode"}, func(c *cluster.Config) { c.URL = "nats://node:secr/et@127.0.0.1:4222" }},
+		{[]string{"Config.URL", "percent-encode"}, func(c *cluster.Config) { c.URL = "nats://node:secr#et@127.0.0.1:4222" }},
 		{[]string{"Config.Replicas", "2"}, func(c *cluster.Config) { c.Replicas = 2 }},
 		{[]string{"Config.Replicas"}, func(c *cluster.Config) { c.Replicas = -1 }},
 		{[]string{"Config.Storage"}, func(c *cluster.Config) { c.Storage = 2 }},
@@ -67,6 +69,7 @@ func TestConfig_ErrorNamesTheInvalidField(t *testing.T) {
 		tt.change(&c)
 		_, err := cluster.Join(within(t, patience), c)
 		require.Error(t, err)
+		require.NotContains(t, err.Error(), "secr")
 		for _, part := range tt.want {
 			require.ErrorContains(t, err, part)
 		}
