@@ -22,7 +22,7 @@ import (
 
 // compareCmd runs the workloads. It is the default command.
 type compareCmd struct {
-	Quick   bool   `help:"Use fewer rounds and smaller sizes: two minutes in place of up to twenty-five."`
+	Quick   bool   `help:"Use fewer rounds and smaller sizes: four minutes in place of up to thirty."`
 	Only    string `placeholder:"REGEXP" help:"Run only the workloads whose names match, as in \"touch|memory\"."`
 	Impl    string `placeholder:"REGEXP" help:"Measure only the implementations whose names match, and sessionwheel."`
 	Rounds  int    `placeholder:"N" help:"Run each workload N times."`

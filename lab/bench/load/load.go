@@ -6,6 +6,7 @@ package load
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -34,7 +35,21 @@ type Conns []net.Conn
 // Dial opens n connections and waits until each has echoed frame, so that the
 // server has allocated what it needs for them.
 func Dial(ctx context.Context, addr string, n int, frame []byte) (Conns, error) {
-	d := net.Dialer{Timeout: ioTimeout}
+	return dial(ctx, &net.Dialer{Timeout: ioTimeout}, addr, n, frame)
+}
+
+// DialTLS is Dial over TLS. It takes any certificate of the server's.
+func DialTLS(ctx context.Context, addr string, n int, frame []byte) (Conns, error) {
+	d := &tls.Dialer{NetDialer: &net.Dialer{Timeout: ioTimeout}, Config: &tls.Config{InsecureSkipVerify: true}}
+	return dial(ctx, d, addr, n, frame)
+}
+
+// dialer is a net.Dialer or a tls.Dialer.
+type dialer interface {
+	DialContext(ctx context.Context, network, addr string) (net.Conn, error)
+}
+
+func dial(ctx context.Context, d dialer, addr string, n int, frame []byte) (Conns, error) {
 	conns := make(Conns, 0, n)
 	buf := make([]byte, len(frame))
 	for range n {
@@ -57,6 +72,9 @@ func Dial(ctx context.Context, addr string, n int, frame []byte) (Conns, error) 
 // Close resets the connections, so that no port stays in TIME_WAIT.
 func (cs Conns) Close() {
 	for _, c := range cs {
+		if t, ok := c.(*tls.Conn); ok {
+			c = t.NetConn()
+		}
 		if t, ok := c.(*net.TCPConn); ok {
 			_ = t.SetLinger(0)
 		}

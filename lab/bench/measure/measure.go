@@ -74,9 +74,12 @@ type Workload struct {
 
 	Full, Quick Scale
 
-	kind string // a key of timers.Impl.Unsupported, or kindFanOut; "" for a workload of servers
-	run  func(context.Context, Case) (map[string]float64, map[string][]float64, error)
+	kind string // a key of timers.Impl.Unsupported, kindFanOut or kindTLS; "" for a workload of servers
+	run  runFunc
 }
+
+// runFunc makes one measurement. It returns the metrics, and the series for charts.
+type runFunc func(context.Context, Case) (map[string]float64, map[string][]float64, error)
 
 // Impl describes an implementation to a workload.
 type Impl struct {
@@ -90,9 +93,13 @@ func (w Workload) Impls() []Impl {
 	if w.kind == kindFanOut {
 		return broadcasters()
 	}
-	if w.kind == "" {
+	if w.kind == "" || w.kind == kindTLS {
 		for _, m := range servers.All() {
-			impls = append(impls, Impl{Name: m.Name, Module: m.Module, How: m.How + "; idle timeout: " + m.Timeout})
+			impl := Impl{Name: m.Name, Module: m.Module, How: m.How + "; idle timeout: " + m.Timeout}
+			if w.kind == kindTLS {
+				impl.Unsupported = m.NoTLS
+			}
+			impls = append(impls, impl)
 		}
 		return impls
 	}

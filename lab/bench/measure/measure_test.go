@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"math"
 	"os"
 	"strings"
 	"testing"
@@ -53,6 +54,28 @@ func TestRun_MeasuresEveryCaseAtATinySize(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+func TestRun_TakesTheFiguresOfIdleConnectionsFromTheServer(t *testing.T) {
+	for workload, metrics := range map[string][]string{
+		"idle-gc":          {"CPU µs/GC", "pause µs/GC"},
+		"idle-connections": {"bytes/connection"},
+		"idle-tls":         {"bytes/connection"},
+		"wake":             {"p99 µs", "p50 µs", "active p99 µs", "active p50 µs"},
+	} {
+		t.Run("workload="+workload, func(t *testing.T) {
+			t.Parallel()
+			r := Run(t.Context(), Case{Workload: workload, Impl: "net", Size: 50, Span: time.Millisecond})
+			for _, m := range metrics {
+				if r.Metrics[m] <= 0 {
+					t.Errorf("%s is %v (%s)", m, r.Metrics[m], r.Error)
+				}
+			}
+			if later := r.Metrics["p99 µs"] - r.Metrics["active p99 µs"]; math.Abs(r.Metrics["p99 µs later"]-later) > 0.01 {
+				t.Errorf("p99 µs later is %v, not %v", r.Metrics["p99 µs later"], later)
+			}
+		})
 	}
 }
 

@@ -26,6 +26,7 @@ const marker = "\x02bench "
 const (
 	requestUsage = "usage" // the processor time and the resident set
 	requestInUse = "inuse" // the same, and the memory in use after a garbage collection
+	requestGC    = "gc"    // the same as requestInUse, and then what gcCount collections take
 )
 
 // serverStatus is a line from a server's process.
@@ -34,6 +35,10 @@ type serverStatus struct {
 	CPU   time.Duration `json:"cpu"`
 	InUse uint64        `json:"inuse"` // bytes of heap and stacks, for requestInUse
 	RSS   uint64        `json:"rss"`
+
+	// Of gcCount collections together, for requestGC.
+	GC    time.Duration `json:"gc,omitempty"` // processor time
+	Pause time.Duration `json:"pause,omitempty"`
 
 	// Of a server that broadcasts.
 	Subscribers int           `json:"subscribers,omitempty"`
@@ -61,8 +66,12 @@ func Serve(name string, in io.Reader, out io.Writer) error {
 				return err
 			}
 		}
-		if requests.Text() == requestInUse {
+		switch requests.Text() {
+		case requestInUse:
 			st.InUse = procstat.InUse()
+		case requestGC:
+			st.InUse = procstat.InUse() // empties what a sync.Pool would lose at the first collections
+			st.GC, st.Pause = procstat.Collect(gcCount)
 		}
 		if hub != nil {
 			st.Subscribers, st.Slow = hub.Len(), hub.Slow()
@@ -88,11 +97,16 @@ func startNamed(name string) (addr string, hub servers.Hub, stop func(), err err
 		}
 		return addr, hub, hub.Stop, nil
 	}
+	name, secure := strings.CutPrefix(name, tlsServer)
 	impl, err := servers.ByName(name)
 	if err != nil {
 		return "", nil, nil, err
 	}
-	addr, stop, err = impl.Start()
+	start := impl.Start
+	if secure {
+		start = impl.StartTLS
+	}
+	addr, stop, err = start()
 	return addr, nil, stop, err
 }
 

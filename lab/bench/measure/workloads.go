@@ -19,11 +19,25 @@ var (
 	heavyOnly = []string{Ours, "plain", "time.Timer", "sweep"}
 	ratioOnly = []string{Ours, "plain", "time.Timer", "clock+store"}
 	someOnly  = []string{Ours, "plain", "time.Timer", "sweep", "antlabs/timer", "go-zero"}
+	loopOnly  = []string{Ours, "net+deadline", "gnet"}
+	bareOnly  = []string{Ours, "net+deadline"}
 	noOuqiang = []string{Ours, "plain", "time.Timer", "sweep", "antlabs/timer", "go-timewheel", "go-zero", "otter", "ttlcache"}
 )
 
 // perOp lists the metrics of the workloads that repeat one operation.
 var perOp = []Metric{{Name: "ns/op", Digits: 1}, {Name: "CPU ns/op", Digits: 1}, {Name: "allocs/op", Digits: 2}}
+
+// perFrame lists the metrics of the workloads that echo.
+var perFrame = []Metric{
+	{Name: "frames/s", Digits: 0, Higher: true},
+	{Name: "server CPU µs/frame", Digits: 2},
+	{Name: "p50 µs", Digits: 0},
+	{Name: "p99 µs", Digits: 0},
+	{Name: "p99.9 µs", Digits: 0},
+}
+
+// perConnection lists the metrics of the workloads with idle connections.
+var perConnection = []Metric{{Name: "bytes/connection", Digits: 0}, {Name: "RSS bytes/connection", Digits: 0}}
 
 // Workloads lists the workloads in the order in which a run measures them.
 func Workloads() []Workload {
@@ -135,27 +149,58 @@ func Workloads() []Workload {
 			},
 		},
 		{
-			Name: "echo", run: echo, SizeUnit: "idle connections beside 50 busy ones",
-			About: "frames of 64 bytes; each connection sends the next one when the last has come back",
-			Metrics: []Metric{
-				{Name: "frames/s", Digits: 0, Higher: true},
-				{Name: "server CPU µs/frame", Digits: 2},
-				{Name: "p50 µs", Digits: 0},
-				{Name: "p99 µs", Digits: 0},
-				{Name: "p99.9 µs", Digits: 0},
-			},
-			Full:  Scale{Sizes: []int{0, 10_000}, Rounds: 2, Span: 2 * time.Second},
-			Quick: Scale{Sizes: []int{500}, Rounds: 2, Span: 300 * time.Millisecond},
+			Name: "echo", run: echo(busyConns), SizeUnit: "idle connections beside 50 busy ones",
+			About:   "frames of 64 bytes; each connection sends the next one when the last has come back",
+			Metrics: perFrame,
+			Full:    Scale{Sizes: []int{0, 9 * thousand}, Rounds: 2, Span: 2 * time.Second},
+			Quick:   Scale{Sizes: []int{500}, Rounds: 2, Span: 300 * time.Millisecond},
 		},
 		{
-			Name: "idle-connections", run: idleConnections, SizeUnit: "connections", MinSize: 1,
-			About: "heap and stacks of the server for a connection that echoed one frame and is idle; gnet and nbio are event loops, which have no goroutine for it",
+			Name: "echo-one", run: echo(1), SizeUnit: "idle connections beside a busy one",
+			About:   "frames of 64 bytes; one connection sends the next one when the last has come back",
+			Metrics: perFrame,
+			Full:    Scale{Sizes: []int{0}, Rounds: 3, Span: 2 * time.Second},
+			Quick:   Scale{Sizes: []int{0}, Rounds: 2, Span: 300 * time.Millisecond},
+		},
+		{
+			Name: "wake", run: wake, SizeUnit: "connections", MinSize: 1,
+			About: "round trip of the first frame after 3 s of silence, one connection after the other each 4 ms; between them, that of a connection which was active just before",
 			Metrics: []Metric{
-				{Name: "bytes/connection", Digits: 0},
-				{Name: "RSS bytes/connection", Digits: 0},
+				{Name: "p99 µs", Digits: 0},
+				{Name: "p50 µs", Digits: 0},
+				{Name: "active p99 µs", Digits: 0},
+				{Name: "active p50 µs", Digits: 0},
+				{Name: "p99 µs later", Digits: 0},
 			},
-			Full:  Scale{Sizes: []int{10_000}, Rounds: 1},
-			Quick: Scale{Sizes: []int{1_000}, Rounds: 1},
+			Full: Scale{
+				Sizes: []int{2 * thousand}, Rounds: 3, Span: 3 * time.Second,
+				Only: map[int][]string{2 * thousand: bareOnly},
+			},
+			Quick: Scale{Sizes: []int{500}, Rounds: 1, Span: 3 * time.Second, Only: map[int][]string{500: bareOnly}},
+		},
+		{
+			Name: "idle-connections", run: idleConnections(overTCP), SizeUnit: "connections", MinSize: 1,
+			About:   "heap and stacks of the server, and its resident set, for a connection that echoed one frame and is idle",
+			Metrics: perConnection,
+			Full:    Scale{Sizes: []int{9 * thousand}, Rounds: 1},
+			Quick:   Scale{Sizes: []int{thousand}, Rounds: 1},
+		},
+		{
+			Name: "idle-tls", kind: kindTLS, run: idleConnections(overTLS), SizeUnit: "TLS connections", MinSize: 1,
+			About:   "heap and stacks of the server, and its resident set, for a TLS connection that echoed one frame and is idle",
+			Metrics: perConnection,
+			Full:    Scale{Sizes: []int{9 * thousand}, Rounds: 1, Limit: 2 * time.Minute},
+			Quick:   Scale{Sizes: []int{thousand}, Rounds: 1},
+		},
+		{
+			Name: "idle-gc", run: idleGC, SizeUnit: "idle connections",
+			About: "a garbage collection of the server beside idle connections: its processor time, and how long it stops the server",
+			Metrics: []Metric{
+				{Name: "CPU µs/GC", Digits: 0},
+				{Name: "pause µs/GC", Digits: 0},
+			},
+			Full:  Scale{Sizes: []int{9 * thousand}, Rounds: 3, Only: map[int][]string{9 * thousand: loopOnly}},
+			Quick: Scale{Sizes: []int{thousand}, Rounds: 1, Only: map[int][]string{thousand: loopOnly}},
 		},
 		{
 			Name: "fan-out", kind: kindFanOut, run: fanOut, SizeUnit: "subscribers", MinSize: 2,

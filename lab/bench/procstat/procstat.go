@@ -51,6 +51,28 @@ func Collections() uint32 {
 	return m.NumGC
 }
 
+// Collect collects garbage n times. It returns the processor time that this took, as
+// the runtime counts it, and how long the world was stopped.
+func Collect(n int) (cpu, pause time.Duration) {
+	cpuBefore, pauseBefore := collectorCPU(), collectorPause()
+	for range n {
+		runtime.GC()
+	}
+	return collectorCPU() - cpuBefore, collectorPause() - pauseBefore
+}
+
+func collectorCPU() time.Duration {
+	s := []metrics.Sample{{Name: "/cpu/classes/gc/total:cpu-seconds"}}
+	metrics.Read(s)
+	return time.Duration(s[0].Value.Float64() * float64(time.Second))
+}
+
+func collectorPause() time.Duration {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return time.Duration(m.PauseTotalNs)
+}
+
 // Footprint returns the bytes that the Go runtime holds of the system's memory.
 // It does not stop the world.
 func Footprint() uint64 {

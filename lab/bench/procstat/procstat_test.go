@@ -35,6 +35,17 @@ func TestInUse_CountsTheHeapThatIsReachable(t *testing.T) {
 	}
 }
 
+func TestCollect_CountsWhatTheCollectionsTake(t *testing.T) {
+	before := Collections()
+	cpu, pause := Collect(5)
+	if n := Collections() - before; n < 5 {
+		t.Errorf("%d collections", n)
+	}
+	if cpu <= 0 || pause <= 0 || pause > time.Minute {
+		t.Errorf("they took %v of processor time, and %v of pauses", cpu, pause)
+	}
+}
+
 func TestWatchPeaks_SeesWhatIsGoneAtTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := WatchPeaks()

@@ -15,6 +15,7 @@ func gettyImpl() Impl {
 		How:     "no task pool, as in its own benchmark; read timeout 5m, so that idle connections do not wake each second; OnMessage calls WriteBytes with the frame; logging off",
 		Timeout: "OnCron, each minute, closes what UpdateActive has not marked",
 		Start:   startGetty,
+		NoTLS:   "its TLS is crypto/tls beneath its goroutines: see net",
 	}
 }
 

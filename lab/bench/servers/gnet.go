@@ -17,6 +17,7 @@ func gnetImpl() Impl {
 		How:     "WithMulticore(true); OnTraffic calls Peek, one Write of the complete frames, and Discard",
 		Timeout: "none: it has no idle timeout; its users sweep in OnTick",
 		Start:   startGnet,
+		NoTLS:   "it has no TLS",
 	}
 }
 

@@ -15,6 +15,7 @@ func nbioImpl() Impl {
 		How:     "level-triggered epoll (its default), a poller per processor, SetReadDeadline at each read; OnData writes the complete frames at once and keeps the rest with the connection",
 		Timeout: "its SetReadDeadline",
 		Start:   startNbio,
+		NoTLS:   "its TLS needs another library, github.com/lesismal/llib",
 	}
 }
 

@@ -16,6 +16,7 @@ func netpollImpl() Impl {
 		How:     "OnRequest echoes the received frames with Next, WriteBinary and one Flush; its default pollers",
 		Timeout: "WithIdleTimeout, which only sets TCP keep-alive",
 		Start:   startNetpoll,
+		NoTLS:   "it has no TLS",
 	}
 }
 

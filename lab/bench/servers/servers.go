@@ -35,6 +35,10 @@ type Impl struct {
 
 	// Start serves on a free port of the loopback interface until stop is called.
 	Start func() (addr string, stop func(), err error)
+
+	// StartTLS is Start for connections over TLS. If it is nil, NoTLS says why.
+	StartTLS func() (addr string, stop func(), err error)
+	NoTLS    string
 }
 
 // All lists the servers, this project first.

@@ -2,6 +2,7 @@ package servers
 
 import (
 	"bytes"
+	"crypto/tls"
 	"io"
 	"net"
 	"os"
@@ -27,34 +28,65 @@ func TestImpl_EchoesFrames(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer c.Close()
-			if err := c.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+			checkEcho(t, c)
+		})
+	}
+}
+
+func TestImpl_EchoesFramesOverTLSOrSaysWhyNot(t *testing.T) {
+	for _, impl := range All() {
+		t.Run("server="+impl.Name, func(t *testing.T) {
+			if (impl.StartTLS == nil) != (impl.NoTLS != "") {
+				t.Fatalf("it has StartTLS: %v; NoTLS is %q", impl.StartTLS != nil, impl.NoTLS)
+			}
+			if impl.StartTLS == nil {
+				return
+			}
+			addr, stop, err := impl.StartTLS()
+			if err != nil {
 				t.Fatal(err)
 			}
-			var sent []byte
-			for _, n := range []int{0, 1, 64, 3000, 40_000} {
-				if sent, err = tcp.AppendFrame(sent, bytes.Repeat([]byte("x"), n)); err != nil {
-					t.Fatal(err)
-				}
+			defer stop()
+			c, err := tls.Dial("tcp", addr, &tls.Config{InsecureSkipVerify: true})
+			if err != nil {
+				t.Fatal(err)
 			}
-			go func() { // in pieces that split frames and headers
-				for p := sent; len(p) > 0; {
-					n := min(len(p), 1021)
-					if _, err := c.Write(p[:n]); err != nil {
-						t.Error(err)
-						return
-					}
-					p = p[n:]
-					time.Sleep(time.Millisecond)
-				}
-			}()
-			got := make([]byte, len(sent))
-			if n, err := io.ReadFull(c, got); err != nil {
-				t.Fatalf("%d of %d bytes came back: %v", n, len(sent), err)
-			}
-			if !bytes.Equal(got, sent) {
-				t.Error("the echo differs from what was sent")
-			}
+			defer c.Close()
+			checkEcho(t, c)
 		})
+	}
+}
+
+// checkEcho sends frames in pieces, and fails the test unless they come back.
+func checkEcho(t *testing.T, c net.Conn) {
+	t.Helper()
+	err := c.SetDeadline(time.Now().Add(5 * time.Second))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sent []byte
+	for _, n := range []int{0, 1, 64, 3000, 40_000} {
+		if sent, err = tcp.AppendFrame(sent, bytes.Repeat([]byte("x"), n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	go func() { // in pieces that split frames and headers
+		for p := sent; len(p) > 0; {
+			n := min(len(p), 1021)
+			if _, err := c.Write(p[:n]); err != nil {
+				t.Error(err)
+				return
+			}
+			p = p[n:]
+			time.Sleep(time.Millisecond)
+		}
+	}()
+	got := make([]byte, len(sent))
+	if n, err := io.ReadFull(c, got); err != nil {
+		t.Fatalf("%d of %d bytes came back: %v", n, len(sent), err)
+	}
+	if !bytes.Equal(got, sent) {
+		t.Error("the echo differs from what was sent")
 	}
 }
 

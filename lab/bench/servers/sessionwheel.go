@@ -1,21 +1,26 @@
 package servers
 
 import (
+	"crypto/tls"
+
 	"github.com/sessionwheel/sessionwheel/tcp"
 )
 
 func sessionwheelImpl() Impl {
 	return Impl{
-		Name:    "sessionwheel",
-		Module:  "github.com/sessionwheel/sessionwheel",
-		How:     "tcp.Server with tcp.ScanFrames; OnMessage calls Session.Send with the frame, header included; its other timeouts at their defaults",
-		Timeout: "IdleTimeout, re-armed by each frame and each Send",
-		Start:   startSessionwheel,
+		Name:     "sessionwheel",
+		Module:   "github.com/sessionwheel/sessionwheel",
+		How:      "tcp.Server with tcp.ScanFrames, and TLSConfig under TLS; OnMessage calls Session.Send with the frame, header included; its other timeouts at their defaults",
+		Timeout:  "IdleTimeout, re-armed by each frame and each Send",
+		Start:    func() (string, func(), error) { return startSessionwheel(nil) },
+		StartTLS: overTLS(startSessionwheel),
 	}
 }
 
-func startSessionwheel() (string, func(), error) {
+// startSessionwheel serves over TLS unless config is nil.
+func startSessionwheel(config *tls.Config) (string, func(), error) {
 	return startTCP(&tcp.Server{
+		TLSConfig:   config,
 		Split:       scanRawFrames,
 		IdleTimeout: idleTimeout,
 		OnMessage: func(s *tcp.Session, frame []byte) {

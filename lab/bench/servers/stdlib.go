@@ -2,6 +2,7 @@ package servers
 
 import (
 	"bufio"
+	"crypto/tls"
 	"net"
 	"sync"
 	"time"
@@ -9,19 +10,21 @@ import (
 
 func deadlineImpl() Impl {
 	return Impl{
-		Name:    "net+deadline",
-		How:     "a goroutine per connection, bufio.Scanner with tcp.ScanFrames; SetReadDeadline before each read",
-		Timeout: "the read deadline",
-		Start:   func() (string, func(), error) { return startNet(true) },
+		Name:     "net+deadline",
+		How:      "a goroutine per connection, bufio.Scanner with tcp.ScanFrames; SetReadDeadline before each read; a listener of crypto/tls under TLS",
+		Timeout:  "the read deadline",
+		Start:    func() (string, func(), error) { return startNet(true, nil) },
+		StartTLS: overTLS(func(config *tls.Config) (string, func(), error) { return startNet(true, config) }),
 	}
 }
 
 func scannerImpl() Impl {
 	return Impl{
-		Name:    "net",
-		How:     "a goroutine per connection, bufio.Scanner with tcp.ScanFrames; the least that a server can do",
-		Timeout: "none: it never sets a deadline",
-		Start:   func() (string, func(), error) { return startNet(false) },
+		Name:     "net",
+		How:      "a goroutine per connection, bufio.Scanner with tcp.ScanFrames, the least that a server can do; a listener of crypto/tls under TLS",
+		Timeout:  "none: it never sets a deadline",
+		Start:    func() (string, func(), error) { return startNet(false, nil) },
+		StartTLS: overTLS(func(config *tls.Config) (string, func(), error) { return startNet(false, config) }),
 	}
 }
 
@@ -35,10 +38,14 @@ func (c deadlineReader) Read(p []byte) (int, error) {
 	return c.Conn.Read(p)
 }
 
-func startNet(deadline bool) (string, func(), error) {
+// startNet serves over TLS unless config is nil.
+func startNet(deadline bool, config *tls.Config) (string, func(), error) {
 	l, err := listen()
 	if err != nil {
 		return "", nil, err
+	}
+	if config != nil {
+		l = tls.NewListener(l, config)
 	}
 	var all sync.WaitGroup
 	var conns sync.Map // for stop to close

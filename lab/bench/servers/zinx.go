@@ -17,6 +17,7 @@ func zinxImpl() Impl {
 		How:     "a length field decoder, 10 workers (its default), slices of handlers, pooled requests, reads of 4 KiB, logging off; the handler calls Send with the frame",
 		Timeout: "its heartbeat checker, each minute, without messages",
 		Start:   startZinx,
+		NoTLS:   "its TLS is crypto/tls beneath its goroutines: see net",
 	}
 }
 
