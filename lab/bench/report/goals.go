@@ -42,15 +42,15 @@ func Goals() []Goal {
 		{Workload: "arm-stop", Size: million, Metric: "ns/op", Over: "plain", Bound: 0.4},
 		{Workload: "arm-stop", Size: million, Metric: "ns/op", Over: "time.Timer", Bound: 0.6},
 		{Workload: "arm-stop", Size: million, Metric: "allocs/op", Bound: 0},
-		{Workload: "register-close", Size: million, Metric: "ns/op", Over: "plain", Bound: 1},
+		{Workload: "register-close", Size: million, Metric: "ns/op", Over: "plain", Bound: 0.8},
 		{Workload: "register-close", Size: million, Metric: "allocs/op", Bound: 2},
-		{Workload: "memory", Size: million, Metric: "bytes/session", Bound: 220},
+		{Workload: "memory", Size: million, Metric: "bytes/session", Bound: 128},
 	}
 	for _, other := range []string{"plain", "time.Timer", "antlabs/timer", "ouqiang/timewheel", "go-timewheel", "go-zero"} {
 		goals = append(goals, Goal{Workload: "memory", Size: million, Metric: "bytes/session", Over: other, Bound: 1})
 	}
 	return append(goals,
-		Goal{Workload: "expire", Size: million, Metric: "last ms late", Over: "plain", Bound: 0.5},
+		Goal{Workload: "expire", Size: million, Metric: "last ms late", Over: "plain", Bound: 0.4},
 		Goal{Workload: "expire", Size: million, Metric: "peak goroutines", Bound: maxGoroutines},
 		Goal{Workload: "expire", Size: million, Metric: "peak/resting memory", Bound: 1.1},
 		Goal{Workload: "steady", Size: million, Metric: "CPU ms/s", Over: "sweep", Bound: 0.35},
@@ -59,7 +59,12 @@ func Goals() []Goal {
 		Goal{Workload: "echo", Size: -1, Metric: "server CPU µs/frame", Over: "net+deadline", Bound: 1},
 		Goal{Workload: "echo", Size: -1, Metric: "frames/s", Over: "zinx", Bound: 1, AtLeast: true},
 		Goal{Workload: "echo", Size: -1, Metric: "frames/s", Over: "getty", Bound: 1, AtLeast: true},
-		Goal{Workload: "idle-connections", Metric: "bytes/connection", Over: "net", Bound: 0.5},
+		Goal{Workload: "echo-one", Metric: "p50 µs", Over: "net+deadline", Bound: 1.02},
+		Goal{Workload: "wake", Metric: "p99 µs later", Bound: 100},
+		Goal{Workload: "idle-connections", Metric: "bytes/connection", Bound: 900},
+		Goal{Workload: "idle-connections", Metric: "bytes/connection", Over: "net+deadline", Bound: 0.1},
+		Goal{Workload: "idle-connections", Metric: "RSS bytes/connection", Over: "net+deadline", Bound: 0.25},
+		Goal{Workload: "idle-tls", Metric: "bytes/connection", Bound: 6000},
 		Goal{Workload: "fan-out", Metric: "arrived %", Bound: 100, AtLeast: true},
 		Goal{Workload: "fan-out", Metric: "slow closed %", Bound: 100, AtLeast: true},
 		Goal{Workload: "fan-out", Metric: "p99 with/without slow", Bound: 1.2},
