@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 
+	"github.com/sessionwheel/sessionwheel/lab/bench/measure"
 	"github.com/sessionwheel/sessionwheel/lab/bench/report"
 )
 
@@ -23,18 +25,33 @@ func serverMemoryChart(rs report.Results) (*picture, error) {
 	return bars(rs, "idle-connections", "bytes/connection", "Heap and stacks of an idle connection, with %s connections", "bytes per connection")
 }
 
+func serverMemoryTLSChart(rs report.Results) (*picture, error) {
+	return bars(rs, "idle-tls", "bytes/connection", "Heap and stacks of an idle TLS connection, with %s connections", "bytes per connection")
+}
+
+func serverFramesChart(rs report.Results) (*picture, error) {
+	return bars(rs, "echo", "frames/s", "Frames that 50 busy connections echo, beside %s idle connections", "frames per second")
+}
+
 // bar is the figure of one implementation.
 type bar struct {
 	impl string
 	f    report.Figure
 }
 
-// bars draws a metric of each implementation at one size, the smallest on top.
+// barMargin is how far the first and the last bar are from the ends of the axis, in bars.
+const barMargin = 0.4
+
+// bars draws a metric of each implementation at one size, the best on top.
 // title has a verb for the size.
 func bars(rs report.Results, workload, metric, title, unit string) (*picture, error) {
 	size, of := measured(rs, workload, metric)
 	if len(of) == 0 {
 		return nil, errNothing
+	}
+	most := of[0].f.Median
+	if higherIsBetter(workload, metric) {
+		slices.Reverse(of)
 	}
 	p := newPicture(fmt.Sprintf(title, shortNumber(float64(size))), unit, "")
 	names := make([]string, len(of))
@@ -48,7 +65,7 @@ func bars(rs report.Results, workload, metric, title, unit string) (*picture, er
 		p.Add(c)
 		names[i] = b.impl
 		labels.XYs[i] = plotter.XY{X: b.f.Median, Y: float64(i)}
-		labels.Labels[i] = fmt.Sprintf(" %.4g", b.f.Median)
+		labels.Labels[i] = " " + barLabel(b.f.Median)
 	}
 	text, err := plotter.NewLabels(labels)
 	if err != nil {
@@ -59,26 +76,40 @@ func bars(rs report.Results, workload, metric, title, unit string) (*picture, er
 	}
 	p.Add(text)
 	p.NominalY(names...)
-	p.X.Min, p.X.Max = 0, of[0].f.Median*1.12
+	p.Y.Min, p.Y.Max = p.Y.Min-barMargin, p.Y.Max+barMargin
+	p.X.Min, p.X.Max = 0, most*1.12
 	return p, nil
 }
 
-// measured returns the largest size at which more than four implementations were
-// measured, or else the smallest size, and the figures there, the largest first.
-func measured(rs report.Results, workload, metric string) (int, []bar) {
-	sizes := rs.Sizes(workload)
-	var of []bar
-	size := 0
-	for i := range sizes {
-		size = sizes[len(sizes)-1-i]
-		of = of[:0]
+// barLabel formats a figure with four digits, or all digits before the decimal point.
+func barLabel(v float64) string {
+	if v >= 1000 {
+		return strconv.FormatFloat(v, 'f', 0, 64)
+	}
+	return strconv.FormatFloat(v, 'g', 4, 64)
+}
+
+func higherIsBetter(workload, metric string) bool {
+	w, err := measure.WorkloadByName(workload)
+	if err != nil {
+		return false
+	}
+	m, _ := w.Metric(metric)
+	return m.Higher
+}
+
+// measured returns the size at which most implementations were measured, the largest of
+// several, and the figures there, the largest first.
+func measured(rs report.Results, workload, metric string) (size int, of []bar) {
+	for _, n := range rs.Sizes(workload) {
+		var here []bar
 		for _, impl := range rs.Impls(workload) {
-			if f, ok := rs.Of(workload, impl, size, metric); ok {
-				of = append(of, bar{impl, f})
+			if f, ok := rs.Of(workload, impl, n, metric); ok {
+				here = append(here, bar{impl, f})
 			}
 		}
-		if len(of) > 4 || len(of) > 0 && i == len(sizes)-1 {
-			break
+		if len(here) >= len(of) {
+			size, of = n, here
 		}
 	}
 	slices.SortFunc(of, func(a, b bar) int { return cmp.Compare(b.f.Median, a.f.Median) })

@@ -26,7 +26,9 @@ var charts = []chart{
 	{"memory", memoryChart},
 	{"stall", stallChart},
 	{"server-cpu", serverCPUChart},
+	{"server-frames", serverFramesChart},
 	{"server-memory", serverMemoryChart},
+	{"server-memory-tls", serverMemoryTLSChart},
 }
 
 // Write draws each chart whose figures were measured into dir, which must exist,

@@ -99,6 +99,31 @@ func TestWrite_DrawsEachChartAsSVGAndPNG(t *testing.T) {
 	}
 }
 
+func TestHigherIsBetter_DecidesWhatABarChartHasOnTop(t *testing.T) {
+	if !higherIsBetter("echo", "frames/s") || higherIsBetter("idle-connections", "bytes/connection") {
+		t.Error("frames per second are to be many, and bytes of a connection few")
+	}
+}
+
+func TestBarLabel_HasNoExponent(t *testing.T) {
+	for v, want := range map[float64]string{0.25: "0.25", 12.3456: "12.35", 685.21: "685.2", 19816.4: "19816", 250_000: "250000"} {
+		if got := barLabel(v); got != want {
+			t.Errorf("%v is labelled %q, not %q", v, got, want)
+		}
+	}
+}
+
+func TestMeasured_TakesTheLargestSizeOfThoseWithMostImplementations(t *testing.T) {
+	at := func(impl string, size int, v float64) measure.Result {
+		return measure.Result{Case: measure.Case{Workload: "echo", Impl: impl, Size: size}, Metrics: map[string]float64{"frames/s": v}}
+	}
+	rs := report.Results{at("net", 0, 1), at("gnet", 0, 2), at("net", 9, 4), at("gnet", 9, 3), at("net", 10, 5)}
+	size, of := measured(rs, "echo", "frames/s")
+	if size != 9 || len(of) != 2 || of[0].impl != "net" || of[1].f.Median != 3 {
+		t.Errorf("size %d, %+v", size, of)
+	}
+}
+
 func TestWrite_LeavesOutChartsWithoutFigures(t *testing.T) {
 	rs := slices.DeleteFunc(fixed(), func(r measure.Result) bool { return r.Workload != "memory" })
 	files, err := Write(t.TempDir(), rs)
@@ -109,8 +134,12 @@ func TestWrite_LeavesOutChartsWithoutFigures(t *testing.T) {
 
 // The README shows these charts of a full run.
 func TestDarkStyle_IsInTheChartsOfTheDocs(t *testing.T) {
-	for _, name := range []string{"touch.svg", "stall.svg"} {
-		checkSVG(t, filepath.Join("..", "..", "..", "docs", "bench", name))
+	files, err := filepath.Glob(filepath.Join("..", "..", "..", "docs", "bench", "*.svg"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("there are no charts: %v", err)
+	}
+	for _, file := range files {
+		checkSVG(t, file)
 	}
 }
 
