@@ -75,7 +75,9 @@ func (b *broker) shutdown(ctx context.Context) error {
 	err := b.Shutdown(ctx)
 	b.Wheel.Close() // no session expires any more, and the store is written for the last time
 	for _, e := range b.sessions.All() {
-		e.Conn().publishWill(e.Conn().pendingWill()) // it is not stored
+		if will := e.Conn().takeWill(nil); will != nil { // it is not stored
+			b.publish(will)
+		}
 	}
 	if b.store != nil {
 		b.store.flush()

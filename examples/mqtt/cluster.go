@@ -78,7 +78,7 @@ func (p *peers) move(msg *nats.Msg) {
 	if e, ok := p.broker.sessions.Get(string(msg.Data)); ok {
 		s := e.Conn()
 		s.disconnect(pool.Replaced)
-		s.dropWill(s.pendingWill()) // the client is back
+		s.takeWill(nil) // the client is back
 		data, _ = json.Marshal(s.record())
 		e.Close(pool.Replaced)
 	}

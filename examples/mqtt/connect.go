@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"math"
@@ -19,33 +18,33 @@ const (
 )
 
 // connect handles CONNECT.
-func (c *client) connect(pk *packets.Packet) error {
+func (c *client) connect(pk *packet) {
 	c.version = pk.ProtocolVersion
-	ack, err := c.admit(pk)
-	if err != nil {
+	ack := new(packet)
+	if err := c.admit(pk, ack); err != nil {
 		c.refuse(err)
-		return nil
+		return
 	}
-	ctx, cancel := context.WithTimeout(c.Context(), connectTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), connectTimeout)
 	defer cancel()
-	// From here on, this connection is the only one with the ID: any earlier one has had its last
-	// callback.
 	id := pk.Connect.ClientIdentifier
-	if err := c.Bind(ctx, id, nil); err != nil {
-		c.refuse(packets.ErrServerUnavailable)
-		return nil
+	// From then on, this connection is the only one with the ID: any earlier one has had its last
+	// callback.
+	err := c.Bind(ctx, id, nil)
+	if err == nil {
+		c.session, ack.SessionPresent, err = c.broker.open(ctx, id, pk.Connect.Clean)
 	}
-	s, present, err := c.broker.open(ctx, id, pk.Connect.Clean)
 	if err != nil {
 		c.refuse(packets.ErrServerUnavailable)
-		return nil
+		return
 	}
-	ack.SessionPresent = present
-	c.session = s
-	if !s.attach(c, expiryOf(c.sessionExpiry(pk)), encode(nil, packets.Connack, ack)) {
+	expiry := pk.Properties.SessionExpiryInterval
+	if c.version < 5 && !pk.Connect.Clean {
+		expiry = math.MaxUint32
+	}
+	if !c.session.attach(c, expiryOf(expiry), encode(nil, packets.Connack, c.version, ack)) {
 		c.Close(pool.Replaced) // by another node, just now
 	}
-	return nil
 }
 
 // refusals are the codes of versions before 5. There are none for what is no MQTT.
@@ -59,7 +58,7 @@ var refusals = map[byte]byte{
 // refuse answers a CONNECT with an error.
 func (c *client) refuse(err error) {
 	code := reasonOf(err)
-	ack := packets.Packet{ReasonCode: code.Code}
+	ack := &packet{ReasonCode: code.Code}
 	if c.version < 5 {
 		ack.ReasonCode = refusals[code.Code]
 	}
@@ -69,79 +68,62 @@ func (c *client) refuse(err error) {
 	c.Finish(pool.Reason(code.Reason))
 }
 
-// admit checks a CONNECT, takes over what it says about the connection, and returns the CONNACK.
-func (c *client) admit(pk *packets.Packet) (ack packets.Packet, err error) {
-	ack.ProtocolVersion = c.version
-	params, props := &pk.Connect, &pk.Properties
-	checked := *pk
-	checked.Connect.WillPayload = append([]byte{0}, params.WillPayload...) // the codec refuses an empty one
-	if bytes.Equal(params.ProtocolName, []byte("MQTT")) && (c.version < 4 || c.version > 5) {
-		return ack, packets.ErrUnsupportedProtocolVersion
+// admit checks a CONNECT, takes over what it says about the connection, and fills in the CONNACK.
+func (c *client) admit(pk, ack *packet) error {
+	params, props, told := &pk.Connect, &pk.Properties, &ack.Properties
+	payload := params.WillPayload
+	params.WillPayload = append([]byte{0}, payload...) // the codec refuses an empty one
+	code := pk.ConnectValidate()
+	switch {
+	case string(params.ProtocolName) == "MQTT" && (c.version < 4 || c.version > 5):
+		return packets.ErrUnsupportedProtocolVersion
+	case code != packets.CodeSuccess:
+		return code
+	case params.WillFlag && !validTopic(params.WillTopic):
+		return packets.ErrTopicNameInvalid
+	case props.AuthenticationMethod != "":
+		return packets.ErrBadAuthenticationMethod
 	}
-	if code := checked.ConnectValidate(); code != packets.CodeSuccess {
-		return ack, code
-	}
-	if params.WillFlag && !validTopic(params.WillTopic) {
-		return ack, packets.ErrTopicNameInvalid
-	}
-	if props.AuthenticationMethod != "" {
-		return ack, packets.ErrBadAuthenticationMethod
-	}
-	if err := c.identify(pk, &ack); err != nil {
-		return ack, err
+	if err := c.identify(params, told); err != nil {
+		return err
 	}
 	keep := int(params.Keepalive)
 	if most := c.broker.maxKeepAlive; c.version == 5 && most > 0 && (keep == 0 || keep > most) {
 		keep = most
-		ack.Properties.ServerKeepAlive, ack.Properties.ServerKeepAliveFlag = uint16(keep), true
+		told.ServerKeepAlive, told.ServerKeepAliveFlag = uint16(keep), true
 	}
-	c.SetIdleTimeout(time.Duration(keep)*1500*time.Millisecond - 1) // negative: none; a tick is more than the nanosecond
+	c.SetIdleTimeout(time.Duration(keep)*1500*time.Millisecond - 1) // negative: none
 	c.window, c.maxSize, c.maxAliases = maxInflight, int(props.MaximumPacketSize), int(props.TopicAliasMaximum)
 	if props.ReceiveMaximum > 0 {
 		c.window = min(c.window, int(props.ReceiveMaximum))
 	}
-	c.plain = c.maxSize == 0 && c.maxAliases == 0
 	if params.WillFlag {
-		c.will = newMessage(params.ClientIdentifier, params.WillTopic, params.WillPayload, params.WillQos, params.WillRetain, &params.WillProperties)
+		c.will = newMessage(params.ClientIdentifier, params.WillTopic, payload, params.WillQos, params.WillRetain, &params.WillProperties)
 		c.willDelay = time.Duration(params.WillProperties.WillDelayInterval) * time.Second
 	}
-	ack.Properties.ReceiveMaximum, ack.Properties.TopicAliasMaximum, ack.Properties.MaximumPacketSize = maxReceived, maxAliases, maxPacket
-	return ack, nil
-}
-
-// identify decides about the client's ID. With a client certificate it is the common name.
-func (c *client) identify(pk *packets.Packet, ack *packets.Packet) error {
-	id := &pk.Connect.ClientIdentifier
-	if state, ok := c.ConnectionState(); ok && len(state.PeerCertificates) > 0 {
-		name := state.PeerCertificates[0].Subject.CommonName
-		if *id != "" && *id != name {
-			return packets.ErrNotAuthorized
-		}
-		if *id == "" {
-			*id, ack.Properties.AssignedClientID = name, name
-		}
-	}
-	switch {
-	case *id != "":
-		return nil
-	case c.version < 5 && !pk.Connect.Clean:
-		return packets.ErrClientIdentifierNotValid
-	}
-	*id = "auto-" + rand.Text()
-	ack.Properties.AssignedClientID = *id
+	told.ReceiveMaximum, told.TopicAliasMaximum, told.MaximumPacketSize = maxReceived, maxAliases, maxPacket
 	return nil
 }
 
-// sessionExpiry returns the session expiry in seconds. Before version 5 a session that is not
-// clean does not expire.
-func (c *client) sessionExpiry(pk *packets.Packet) uint32 {
-	switch {
-	case c.version == 5:
-		return pk.Properties.SessionExpiryInterval
-	case pk.Connect.Clean:
-		return 0
+// identify decides about the client's ID. With a client certificate it is the common name.
+func (c *client) identify(params *packets.ConnectParams, told *packets.Properties) error {
+	id := &params.ClientIdentifier
+	name := *id
+	if state, ok := c.ConnectionState(); ok && len(state.PeerCertificates) > 0 {
+		name = state.PeerCertificates[0].Subject.CommonName
 	}
-	return math.MaxUint32
+	switch {
+	case *id != "" && *id != name:
+		return packets.ErrNotAuthorized
+	case name == "" && c.version < 5 && !params.Clean:
+		return packets.ErrClientIdentifierNotValid
+	case name == "":
+		name = "auto-" + rand.Text()
+	}
+	if *id == "" {
+		*id, told.AssignedClientID = name, name
+	}
+	return nil
 }
 
 func expiryOf(seconds uint32) time.Duration {
@@ -149,33 +131,4 @@ func expiryOf(seconds uint32) time.Duration {
 		return -1
 	}
 	return time.Duration(seconds) * time.Second
-}
-
-// open returns the session of a client ID, and reports whether it was there before. The caller
-// is the only one that opens the session of this ID.
-func (b *broker) open(ctx context.Context, id string, clean bool) (s *session, present bool, err error) {
-	if e, ok := b.sessions.Get(id); ok {
-		if !clean && e.Renew(-1) { // it does not expire while the client is connected
-			return e.Conn(), true, nil
-		}
-		e.Close("Clean") // or it has just expired
-		<-e.Done()
-	}
-	var r record
-	if b.peers != nil && !clean {
-		r, present = b.peers.fetch(ctx, id)
-	}
-	if s, err = b.create(ctx, id); err == nil && present {
-		s.restore(r)
-	}
-	return s, present, err
-}
-
-func (b *broker) create(ctx context.Context, id string) (*session, error) {
-	s := &session{id: id, broker: b}
-	e, err := b.sessions.RegisterContext(ctx, id, s, nil)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.entry = e
-	return s, err
 }

@@ -23,6 +23,9 @@ const patience = time.Minute
 // TestMain runs the program instead of the tests in the processes that the tests start.
 func TestMain(m *testing.M) {
 	if os.Getenv("MQTT_TEST_PROGRAM") != "" {
+		if os.Getenv("MQTT_TEST_MOCHI") != "" {
+			mochiBroker()
+		}
 		main()
 		return
 	}
@@ -104,8 +107,14 @@ func tool(t testing.TB, name string) string {
 	return ""
 }
 
-// real starts a mosquitto with the limits of this program and returns its address.
 func real(t testing.TB) string {
+	addr, _ := startMosquitto(t)
+	return addr
+}
+
+// startMosquitto starts a mosquitto with the limits of this program and returns its address and
+// process ID.
+func startMosquitto(t testing.TB) (addr string, pid int) {
 	path := tool(t, "mosquitto")
 	for range 10 { // another process may take the port
 		l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -131,11 +140,11 @@ func real(t testing.TB) string {
 			<-ended
 		})
 		if listens(addr, ended) {
-			return addr
+			return addr, cmd.Process.Pid
 		}
 	}
 	require.FailNow(t, "mosquitto does not listen")
-	return ""
+	return "", 0
 }
 
 func listens(addr string, ended <-chan struct{}) bool {

@@ -2,9 +2,106 @@ package main
 
 import (
 	"runtime"
+	"time"
 
 	"github.com/mochi-mqtt/server/v2/packets"
 )
+
+// message is what a client has published. It is immutable.
+type message struct {
+	Topic   string
+	Payload []byte
+	QoS     byte
+	Retain  bool                `json:",omitempty"`
+	Origin  string              `json:",omitempty"` // the ID of the client
+	Expires time.Time           `json:",omitzero"`  // zero: never
+	Props   *packets.Properties `json:",omitempty"` // nil: none
+}
+
+// newMessage makes a message of what is in a PUBLISH, or in the will of a CONNECT.
+func newMessage(origin, topic string, payload []byte, qos byte, retain bool, props *packets.Properties) *message {
+	m := &message{Topic: topic, Payload: payload, QoS: qos, Retain: retain, Origin: origin}
+	if props.MessageExpiryInterval > 0 {
+		m.Expires = time.Now().Add(time.Duration(props.MessageExpiryInterval) * time.Second)
+	}
+	if props.PayloadFormatFlag || props.ContentType != "" || props.ResponseTopic != "" || props.CorrelationData != nil || props.User != nil {
+		p := props.Copy(false) // without the alias
+		m.Props = &p
+	}
+	return m
+}
+
+func (m *message) expired() bool { return !m.Expires.IsZero() && !time.Now().Before(m.Expires) }
+
+// publish handles PUBLISH.
+func (c *client) publish(pk *packet, out *batch) error {
+	if code := pk.PublishValidate(maxAliases); code != packets.CodeSuccess {
+		return code
+	}
+	if a := int(pk.Properties.TopicAlias); a > 0 {
+		if c.aliases == nil {
+			c.aliases = make([]string, maxAliases+1)
+		}
+		if pk.TopicName == "" {
+			pk.TopicName = c.aliases[a]
+		}
+		if c.aliases[a] = pk.TopicName; pk.TopicName == "" {
+			return packets.ErrTopicAliasInvalid
+		}
+	}
+	if !validTopic(pk.TopicName) {
+		return packets.ErrTopicNameInvalid
+	}
+	again := false
+	switch pk.FixedHeader.Qos {
+	case 1:
+		c.reply(packets.Puback, &packet{PacketID: pk.PacketID})
+	case 2:
+		var ok bool
+		if again, ok = c.session.receive(pk.PacketID); !ok {
+			return packets.ErrReceiveMaximum
+		}
+		c.reply(packets.Pubrec, &packet{PacketID: pk.PacketID})
+	}
+	if !again {
+		out.add(newMessage(c.session.id, pk.TopicName, pk.Payload, pk.FixedHeader.Qos, pk.FixedHeader.Retain, &pk.Properties))
+	}
+	return nil
+}
+
+// receive notes a message with QoS 2. It reports whether the client has sent it again, and
+// whether it may send it.
+func (s *session) receive(id uint16) (again, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if again = s.received[id]; !again && len(s.received) >= maxReceived {
+		return false, false
+	}
+	if s.received == nil {
+		s.received = make(map[uint16]bool)
+	}
+	s.received[id] = true
+	s.save()
+	return again, true
+}
+
+// release handles PUBREL.
+func (c *client) release(pk *packet) {
+	complete := &packet{PacketID: pk.PacketID}
+	if !c.session.released(pk.PacketID) {
+		complete.ReasonCode = packets.ErrPacketIdentifierNotFound.Code
+	}
+	c.reply(packets.Pubcomp, complete)
+}
+
+func (s *session) released(id uint16) (known bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	known = s.received[id]
+	delete(s.received, id)
+	s.save()
+	return known
+}
 
 // batch gathers messages of one client that follow each other and have the same topic and QoS.
 type batch struct {
@@ -43,23 +140,24 @@ func (b *broker) spread(msgs ...*message) {
 		}
 	}
 	var once encodings
-	b.mu.RLock()
-	targets := b.topics.targets(msgs[0].Topic, msgs[0].Origin)
-	b.mu.RUnlock()
-	for _, t := range targets {
+	for _, t := range b.targets(b.topics.targets, msgs[0]) {
 		t.deliver(msgs, t.subscription, &once)
 	}
 	for i, m := range msgs {
-		b.mu.RLock()
-		targets := b.topics.shared(m.Topic)
-		b.mu.RUnlock()
-		for _, t := range targets {
+		for _, t := range b.targets(b.topics.shared, m) {
 			t.deliver(msgs[i:i+1], t.subscription, new(encodings))
 		}
 	}
 }
 
-// retain keeps a message for later subscribers. One without a payload removes it.
+func (b *broker) targets(of func(topic, origin string) []target, m *message) []target {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return of(m.Topic, m.Origin)
+}
+
+// retain keeps a message for later subscribers, in place of an earlier one if replace is set. One
+// without a payload removes it.
 func (b *broker) retain(m *message, replace bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -73,80 +171,4 @@ func (b *broker) retain(m *message, replace bool) {
 		defer b.mu.RUnlock()
 		return b.retained[m.Topic]
 	})
-}
-
-// publish handles PUBLISH.
-func (c *client) publish(pk *packets.Packet, out *batch) error {
-	if code := pk.PublishValidate(maxAliases); code != packets.CodeSuccess {
-		return code
-	}
-	if a := int(pk.Properties.TopicAlias); a > 0 {
-		if c.aliases == nil {
-			c.aliases = make([]string, maxAliases+1)
-		}
-		if pk.TopicName == "" {
-			pk.TopicName = c.aliases[a]
-		}
-		c.aliases[a] = pk.TopicName
-	}
-	if pk.TopicName == "" {
-		return packets.ErrTopicAliasInvalid
-	} else if !validTopic(pk.TopicName) {
-		return packets.ErrTopicNameInvalid
-	}
-	m := newMessage(c.session.id, pk.TopicName, pk.Payload, pk.FixedHeader.Qos, pk.FixedHeader.Retain, &pk.Properties)
-	switch m.QoS {
-	case 1:
-		c.reply(packets.Puback, packets.Packet{PacketID: pk.PacketID})
-	case 2:
-		again, err := c.session.receive(pk.PacketID)
-		if err != nil {
-			return err
-		}
-		c.reply(packets.Pubrec, packets.Packet{PacketID: pk.PacketID})
-		if again {
-			return nil
-		}
-	}
-	out.add(m)
-	return nil
-}
-
-// receive notes a message with QoS 2. It reports whether the client has sent it again.
-func (s *session) receive(id uint16) (again bool, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.received[id] {
-		return true, nil
-	}
-	if len(s.received) >= maxReceived {
-		return false, packets.ErrReceiveMaximum
-	}
-	if s.received == nil {
-		s.received = make(map[uint16]bool)
-	}
-	s.received[id] = true
-	s.save()
-	return false, nil
-}
-
-// release handles PUBREL.
-func (c *client) release(pk *packets.Packet) error {
-	complete := packets.Packet{PacketID: pk.PacketID}
-	if !c.session.forget(pk.PacketID) {
-		complete.ReasonCode = packets.ErrPacketIdentifierNotFound.Code
-	}
-	c.reply(packets.Pubcomp, complete)
-	return nil
-}
-
-func (s *session) forget(id uint16) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	known := s.received[id]
-	if delete(s.received, id); len(s.received) == 0 {
-		s.received = nil
-	}
-	s.save()
-	return known
 }

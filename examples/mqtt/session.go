@@ -1,18 +1,12 @@
 package main
 
 import (
+	"context"
 	"sync"
 	"time"
 
 	"github.com/sessionwheel/sessionwheel/pool"
 	"github.com/sessionwheel/sessionwheel/wheel"
-)
-
-const (
-	maxInflight = 256       // messages on their way to one client, unless it asks for fewer
-	maxQueued   = 1000      // further messages with QoS 1 and 2 for one session; the newest are dropped
-	maxUnread   = 256 << 10 // bytes that a client has not read, beyond which messages with QoS 0 are dropped
-	maxOutbound = 4 << 20   // and beyond which it is closed; what QoS 1 and 2 allow is far less
 )
 
 // session is what the broker keeps of a client, under its ID. It outlives the connection: while
@@ -36,14 +30,37 @@ type session struct {
 	queue    []delivery // not sent yet
 	lastID   uint16
 	received map[uint16]bool // the client's messages with QoS 2 that it has not released
-	posting  bool            // somebody is in post
+	posting  bool            // somebody is in postLocked
 	out      []byte          // for whoever that is
 }
 
-func (s *session) connected() bool {
+// open returns the session of a client ID, and reports whether it was there before. The caller
+// is the only one that opens the session of this ID.
+func (b *broker) open(ctx context.Context, id string, clean bool) (s *session, present bool, err error) {
+	if e, ok := b.sessions.Get(id); ok {
+		if !clean && e.Renew(-1) { // it does not expire while the client is connected
+			return e.Conn(), true, nil
+		}
+		e.Close("Clean") // or it has just expired
+		<-e.Done()
+	}
+	var r record
+	if b.peers != nil && !clean {
+		r, present = b.peers.fetch(ctx, id)
+	}
+	if s, err = b.create(ctx, id); err == nil && present {
+		s.restore(r)
+	}
+	return s, present, err
+}
+
+func (b *broker) create(ctx context.Context, id string) (*session, error) {
+	s := &session{id: id, broker: b}
+	e, err := b.sessions.RegisterContext(ctx, id, s, nil)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.client != nil
+	s.entry = e
+	return s, err
 }
 
 // attach connects a client, which is sent the CONNACK and then what it has not acknowledged. It
@@ -57,7 +74,7 @@ func (s *session) attach(c *client, expiry time.Duration, connack []byte) bool {
 	if s.delay != nil {
 		s.delay.Stop()
 	}
-	s.client, s.expiry, s.left, s.will, s.out = c, expiry, time.Time{}, nil, nil
+	s.client, s.expiry, s.left, s.will, s.delay, s.out = c, expiry, time.Time{}, nil, nil, nil
 	s.postLocked(s.pumpLocked(s.resendLocked(connack)))
 	return true
 }
@@ -65,24 +82,22 @@ func (s *session) attach(c *client, expiry time.Duration, connack []byte) bool {
 // detach is called when the connection of the session's client has ended. Then the session has
 // the session expiry left, and the will its delay.
 func (s *session) detach(c *client, reason pool.Reason) {
+	delay := c.willDelay
 	s.mu.Lock()
 	if s.client != c {
 		s.mu.Unlock()
 		return
 	}
+	expiry, entry := s.expiry, s.entry
 	s.client, s.out, s.left, s.will = nil, nil, time.Now(), c.will
-	expiry, entry, delay := s.expiry, s.entry, c.willDelay
-	switch {
-	case reason == pool.Shutdown:
-		delay = 0
-	case expiry >= 0:
+	if expiry >= 0 {
 		delay = min(delay, expiry)
 	}
 	if c.will != nil && delay > 0 {
 		s.delay = s.broker.Wheel.AfterFunc(delay, func() { s.publishWill(c.will) })
 	}
 	s.mu.Unlock()
-	if delay == 0 {
+	if delay == 0 || reason == pool.Shutdown {
 		s.publishWill(c.will)
 	}
 	if expiry == 0 {
@@ -92,36 +107,34 @@ func (s *session) detach(c *client, reason pool.Reason) {
 	}
 }
 
-// publishWill publishes a will of a client that has left, unless that was done or the client is
-// back.
+// publishWill publishes the will of a client that has left, unless that was done or the client
+// is back.
 func (s *session) publishWill(will *message) {
-	if will != nil && s.dropWill(will) {
+	if will != nil && s.takeWill(will) == will {
 		s.broker.publish(will)
 	}
 }
 
-func (s *session) dropWill(will *message) bool {
+// takeWill takes the will of a client that has left if it is the given one, or any if that is nil.
+func (s *session) takeWill(only *message) (will *message) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	due := s.will == will
-	if due {
-		s.will = nil
+	if only == nil || only == s.will {
+		will, s.will = s.will, nil
 	}
-	return due
+	return will
 }
 
-func (s *session) pendingWill() *message {
+func (s *session) connected() *client {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.will
+	return s.client
 }
 
-// disconnect closes the connection of the client, if there is one, and waits for its last callback.
+// disconnect closes the connection of the client, if there is one, and waits for its last
+// callback.
 func (s *session) disconnect(r pool.Reason) {
-	s.mu.Lock()
-	c := s.client
-	s.mu.Unlock()
-	if c != nil {
+	if c := s.connected(); c != nil {
 		c.Close(r)
 		<-c.Done()
 	}
@@ -147,8 +160,10 @@ func (b *broker) sessionEnded(e *pool.Session[string, *session], reason pool.Rea
 		b.topics.unsubscribe(s, filter)
 	}
 	b.mu.Unlock()
-	s.publishWill(s.pendingWill())
+	if will := s.takeWill(nil); will != nil {
+		b.publish(will)
+	}
 	if reason != pool.Shutdown {
-		s.save() // which removes it
+		s.save() // which deletes it
 	}
 }

@@ -7,7 +7,7 @@ import (
 )
 
 // subscribe handles SUBSCRIBE.
-func (c *client) subscribe(pk *packets.Packet) error {
+func (c *client) subscribe(pk *packet) error {
 	if code := pk.SubscribeValidate(); code != packets.CodeSuccess {
 		return code
 	}
@@ -15,7 +15,7 @@ func (c *client) subscribe(pk *packets.Packet) error {
 	if len(ids) > 1 || len(ids) == 1 && ids[0] == 0 {
 		return packets.ErrProtocolViolation
 	}
-	ack := packets.Packet{PacketID: pk.PacketID}
+	ack := &packet{PacketID: pk.PacketID}
 	var afterwards []func() // what is retained follows the SUBACK
 	for _, f := range pk.Filters {
 		shared := strings.HasPrefix(f.Filter, "$share/")
@@ -59,11 +59,11 @@ func (b *broker) subscribe(s *session, filter string, sub subscription) (before 
 }
 
 // unsubscribe handles UNSUBSCRIBE.
-func (c *client) unsubscribe(pk *packets.Packet) error {
+func (c *client) unsubscribe(pk *packet) error {
 	if code := pk.UnsubscribeValidate(); code != packets.CodeSuccess {
 		return code
 	}
-	ack := packets.Packet{PacketID: pk.PacketID}
+	ack := &packet{PacketID: pk.PacketID}
 	for _, f := range pk.Filters {
 		code := packets.CodeSuccess
 		if !c.broker.unsubscribe(c.session, f.Filter) {
@@ -97,7 +97,7 @@ func (c *client) sendRetained(filter string, sub subscription) {
 		if c.Outbound() > maxUnread/2 && c.Send(nil) != nil {
 			return // the session is closed
 		}
-		c.session.deliver([]*message{m}, sub, nil)
+		c.session.deliver([]*message{m}, sub, new(encodings))
 	}
 }
 

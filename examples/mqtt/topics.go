@@ -120,7 +120,7 @@ func (l *level) targets(topic, origin string) (all []target) {
 
 // shared returns who gets a message because of a shared subscription: any session of each, of
 // those that are connected if there are any.
-func (l *level) shared(topic string) (all []target) {
+func (l *level) shared(topic, _ string) (all []target) {
 	if shares := l.next["$share"]; shares != nil {
 		for _, share := range shares.next {
 			share.visit(topic, func(l *level) { all = append(all, l.pick()) })
@@ -138,7 +138,7 @@ func (t *target) merge(sub subscription) {
 func (l *level) pick() (t target) {
 	n := 0
 	for s, sub := range l.subs {
-		connected := s.connected()
+		connected := s.connected() != nil
 		if connected {
 			n++
 		}
