@@ -93,6 +93,7 @@ func (c *client) disconnect(pk *packet) error {
 	if pk.ReasonCode != packets.CodeDisconnectWillMessage.Code {
 		c.will = nil
 	}
+	c.session.detach(c, "Disconnected") // before the client can know of it
 	c.Finish("Disconnected")
 	return nil
 }

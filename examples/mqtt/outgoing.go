@@ -118,6 +118,9 @@ func (s *session) pumpLocked(out []byte) []byte {
 			s.inflight = append(s.inflight, d)
 		}
 	}
+	if len(s.queue) == 0 {
+		s.queue = nil // which keeps the messages
+	}
 	return out
 }
 

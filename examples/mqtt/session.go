@@ -80,7 +80,7 @@ func (s *session) attach(c *client, expiry time.Duration, connack []byte) bool {
 }
 
 // detach is called when the connection of the session's client has ended. Then the session has
-// the session expiry left, and the will its delay.
+// the session expiry left, and the will its delay, unless the session ends before.
 func (s *session) detach(c *client, reason pool.Reason) {
 	delay := c.willDelay
 	s.mu.Lock()
@@ -90,9 +90,6 @@ func (s *session) detach(c *client, reason pool.Reason) {
 	}
 	expiry, entry := s.expiry, s.entry
 	s.client, s.out, s.left, s.will = nil, nil, time.Now(), c.will
-	if expiry >= 0 {
-		delay = min(delay, expiry)
-	}
 	if c.will != nil && delay > 0 {
 		s.delay = s.broker.Wheel.AfterFunc(delay, func() { s.publishWill(c.will) })
 	}

@@ -22,6 +22,8 @@ func TestStore_KeepsSessionsAndRetainedMessages(t *testing.T) {
 			p := launch(t, 1, "--store", file)
 			addr := p.addrs[0]
 			login(t, addr, 5, "clean")
+			login(t, addr, 5, "ended", keeps(60))
+			login(t, addr, 5, "ended")
 			short, _ := login(t, addr, 5, "short", keeps(1))
 			require.NoError(t, short.Close())
 			sub, _ := login(t, addr, 5, "sub", keeps(60))
@@ -66,7 +68,7 @@ func TestStore_KeepsSessionsAndRetainedMessages(t *testing.T) {
 			require.True(t, sub.wantMessage("r", "kept").FixedHeader.Retain)
 			sub.ping()
 			time.Sleep(time.Second)
-			for _, id := range []string{"clean", "short"} {
+			for _, id := range []string{"clean", "ended", "short"} {
 				_, ack = login(t, addr, 5, id, keeps(60))
 				require.False(t, ack.SessionPresent, id)
 			}
