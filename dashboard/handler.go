@@ -9,8 +9,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/sessionwheel/sessionwheel/internal/httpguard"
 )
 
 // Handler serves a dashboard. Use [New] to make one.
@@ -78,7 +76,6 @@ func (h *Handler) Close() {
 
 // ServeHTTP serves the page, its assets, and the API beneath api/.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	httpguard.Await(w, r)
 	secure(w.Header())
 	if err := h.checkHost(r); err != nil {
 		writeError(w, http.StatusMisdirectedRequest, err.Error())

@@ -20,8 +20,7 @@ const (
 )
 
 // Limit limits what the clients of an [http.Server] can take: time, descriptors and
-// memory. Call it when srv has its Handler and before it serves, and have it serve the
-// listener that Limit returns.
+// memory. Call it before srv serves, and have it serve the listener that Limit returns.
 //
 // The parameter connections is how many may be open at the same time; 0 means 256. One
 // more waits. When all places are taken, a new connection takes the place of the one that
@@ -33,21 +32,11 @@ const (
 // answer to a slow reader. A WriteTimeout of srv would; Limit sets none.
 //
 // Of the fields of srv that are 0, Limit sets ReadHeaderTimeout to 5 seconds, ReadTimeout
-// to 10 seconds, IdleTimeout to a minute, and MaxHeaderBytes to 16 KiB. It wraps the
-// Handler, so that ReadTimeout does not apply to requests without a body: net/http would
-// cancel their contexts, however long their answers take.
+// to 10 seconds, IdleTimeout to a minute, and MaxHeaderBytes to 16 KiB.
 func Limit(srv *http.Server, l net.Listener, connections int) net.Listener {
 	srv.ReadHeaderTimeout = cmp.Or(srv.ReadHeaderTimeout, headerTimeout)
 	srv.ReadTimeout = cmp.Or(srv.ReadTimeout, readTimeout)
 	srv.IdleTimeout = cmp.Or(srv.IdleTimeout, idleTimeout)
 	srv.MaxHeaderBytes = cmp.Or(srv.MaxHeaderBytes, maxHeader)
-	next := srv.Handler
-	if next == nil {
-		next = http.DefaultServeMux
-	}
-	srv.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		httpguard.Await(w, r)
-		next.ServeHTTP(w, r)
-	})
 	return httpguard.NewListener(l, cmp.Or(connections, maxConnections), stallTimeout)
 }

@@ -125,7 +125,7 @@ func (h *Handler) sample() {
 // Config.Interval.
 func (h *Handler) serveEvents(w http.ResponseWriter, r *http.Request) {
 	conn := http.NewResponseController(w)
-	if err := conn.SetWriteDeadline(time.Time{}); err != nil { // the server's own would end the stream
+	if err := conn.SetWriteDeadline(time.Now().Add(h.c.WriteTimeout)); err != nil {
 		writeError(w, http.StatusInternalServerError, "the server cannot limit how long writing an event may take: "+
 			"an http.ResponseWriter that wraps another one needs a method Unwrap")
 		return

@@ -35,13 +35,10 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	a := answer{header: w.Header(), status: http.StatusOK}
 	h.next.ServeHTTP(&a, r)
-	conn := http.NewResponseController(w)
-	_ = conn.SetWriteDeadline(time.Now().Add(writeTimeout)) // without deadlines the server's own limits hold
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout)) // without deadlines the server's own limits hold
 	w.Header().Set("Content-Length", strconv.Itoa(a.body.Len()))
 	w.WriteHeader(a.status)
-	if _, err := w.Write(a.body.Bytes()); err == nil && conn.Flush() == nil {
-		_ = conn.SetWriteDeadline(time.Time{}) // it would end the next answer on this connection
-	}
+	_, _ = w.Write(a.body.Bytes()) // it fails only if the client has gone
 }
 
 // answer is an answer that has not been sent.

@@ -40,7 +40,10 @@ func TestHandler_AScraperThatDoesNotReadDelaysNoOtherAndIsEnded(t *testing.T) {
 		reg := prometheus.NewRegistry()
 		reg.MustRegister(prometheus.NewGauge(prometheus.GaugeOpts{Name: "g"}))
 		l := make(pipes)
-		srv := &http.Server{Handler: metrics.Handler(reg)}
+		mux := http.NewServeMux()
+		mux.Handle("/", metrics.Handler(reg))
+		mux.HandleFunc("/other", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "g 0, elsewhere") })
+		srv := &http.Server{Handler: mux}
 		served := make(chan error, 1)
 		go func() { served <- srv.Serve(l) }() // ends with Close
 		var idle []net.Conn
@@ -50,11 +53,12 @@ func TestHandler_AScraperThatDoesNotReadDelaysNoOtherAndIsEnded(t *testing.T) {
 			require.NoError(t, err)
 			idle = append(idle, conn)
 		}
-		transport := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return l.dial(), nil }}
+		dials := 0
+		transport := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { dials++; return l.dial(), nil }}
 		client := &http.Client{Transport: transport}
 		began := time.Now()
-		for range 3 { // on one connection, more than ten seconds apart
-			answer, err := client.Get("http://localhost/")
+		for _, path := range []string{"/", "/", "/other"} { // on one connection, more than ten seconds apart
+			answer, err := client.Get("http://localhost" + path)
 			require.NoError(t, err)
 			require.Equal(t, http.StatusOK, answer.StatusCode)
 			body, err := io.ReadAll(answer.Body)
@@ -64,6 +68,7 @@ func TestHandler_AScraperThatDoesNotReadDelaysNoOtherAndIsEnded(t *testing.T) {
 			require.Zero(t, time.Since(began)%(15*time.Second), "it waits for nobody")
 			time.Sleep(15 * time.Second)
 		}
+		require.Equal(t, 1, dials, "the limit of one answer does not end the next")
 		for _, conn := range idle {
 			_, err := conn.Read(make([]byte, 1))
 			require.ErrorIs(t, err, io.EOF, "ended")

@@ -61,7 +61,7 @@ func ends(t *testing.T, conn net.Conn) time.Time {
 }
 
 func long(w http.ResponseWriter, _ *http.Request) {
-	_, _ = io.WriteString(w, strings.Repeat("x", 1<<20))
+	_, _ = w.Write(make([]byte, 1<<20))
 }
 
 func TestLimit_AnAnswerThatNobodyReadsIsGivenUp(t *testing.T) {
@@ -149,6 +149,7 @@ func TestLimit_NobodyIsKeptOutByConnectionsThatDoNothing(t *testing.T) {
 		for range 20 {
 			site.dial(t, anyRequest+anyRequest) // and reads nothing
 		}
+		synctest.Wait() // they come first
 		began := time.Now()
 		for range 3 {
 			client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(context.Context, string, string) (net.Conn, error) {
