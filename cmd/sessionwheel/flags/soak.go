@@ -78,6 +78,8 @@ var ClusterScenarios = []Scenario{
 	{"outage", "the broker is away for longer than the leases"},
 	{"memory", "the broker is restarted and has lost all: memory storage"},
 	{"storm", "all users log in elsewhere as the broker comes back"},
+	{"leave", "a node leaves under load, and its sessions take long to close; Fence"},
+	{"lost", "the directory's stream is deleted or purged"},
 	{"slow", "the broker's answers take 0.2 to 0.9 s, as with a slow disk"},
 	{"clock", "the broker's wall clock is set; after a day its records expire"},
 	{"rolling", "three brokers are restarted one by one"},

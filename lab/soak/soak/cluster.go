@@ -32,6 +32,8 @@ func ClusterScenarios() []Scenario {
 		"outage":     {one(keep), outage},
 		"memory":     {inMemory(), loseAll},
 		"storm":      {one(keep), storm},
+		"leave":      {lingering(), leaveNode},
+		"lost":       {one(keep), loseStream},
 		"slow":       {one(keep), slowBroker},
 		"clock":      {withClock(), setClock},
 		"rolling":    {three(), rollBrokers},
@@ -63,6 +65,13 @@ func contended() plan {
 func crowded() plan {
 	p := one(keep)
 	p.rest, p.few = 10_000, 300
+	return p
+}
+
+// lingering is a node with many sessions that take long to close when it leaves.
+func lingering() plan {
+	p := one(fence)
+	p.rest, p.few = 6000, 3000
 	return p
 }
 

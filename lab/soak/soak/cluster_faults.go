@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/nats-io/nats.go"
 )
 
 // The faults. The load goes on during them on all nodes that run, and cannot do much
@@ -133,6 +135,53 @@ func storm(ctx context.Context, f *fleet) error {
 		next[m] = f.nodes[(i+1)%len(f.nodes)]
 	}
 	return f.each(func(m *member) error { return f.login(m, next[m].name, 0, next[m].rest) })
+}
+
+// leaveNode has a node leave while the others log in what it had. No two sessions may have
+// an ID meanwhile, although it takes the node longer than its lease to close all.
+func leaveNode(ctx context.Context, f *fleet) error {
+	m := f.nodes[0]
+	m.left = true
+	return forAll([]func() error{
+		func() error {
+			rep, err := f.ask(m, nodeDo{Do: doQuit})
+			if err == nil && rep.Failed != "" {
+				err = broken(survival, "node %s could not leave: %s", m.name, rep.Failed)
+			}
+			m.running = false
+			return err
+		},
+		func() error {
+			if err := pause(ctx, 100*time.Millisecond); err != nil {
+				return err
+			}
+			err := forAll(f.nodes[1:], func(o *member) error {
+				from := 0
+				if o == f.nodes[2] {
+					from = m.rest / 2
+				}
+				return f.login(o, m.name, from, from+m.rest/2)
+			})
+			f.mended = time.Now()
+			return err
+		},
+	}, func(do func() error) error { return do() })
+}
+
+// loseStream deletes or purges the directory's stream, while all connections stay.
+func loseStream(ctx context.Context, f *fleet) error {
+	f.allow("") // the owners are forgotten, so no node asks them
+	what := []string{"DELETE", "PURGE"}[f.r.rand.IntN(2)]
+	nc, err := nats.Connect(f.brokers.url())
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	if _, err := nc.RequestWithContext(ctx, "$JS.API.STREAM."+what+".KV_sessions_dir", nil); err != nil {
+		return err
+	}
+	f.mended = time.Now()
+	return nil
 }
 
 func slowBroker(ctx context.Context, f *fleet) error {

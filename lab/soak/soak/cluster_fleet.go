@@ -70,6 +70,7 @@ type member struct {
 	child   *child
 	running bool
 	rest    int   // how many sessions it had that rest
+	left    bool  // it has left with all its sessions
 	killed  int64 // unix nanoseconds
 	done    int64 // operations of its load that are counted
 }
@@ -278,9 +279,9 @@ func (f *fleet) allow(node string) {
 
 // history reads the journals.
 func (f *fleet) history() (history, error) {
-	h := history{allowed: append([]allowance(nil), f.allowed...), fenced: make(map[string]bool)}
+	h := history{allowed: append([]allowance(nil), f.allowed...), fenced: make(map[string]bool), left: make(map[string]bool)}
 	for _, m := range f.nodes {
-		h.fenced[m.name] = m.policy == fence
+		h.fenced[m.name], h.left[m.name] = m.policy == fence, m.left
 		tenures, stood, err := readJournal(f.journal(m), m.name, m.killed)
 		if err != nil {
 			return h, err

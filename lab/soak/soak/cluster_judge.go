@@ -29,6 +29,7 @@ type history struct {
 	tenures []tenure
 	allowed []allowance
 	fenced  map[string]bool // the nodes whose policy is cluster.Fence
+	left    map[string]bool // the nodes that have left amid the load
 }
 
 // judge says whether what has happened may happen.
@@ -105,6 +106,7 @@ func (h history) judgeEnds(all []tenure) error {
 		switch {
 		case t.to == 0, t.why == loggedOut, t.why == kicked, t.why == died:
 		case t.why == cluster.LeaseLost && h.fenced[t.node]:
+		case t.why == pool.Shutdown && h.left[t.node]:
 		case t.why != pool.Replaced:
 			return broken(rightEnd, "%s on node %s ended with %q", t.id, t.node, t.why)
 		case atRest(t.id) && !slices.ContainsFunc(all, func(o tenure) bool { return o.token > t.token }):

@@ -46,6 +46,7 @@ const (
 	doLoad   = "load"   // begins the load
 	doRest   = "rest"   // ends it, and waits for what is under way
 	doLeave  = "leave"  // leaves the cluster, and ends
+	doQuit   = "quit"   // the same while the load goes on, and with sessions that close slowly
 )
 
 // nodeReport is how a node stands.
@@ -111,6 +112,8 @@ type nodeProcess struct {
 	local   cluster.LocalPool[guest]
 	load    *load
 
+	quitting atomic.Bool
+
 	mu  sync.Mutex
 	odd string // guarded by mu: the first strange thing
 }
@@ -161,6 +164,9 @@ func (n *nodeProcess) Release(id string, token uint64) { n.node.Release(id, toke
 
 // closed notes the end of a session, which processes nothing more.
 func (n *nodeProcess) closed(s *pool.Session[string, guest], why pool.Reason) {
+	if n.quitting.Load() {
+		time.Sleep(slowly)
+	}
 	n.journal.note(journalLine{Kind: noteClose, ID: s.ID(), Token: s.Token(), Why: why})
 }
 
@@ -204,6 +210,8 @@ func (n *nodeProcess) carryOut(ctx context.Context, do nodeDo) nodeReport {
 		n.load.begin(ctx)
 	case doRest:
 		n.load.end()
+	case doQuit:
+		err = n.quit(ctx)
 	case doLeave:
 		if err = n.leave(ctx); errors.Is(err, cluster.ErrUnavailable) {
 			rep.Unclean, err = true, nil
@@ -275,9 +283,22 @@ func (n *nodeProcess) leave(ctx context.Context) error {
 	return errors.Join(n.pool.Shutdown(ctx), n.node.Leave(ctx))
 }
 
+// slowly is how long a session takes to close while its node quits.
+const slowly = time.Second
+
+// quit has the node leave with all its sessions, amid the load.
+func (n *nodeProcess) quit(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, clusterPatience)
+	defer cancel()
+	n.quitting.Store(true)
+	err := n.node.Leave(ctx)
+	n.load.end()
+	return errors.Join(err, n.pool.Shutdown(ctx))
+}
+
 // transient reports whether an error is one that a fault or a later login excuses.
 func transient(err error) bool {
-	return errors.Is(err, cluster.ErrSuperseded) || errors.Is(err, cluster.ErrIsolated) || errors.Is(err, cluster.ErrUnavailable) || errors.Is(err, cluster.ErrTakeoverTimeout)
+	return errors.Is(err, cluster.ErrSuperseded) || errors.Is(err, cluster.ErrLeft) || errors.Is(err, cluster.ErrIsolated) || errors.Is(err, cluster.ErrUnavailable) || errors.Is(err, cluster.ErrTakeoverTimeout)
 }
 
 const restPrefix = "rest-"
