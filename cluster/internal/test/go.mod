@@ -3,6 +3,7 @@ module github.com/sessionwheel/sessionwheel/cluster/internal/test
 go 1.26.0
 
 require (
+	github.com/anishathalye/porcupine v1.1.0
 	github.com/nats-io/nats-server/v2 v2.15.2
 	github.com/nats-io/nats.go v1.55.0
 	github.com/sessionwheel/sessionwheel v0.0.0

@@ -1,0 +1,203 @@
+package test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sessionwheel/sessionwheel/cluster"
+)
+
+// A history of the directory, for a checker of linearizability. The state of an ID is the
+// token of the session that has it, or 0.
+const (
+	opClaim  = "claim"  // has succeeded: the state is its token
+	opFree   = "free"   // a claim, which may have evicted a session on its way
+	opKick   = "kick"   // has succeeded: there was a session, and is none
+	opMaybe  = "maybe"  // a kick that got no answer
+	opLookup = "lookup" // has found the state
+	opEnd    = "end"    // of a node, which may have ended its session at any moment since
+)
+
+type dirOp struct {
+	id, op string
+	token  uint64
+	node   string
+}
+
+// directoryModel is what the directory promises for one ID. owner returns the node of a token.
+func directoryModel(owner func(uint64) string) porcupine.Model {
+	model := porcupine.NondeterministicModel{
+		Partition: func(history []porcupine.Operation) [][]porcupine.Operation {
+			byID := make(map[string][]porcupine.Operation)
+			for _, o := range history {
+				id := o.Input.(dirOp).id
+				byID[id] = append(byID[id], o)
+			}
+			var all [][]porcupine.Operation
+			for _, ops := range byID {
+				all = append(all, ops)
+			}
+			return all
+		},
+		Init: func() []any { return []any{uint64(0)} },
+		Step: func(state, input, _ any) []any {
+			now, o := state.(uint64), input.(dirOp)
+			switch {
+			case o.op == opClaim:
+				return []any{o.token}
+			case o.op == opKick && now != 0:
+				return []any{uint64(0)}
+			case o.op == opLookup && o.token == now:
+				return []any{now}
+			case o.op == opFree, o.op == opMaybe, o.op == opEnd && now != 0 && owner(now) == o.node:
+				return []any{now, uint64(0)}
+			case o.op == opEnd:
+				return []any{now}
+			}
+			return nil
+		},
+	}
+	return model.ToModel()
+}
+
+// recorder collects a history.
+type recorder struct {
+	start time.Time
+
+	mu sync.Mutex
+	// Guarded by mu.
+	ops    []porcupine.Operation
+	owners map[uint64]string // by token
+}
+
+func (r *recorder) now() int64 { return int64(time.Since(r.start)) }
+
+func (r *recorder) add(call, ret int64, o dirOp) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ops = append(r.ops, porcupine.Operation{ClientId: len(r.ops), Input: o, Call: call, Return: ret})
+}
+
+func (r *recorder) owner(token uint64) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.owners[token]
+}
+
+// never is later than the end of a history.
+const never = int64(time.Hour)
+
+// operate does one thing to an ID at a node, and records it.
+func (r *recorder) operate(t *testing.T, s *site, name, id string, draw int) {
+	call := r.now()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	switch {
+	case draw < 4:
+		var token uint64
+		err := s.node.Claim(ctx, id, nil, func(given uint64) {
+			token = given
+			r.mu.Lock()
+			r.owners[given] = name
+			r.mu.Unlock()
+			s.begin(id)(given)
+		})
+		ret := r.now()
+		r.add(call, ret, dirOp{id: id, op: opFree})
+		if err == nil {
+			r.add(call, ret, dirOp{id: id, op: opClaim, token: token})
+		} else if !mayFail(err) && !errors.Is(err, cluster.ErrLeft) {
+			t.Errorf("login %s: %v", id, err)
+		}
+	case draw < 5:
+		switch err := s.node.Kick(ctx, id, "Kicked"); {
+		case err == nil:
+			r.add(call, r.now(), dirOp{id: id, op: opKick})
+		case errors.Is(err, cluster.ErrUnavailable):
+			r.add(call, never, dirOp{id: id, op: opMaybe})
+		}
+	default:
+		e, err := s.node.Lookup(ctx, id)
+		if err == nil || errors.Is(err, cluster.ErrNotFound) {
+			r.add(call, r.now(), dirOp{id: id, op: opLookup, token: e.Token})
+		}
+	}
+}
+
+// Logins, kicks and lookups on four nodes, of which one is cut off until it is dead and back,
+// one leaves, and the others lose their connections now and then.
+func TestDirectory_IsLinearizable(t *testing.T) {
+	t.Parallel()
+	b, o := broker(t), newObserver()
+	var sites []*site
+	var links []*proxy
+	const nodes = "acdx"
+	for _, name := range nodes {
+		p := between(t, b.URL())
+		links = append(links, p)
+		sites = append(sites, join(t, o, string(name), cluster.Config{URL: p.url(), OnLeaseLost: cluster.Fence}))
+	}
+	ids := names(4, "u%d")
+	r := &recorder{start: time.Now(), owners: make(map[uint64]string)}
+	var ended atomic.Bool
+	var wg sync.WaitGroup
+	for w := range 8 {
+		rnd := rand.New(rand.NewPCG(3, uint64(w)))
+		wg.Go(func() {
+			for !ended.Load() {
+				i := rnd.IntN(len(sites))
+				r.operate(t, sites[i], nodes[i:i+1], ids[rnd.IntN(len(ids))], rnd.IntN(10))
+				time.Sleep(time.Duration(rnd.IntN(40)) * time.Millisecond)
+			}
+		})
+	}
+	ends := func(i int, do func()) {
+		call := r.now()
+		do()
+		for _, id := range ids {
+			r.add(call, never, dirOp{id: id, op: opEnd, node: nodes[i : i+1]})
+		}
+	}
+	time.Sleep(time.Second)
+	ends(3, func() { links[3].hold() })
+	for range 6 {
+		time.Sleep(lease / 4)
+		links[rand.IntN(2)].heal() // the connection is lost
+	}
+	links[3].heal()
+	ends(2, func() { require.NoError(t, sites[2].node.Leave(within(t, patience))) })
+	time.Sleep(2 * time.Second)
+	ended.Store(true)
+	wg.Wait()
+	require.Zero(t, o.doubled())
+
+	// A lookup may see the entry of a login that did not succeed.
+	var history []porcupine.Operation
+	count := make(map[string]int)
+	for _, op := range r.ops {
+		in := op.Input.(dirOp)
+		if in.op == opLookup && in.token != 0 && r.owner(in.token) == "" {
+			continue
+		}
+		count[in.op]++
+		history = append(history, op)
+	}
+	t.Log("operations: ", fmt.Sprint(count))
+	require.Greater(t, count[opClaim], 50)
+	require.Greater(t, count[opLookup], 50)
+	model := directoryModel(r.owner)
+	require.Equal(t, porcupine.Ok, porcupine.CheckOperationsTimeout(model, history, time.Minute))
+
+	// The checker sees a history that is wrong: a lookup that finds what was never there.
+	wrong := append(history, porcupine.Operation{ClientId: len(history), Input: dirOp{id: ids[0], op: opLookup, token: 1}, Call: 0, Return: never - 1})
+	require.Equal(t, porcupine.Illegal, porcupine.CheckOperationsTimeout(model, wrong, time.Minute))
+}
