@@ -64,10 +64,10 @@ type Config struct {
 	// ends. 0 means 5 seconds; negative is an error.
 	WriteTimeout time.Duration
 
-	// MaxPages limits the number of open event streams, and the number of searches
-	// that wait for their turn, of this server's sessions and of the cluster's. 0
-	// means 64; negative is an error. A request beyond the limit gets status 503 or
-	// 429 and a Retry-After header.
+	// MaxPages limits the number of open event streams, and for each kind of request that
+	// is answered one at a time, such as a search, the number of those that wait for
+	// their turn. 0 means 64; negative is an error. A request beyond the limit gets status
+	// 503 or 429 and a Retry-After header.
 	MaxPages int
 }
 
