@@ -125,9 +125,7 @@ func (n *Node) resign(ctx context.Context, epoch string, rev uint64) error {
 	if err != nil {
 		return err
 	}
-	limited, cancel := context.WithTimeout(ctx, n.c.LeaseTTL)
-	defer cancel()
-	if err := retry(limited, n.runCleanups); err != nil {
+	if err := n.finishCleanups(ctx); err != nil {
 		return err
 	}
 	_, err = n.nodes.del(ctx, epoch, tombstone, markerTTL)
@@ -135,4 +133,21 @@ func (n *Node) resign(ctx context.Context, epoch string, rev uint64) error {
 		return nil
 	}
 	return err
+}
+
+// finishCleanups runs the cleanups, and repeats those that fail as long as others succeed.
+func (n *Node) finishCleanups(ctx context.Context) error {
+	for {
+		before := n.pendingCleanups()
+		err := n.runCleanups(ctx)
+		if err == nil || n.pendingCleanups() >= before || !sleep(ctx, minBackoff) {
+			return err
+		}
+	}
+}
+
+func (n *Node) pendingCleanups() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return len(n.cleanups)
 }

@@ -135,3 +135,16 @@ func TestLeave_EndsLoginsThatWait(t *testing.T) {
 	require.ErrorIs(t, <-waiting, cluster.ErrLeft)
 	require.Less(t, time.Since(start), lease)
 }
+
+// The deletion of the entries takes longer than a lease.
+func TestLeave_DeletesAllEntriesOverASlowNetwork(t *testing.T) {
+	t.Parallel()
+	b, o := broker(t), newObserver()
+	c := join(t, o, "c", cluster.Config{URL: b.URL()})
+	a := join(t, o, "a", cluster.Config{URL: betweenPaced(t, b.URL(), 30<<10).url()})
+	require.NoError(t, many(within(t, patience), a.login, names(2500, "u%d")...))
+	start := time.Now()
+	require.NoError(t, a.node.Leave(within(t, patience)))
+	t.Logf("left in %v", time.Since(start))
+	require.Empty(t, listed(t, c))
+}
