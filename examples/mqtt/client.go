@@ -36,8 +36,10 @@ func (b *broker) receive(s *tcp.Session, run []byte) {
 	c := s.Value().(*client)
 	out := batch{broker: b}
 	defer out.flush() // also what was published before a packet that is wrong
+	pk := pooled.Get().(*packet)
+	defer pooled.Put(pk)
 	for len(run) > 0 && s.Reason() == "" {
-		pk, rest, err := decode(run, c.version)
+		rest, err := decode(pk, run, c.version)
 		if err == nil {
 			err = c.handle(pk, &out)
 		}

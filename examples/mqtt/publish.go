@@ -1,7 +1,6 @@
 package main
 
 import (
-	"runtime"
 	"time"
 
 	"github.com/mochi-mqtt/server/v2/packets"
@@ -118,7 +117,6 @@ func (p *batch) add(m *message) {
 
 func (p *batch) flush() {
 	if len(p.msgs) > 0 {
-		runtime.Gosched() // a SUBSCRIBE that arrived just before goes first: Go wakes the last reader first
 		p.broker.publish(p.msgs...)
 		p.msgs = nil
 	}

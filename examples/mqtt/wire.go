@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"sync"
 
 	"github.com/mochi-mqtt/server/v2/packets"
 
@@ -54,23 +55,26 @@ var decoders = map[byte]func(*packet, []byte) error{
 	packets.Disconnect:  (*packet).DisconnectDecode,
 }
 
-// decode decodes the first packet of a run and returns the rest of the run. The codec panics on
-// some malformed packets, which ends the session that sent them.
-func decode(run []byte, version byte) (pk *packet, rest []byte, err error) {
-	pk = &packet{ProtocolVersion: version}
+// pooled are packets for decode, each of which has more than a kilobyte.
+var pooled = sync.Pool{New: func() any { return new(packet) }}
+
+// decode decodes the first packet of a run into pk and returns the rest of the run. The codec
+// panics on some malformed packets, which ends the session that sent them.
+func decode(pk *packet, run []byte, version byte) (rest []byte, err error) {
+	*pk = packet{ProtocolVersion: version}
 	if err := pk.FixedHeader.Decode(run[0]); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	n, body, err := framing.Split(run[1:], true)
 	decoder := decoders[pk.FixedHeader.Type]
 	if err != nil || decoder == nil {
-		return nil, nil, packets.ErrProtocolViolation
+		return nil, packets.ErrProtocolViolation
 	}
 	pk.FixedHeader.Remaining = len(body)
 	if pk.FixedHeader.Type == packets.Disconnect && version == 5 && len(body) == 1 {
 		pk.ReasonCode = body[0] // the codec overlooks a reason without properties
 	}
-	return pk, run[1+n:], decoder(pk, bytes.Clone(body)) // the decoded strings refer to the body
+	return run[1+n:], decoder(pk, bytes.Clone(body)) // the decoded strings refer to the body
 }
 
 // encoders are those of the packets that a server sends.
