@@ -26,9 +26,6 @@ type binding struct {
 	dropped atomic.Bool             // the session goes on without the ID
 }
 
-// ErrPeerGone means that the peer closed the connection, or its side of it, while Bind waited.
-var ErrPeerGone = errors.New("tcp: peer has gone")
-
 // peerLooks is the time between two looks for whether the peer of a session that waits in Bind
 // is there.
 const peerLooks = 100 * time.Millisecond

@@ -32,6 +32,7 @@ var (
 	ErrSessionClosed = errors.New("tcp: session closed")        // the session is closed
 	ErrBound         = errors.New("tcp: session already bound") // the session has an ID by Bind
 	ErrEmptyID       = errors.New("tcp: empty ID: give Bind the name of the session's user, or do not call it")
+	ErrPeerGone      = errors.New("tcp: peer has gone")                      // the peer closed the connection, or its side of it, while Bind waited
 	ErrTooManyFromIP = errors.New("tcp: too many sessions from one address") // Server.MaxSessionsPerIP is reached
 	ErrRead          = errors.New("tcp: read failed")
 	ErrWrite         = errors.New("tcp: write failed")

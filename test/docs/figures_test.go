@@ -45,12 +45,12 @@ func TestFigures_OfTheReadmeAreTheMedianOfTheMeasured(t *testing.T) {
 		{"lateness", "%s ", "lateness", "20000", "sweep", "p99 ms", whole},
 		{"lateness", "%s ", "lateness", "20000", "time.Timer", "p99 ms", whole},
 		{"lateness", "%s ", "lateness", "20000", "plain", "earliest ms", func(v float64) string { return whole(-v) }},
-		{"'echo¦idle'", "%s ", "echo", "0", "sessionwheel", "frames/s", whole},
-		{"'echo¦idle'", "%s ", "echo", "0", "net+deadline", "frames/s", whole},
-		{"'echo¦idle'", "%s ", "echo", "0", "gnet", "frames/s", whole},
-		{"'echo¦idle'", "%s KB", "idle-connections", "9000", "sessionwheel", "bytes/connection", kilo},
-		{"'echo¦idle'", "%s KB", "idle-connections", "9000", "net+deadline", "bytes/connection", kilo},
-		{"'echo¦idle'", "%s KB", "idle-connections", "9000", "gnet", "bytes/connection", kilo},
+		{"'^echo$¦idle-con'", "%s ", "echo", "0", "sessionwheel", "frames/s", whole},
+		{"'^echo$¦idle-con'", "%s ", "echo", "0", "net+deadline", "frames/s", whole},
+		{"'^echo$¦idle-con'", "%s ", "echo", "0", "gnet", "frames/s", whole},
+		{"'^echo$¦idle-con'", "%s KB", "idle-connections", "9000", "sessionwheel", "bytes/connection", kilo},
+		{"'^echo$¦idle-con'", "%s KB", "idle-connections", "9000", "net+deadline", "bytes/connection", kilo},
+		{"'^echo$¦idle-con'", "%s KB", "idle-connections", "9000", "gnet", "bytes/connection", kilo},
 	} {
 		values := measured[strings.Join([]string{f.work, f.size, f.implementation, f.metric}, ",")]
 		require.NotEmpty(t, values, "%+v", f)
