@@ -70,11 +70,18 @@ func TestIDLocks_ExcludeEachOtherAndTakeNoMemoryAtRest(t *testing.T) {
 func TestTokens_AreGreaterThanAllEarlierOnes(t *testing.T) {
 	var tk tokens
 	last := tk.next(0)
-	for _, previous := range []uint64{0, last, last + 1<<40, 5} {
+	for _, previous := range []uint64{0, last, 5} {
 		next := tk.next(previous)
 		if next <= last || next <= previous {
 			t.Errorf("after %d and %d came %d", last, previous, next)
 		}
 		last = next
+	}
+	future := last + 1<<40
+	if next := tk.next(future); next <= future {
+		t.Errorf("after %d came %d", future, next)
+	}
+	if next := tk.next(0); next <= last || next >= future {
+		t.Errorf("after %d, and %d of another ID, came %d", last, future, next)
 	}
 }
