@@ -97,3 +97,5 @@ document.getElementById("leave").addEventListener("click", () => {
   show("");
   present(false);
 });
+
+login.elements.name.focus();
