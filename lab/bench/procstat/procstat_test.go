@@ -27,7 +27,7 @@ func TestInUse_CountsTheHeapThatIsReachable(t *testing.T) {
 	kept := make([]byte, 32<<20)
 	during := InUse()
 	runtime.KeepAlive(kept)
-	if during < before+32<<20 {
+	if during < before+31<<20 { // the rest of the process may have become smaller
 		t.Errorf("%d bytes before and %d with 32 MiB more", before, during)
 	}
 	if after := InUse(); after > before+16<<20 {
