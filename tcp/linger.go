@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"sync"
 	"time"
 
@@ -136,6 +137,10 @@ func (s *Session) dropInput() {
 		dropped += n
 		if errors.Is(err, io.EOF) {
 			break
+		}
+		if errors.Is(err, os.ErrDeadlineExceeded) { // meant for the session, which may still be in a callback
+			_ = s.conn.SetReadDeadline(time.Time{})
+			continue
 		}
 		if err != nil { // it is gone
 			return

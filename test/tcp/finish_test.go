@@ -177,3 +177,25 @@ func TestFinish_LeavesAPeerThatReadsToTheKernel(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, rest, size%each)
 }
+
+// The callback that finishes a session may go on for longer than a session keeps its goroutine
+// without input. The peer's time to read is not cut short by that.
+func TestFinish_InACallbackThatGoesOnLeavesThePeerItsTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const linger = 10 * time.Second
+		srv := &tcp.Server{LingerTimeout: linger, OnMessage: func(s *tcp.Session, _ []byte) {
+			_ = s.Post([]byte("last\n")) // what arrives tells
+			s.Finish("Finished")
+			time.Sleep(linger / 2)
+		}}
+		c := harness.ListenMemory(t, srv)()
+		harness.Write(t, c, "finish\n")
+		for range 8 { // the server drops what it is sent
+			time.Sleep(linger / 10)
+			harness.Write(t, c, "more\n")
+		}
+		harness.Read(t, c, "last\n")
+		_, err := c.Read(make([]byte, 1))
+		require.ErrorIs(t, err, io.EOF)
+	})
+}
