@@ -1,9 +1,6 @@
 package tcp_test
 
 import (
-	"bufio"
-	"fmt"
-	"io"
 	"net"
 	"os"
 	"strings"
@@ -104,24 +101,14 @@ const (
 func TestPark_AFreezeIsForgiven(t *testing.T) {
 	t.Parallel() // it waits for a process that is stopped
 	if os.Getenv(harness.HelperEnv) != "" {
-		serveParked(t)
+		serveInProcess(t, &tcp.Server{IdleTimeout: parkedIdle, OnMessage: harness.EchoLine},
+			func(l net.Listener) net.Listener { return l })
 		return
 	}
-	cmd := harness.Helper(t, "server")
-	cmd.Stderr = os.Stderr
-	in, err := cmd.StdinPipe()
-	require.NoError(t, err)
-	out, err := cmd.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, cmd.Start())
-	lines := bufio.NewScanner(out)
-	require.True(t, lines.Scan())
-	addr := strings.TrimPrefix(lines.Text(), "addr ")
+	p := startServerProcess(t)
 	conns := make([]net.Conn, parkedPeers)
 	for i := range conns {
-		conns[i], err = net.Dial("tcp", addr)
-		require.NoError(t, err)
-		defer conns[i].Close()
+		conns[i] = p.dial()
 	}
 	send := func() {
 		for _, c := range conns {
@@ -130,33 +117,16 @@ func TestPark_AFreezeIsForgiven(t *testing.T) {
 	}
 	send()
 	time.Sleep(parkedPause)
-	require.NoError(t, cmd.Process.Signal(syscall.SIGSTOP))
+	p.signal(syscall.SIGSTOP)
 	send()
 	time.Sleep(parkedPause)
 	send()
 	time.Sleep(parkedIdle - parkedPause) // longer than the idle timeout in all
-	require.NoError(t, cmd.Process.Signal(syscall.SIGCONT))
+	p.signal(syscall.SIGCONT)
 	for _, c := range conns {
 		harness.Read(t, c, "x\nx\nx\n")
 		harness.Write(t, c, "x\n")
 		harness.Read(t, c, "x\n")
 	}
-	_ = in.Close()
-	for lines.Scan() {
-		require.NotContains(t, lines.Text(), pool.Timeout)
-	}
-	require.NoError(t, cmd.Wait())
-}
-
-// serveParked is the process that is stopped.
-func serveParked(t *testing.T) {
-	srv := &tcp.Server{
-		IdleTimeout: parkedIdle, OnMessage: harness.EchoLine,
-		OnSessionClosed: func(_ *tcp.Session, r pool.Reason) { fmt.Println("closed", r) },
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	harness.ServeTCP(t, srv, l)
-	fmt.Println("addr", l.Addr())
-	_, _ = io.Copy(io.Discard, os.Stdin)
+	p.end(pool.Timeout)
 }
