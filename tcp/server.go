@@ -131,8 +131,8 @@ type Server struct {
 
 	// MaxSessions is the maximum number of connections: sessions, those in their handshake,
 	// and those that linger. 0 means 65,536, which take about 50 MB on Linux when idle without
-	// TLS, and 220 MB elsewhere; negative means no limit. A connection beyond the limit is closed at once and reported
-	// to OnError as pool.ErrFull.
+	// TLS, and 220 MB elsewhere; negative means no limit. A connection beyond the limit is
+	// closed at once and reported to OnError as pool.ErrFull.
 	MaxSessions int
 
 	// MaxHandshakes is the maximum number of TLS handshakes at the same time. A connection
