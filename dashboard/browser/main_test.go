@@ -52,6 +52,19 @@ func TestMain(m *testing.M) {
 // sharedBrowser starts the browser that all tests share. Each opens its own tabs.
 var sharedBrowser = sync.OnceValues(browser.Start)
 
+// requireBrowser returns the shared browser. Without one installed, it skips the test,
+// or fails it if CI is set.
+func requireBrowser(t *testing.T) *browser.Browser {
+	t.Helper()
+	b, err := sharedBrowser()
+	if errors.Is(err, browser.ErrNone) && os.Getenv("CI") == "" {
+		fmt.Fprintf(os.Stderr, "\n*** %s WAS LEFT OUT: %v ***\n", t.Name(), err)
+		t.Skip(err)
+	}
+	require.NoError(t, err)
+	return b
+}
+
 // page is a tab with a page.
 type page struct {
 	*browser.Tab
@@ -61,13 +74,7 @@ type page struct {
 // open opens a page in a new tab. The test fails if its console has any message.
 func open(t *testing.T, screen browser.Screen, url string) page {
 	t.Helper()
-	b, err := sharedBrowser()
-	if errors.Is(err, browser.ErrNone) && os.Getenv("CI") == "" {
-		fmt.Fprintf(os.Stderr, "\n*** %s WAS LEFT OUT: %v ***\n", t.Name(), err)
-		t.Skip(err)
-	}
-	require.NoError(t, err)
-	tab, err := b.Open(screen, 3*timeout)
+	tab, err := requireBrowser(t).Open(screen, 3*timeout)
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		require.Empty(t, tab.Console(), "the browser's console")

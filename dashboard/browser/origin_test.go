@@ -1,7 +1,6 @@
 package browser_test
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -68,11 +67,7 @@ func TestPage_WorksOverPlainHTTPAndAnotherSiteCostsNothing(t *testing.T) {
 	require.NoError(t, err)
 	at.Host = "ops.test:" + at.Port()
 
-	b, err := sharedBrowser()
-	if errors.Is(err, browser.ErrNone) {
-		t.Skip(err)
-	}
-	require.NoError(t, err)
+	b := requireBrowser(t)
 	visit := func(url string) page { // without a look at the console, where the browser complains of plain HTTP
 		tab, err := b.Open(browser.Desktop, 3*timeout)
 		require.NoError(t, err)
