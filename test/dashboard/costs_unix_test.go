@@ -30,10 +30,18 @@ func processorTime(t *testing.T) time.Duration {
 	return time.Duration(use.Utime.Nano() + use.Stime.Nano())
 }
 
-// COSTS_SAME has all viewers ask for the same page; COSTS_OFFSET and COSTS_FOR change what the viewers ask for, and for how long.
+// Sixty viewers of half a million sessions, who ask again as soon as they are answered,
+// take less than one processor and 200 MB. Each asks for a page of its own, so that none
+// shares a search.
+//
+// Variables of the environment change what is measured: with COSTS_SAME all ask for the
+// first page; COSTS_OFFSET is the row that the pages begin at, and COSTS_FOR the duration.
 func TestCosts_OfViewersThatListManySessionsWithoutAPauseAreBounded(t *testing.T) {
-	if harness.RaceDetector || testing.Short() {
-		t.Skip("the race detector would distort it")
+	switch {
+	case testing.Short():
+		t.Skip("it measures for ten seconds")
+	case harness.RaceDetector:
+		t.Skip("the race detector takes processor time and memory of its own")
 	}
 	const sessions, viewers = 500_000, 60
 	offset, measured := 10_000, 10*time.Second
@@ -58,7 +66,7 @@ func TestCosts_OfViewersThatListManySessionsWithoutAPauseAreBounded(t *testing.T
 	var answered, refused atomic.Int64
 	var work sync.WaitGroup
 	for viewer := range viewers {
-		path := fmt.Sprintf("/api/sessions?sort=address&limit=50&offset=%d", offset-viewer) // to each its own search
+		path := fmt.Sprintf("/api/sessions?sort=address&limit=50&offset=%d", offset-viewer)
 		if os.Getenv("COSTS_SAME") != "" {
 			path = "/api/sessions?limit=25"
 		}
