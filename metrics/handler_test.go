@@ -13,33 +13,15 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
+	"github.com/sessionwheel/sessionwheel/internal/pipes"
 	"github.com/sessionwheel/sessionwheel/metrics"
 )
-
-// pipes accepts net.Pipes, which hold nothing: what is not read is not written.
-type pipes chan net.Conn
-
-func (p pipes) Accept() (net.Conn, error) {
-	if c, ok := <-p; ok {
-		return c, nil
-	}
-	return nil, net.ErrClosed
-}
-
-func (p pipes) Close() error   { close(p); return nil }
-func (p pipes) Addr() net.Addr { return &net.TCPAddr{} }
-
-func (p pipes) dial() net.Conn {
-	mine, theirs := net.Pipe()
-	p <- theirs
-	return mine
-}
 
 func TestHandler_AScraperThatDoesNotReadDelaysNoOtherAndIsEnded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		reg := prometheus.NewRegistry()
 		reg.MustRegister(prometheus.NewGauge(prometheus.GaugeOpts{Name: "g"}))
-		l := make(pipes)
+		l := pipes.New()
 		mux := http.NewServeMux()
 		mux.Handle("/", metrics.Handler(reg))
 		mux.HandleFunc("/other", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "g 0, elsewhere") })
@@ -48,13 +30,13 @@ func TestHandler_AScraperThatDoesNotReadDelaysNoOtherAndIsEnded(t *testing.T) {
 		go func() { served <- srv.Serve(l) }() // ends with Close
 		var idle []net.Conn
 		for range 20 {
-			conn := l.dial()
+			conn := l.Dial()
 			_, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
 			require.NoError(t, err)
 			idle = append(idle, conn)
 		}
 		dials := 0
-		transport := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { dials++; return l.dial(), nil }}
+		transport := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { dials++; return l.Dial(), nil }}
 		client := &http.Client{Transport: transport}
 		began := time.Now()
 		for _, path := range []string{"/", "/", "/other"} { // on one connection, more than ten seconds apart

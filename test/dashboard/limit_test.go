@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionwheel/sessionwheel/dashboard"
+	"github.com/sessionwheel/sessionwheel/internal/pipes"
 	"github.com/sessionwheel/sessionwheel/test/internal/harness"
 )
 
@@ -23,7 +24,7 @@ type limitedSite struct{ conns chan net.Conn }
 
 func serveLimited(t *testing.T, handler http.HandlerFunc, connections int) limitedSite {
 	t.Helper()
-	l := harness.NewPipes()
+	l := pipes.New()
 	srv := &http.Server{Handler: handler}
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(dashboard.Limit(srv, l, connections)) }() // ends with Close, waited for by the cleanup
@@ -172,8 +173,8 @@ func TestLimit_NobodyIsKeptOutByConnectionsThatDoNothing(t *testing.T) {
 // The limits are also those of connections that wait to be accepted.
 func TestLimit_ItsListenerEndsWhileAConnectionWaitsForAPlace(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
-		pipes := harness.NewPipes()
-		l := dashboard.Limit(new(http.Server), pipes, 1)
+		inner := pipes.New()
+		l := dashboard.Limit(new(http.Server), inner, 1)
 		accepted := make(chan error, 2)
 		go func() { // ends below
 			for range 2 {
@@ -188,7 +189,7 @@ func TestLimit_ItsListenerEndsWhileAConnectionWaitsForAPlace(t *testing.T) {
 		for range 2 {
 			mine, theirs := net.Pipe()
 			defer mine.Close()
-			pipes.Conns <- theirs
+			inner.Conns <- theirs
 			waiting = mine
 		}
 		synctest.Wait()

@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionwheel/sessionwheel/dashboard"
+	"github.com/sessionwheel/sessionwheel/internal/pipes"
 	"github.com/sessionwheel/sessionwheel/pool"
 	"github.com/sessionwheel/sessionwheel/tcp"
 	"github.com/sessionwheel/sessionwheel/test/internal/harness"
@@ -351,7 +352,7 @@ func TestDelete_FindsASessionByItsIDWithoutAWalk(t *testing.T) {
 			register(t, named, i, "")
 		}
 		srv := new(tcp.Server)
-		l := harness.NewPipes()
+		l := pipes.New()
 		harness.ServeTCP(t, srv, l)
 		conns := make([]*blockedConn, 3)
 		for i := range conns {

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionwheel/sessionwheel/dashboard"
+	"github.com/sessionwheel/sessionwheel/internal/pipes"
 	"github.com/sessionwheel/sessionwheel/pool"
 	"github.com/sessionwheel/sessionwheel/tcp"
 	"github.com/sessionwheel/sessionwheel/test/internal/harness"
@@ -26,18 +27,18 @@ import (
 type pipeSite struct {
 	handler *dashboard.Handler
 	client  *http.Client
-	conns   chan net.Conn
+	pipes   *pipes.Listener
 }
 
 func serveSite(t *testing.T, c dashboard.Config) *pipeSite {
 	t.Helper()
 	h := newHandler(t, c)
-	l := harness.NewPipes()
+	l := pipes.New()
 	srv := &http.Server{Handler: h}
 	srv.RegisterOnShutdown(h.Close)
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(l) }() // ends with Shutdown, waited for by the cleanup
-	site := &pipeSite{handler: h, conns: l.Conns}
+	site := &pipeSite{handler: h, pipes: l}
 	transport := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return site.dial(), nil }}
 	site.client = &http.Client{Transport: transport}
 	t.Cleanup(func() {
@@ -48,11 +49,7 @@ func serveSite(t *testing.T, c dashboard.Config) *pipeSite {
 	return site
 }
 
-func (s *pipeSite) dial() net.Conn {
-	mine, theirs := net.Pipe()
-	s.conns <- theirs
-	return mine
-}
+func (s *pipeSite) dial() net.Conn { return s.pipes.Dial() }
 
 func (s *pipeSite) get(t *testing.T, path string) *http.Response {
 	t.Helper()
@@ -321,14 +318,14 @@ func TestStream_LastsAsLongAsItsEventsAreRead(t *testing.T) {
 		t.Run(version, func(t *testing.T) {
 			harness.Bubble(t, func(t *testing.T) {
 				h := newHandler(t, dashboard.Config{Source: idleSource(), Interval: time.Minute})
-				l := harness.NewPipes()
+				l := pipes.New()
 				protocols := new(http.Protocols)
 				protocols.SetHTTP1(version == "HTTP/1.1")
 				protocols.SetUnencryptedHTTP2(version == "HTTP/2.0")
 				srv := &http.Server{Handler: h, ReadTimeout: time.Second, WriteTimeout: time.Second, Protocols: protocols}
 				served := make(chan error, 1)
 				go func() { served <- srv.Serve(l) }() // ends with Close, waited for below
-				site := &pipeSite{handler: h, conns: l.Conns}
+				site := &pipeSite{handler: h, pipes: l}
 				transport := &http.Transport{
 					DialContext: func(context.Context, string, string) (net.Conn, error) { return site.dial(), nil },
 					Protocols:   protocols,

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/sessionwheel/sessionwheel/internal/pipes"
 	"github.com/sessionwheel/sessionwheel/pool"
 	"github.com/sessionwheel/sessionwheel/tcp"
 	"github.com/sessionwheel/sessionwheel/test/internal/harness"
@@ -109,7 +110,7 @@ func TestOnSessionClosed_WaitsForTheConnectionsClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := &tcp.Server{}
 		e := watch(srv)
-		l := harness.NewPipes()
+		l := pipes.New()
 		harness.ServeTCP(t, srv, l)
 		mine, theirs := net.Pipe()
 		defer mine.Close()

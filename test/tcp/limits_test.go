@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/sessionwheel/sessionwheel/internal/pipes"
 	"github.com/sessionwheel/sessionwheel/pool"
 	"github.com/sessionwheel/sessionwheel/tcp"
 	"github.com/sessionwheel/sessionwheel/test/internal/harness"
@@ -71,7 +72,7 @@ func TestMaxSessionsPerIP_CountsAddressesAsPeersShareThem(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			srv := &tcp.Server{MaxSessionsPerIP: 2}
 			e := watch(srv)
-			l := harness.NewPipes()
+			l := pipes.New()
 			harness.ServeTCP(t, srv, l)
 			connect := func(a net.Addr) net.Conn {
 				mine, theirs := net.Pipe()
@@ -143,7 +144,7 @@ func TestMaxSessionsPerIP_TheCountGoesWithTheSessions(t *testing.T) {
 	srv := &tcp.Server{MaxSessionsPerIP: 1}
 	closed := make(chan pool.Reason, 1)
 	srv.OnSessionClosed = func(_ *tcp.Session, r pool.Reason) { closed <- r }
-	l := harness.NewPipes()
+	l := pipes.New()
 	harness.ServeTCP(t, srv, l)
 	from := func(n, to int) {
 		for i := n; i < to; i++ {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/sessionwheel/sessionwheel/internal/pipes"
 	"github.com/sessionwheel/sessionwheel/tcp"
 	"github.com/sessionwheel/sessionwheel/test/internal/harness"
 )
@@ -20,7 +21,7 @@ import (
 // erring is a listener whose Accept returns an error of the system before each
 // connection.
 type erring struct {
-	*harness.Pipes
+	*pipes.Listener
 	errs []syscall.Errno
 }
 
@@ -30,7 +31,7 @@ func (l *erring) Accept() (net.Conn, error) {
 		l.errs = l.errs[1:]
 		return nil, &net.OpError{Op: "accept", Err: os.NewSyscallError("accept4", err)}
 	}
-	return l.Pipes.Accept()
+	return l.Listener.Accept()
 }
 
 func TestServe_GoesOnAfterErrorsOfTheNetworkAndTheMemory(t *testing.T) {
@@ -45,7 +46,7 @@ func TestServe_GoesOnAfterErrorsOfTheNetworkAndTheMemory(t *testing.T) {
 		var log harness.LogBuffer
 		srv := &tcp.Server{OnMessage: harness.EchoLine, Logger: harness.Logger(&log, slog.LevelWarn)}
 		e := watch(srv)
-		l := &erring{Pipes: harness.NewPipes(), errs: errs}
+		l := &erring{Listener: pipes.New(), errs: errs}
 		harness.ServeTCP(t, srv, l)
 		mine, theirs := net.Pipe()
 		l.Conns <- theirs
@@ -67,7 +68,7 @@ func TestGoexit_InOnErrorOfTheListenerDoesNotEndIt(t *testing.T) {
 			OnMessage: harness.EchoLine, Logger: harness.Logger(&log, slog.LevelError),
 			OnError: func(*tcp.Session, error) { runtime.Goexit() },
 		}
-		l := &erring{Pipes: harness.NewPipes(), errs: []syscall.Errno{syscall.EMFILE}}
+		l := &erring{Listener: pipes.New(), errs: []syscall.Errno{syscall.EMFILE}}
 		harness.ServeTCP(t, srv, l)
 		mine, theirs := net.Pipe()
 		l.Conns <- theirs
@@ -92,7 +93,7 @@ func TestMaxSessionsPerIP_AsksForTheAddressOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := &tcp.Server{MaxSessionsPerIP: 1}
 		e := watch(srv)
-		l := harness.NewPipes()
+		l := pipes.New()
 		harness.ServeTCP(t, srv, l)
 		for range 3 {
 			mine, theirs := net.Pipe()

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/sessionwheel/sessionwheel/internal/pipes"
 	"github.com/sessionwheel/sessionwheel/pool"
 	"github.com/sessionwheel/sessionwheel/tcp"
 	"github.com/sessionwheel/sessionwheel/test/internal/harness"
@@ -125,7 +126,7 @@ func TestShutdown_ClosesWhatIsLeftWhenItsContextEnds(t *testing.T) {
 func TestClose_OfAConnectionThatBlocksDelaysNothingElse(t *testing.T) {
 	srv := &tcp.Server{}
 	e := watch(srv)
-	l := harness.NewPipes()
+	l := pipes.New()
 	gate := make(chan struct{})
 	harness.ServeTCP(t, srv, l)
 	t.Cleanup(func() { close(gate) })

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/sessionwheel/sessionwheel/internal/pipes"
 	"github.com/sessionwheel/sessionwheel/tcp"
 	"github.com/sessionwheel/sessionwheel/tcp/tcptest"
 )
@@ -60,13 +61,12 @@ func ListenMemory(t testing.TB, srv *tcp.Server) (dial func() net.Conn) {
 // not read at once.
 func ListenPipes(t testing.TB, srv *tcp.Server) (dial func() net.Conn) {
 	t.Helper()
-	l := NewPipes()
+	l := pipes.New()
 	ServeTCP(t, srv, l)
 	return func() net.Conn {
-		mine, theirs := net.Pipe()
-		l.Conns <- theirs
-		t.Cleanup(func() { _ = mine.Close() })
-		return mine
+		c := l.Dial()
+		t.Cleanup(func() { _ = c.Close() })
+		return c
 	}
 }
 
