@@ -111,7 +111,7 @@ func newLevelsJSON(slots []wheel.Slot) []levelJSON {
 	return used
 }
 
-// rescues remembers when the wheel's watchdog last fired a slot. The wheel itself
+// rescues remembers when the watchdog last woke the wheel. The wheel itself
 // only counts.
 type rescues struct {
 	mu sync.Mutex

@@ -53,16 +53,16 @@ async function loadHistory() {
   }
 }
 
-const warnFor = 600; // seconds after the watchdog last fired a slot
+const warnFor = 600; // seconds since the watchdog last woke the wheel
 
-// warn explains that the wheel's watchdog had to fire slots.
+// warn explains that the watchdog had to wake the wheel.
 function warn(wheel) {
   const warning = byID("warning");
   const recent = wheel && wheel.rescued_ago_seconds !== null && wheel.rescued_ago_seconds < warnFor;
   const texts = [];
   if (recent) {
-    texts.push(`The timer library did not fire on time, so the wheel's watchdog did: ${wheel.rescued === 1 ? "once" : `${count(wheel.rescued)} times`} since the server started, and within the past ten minutes.`,
-      "Sessions that were due then closed late, by about a second at most. None closed early, and none was missed.",
+    texts.push(`The timer library did not wake the wheel, so its watchdog did: ${wheel.rescued === 1 ? "once" : `${count(wheel.rescued)} times`} since the server started, and within the past ten minutes.`,
+      "No session closed early, or late because of it, and none was missed.",
       "Nothing needs doing if it stays at that. If this happens again and again, the process gets too little processor time, or the machine was suspended, or its clock was changed: give it more, or keep the clock steady.");
     if (wheel.library_disabled) texts.push("The wheel has stopped using the library and keeps the time itself until the server is restarted; timeouts work as before.");
   }

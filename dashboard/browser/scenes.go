@@ -53,7 +53,7 @@ var Scenes = []Scene{
 	},
 	{
 		Name: "stall", About: "the timer library stalls, as the server's figures show it",
-		Says:  []string{"The timer library did not fire on time", "Sessions that were due then closed late", "too little processor time"},
+		Says:  []string{"The timer library did not wake the wheel", "No session closed early, or late because of it", "too little processor time"},
 		start: startStall,
 	},
 	{
@@ -173,8 +173,7 @@ func startStall() (*Stage, error) {
 	}}, nil
 }
 
-// stalledPage is a page whose events say since when the wheel's watchdog had to fire
-// slots.
+// stalledPage is a page whose events say when the watchdog last had to wake the wheel.
 type stalledPage struct {
 	dash  *dashboard.Handler
 	since *atomic.Pointer[time.Time]

@@ -73,11 +73,11 @@ func TestWarning_ExplainsRescuedSlotsForTenMinutes(t *testing.T) {
 	require.True(t, js[bool](p, `$("#warning").hidden`))
 
 	current.Store(&rescue{count: 8, ago: 0.2})
-	p.until(says("warning", "did not fire on time"))
-	for _, text := range []string{"8 times since the server started", "closed late", "about a second at most", "None closed early", "If this happens again", "processor time"} {
+	p.until(says("warning", "did not wake the wheel"))
+	for _, text := range []string{"8 times since the server started", "No session closed early, or late because of it", "If this happens again", "processor time"} {
 		require.Contains(t, js[string](p, `$("#warning").textContent`), text)
 	}
-	require.Contains(t, js[string](p, `$("#announcer").textContent`), "did not fire on time")
+	require.Contains(t, js[string](p, `$("#announcer").textContent`), "did not wake the wheel")
 	require.NotContains(t, js[string](p, `$("#warning").textContent`), "stopped using the library")
 
 	current.Store(&rescue{count: 10, ago: 599.0, disabled: true})
