@@ -9,8 +9,10 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionwheel/sessionwheel/pool"
@@ -167,22 +169,23 @@ func TestPark_ASessionThatIsActiveKeepsItsGoroutine(t *testing.T) {
 }
 
 func TestPark_AConnectionWithoutASocketKeepsItsGoroutine(t *testing.T) {
-	t.Parallel() // it waits until a session would be parked
-	srv := &tcp.Server{OnMessage: harness.EchoLine}
-	c := harness.ListenMemory(t, srv)()
-	harness.Write(t, c, "x\n")
-	harness.Read(t, c, "x\n")
-	time.Sleep(2500 * time.Millisecond) // longer than sessions keep their workers
-	require.Zero(t, srv.Stats().Parked)
-	harness.Write(t, c, "x\n")
-	harness.Read(t, c, "x\n")
+	synctest.Test(t, func(t *testing.T) {
+		srv := &tcp.Server{OnMessage: harness.EchoLine}
+		c := harness.ListenMemory(t, srv)()
+		for range 2 {
+			harness.Write(t, c, "x\n")
+			harness.Read(t, c, "x\n")
+			time.Sleep(time.Minute)
+			require.Zero(t, srv.Stats().Parked)
+		}
+	})
 }
 
 func TestPark_PartOfAFrameHasItsTime(t *testing.T) {
 	for name, listen := range parkable(t) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel() // it waits for a time limit
-			srv := &tcp.Server{FrameTimeout: 3 * time.Second}
+			srv := &tcp.Server{FrameTimeout: 6 * time.Second}
 			e := watch(srv)
 			dial := listen(t, srv)
 			whole, late := dial(), dial()
@@ -251,23 +254,31 @@ func TestPark_ThePeerEndsAParkedSession(t *testing.T) {
 	}
 }
 
-func TestPark_ThePeerOfAHandshakeThatHasNotBegun(t *testing.T) {
+func TestPark_AHandshakeThatDoesNotBeginHasItsTime(t *testing.T) {
 	server, _ := tlsConfigs(t)
 	srv := &tcp.Server{TLSConfig: server, HandshakeTimeout: 300 * time.Millisecond}
 	e := watch(srv)
-	dial := harness.ListenTCP(t, srv)
-	probe := dial()
-	require.NoError(t, probe.Close())
-	harness.Until(t, func() bool { return srv.Traffic().Probes == 1 })
-	silent := dial()
-	awaitParked(t, srv, 1)
+	silent := harness.ListenTCP(t, srv)()
 	harness.WaitClosed(t, silent)
 	require.ErrorIs(t, harness.Next(t, e.errors), tcp.ErrHandshake)
 	require.Empty(t, e.opened)
-	closed := dial()
+}
+
+func TestPark_EndsOfASessionWhoseHandshakeHasNotBegun(t *testing.T) {
+	server, _ := tlsConfigs(t)
+	srv := &tcp.Server{TLSConfig: server}
+	e := watch(srv)
+	dial := harness.ListenTCP(t, srv)
+	probe := dial()
+	awaitParked(t, srv, 1)
+	require.NoError(t, probe.Close())
+	harness.Until(t, func() bool { return srv.Traffic().Probes == 1 })
+	c := dial()
 	awaitParked(t, srv, 1)
 	require.NoError(t, srv.Shutdown(t.Context()))
-	harness.WaitClosed(t, closed)
+	harness.WaitClosed(t, c)
+	require.Empty(t, e.opened)
+	require.Empty(t, e.errors)
 }
 
 func TestPark_AHandshakeThatHasNotBegunDoesNotCount(t *testing.T) {
@@ -364,15 +375,16 @@ func TestPark_APostToAParkedSessionWhoseSocketIsFull(t *testing.T) {
 }
 
 func TestPark_OnIdleRunsWhileTheSessionIsParked(t *testing.T) {
-	srv := &tcp.Server{
-		IdleTimeout: 400 * time.Millisecond, IdleWarning: 200 * time.Millisecond,
-		OnIdle: func(s *tcp.Session) { _ = s.Post([]byte("there?\n")) },
+	t.Parallel() // it waits for half of an idle timeout
+	srv := &tcp.Server{IdleTimeout: 4 * time.Second}
+	srv.OnIdle = func(s *tcp.Session) {
+		assert.Equal(t, 1, srv.Stats().Parked)
+		_ = s.Post([]byte("there?\n")) // what is read tells
 	}
 	e := watch(srv)
 	c := harness.ListenTCP(t, srv)()
-	for range 3 {
-		harness.Read(t, c, "there?\n")
-		harness.Write(t, c, "yes\n")
-		require.Equal(t, "yes", harness.Next(t, e.messages))
-	}
+	harness.Read(t, c, "there?\n")
+	harness.Write(t, c, "yes\n")
+	require.Equal(t, "yes", harness.Next(t, e.messages))
+	require.Empty(t, e.closed)
 }
