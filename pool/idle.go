@@ -24,12 +24,13 @@ func (s *Session[K, C]) SetIdleTimeout(d time.Duration) {
 }
 
 // Renew is Touch and SetIdleTimeout in one step: it records activity and gives the session an
-// idle timeout of its own, counted from now, with the same meaning of 0 and negative. It
-// reports true if the session is open, and then the session does not time out before the new
-// timeout, whatever the old one was. It reports false, and changes nothing, if the session is
-// closed. So it decides between an expiry and a peer that comes back at the same moment.
+// idle timeout of its own, counted from now. 0 and negative mean what they mean to
+// SetIdleTimeout. Renew reports true if the session is open, and then the session does not
+// time out before the new timeout, whatever the old one was. It reports false, and changes
+// nothing, if the session is closed. So it decides the race between an expiry and a peer that
+// comes back at the same moment.
 //
-// In contrast to Touch, Renew takes a lock, and it may allocate.
+// Unlike Touch, Renew takes a lock and may allocate.
 func (s *Session[K, C]) Renew(d time.Duration) bool {
 	renewed, wake := s.renewLocking(orDefault(d, 0))
 	if wake {

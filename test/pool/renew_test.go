@@ -9,7 +9,6 @@ import (
 
 	"github.com/sessionwheel/sessionwheel/pool"
 	"github.com/sessionwheel/sessionwheel/test/internal/harness"
-	"github.com/sessionwheel/sessionwheel/wheel"
 )
 
 func renewStep(d time.Duration) func(*testSession) {
@@ -58,12 +57,9 @@ func TestRenew_CountsTheNewTimeoutFromNow(t *testing.T) {
 
 func TestRenew_OnAClosedSessionReportsFalseAndChangesNothing(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
-		w := harness.NewWheel(t, wheel.Config{})
-		p := newPool(t, testConfig{Wheel: w})
-		s := mustRegister(t, p, 1)
+		w, s := closedSession(t)
 		active := s.LastActive()
 		time.Sleep(time.Second)
-		s.Close("Bye")
 		require.False(t, s.Renew(time.Minute))
 		require.Zero(t, w.Len())
 		require.Equal(t, active, s.LastActive())

@@ -238,12 +238,17 @@ func TestSetIdleTimeout_CountsFromTheLastActivity(t *testing.T) {
 	})
 }
 
-func TestSetIdleTimeout_OnAClosingSessionDoesNothing(t *testing.T) {
+// closedSession returns a session that is closed, and the wheel of its pool.
+func closedSession(t *testing.T) (*wheel.Wheel, *testSession) {
+	w := harness.NewWheel(t, wheel.Config{})
+	s := mustRegister(t, newPool(t, testConfig{Wheel: w}), 1)
+	s.Close("Bye")
+	return w, s
+}
+
+func TestSetIdleTimeout_OnAClosedSessionDoesNothing(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
-		w := harness.NewWheel(t, wheel.Config{})
-		p := newPool(t, testConfig{Wheel: w})
-		s := mustRegister(t, p, 1)
-		s.Close("Bye")
+		w, s := closedSession(t)
 		s.SetIdleTimeout(time.Second)
 		require.Zero(t, w.Len())
 	})
