@@ -2,7 +2,10 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
+	"math"
+	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -11,6 +14,8 @@ import (
 
 	"github.com/mochi-mqtt/server/v2/packets"
 	"github.com/stretchr/testify/require"
+
+	"github.com/sessionwheel/sessionwheel/tcp"
 )
 
 // versions runs f with both versions of the protocol against both brokers.
@@ -566,4 +571,48 @@ func TestManyPublishers_LoseNothing(t *testing.T) {
 	}
 	done.Wait()
 	sub.ping()
+}
+
+// inProcess starts a broker in the test's process and returns it with its address.
+func inProcess(t *testing.T) (b *broker, addr string) {
+	t.Helper()
+	b, err := newBroker(t.Context(), options{})
+	require.NoError(t, err)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	served := make(chan error, 1)
+	go func() { served <- b.Serve(l) }() // ends with shutdown
+	t.Cleanup(func() {
+		require.NoError(t, b.shutdown(context.Background()))
+		require.ErrorIs(t, <-served, tcp.ErrServerClosed)
+	})
+	return b, l.Addr().String()
+}
+
+// The longest delay is 136 years: when the session ends first, its timer must not stay.
+func TestWillDelay_EndsWithTheSession(t *testing.T) {
+	b, addr := inProcess(t)
+	p, _ := login(t, addr, 5, "id", will("will", math.MaxUint32))
+	require.NoError(t, p.Close())
+	require.Eventually(t, func() bool { return b.sessions.Len()+b.Wheel.Len() == 0 }, patience, 10*time.Millisecond)
+}
+
+func TestWillDelay_ThatEndsAsTheClientComesBackPublishesNothing(t *testing.T) {
+	b, addr := inProcess(t)
+	watch, _ := login(t, addr, 5, "watch")
+	watch.subscribe(0, "will")
+	p, _ := login(t, addr, 5, "id", keeps(60), will("will", 60))
+	e, _ := b.sessions.Get("id")
+	s := e.Conn()
+	require.NoError(t, p.Close())
+	var w *message
+	require.Eventually(t, func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		w = s.will
+		return w != nil
+	}, patience, 10*time.Millisecond)
+	login(t, addr, 5, "id", keeps(60))
+	s.publishWill(w) // by the timer, which had just fired
+	watch.ping()
 }

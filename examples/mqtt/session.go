@@ -71,10 +71,8 @@ func (s *session) attach(c *client, expiry time.Duration, connack []byte) bool {
 	if s.ended {
 		return false
 	}
-	if s.delay != nil {
-		s.delay.Stop()
-	}
-	s.client, s.expiry, s.left, s.will, s.delay, s.out = c, expiry, time.Time{}, nil, nil, nil
+	s.takeWillLocked()
+	s.client, s.expiry, s.left, s.out = c, expiry, time.Time{}, nil
 	s.postLocked(s.pumpLocked(s.resendLocked(connack)))
 	return true
 }
@@ -117,8 +115,17 @@ func (s *session) takeWill(only *message) (will *message) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if only == nil || only == s.will {
-		will, s.will = s.will, nil
+		will = s.takeWillLocked()
 	}
+	return will
+}
+
+// takeWillLocked takes the will and ends its delay, which may be as long as 136 years.
+func (s *session) takeWillLocked() (will *message) {
+	if s.delay != nil {
+		s.delay.Stop()
+	}
+	will, s.will, s.delay = s.will, nil, nil
 	return will
 }
 
