@@ -107,7 +107,8 @@ func tool(t testing.TB, name string) string {
 	return ""
 }
 
-func real(t testing.TB) string {
+// theirs starts a mosquitto and returns its address.
+func theirs(t testing.TB) string {
 	addr, _ := startMosquitto(t)
 	return addr
 }
@@ -165,7 +166,7 @@ func listens(addr string, ended <-chan struct{}) bool {
 // both runs f against mosquitto and against this program.
 func both(t *testing.T, f func(t *testing.T, addr string)) {
 	for name, start := range map[string]func(testing.TB) string{
-		"mosquitto": real,
+		"mosquitto": theirs,
 		"ours":      func(t testing.TB) string { return ours(t) },
 	} {
 		t.Run(name, func(t *testing.T) {
