@@ -149,6 +149,7 @@ func (b *broker) restore() error {
 		}
 		left := time.Until(r.Left.Add(r.Expiry))
 		if r.Expiry > 0 && left <= 0 {
+			b.store.mark(sessionsBucket, id, func() any { return nil })
 			return nil
 		}
 		s, err := b.create(context.Background(), id)

@@ -75,3 +75,28 @@ func TestStore_KeepsSessionsAndRetainedMessages(t *testing.T) {
 		})
 	}
 }
+
+func TestStore_DeletesSessionsThatExpiredWhileTheBrokerWasDown(t *testing.T) {
+	file := t.TempDir() + "/store"
+	p := launch(t, 1, "--store", file)
+	c, _ := login(t, p.addrs[0], 5, "short", keeps(3))
+	require.NoError(t, c.Close())
+	p.stop(t)
+	require.Contains(t, stored(t, file), "short")
+	time.Sleep(3100 * time.Millisecond)
+	launch(t, 1, "--store", file).stop(t)
+	require.Empty(t, stored(t, file))
+}
+
+// stored returns the IDs of the sessions in a file.
+func stored(t *testing.T, file string) (ids []string) {
+	t.Helper()
+	st, err := openStore(file, nil)
+	require.NoError(t, err)
+	require.NoError(t, st.load(sessionsBucket, func(id string, _ []byte) error {
+		ids = append(ids, id)
+		return nil
+	}))
+	require.NoError(t, st.db.Close())
+	return ids
+}
