@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"sync"
 	"testing"
-	"time"
 
 	paho "github.com/eclipse/paho.mqtt.golang"
 	"github.com/stretchr/testify/require"
@@ -87,11 +86,7 @@ func TestPaho_MessagesOfOnePublisherStayInOrder(t *testing.T) {
 				})
 			}
 			wg.Wait()
-			select {
-			case <-done:
-			case <-time.After(patience):
-				require.FailNow(t, "messages are missing", "QoS %d: %d of %d came", qos, total, publishers*each)
-			}
+			await(t, done, fmt.Sprint("messages with QoS ", qos))
 		}
 	})
 }
@@ -113,21 +108,11 @@ func TestPaho_WillAndResume(t *testing.T) {
 			o.DefaultPublishHandler = func(_ paho.Client, m paho.Message) { got <- string(m.Payload()) }
 		})
 		if !isMosquitto(t) { // which sends no will after a takeover
-			select {
-			case will := <-wills:
-				require.Equal(t, "gone", will)
-			case <-time.After(patience):
-				require.FailNow(t, "no will after the takeover")
-			}
+			require.Equal(t, "gone", await(t, wills, "the will after the takeover"))
 		}
-		require.Error(t, <-lost)
+		require.Error(t, await(t, lost, "the end of the first connection"))
 		wait(t, watch.Publish("a", 1, false, "x"))
-		select {
-		case payload := <-got:
-			require.Equal(t, "x", payload)
-		case <-time.After(patience):
-			require.FailNow(t, "the subscription is lost")
-		}
+		require.Equal(t, "x", await(t, got, "the subscription's message"))
 		require.True(t, second.IsConnected())
 	})
 }

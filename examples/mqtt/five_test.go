@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/eclipse/paho.golang/paho"
 	plog "github.com/eclipse/paho.golang/paho/log"
@@ -48,6 +47,7 @@ func newFive(t *testing.T, addr, id string, connect *paho.Connect, change ...fun
 	return f, ack
 }
 
+// within returns a context that ends when patience does.
 func within(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
@@ -56,24 +56,14 @@ func within(t *testing.T) context.Context {
 
 func (f *five) want(t *testing.T, payload string) *paho.Publish {
 	t.Helper()
-	select {
-	case m := <-f.messages:
-		require.Equal(t, payload, string(m.Payload))
-		return m
-	case <-time.After(patience):
-		require.FailNow(t, "no message")
-		return nil
-	}
+	m := await(t, f.messages, "a message")
+	require.Equal(t, payload, string(m.Payload))
+	return m
 }
 
 func (f *five) wantEnd(t *testing.T, code packets.Code) {
 	t.Helper()
-	select {
-	case got := <-f.ends:
-		require.Equal(t, code.Code, got)
-	case <-time.After(patience):
-		require.FailNow(t, "no DISCONNECT")
-	}
+	require.Equal(t, code.Code, await(t, f.ends, "DISCONNECT"))
 }
 
 func TestPaho5_SessionAndProperties(t *testing.T) {

@@ -92,6 +92,17 @@ func ours(t testing.TB, args ...string) string {
 	return p.addrs[0]
 }
 
+// await returns what a channel receives.
+func await[T any](t *testing.T, c <-chan T, what string) (v T) {
+	t.Helper()
+	select {
+	case v = <-c:
+	case <-time.After(patience):
+		require.FailNow(t, "missing: "+what)
+	}
+	return v
+}
+
 // tool returns the path of a program. If it is missing, the test is skipped, or fails if CI is
 // set.
 func tool(t testing.TB, name string) string {

@@ -67,7 +67,7 @@ func TestTLS_TheCertificateSaysWhoTheClientIs(t *testing.T) {
 	_, port, err := net.SplitHostPort(secure)
 	require.NoError(t, err)
 	publish := func(args ...string) (string, error) {
-		cmd := exec.Command(tool(t, "mosquitto_pub"), append([]string{"-h", "127.0.0.1", "-p", port, "--cafile", file("ca.pem"), "-V", "mqttv5", "-q", "1", "-t", "a", "-r"}, args...)...)
+		cmd := exec.CommandContext(within(t), tool(t, "mosquitto_pub"), append([]string{"-h", "127.0.0.1", "-p", port, "--cafile", file("ca.pem"), "-V", "mqttv5", "-q", "1", "-t", "a", "-r"}, args...)...)
 		out, err := cmd.CombinedOutput()
 		return string(out), err
 	}
