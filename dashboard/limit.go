@@ -22,10 +22,11 @@ const (
 // Limit limits what the clients of an [http.Server] can take: time, descriptors and
 // memory. Call it before srv serves, and have it serve the listener that Limit returns.
 //
-// The parameter connections is how many may be open at the same time; 0 means 256. One
-// more waits. When all places are taken, a new connection takes the place of the one that
-// has made no progress for longest, one second at least. So clients that do nothing keep
-// nobody out, and the sessions of the same process keep their descriptors.
+// The parameter connections is how many may be open at the same time; 0 means 256, and a
+// negative number means no limit. When all places are taken, a new connection takes the
+// place of the one that has made no progress for longest, and waits until that is one
+// second at least. So clients that do nothing keep nobody out, and the sessions of the
+// same process keep their descriptors.
 //
 // A connection whose peer takes nothing of an answer for 5 seconds is reset. The limit
 // moves with each byte that the peer takes, so it ends neither an event stream nor a long

@@ -26,7 +26,7 @@ type Listener struct {
 	net.Listener
 
 	// Immutable.
-	places  int           // for connections
+	places  int           // for connections; negative: there is no limit
 	write   time.Duration // how long a write may make no progress
 	began   time.Time
 	closing chan struct{} // closed by Close
@@ -39,7 +39,9 @@ type Listener struct {
 	closed sync.Once
 }
 
-// NewListener returns a Listener of l that has the given number of places.
+// NewListener returns a Listener of l that has the given number of places, and no limit
+// if that is negative. A connection ends when its peer takes nothing of a write for as
+// long as the parameter write says.
 func NewListener(l net.Listener, places int, write time.Duration) *Listener {
 	return &Listener{
 		Listener: l, places: places, write: write, began: time.Now(),
@@ -83,7 +85,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 func (l *Listener) admit(c *conn) (stalest *conn, wait time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.open) >= l.places {
+	if l.places >= 0 && len(l.open) >= l.places {
 		for one := range l.open {
 			if stalest == nil || one.active.Load() < stalest.active.Load() {
 				stalest = one

@@ -170,6 +170,20 @@ func TestLimit_NobodyIsKeptOutByConnectionsThatDoNothing(t *testing.T) {
 	})
 }
 
+func TestLimit_ANegativeNumberOfConnectionsIsNoLimit(t *testing.T) {
+	harness.Bubble(t, func(t *testing.T) {
+		inner := pipes.New()
+		l := dashboard.Limit(new(http.Server), inner, -1)
+		for range 300 {
+			go func() { defer inner.Dial().Close() }() // ends when it is accepted
+			c, err := l.Accept()
+			require.NoError(t, err)
+			defer c.Close()
+		}
+		require.NoError(t, l.Close())
+	})
+}
+
 // The limits are also those of connections that wait to be accepted.
 func TestLimit_ItsListenerEndsWhileAConnectionWaitsForAPlace(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
