@@ -1,9 +1,6 @@
 package main
 
 import (
-	"io"
-	"net"
-	"strings"
 	"testing"
 	"time"
 
@@ -16,14 +13,7 @@ func TestMetrics_AreServedWhileOthersScrapeAndDoNotRead(t *testing.T) {
 	t.Parallel()
 	p, _ := servetest.Start(t, "--http", "0", "--metrics")
 	page := servetest.Page(p)
-	requests := strings.Repeat("GET /metrics HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: identity\r\n\r\n", 2000)
-	for range 8 {
-		conn, err := net.Dial("tcp", strings.Trim(strings.TrimPrefix(page, "http:"), "/"))
-		require.NoError(t, err)
-		t.Cleanup(func() { _ = conn.Close() })
-		require.NoError(t, conn.(*net.TCPConn).SetReadBuffer(4096))
-		go func() { _, _ = io.WriteString(conn, requests) }() // ends with the connection
-	}
+	servetest.RequestWithoutReading(t, page, "metrics", 8)
 	for end := time.Now().Add(4 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		status, body := servetest.Get(t, page+"metrics")
 		require.Equal(t, 200, status, body)

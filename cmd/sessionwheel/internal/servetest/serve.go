@@ -6,10 +6,12 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -66,6 +68,23 @@ func Do(t *testing.T, url string, change ...func(*http.Request)) (*http.Response
 	body, err := io.ReadAll(resp.Body)
 	require.NoError(t, err)
 	return resp, string(body)
+}
+
+// RequestWithoutReading opens n connections to a page, each of which requests what is at a
+// path again and again and reads nothing, until the server reads no more. They are closed
+// at the end of the test.
+func RequestWithoutReading(t *testing.T, page, path string, n int) {
+	t.Helper()
+	requests := strings.Repeat("GET /"+path+" HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: identity\r\n\r\n", 5000)
+	var writing sync.WaitGroup
+	t.Cleanup(writing.Wait) // after the connections are closed
+	for range n {
+		conn, err := net.Dial("tcp", strings.Trim(strings.TrimPrefix(page, "http:"), "/"))
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = conn.Close() })
+		require.NoError(t, conn.(*net.TCPConn).SetReadBuffer(4096))
+		writing.Go(func() { _, _ = io.WriteString(conn, requests) }) // ends with the connection
+	}
 }
 
 // ForHost makes a request one for another name than the URL has.

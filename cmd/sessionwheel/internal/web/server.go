@@ -205,8 +205,8 @@ func (h *Server) routes(c *Config, shown Shown, authorize func(*http.Request) er
 	return mux, nil
 }
 
-// newProfiles serves the profiles, and not the command line: package pprof has that too,
-// and there may be something in it that is not for all.
+// newProfiles serves the profiles of package pprof, but not the command line, which may
+// contain something that not everyone should see.
 func newProfiles() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/debug/pprof/{$}", pprof.Index)
@@ -219,7 +219,7 @@ func newProfiles() http.Handler {
 	return mux
 }
 
-// absent answers requests for what the flag adds.
+// absent answers requests for something that needs a flag, which was not given.
 func absent(flag string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		writeError(w, http.StatusNotFound, "there is nothing here: start sessionwheel with "+flag+", beside --http")

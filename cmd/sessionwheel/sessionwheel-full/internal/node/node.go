@@ -46,8 +46,9 @@ func Join(ctx context.Context, cfg flags.Node, srv *tcp.Server, proto echo.Proto
 	return m, nil
 }
 
-// silentAfter returns how long after its last sign of life a node is silent: half a lease,
-// as each gives one in a third. The other nodes are supposed to have the lease of this one.
+// silentAfter returns how long after its last sign of life a node counts as silent: half a
+// lease, since a node gives a sign every third of one. It assumes that the other nodes have
+// the same lease as this one.
 func silentAfter(cfg flags.Node) time.Duration {
 	switch {
 	case cfg.Lease != 0:
