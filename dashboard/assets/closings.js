@@ -15,13 +15,13 @@ const advice = {
   EOF: "Their peers hung up: look at the network, at a proxy in between, and at the last release of the clients.",
   Error: "Their connections broke: look at the network and at a proxy in between.",
   Timeout: "Nothing came from them for their idle timeout: see whether clients can still reach this server.",
-  Lifetime: "They were too old. If they came at the same time, they go at the same time: spread their logins.",
+  Lifetime: "They reached MaxLifetime. Sessions that begin together end together: spread their logins.",
   Slow: "They did not read what they were sent: look at the network, and at what is sent to so many at once.",
-  Overload: "The server had no memory left for what waits: see MaxPendingBytes, and who floods it.",
+  Overload: "All sessions together reached MaxPendingBytes or MaxHandshakes: see who floods the server.",
   Shutdown: "This server shuts down. If you did not stop it, see its log.",
   Panic: "A callback panicked: see the log for its stack.",
   Replaced: "Others took their IDs: see whether clients log in again and again, or on two nodes.",
-  LeaseLost: "This node lost its lease: see its way to the brokers.",
+  LeaseLost: "This node lost its lease: check its connection to the brokers.",
 };
 
 export class Closings {

@@ -51,7 +51,7 @@ export class Flood {
   async #tellOpening(flood, { opened, refused }) {
     const tell = () => report("opening",
       `${rate(opened)} sessions a second are opened${refused ? `, and ${rate(refused)} are refused` : ""}, since ${time(flood.at)}.`, flood.whom,
-      "If that is no crowd of users who come back, set MaxSessionsPerIP, and block the address in front of the server.");
+      "Unless these are users who are coming back, set MaxSessionsPerIP, and block the address in front of the server.");
     tell();
     if (flood.looking) return;
     flood.looking = true;
@@ -68,17 +68,23 @@ export class Flood {
     tell();
     if (flood.looking) return;
     flood.looking = true;
-    const seen = new Map(); // by key and generation: the session, how often it was busy, and its idle times
-    for (let n = 1; this.#sending === flood; n++) {
-      const active = await list({ sort: "idle", order: "asc", limit: 50 }) ?? [];
-      const endless = await list({ sort: "remaining", order: "desc", limit: 50 }) ?? [];
-      const now = [...active.filter((s) => s.idle_seconds <= busy), ...endless.filter((s) => s.remaining_seconds === null && s.idle_seconds <= held)];
-      for (const [name, s] of new Map(now.map((s) => [`${s.key} ${s.generation}`, s]))) {
-        const one = seen.get(name) ?? { times: 0, idle: 0 };
-        seen.set(name, { session: s, times: one.times + 1, idle: one.idle + s.idle_seconds });
+    let always = null; // by key and generation: the sessions busy at each look, with the sums of their idle times
+    let n = 0;
+    while (this.#sending === flood) {
+      const active = await list({ sort: "idle", order: "asc", limit: 50 });
+      const endless = await list({ sort: "remaining", order: "desc", limit: 50 });
+      if (active && endless) { // a look that failed says nothing about any session
+        n++;
+        const now = [...active.filter((s) => s.idle_seconds <= busy), ...endless.filter((s) => s.remaining_seconds === null && s.idle_seconds <= held)];
+        const before = always;
+        always = new Map();
+        for (const s of now) {
+          const name = `${s.key} ${s.generation}`;
+          const one = before?.get(name);
+          if (!before || one) always.set(name, { session: s, idle: (one?.idle ?? 0) + s.idle_seconds });
+        }
+        if (n >= looks) flood.whom = describeBusy([...always.values()].sort((a, b) => a.idle - b.idle), n);
       }
-      const always = [...seen.values()].filter((one) => one.times === n).sort((a, b) => a.idle - b.idle);
-      if (n >= looks) flood.whom = describeBusy(always, n);
       if (this.#sending === flood) tell();
       await new Promise((done) => setTimeout(done, n < looks ? lookEvery : 5 * lookEvery));
     }
@@ -86,7 +92,7 @@ export class Flood {
 }
 
 function describeBusy(always, n) {
-  if (always.length === 0) return `No session was busy at each of ${count(n)} looks: many send.`;
+  if (always.length === 0) return `No session was busy at each of ${count(n)} looks: many send a part of it.`;
   const some = always.slice(0, 3).map(({ session: s }) => `session ${quoted(s.id)} at ${quoted(s.address || "no address")}`).join(", ");
   return `${always.length > 1 ? `${plural(always.length, "session")} were` : "One session was"} busy at each of ${count(n)} looks: ${some}.`;
 }
