@@ -29,8 +29,8 @@
 //
 // Without Limit a server needs ReadHeaderTimeout, ReadTimeout, IdleTimeout and
 // MaxHeaderBytes, a listener that limits the number of connections, and something that
-// ends connections whose peers do not read. WriteTimeout is no such thing, as it ends
-// long answers to peers that do.
+// ends connections whose peers do not read. WriteTimeout does not serve for that, since it
+// also ends long answers to peers that read.
 //
 // # The wheel
 //
@@ -49,11 +49,11 @@
 // These guards apply against other sites that are open in a user's browser:
 //
 //   - A request is answered if it comes from the page's own origin or from a program
-//     that is no browser. Browsers name the site that asks in Sec-Fetch-Site, but over
-//     plain HTTP only to the loopback. There the Origin or the Referer has to be the
-//     page's own, and a browser that sends neither is refused, such as one in which the
-//     address of api/stats was typed. Only the page itself, which has no data, may be
-//     visited from anywhere.
+//     that is not a browser. Browsers name the site that asks in Sec-Fetch-Site, but over
+//     plain HTTP they do so only on the loopback interface. Elsewhere the Origin or the
+//     Referer has to be the page's own, and a browser that sends neither is refused, such
+//     as one in which somebody typed the address of api/stats. Only the page itself, which
+//     contains no data, may be visited from anywhere.
 //   - A DELETE also needs the header X-Sessionwheel-Request: 1. Another site may send
 //     that header only with permission, and the handler never gives it.
 //   - An attacker can make a domain name resolve to the user's own machine (DNS
@@ -67,9 +67,9 @@
 //
 // TLS, authentication and a firewall are up to the user. The guards above matter
 // most when authentication relies on cookies or on the client's address alone. Plain
-// HTTP keeps nothing from those on the way between the browser and the server: they read
-// and change what is sent, passwords and these headers included. Beyond the loopback
-// interface use TLS.
+// HTTP gives no protection against anyone on the path between the browser and the server:
+// they can read and change what is sent, including passwords and these headers. Beyond the
+// loopback interface use TLS.
 //
 // # Cost
 //
@@ -101,10 +101,10 @@
 // single request to the broker, or several by a part of the ID, which may read
 // the broker's whole directory. The directory is therefore read only on request,
 // by one search at a time, for at most ten seconds, and each search is followed
-// by a pause of the same length. The requests for single sessions that come before
-// follow one another in the same way, and do not wait for such a search. A search keeps at most 500 sessions, and of each
-// no more than is shown. An incomplete answer says so. If the cluster does not
-// answer, the page says that and shows everything else as before.
+// by a pause of the same length. Requests for single sessions follow one another in
+// the same way, and do not wait for such a search. A search keeps at most 500
+// sessions, and of each no more than is shown. An incomplete answer says so. If the
+// cluster does not answer, the page says that and shows everything else as before.
 //
 // # Concurrency
 //

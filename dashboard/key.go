@@ -33,5 +33,5 @@ func parseKey(key string) (string, error) {
 }
 
 // isExact reports whether an ID is shown as it is, and not cut or with other characters
-// in place of bytes that are no UTF-8.
+// in place of bytes that are not UTF-8.
 func isExact(id string) bool { return len(id) <= maxID && utf8.ValidString(id) }

@@ -9,16 +9,16 @@ import (
 
 // ErrOtherSite is the error of CheckOrigin.
 var ErrOtherSite = errors.New("the request comes from another site, or from a browser that does not say where it comes from: " +
-	"follow a link on the page, use HTTPS, or a program that is no browser")
+	"follow a link on the page, use HTTPS, or use a program that is not a browser")
 
 // CheckOrigin refuses a request that a browser may have sent on behalf of another site,
 // whatever its method: an answer costs something even if the site cannot read it. It
-// allows those of the page's own origin and those of programs that are no browsers.
+// allows requests from the page's own origin, and from programs that are not browsers.
 //
-// Browsers say in Sec-Fetch-Site who asks, but over plain HTTP only to the loopback. Then
-// the Origin counts, which comes with everything but simple reads, and for those the
-// Referer, which [SetPolicy] has the pages of this origin send, and which no other site
-// can forge. A browser that sends none of these is refused.
+// Browsers say in Sec-Fetch-Site who asks, but over plain HTTP only on the loopback
+// interface. Elsewhere the Origin counts, which comes with everything but simple reads. For
+// those the Referer counts: [SetPolicy] makes the pages of this origin send it, and no
+// other site can forge it. A browser that sends none of these is refused.
 func CheckOrigin(r *http.Request) error {
 	var same bool
 	switch site, origin, referer := r.Header.Get("Sec-Fetch-Site"), r.Header.Get("Origin"), r.Header.Get("Referer"); {
@@ -54,14 +54,14 @@ func hostOf(address string) string {
 	return u.Host
 }
 
-// isBrowser reports whether a request comes from a browser. Each calls itself Mozilla,
-// and no web site can change that.
+// isBrowser reports whether a request comes from a browser. All of them call themselves
+// Mozilla or Opera, and no web site can change that.
 func isBrowser(r *http.Request) bool {
 	return strings.HasPrefix(r.UserAgent(), "Mozilla/") || strings.HasPrefix(r.UserAgent(), "Opera/")
 }
 
-// SetPolicy sets the headers by which browsers keep an answer from other sites, and tell
-// CheckOrigin where a request comes from.
+// SetPolicy sets the headers that make browsers keep an answer from other sites, and tell
+// CheckOrigin where the requests of a page come from.
 func SetPolicy(header http.Header) {
 	header.Set("Cross-Origin-Resource-Policy", "same-origin")
 	header.Set("Referrer-Policy", "same-origin")
