@@ -11,19 +11,17 @@ import (
 	"github.com/sessionwheel/sessionwheel/cluster/embedded"
 )
 
-func TestCluster_AClientHasOneSessionOnThreeNodes(t *testing.T) {
+// startCluster returns a function that starts a node of a new cluster and returns its address.
+func startCluster(t *testing.T) (node func(name string) (addr string)) {
 	nats, err := embedded.Start(embedded.Config{Addr: "127.0.0.1:0"})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, nats.Close()) })
-	var nodes []string
-	start := func() {
-		p := launch(t, 1, "--cluster", nats.URL(), "--node", fmt.Sprint("n", len(nodes)))
-		t.Cleanup(func() { p.stop(t) })
-		nodes = append(nodes, p.addrs[0])
-	}
-	start()
-	start()
-	a, b := nodes[0], nodes[1]
+	return func(name string) string { return ours(t, "--cluster", nats.URL(), "--node", name) }
+}
+
+func TestCluster_AClientHasOneSessionOnThreeNodes(t *testing.T) {
+	node := startCluster(t)
+	a, b := node("a"), node("b")
 
 	watch, _ := login(t, a, 5, "watch")
 	watch.subscribe(1, "will", "a/#")
@@ -60,8 +58,7 @@ func TestCluster_AClientHasOneSessionOnThreeNodes(t *testing.T) {
 	publish(1, "a/3", "queued", false)
 	watch.ack(packets.Puback, watch.wantMessage("a/3", "queued"))
 
-	start() // a third node, which has the session and what is retained
-	c := nodes[2]
+	c := node("c") // which gets the session and what is retained
 	late, ack := login(t, c, 5, "id", keeps(60))
 	require.True(t, ack.SessionPresent)
 	late.ack(packets.Puback, late.wantMessage("a/3", "queued"))
@@ -80,4 +77,41 @@ func TestCluster_AClientHasOneSessionOnThreeNodes(t *testing.T) {
 	publish(1, "a/4", "x", false)
 	watch.ack(packets.Puback, watch.wantMessage("a/4", "x"))
 	clean.ping()
+}
+
+// A session moves while its client subscribes. The other node must have each subscription that
+// was acknowledged: this one disconnects the client before it records the session.
+func TestCluster_ASessionThatMovesLosesNothingThatWasAcknowledged(t *testing.T) {
+	node := startCluster(t)
+	a, b := node("a"), node("b")
+	p, _ := login(t, a, 5, "id", keeps(60))
+	var many []string // so that it takes a while to record the session
+	for i := range 5000 {
+		many = append(many, fmt.Sprint("many/", i))
+	}
+	p.subscribe(0, many...)
+	filter := func(i int) string { return fmt.Sprint("one/", i) }
+	go func() { // ends with the connection
+		for i := range 20_000 { // more than it comes to
+			pk := packets.Packet{PacketID: 1, Filters: packets.Subscriptions{{Filter: filter(i)}}}
+			if _, err := p.Write(p.encoded(packets.Subscribe, pk)); err != nil {
+				return
+			}
+		}
+	}()
+	for range 100 {
+		p.want(packets.Suback)
+	}
+	there := connect(t, b, 5, "id", keeps(60))
+	last := 99
+	for pk, err := p.read(); err == nil; pk, err = p.read() {
+		if pk.FixedHeader.Type == packets.Suback {
+			last++
+		}
+	}
+	require.True(t, there.want(packets.Connack).SessionPresent)
+	there.send(packets.Publish, msg(0, filter(last), "x"))
+	there.send(packets.Pingreq, packets.Packet{}) // so that a message that is missing is noticed at once
+	there.wantMessage(filter(last), "x")
+	t.Log(last+1, "subscriptions were acknowledged")
 }

@@ -281,9 +281,8 @@ func measureTakeover(t *testing.T, r rival) string {
 		}
 		pub.ping()
 		begin := time.Now()
-		q := dial(t, r.addr, 5)
+		q := connect(t, r.addr, 5, "deaf")
 		require.NoError(t, q.SetDeadline(begin.Add(5*time.Second)))
-		q.send(packets.Connect, packets.Packet{Connect: packets.ConnectParams{ProtocolName: []byte("MQTT"), ClientIdentifier: "deaf", Clean: true}})
 		if _, err := q.read(); err != nil {
 			return fmt.Sprintf("no CONNACK within 5 s, after %d takeovers", len(all))
 		}

@@ -35,13 +35,20 @@ func dial(t testing.TB, addr string, version byte) *peer {
 // login connects a client and returns it with its CONNACK.
 func login(t testing.TB, addr string, version byte, id string, change ...func(*packets.Packet)) (*peer, packets.Packet) {
 	t.Helper()
+	p := connect(t, addr, version, id, change...)
+	return p, p.want(packets.Connack)
+}
+
+// connect is login without waiting for the CONNACK.
+func connect(t testing.TB, addr string, version byte, id string, change ...func(*packets.Packet)) *peer {
+	t.Helper()
 	p := dial(t, addr, version)
 	pk := packets.Packet{Connect: packets.ConnectParams{ProtocolName: []byte("MQTT"), ClientIdentifier: id, Clean: true}}
 	for _, f := range change {
 		f(&pk)
 	}
 	p.send(packets.Connect, pk)
-	return p, p.want(packets.Connack)
+	return p
 }
 
 func keeps(seconds uint32) func(*packets.Packet) {
