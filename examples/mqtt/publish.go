@@ -86,20 +86,15 @@ func (s *session) receive(id uint16) (again, ok bool) {
 
 // release handles PUBREL.
 func (c *client) release(pk *packet) {
-	complete := &packet{PacketID: pk.PacketID}
-	if !c.session.released(pk.PacketID) {
+	complete, s := &packet{PacketID: pk.PacketID}, c.session
+	s.mu.Lock()
+	if !s.received[pk.PacketID] {
 		complete.ReasonCode = packets.ErrPacketIdentifierNotFound.Code
 	}
-	c.reply(packets.Pubcomp, complete)
-}
-
-func (s *session) released(id uint16) (known bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	known = s.received[id]
-	delete(s.received, id)
+	delete(s.received, pk.PacketID)
+	s.mu.Unlock()
 	s.save()
-	return known
+	c.reply(packets.Pubcomp, complete)
 }
 
 // batch gathers messages of one client that follow each other and have the same topic and QoS.

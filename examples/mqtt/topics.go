@@ -28,19 +28,18 @@ type level struct {
 }
 
 // edit calls f with the level of a filter, and removes the levels that are empty afterwards.
-func (l *level) edit(filter string, f func(*level)) { l.descend(filter, true, f) }
-
-func (l *level) descend(filter string, more bool, f func(*level)) {
-	if !more {
-		f(l)
-		return
-	}
+func (l *level) edit(filter string, f func(*level)) {
 	name, rest, more := strings.Cut(filter, "/")
 	next := l.next[name]
 	if next == nil {
 		next = new(level)
 	}
-	if next.descend(rest, more, f); len(next.next)+len(next.subs) == 0 {
+	if more {
+		next.edit(rest, f)
+	} else {
+		f(next)
+	}
+	if len(next.next)+len(next.subs) == 0 {
 		delete(l.next, name)
 		return
 	}
