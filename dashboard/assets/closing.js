@@ -71,4 +71,4 @@ dialog.addEventListener("close", () => { if (!dialog.open) current = null; }); /
 export const isClosable = ({ exact, key }) => exact && key !== null;
 
 // inexact explains an ID that is not exact.
-export const inexact = "This ID is not shown exactly: it is too long, or no text. It can only be closed through the API.";
+export const inexact = "This ID is not shown exactly: it is too long, or it is not text. So its session cannot be closed on this page.";

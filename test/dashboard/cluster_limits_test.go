@@ -9,7 +9,6 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -90,13 +89,13 @@ func TestClusterSearch_IsOverInTenSeconds(t *testing.T) {
 func TestClusterSearch_RunsOneAtATimeAndDelaysNothingElse(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		turn := make(chan struct{})
-		var inside, most atomic.Int32
+		alone := &alone{t: t}
 		c := newFakeCluster()
 		c.list = func(context.Context, func(dashboard.ClusterSession) bool) error {
-			most.Store(max(most.Load(), inside.Add(1)))
+			alone.enter()
 			<-turn
 			time.Sleep(time.Second)
-			inside.Add(-1)
+			alone.leave()
 			return nil
 		}
 		h := handlerIn(t, c)
@@ -118,7 +117,6 @@ func TestClusterSearch_RunsOneAtATimeAndDelaysNothingElse(t *testing.T) {
 			require.Equal(t, http.StatusOK, <-codes)
 		}
 		require.Equal(t, 5*time.Second, time.Since(began), "each is followed by a pause of its own length")
-		require.EqualValues(t, 1, most.Load())
 	})
 }
 
@@ -174,12 +172,12 @@ func TestCluster_ABrokerThatCannotBeReachedIsReportedAndTheRestGoesOn(t *testing
 
 func TestClusterSearch_AsksForOneIDAtATime(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
-		var inside, most atomic.Int32
+		alone := &alone{t: t}
 		c := newFakeCluster()
 		c.ask = func(context.Context) error {
-			most.Store(max(most.Load(), inside.Add(1)))
+			alone.enter()
 			time.Sleep(10 * time.Millisecond)
-			inside.Add(-1)
+			alone.leave()
 			return nil
 		}
 		h := handlerIn(t, c)
@@ -190,9 +188,12 @@ func TestClusterSearch_AsksForOneIDAtATime(t *testing.T) {
 			go func() { // waited for below
 				n := 0
 				for ; ctx.Err() == nil; n++ {
-					if code := request(h, http.MethodGet, clusterSessions+"?q=nobody").Code; code != http.StatusOK {
-						require.Equal(t, http.StatusTooManyRequests, code)
+					code := request(h, http.MethodGet, clusterSessions+"?q=nobody").Code
+					if code != http.StatusOK {
 						time.Sleep(10 * time.Millisecond)
+					}
+					if code != http.StatusOK && code != http.StatusTooManyRequests {
+						t.Errorf("the answer is %d", code)
 					}
 				}
 				done <- n
@@ -203,7 +204,6 @@ func TestClusterSearch_AsksForOneIDAtATime(t *testing.T) {
 			asked += <-done
 		}
 		require.Greater(t, asked, 5_000)
-		require.EqualValues(t, 1, most.Load())
 		require.LessOrEqual(t, c.lookups.Load(), int32(160), "in 3 s, of 10 ms each, followed by a pause of 10 ms")
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -96,6 +97,20 @@ func closePath(id string, registered time.Time) string {
 func (s sessionAnswer) path() string {
 	return "/api/sessions/" + *s.Key + "?generation=" + s.Generation
 }
+
+// alone fails a test if what is between its enter and its leave runs twice at a time.
+type alone struct {
+	t      *testing.T
+	inside atomic.Int32
+}
+
+func (a *alone) enter() {
+	if n := a.inside.Add(1); n != 1 {
+		a.t.Errorf("%d at a time", n)
+	}
+}
+
+func (a *alone) leave() { a.inside.Add(-1) }
 
 func allowAll(*http.Request) error { return nil }
 
