@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sessionwheel/sessionwheel/internal/httpguard"
 	"github.com/sessionwheel/sessionwheel/wheel"
 )
 
@@ -85,7 +86,7 @@ func (c Config) withDefaults() (Config, error) {
 		if name == "" || strings.ContainsAny(name, ":/ ") {
 			return c, fmt.Errorf("dashboard: Config.Hosts has %q: use a name without scheme, port and path, or * for any", name)
 		}
-		hosts[i] = canonicalHost(name)
+		hosts[i] = httpguard.CanonicalHost(name)
 	}
 	c.Hosts = hosts
 	if c.Interval == 0 {

@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
-	"strings"
 
 	"github.com/sessionwheel/sessionwheel/internal/httpguard"
 )
@@ -37,16 +36,11 @@ func (h *Handler) checkHost(r *http.Request) error {
 	if _, err := netip.ParseAddr(name); err == nil {
 		return nil
 	}
-	name = canonicalHost(name)
+	name = httpguard.CanonicalHost(name)
 	if name == "localhost" || slices.Contains(h.c.Hosts, name) {
 		return nil
 	}
 	return fmt.Errorf("the dashboard does not answer for the name %.100q: add it to Config.Hosts", name)
-}
-
-// canonicalHost returns the form in which names are compared.
-func canonicalHost(name string) string {
-	return strings.TrimSuffix(strings.ToLower(name), ".")
 }
 
 // checkOrigin refuses requests that a browser may have sent on behalf of another site,

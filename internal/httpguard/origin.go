@@ -45,6 +45,9 @@ func IsVisit(r *http.Request) bool {
 		r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document"
 }
 
+// CanonicalHost returns the form in which host names are compared.
+func CanonicalHost(name string) string { return strings.TrimSuffix(strings.ToLower(name), ".") }
+
 // hostOf returns the host and port of a URL; "" if there are none.
 func hostOf(address string) string {
 	u, err := url.Parse(address)

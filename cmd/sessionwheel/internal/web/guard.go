@@ -30,7 +30,7 @@ func newGuard(addr net.Addr, names []string, next http.Handler) *guard {
 		g.listening = tcp.AddrPort().Addr().Unmap().WithZone("")
 	}
 	for _, name := range names {
-		g.names = append(g.names, canonicalHost(name))
+		g.names = append(g.names, httpguard.CanonicalHost(name))
 	}
 	return g
 }
@@ -76,7 +76,7 @@ func writeError(w http.ResponseWriter, status int, text string) {
 // is allowed too: an IP address cannot be pointed elsewhere, and the listener does
 // not say which of the machine's addresses a request came through.
 func (g *guard) allows(host string) bool {
-	host = canonicalHost(host)
+	host = httpguard.CanonicalHost(host)
 	if host == "localhost" || strings.HasSuffix(host, ".localhost") || slices.Contains(g.names, "*") || slices.Contains(g.names, host) {
 		return true
 	}
@@ -87,6 +87,3 @@ func (g *guard) allows(host string) bool {
 	ip = ip.Unmap().WithZone("")
 	return ip.IsLoopback() || ip == g.listening || !g.listening.IsLoopback()
 }
-
-// canonicalHost returns a name in the form in which names are compared.
-func canonicalHost(name string) string { return strings.TrimSuffix(strings.ToLower(name), ".") }
