@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -358,27 +359,68 @@ func (b *bucket) noneAfter(ctx context.Context, seen uint64) bool {
 	return errors.Is(err, jetstream.ErrMsgNotFound)
 }
 
+// muchData is how many bytes the broker sends within the time limit for a watcher's start if
+// entries delay the answer. Heartbeats and events are less, except on a busy node.
+const muchData = 64 << 10
+
 // watch returns a watcher that sends the values of all keys, then nil, then every change.
 // The caller must call stopWatcher.
 func (b *bucket) watch(ctx context.Context, opts ...jetstream.WatchOpt) (jetstream.KeyWatcher, error) {
 	// The time limit is for starting the watcher; the context must stay valid after that.
 	ctx, cancel := context.WithCancel(ctx)
-	limit := time.AfterFunc(3*b.attempt, cancel)
-	kv, err := b.js.KeyValue(ctx, b.name)
+	started := make(chan struct{})
+	var late bool
+	var limit sync.WaitGroup
+	limit.Go(func() { // ends when the watcher has started or failed
+		if late = b.isLate(started); late {
+			cancel()
+		}
+	})
+	w, err := b.startWatcher(ctx, opts...)
+	close(started)
+	limit.Wait()
+	if late {
+		if err == nil {
+			stopWatcher(w)
+		}
+		return nil, fmt.Errorf("%w: broker: watcher did not start", ErrUnavailable)
+	}
 	if err != nil {
 		cancel()
 		return nil, unavailable(err)
-	}
-	w, err := kv.WatchAll(ctx, opts...)
-	if err != nil {
-		cancel()
-		return nil, unavailable(err)
-	}
-	if !limit.Stop() {
-		stopWatcher(w)
-		return nil, fmt.Errorf("%w: broker: watcher did not start within %v", ErrUnavailable, 3*b.attempt)
 	}
 	return w, nil
+}
+
+func (b *bucket) startWatcher(ctx context.Context, opts ...jetstream.WatchOpt) (jetstream.KeyWatcher, error) {
+	kv, err := b.js.KeyValue(ctx, b.name)
+	if err != nil {
+		return nil, err
+	}
+	return kv.WatchAll(ctx, opts...)
+}
+
+// isLate reports whether a watcher has not started although the broker has sent little for some
+// time, or not for ten times as long. The broker may send megabytes of entries before it
+// answers that the watcher exists. If the connection was lost meanwhile, the answer was too.
+func (b *bucket) isLate(started <-chan struct{}) bool {
+	t := time.NewTicker(3 * b.attempt)
+	defer t.Stop()
+	nc := b.js.Conn()
+	before := nc.Stats()
+	for range 10 {
+		select {
+		case <-started:
+			return false
+		case <-t.C:
+		}
+		now := nc.Stats()
+		if now.InBytes-before.InBytes < muchData || now.Reconnects != before.Reconnects {
+			break
+		}
+		before = now
+	}
+	return true
 }
 
 // stopWatcher stops a watcher and drains its channel. Otherwise a goroutine of nats.go

@@ -65,6 +65,11 @@ func (r *reader) list(ctx context.Context, f func(Entry) bool) error {
 // entry that was sent is written again, it counts instead of one that comes later. The
 // messages that are left may be markers that expire before they are sent, so when no more
 // arrive, scan asks the broker whether it has received all.
+//
+// It also asks when a message says that it is the last: the broker counts an entry that is
+// written again as gone a little before it counts it as new. If others write all the time,
+// there may always be more. Then the first message that says so scanCheckAfter later ends the
+// scan: until then, every entry that the first one had not counted has been sent.
 func (r *reader) scan(ctx context.Context, f func(key string, rev uint64, e entry) bool) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -76,6 +81,7 @@ func (r *reader) scan(ctx context.Context, f func(key string, rev uint64, e entr
 	}
 	defer stopWatcher(w)
 	var seen uint64
+	var endSeen time.Time // when a message first said that it was the last
 	lastEntry := time.Now()
 	t := time.NewTimer(scanCheckAfter)
 	defer t.Stop()
@@ -101,11 +107,17 @@ func (r *reader) scan(ctx context.Context, f func(key string, rev uint64, e entr
 				continue
 			case e.Operation() == jetstream.KeyValuePut && !f(e.Key(), e.Revision(), decode[entry](e.Value())):
 				return nil
-			case e.Delta() == 0: // the last one
-				return nil
 			}
 			seen = e.Revision()
 			lastEntry = time.Now()
+			if e.Delta() == 0 {
+				if endSeen.IsZero() {
+					endSeen = lastEntry
+				}
+				if lastEntry.Sub(endSeen) >= scanCheckAfter || r.dir.noneAfter(ctx, seen) {
+					return nil
+				}
+			}
 			t.Reset(scanCheckAfter)
 		}
 	}

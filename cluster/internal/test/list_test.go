@@ -1,9 +1,12 @@
 package test
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"io"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -78,6 +81,46 @@ func TestList_GoesOnWhileEntriesArriveAndEndsWithASilentBroker(t *testing.T) {
 	require.Less(t, seen, entries)
 }
 
+// The broker begins to send entries before it answers that the watcher exists. On a slow
+// network the answer comes later than the broker may be silent.
+func TestList_WaitsForTheAnswerThatComesAfterEntries(t *testing.T) {
+	t.Parallel()
+	b := broker(t)
+	a := join(t, newObserver(), "a", cluster.Config{URL: b.URL()})
+	ids := names(45, "u%d")
+	for _, id := range ids {
+		require.NoError(t, a.node.Claim(within(t, patience), id, make([]byte, 8<<10), a.begin(id)))
+	}
+	p := between(t, b.URL())
+	var answer []byte
+	sent := 0
+	p.mu.Lock()
+	p.inwards = func(from io.Reader) io.Reader {
+		return &filter{from: bufio.NewReaderSize(from, 64<<10), drop: func(string) bool { return false }, edit: func(m []byte) []byte {
+			switch {
+			case bytes.Contains(m, []byte("consumer_create_response")) && bytes.Contains(m, []byte("KV_sessions_dir")) && sent < len(ids)-1:
+				answer = m
+				return nil
+			case bytes.Contains(m, []byte("MSG $KV.sessions_dir.")):
+				time.Sleep(100 * time.Millisecond)
+				if sent++; sent == len(ids)-1 {
+					m = append(m, answer...)
+				}
+			}
+			return m
+		}}
+	}
+	p.mu.Unlock()
+	nc, err := nats.Connect(p.url(), cluster.ConnOptions(time.Minute)...)
+	require.NoError(t, err)
+	defer nc.Close()
+	client := open(t, cluster.ClientConfig{Conn: nc})
+	seen, start := 0, time.Now()
+	require.NoError(t, client.List(within(t, patience), func(cluster.Entry) bool { seen++; return true }))
+	require.Equal(t, len(ids), seen)
+	require.Greater(t, time.Since(start), 4*time.Second, "longer than a silence may be")
+}
+
 // Entries that were listed are written again, and so is one that was not, which then comes
 // last: a reader that counts what it has received would miss it.
 func TestList_MissesNoSessionWhoseEntryIsWrittenAgain(t *testing.T) {
@@ -120,4 +163,41 @@ func TestList_MissesNoSessionWhoseEntryIsWrittenAgain(t *testing.T) {
 	for id, n := range times {
 		require.Equal(t, 1, n, id)
 	}
+}
+
+// Entries are written again all the time, as they are by nodes that reconcile. Each entry is
+// there at any moment.
+func TestList_MissesNoSessionWhileEntriesAreWritten(t *testing.T) {
+	t.Parallel()
+	b, o := broker(t), newObserver()
+	a := join(t, o, "a", cluster.Config{URL: b.URL(), Storage: cluster.Memory})
+	ids := names(200, "u%d")
+	a.mustLogin(ids...)
+	nc, err := b.Connect()
+	require.NoError(t, err)
+	defer nc.Close()
+	entries := make(map[string]string)
+	for _, id := range ids {
+		entries[id] = last(t, nc, "KV_sessions_dir", "$KV.sessions_dir.s."+id)
+	}
+	var ended atomic.Bool
+	var wg sync.WaitGroup
+	for w := range 4 {
+		wg.Go(func() {
+			for i := w; !ended.Load(); i += 4 {
+				id := ids[i%len(ids)]
+				if _, err := nc.Request("$KV.sessions_dir.s."+id, []byte(entries[id]), patience); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	missed := 0
+	for range 20 {
+		missed += len(ids) - len(listed(t, a))
+	}
+	ended.Store(true)
+	wg.Wait()
+	require.Zero(t, missed)
 }

@@ -2,6 +2,7 @@ package test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -14,9 +15,14 @@ import (
 func TestReconcile_CorrectsDifferencesEitherWay(t *testing.T) {
 	t.Parallel()
 	r, o := newRestartable(t), newObserver()
-	a := join(t, o, "a", cluster.Config{URL: r.b.URL()})
+	var log logged
+	a := join(t, o, "a", cluster.Config{URL: r.b.URL(), Logger: log.logger()})
 	ids := names(100, "u%d")
 	a.mustLogin(ids...)
+	// The first one reads the whole directory, and would delete what is written below.
+	eventually(t, "the first reconciliation is over", func() bool {
+		return strings.Contains(log.String(), "compared the directory with the sessions")
+	})
 	own := epoch(t, a, "a")
 	nc, err := r.b.Connect()
 	require.NoError(t, err)
