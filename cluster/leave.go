@@ -135,12 +135,22 @@ func (n *Node) resign(ctx context.Context, epoch string, rev uint64) error {
 	return err
 }
 
-// finishCleanups runs the cleanups, and repeats those that fail as long as others succeed.
+// finishCleanups runs the cleanups, and repeats those that fail until it has got nowhere
+// three times in a row. On a slow network, answers that come too late delay the next ones, so
+// each time it pauses until they have passed.
 func (n *Node) finishCleanups(ctx context.Context) error {
-	for {
+	for failed := 0; ; {
 		before := n.pendingCleanups()
 		err := n.runCleanups(ctx)
-		if err == nil || n.pendingCleanups() >= before || !sleep(ctx, minBackoff) {
+		switch {
+		case err == nil:
+			return nil
+		case n.pendingCleanups() < before:
+			failed = 0
+		default:
+			failed++
+		}
+		if failed == 3 || !sleep(ctx, n.c.attempt()<<failed) {
 			return err
 		}
 	}
