@@ -22,10 +22,10 @@ func TestLoss_OfTheDirectoryIsNoticedByEveryNode(t *testing.T) {
 		lose  func(t *testing.T, nc *nats.Conn)
 		login bool // at once, on another node
 	}{
-		{"deleted", request("DELETE", ""), true},
-		{"deleted while nobody logs in", request("DELETE", ""), false},
-		{"purged", request("PURGE", ""), true},
-		{"purged while nobody logs in", request("PURGE", ""), false},
+		{"deleted", request("DELETE"), true},
+		{"deleted while nobody logs in", request("DELETE"), false},
+		{"purged", request("PURGE"), true},
+		{"purged while nobody logs in", request("PURGE"), false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -63,10 +63,10 @@ func TestLoss_OfTheDirectoryIsNoticedByEveryNode(t *testing.T) {
 }
 
 // request returns a function that sends a request about the directory's stream.
-func request(what, body string) func(*testing.T, *nats.Conn) {
+func request(what string) func(*testing.T, *nats.Conn) {
 	return func(t *testing.T, nc *nats.Conn) {
 		t.Helper()
-		_, err := nc.Request("$JS.API.STREAM."+what+".KV_sessions_dir", []byte(body), patience)
+		_, err := nc.Request("$JS.API.STREAM."+what+".KV_sessions_dir", nil, patience)
 		require.NoError(t, err)
 	}
 }
