@@ -37,11 +37,12 @@ type claim struct {
 // or eviction of the ID happens at the same time, and activate must not block.
 //
 // The error is ErrInvalid if the ID is empty or longer than 1 KiB or the metadata is
-// too long, ErrFull if the directory is, ErrIsolated if the node has no lease and Config.DegradedLogin is
-// RefuseLogin, ErrLeft after Leave, and ErrSuperseded if a claim of the ID that began
-// later has taken its place. Otherwise Claim retries until ctx ends. The
-// error then wraps that of ctx and also ErrTakeoverTimeout, if the previous owner did
-// not give up the ID, or ErrUnavailable, if the broker did not answer. If Claim
+// too long, ErrFull if the directory has no room for the entry, ErrIsolated if the node
+// has no lease and Config.DegradedLogin is RefuseLogin, ErrLeft after Leave, and
+// ErrSuperseded if a claim of the ID that began later has taken its place. Otherwise
+// Claim retries until ctx ends. The error then wraps that of ctx and also
+// ErrTakeoverTimeout, if the previous owner did not give up the ID, or ErrUnavailable,
+// if the broker did not answer. If Claim
 // returns an error, activate was not called, and an entry that was written is deleted
 // in the background.
 func (n *Node) Claim(ctx context.Context, id string, meta []byte, activate func(token uint64)) error {

@@ -20,9 +20,9 @@ const maxPing = 10 * time.Second
 //
 //	nats.Connect(url, append(cluster.ConnOptions(0), nats.UserCredentials(file))...)
 //
-// With these options, the connection does not keep writes while it is disconnected,
-// reconnects without a limit, also while the broker refuses its credentials, and sends a ping every sixth of the lease, at least every
-// 10 s, two of which may stay unanswered.
+// With these options, the connection does not keep writes while it is disconnected. It
+// reconnects without a limit, even while the broker refuses its credentials. It sends a
+// ping every sixth of the lease, at least every 10 s, two of which may stay unanswered.
 func ConnOptions(lease time.Duration) []nats.Option {
 	if lease <= 0 {
 		lease = minLease

@@ -41,9 +41,9 @@
 // older. A node renews its lease by compare-and-set on that same heartbeat. So either the
 // lease is renewed or the node is dead, and all nodes agree on which.
 //
-// Of all logins of an ID, the one that began last counts, however long any of them waits
-// for an earlier owner: one that finds a later login in its place fails with
-// [ErrSuperseded]. On one node that is exact. Between nodes it holds as far as their clocks
+// Of all logins of an ID, the one that began last wins, however long any of them waits
+// for an earlier owner: a login that finds a later one in its place fails with
+// [ErrSuperseded]. On one node the order is exact. Between nodes it holds as far as their clocks
 // agree, and only for logins that overlap: otherwise a node whose clock is ahead would keep
 // others from its IDs.
 //

@@ -14,7 +14,7 @@ var (
 	// was declared dead before the context ended.
 	ErrTakeoverTimeout = errors.New("cluster: takeover timed out")
 	// ErrSuperseded means that a claim of the same ID began later and has taken the
-	// place of this one: of a client's logins the last one counts.
+	// place of this one: the last of a client's logins wins.
 	ErrSuperseded = errors.New("cluster: a later login has the ID")
 	// ErrUnavailable means that the broker or the session's owner did not answer. The
 	// operation may have been executed all the same.

@@ -5,10 +5,10 @@ import (
 	"fmt"
 )
 
-// maxAtOnce is how many requests about entries a node has at the broker at the same time, of
-// each of two kinds. With more of them, the last of a storm of logins would be answered after
-// their time limit, and be repeated; and a broker drops all that wait when they are some
-// ten thousand. So the others wait here, without a time limit of their own.
+// maxAtOnce is how many requests of each of two kinds a node sends the broker at a time. With
+// more of them, the last requests of a storm of logins would be answered after their time
+// limit, and be repeated; and a broker that has some ten thousand requests waiting drops them
+// all. So the others wait here, without a time limit of their own.
 const maxAtOnce = 128
 
 // gate lets so many requests pass at the same time, in the order in which they came.

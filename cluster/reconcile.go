@@ -99,10 +99,10 @@ func (n *Node) reconcile(ctx context.Context) error {
 // beatsOfALease is the number of heartbeats in a lease.
 const beatsOfALease = 3
 
-// mustScan reports whether this node must read the whole directory: it must delete the
-// entries of a dead node, or all nodes have just joined and it is the one that looks for what
-// nodes left that are not known any more, or the broker has lost its last writes, so that entries may be
-// back that this node has deleted.
+// mustScan reports whether this node must read the whole directory. It must if it has to
+// delete the entries of a dead node; if all nodes have just joined, and it is the one that
+// looks for entries of nodes that are no longer known; or if the broker has lost its last
+// writes, so that entries that this node has deleted may be back.
 func (n *Node) mustScan(ctx context.Context) (bool, error) {
 	known := n.known.Load()
 	last, err := n.dir.lastRevision(ctx)

@@ -6,16 +6,16 @@ import (
 	"time"
 )
 
-// Clocks are two clocks of this machine, each counted from any moment. One of them may stand
-// still while the machine does not run.
+// Clocks are two clocks of this machine, each counted from a moment of its own. One of them
+// may stand still while the machine is suspended.
 type Clocks struct {
 	Mono func() time.Duration // stands still while the machine is suspended, on most systems
 	Boot func() time.Duration // goes on meanwhile
 }
 
-// System returns the clocks of the system: the monotonic clock, and CLOCK_BOOTTIME where
-// there is one, else the wall clock. That may be set, which makes a lease end early, or not
-// have any effect.
+// System returns the clocks of the system: the monotonic clock, and CLOCK_BOOTTIME or, where
+// there is none, the wall clock. Setting the wall clock forward ends a lease early; setting it
+// back has no effect, because the monotonic clock then decides.
 func System() Clocks {
 	start := time.Now()
 	return Clocks{
