@@ -194,7 +194,7 @@ func TestList_MissesNoSessionWhileEntriesAreWritten(t *testing.T) {
 		})
 	}
 	missed := 0
-	for range 20 {
+	for range 8 {
 		missed += len(ids) - len(listed(t, a))
 	}
 	ended.Store(true)
