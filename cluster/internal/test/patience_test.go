@@ -196,10 +196,11 @@ func TestKick_OfEachOtherFromCallbacksReturns(t *testing.T) {
 func TestBind_OnTheSessionsOwnNodeWaitsNoLongerThanItsContext(t *testing.T) {
 	t.Parallel()
 	b := broker(t)
-	end := make(chan struct{})
+	works, end := make(chan struct{}), make(chan struct{})
 	bound := make(chan error, 1)
 	n := newServant(t, "a", b.URL(), func(s *tcp.Session, n *servant, line string) {
 		if line == "work" {
+			close(works)
 			<-end
 			return
 		}
@@ -212,7 +213,7 @@ func TestBind_OnTheSessionsOwnNodeWaitsNoLongerThanItsContext(t *testing.T) {
 	second, err := net.Dial("tcp", n.addr)
 	require.NoError(t, err)
 	defer second.Close()
-	time.Sleep(100 * time.Millisecond) // the first works
+	<-works
 	start := time.Now()
 	tell(t, second, "ann")
 	require.ErrorIs(t, <-bound, context.DeadlineExceeded)

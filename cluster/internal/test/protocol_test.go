@@ -199,9 +199,7 @@ func TestProtocol_ALoginWhoseLeaseHasEndedMeanwhileIsNotAdmitted(t *testing.T) {
 	p.holdAfter("$KV.sessions_dir.s.x")
 	done := make(chan error, 1)
 	go func() { done <- a.login(within(t, patience), "x") }()
-	for !p.holding() {
-		time.Sleep(time.Millisecond)
-	}
+	eventually(t, "the entry is written", p.holding)
 	boot.ahead.Store(int64(time.Hour))
 	p.release()
 	require.ErrorIs(t, <-done, cluster.ErrIsolated)
