@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -58,7 +57,7 @@ func (b *bucket) config(c *Config) jetstream.StreamConfig {
 		Discard:           jetstream.DiscardNew,
 		AllowRollup:       true,
 		DenyDelete:        true,
-		AllowDirect:       true, // for getMany alone: any replica may answer, however far it lags
+		AllowDirect:       true, // for getDirect alone: any replica may answer, however far it lags
 		// Without markers, watchers would not notice that a record has expired. A time
 		// to live of less than a second is refused.
 		AllowMsgTTL:            true,
@@ -111,7 +110,7 @@ func (b *bucket) ensure(ctx context.Context, c *Config) error {
 		return fmt.Errorf("cluster: Config.Storage is %v, but %s has %v: all nodes must have the same", want.Storage, b, have.Storage)
 	case have.MaxBytes != want.MaxBytes && b.max != maxNodesBytes:
 		return fmt.Errorf("cluster: Config.MaxBytes is %d, but %s has %d: all nodes must have the same, and to change it, change the stream", want.MaxBytes, b, have.MaxBytes)
-	case have.MaxMsgsPerSubject != 1 || !have.AllowRollup:
+	case have.MaxMsgsPerSubject != 1 || !have.AllowRollup || !have.AllowDirect:
 		return fmt.Errorf("cluster: stream %s was not created by this package: use another Config.Namespace", b)
 	}
 	return nil
@@ -357,78 +356,6 @@ func (b *bucket) noneAfter(ctx context.Context, seen uint64) bool {
 	defer cancel()
 	_, err := b.getFromLeader(ctx, map[string]any{"seq": seen + 1, "next_by_subj": b.subject(">")})
 	return errors.Is(err, jetstream.ErrMsgNotFound)
-}
-
-// muchData is how many bytes the broker sends within the time limit for a watcher's start if
-// entries delay the answer. Heartbeats and events are less, except on a busy node.
-const muchData = 64 << 10
-
-// watch returns a watcher that sends the values of all keys, then nil, then every change.
-// The caller must call stopWatcher.
-func (b *bucket) watch(ctx context.Context, opts ...jetstream.WatchOpt) (jetstream.KeyWatcher, error) {
-	// The time limit is for starting the watcher; the context must stay valid after that.
-	ctx, cancel := context.WithCancel(ctx)
-	started := make(chan struct{})
-	var late bool
-	var limit sync.WaitGroup
-	limit.Go(func() { // ends when the watcher has started or failed
-		if late = b.isLate(started); late {
-			cancel()
-		}
-	})
-	w, err := b.startWatcher(ctx, opts...)
-	close(started)
-	limit.Wait()
-	if late {
-		if err == nil {
-			stopWatcher(w)
-		}
-		return nil, fmt.Errorf("%w: broker: watcher did not start", ErrUnavailable)
-	}
-	if err != nil {
-		cancel()
-		return nil, unavailable(err)
-	}
-	return w, nil
-}
-
-func (b *bucket) startWatcher(ctx context.Context, opts ...jetstream.WatchOpt) (jetstream.KeyWatcher, error) {
-	kv, err := b.js.KeyValue(ctx, b.name)
-	if err != nil {
-		return nil, err
-	}
-	return kv.WatchAll(ctx, opts...)
-}
-
-// isLate reports whether a watcher has not started although the broker has sent little for some
-// time, or not for ten times as long. The broker may send megabytes of entries before it
-// answers that the watcher exists. If the connection was lost meanwhile, the answer was too.
-func (b *bucket) isLate(started <-chan struct{}) bool {
-	t := time.NewTicker(3 * b.attempt)
-	defer t.Stop()
-	nc := b.js.Conn()
-	before := nc.Stats()
-	for range 10 {
-		select {
-		case <-started:
-			return false
-		case <-t.C:
-		}
-		now := nc.Stats()
-		if now.InBytes-before.InBytes < muchData || now.Reconnects != before.Reconnects {
-			break
-		}
-		before = now
-	}
-	return true
-}
-
-// stopWatcher stops a watcher and drains its channel. Otherwise a goroutine of nats.go
-// could block for ever.
-func stopWatcher(w jetstream.KeyWatcher) {
-	_ = w.Stop() // fails if it has ended already
-	for range w.Updates() {
-	}
 }
 
 // decode decodes a value. For an invalid one it returns the zero value, which is an entry

@@ -2,22 +2,14 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/maphash"
 	"time"
-
-	"github.com/nats-io/nats.go/jetstream"
 )
 
-const (
-	// scanTimeout is how long the broker may send nothing during a scan. A watcher
-	// does not report that the broker is gone.
-	scanTimeout = 3 * time.Second
-
-	// scanCheckAfter is the time without an entry after which scan asks the broker
-	// whether there are more.
-	scanCheckAfter = scanTimeout / 12
-)
+// scanTimeout is how long the broker may send nothing during a scan.
+const scanTimeout = 3 * time.Second
 
 // List calls f for each session of the cluster, in no particular order, until f returns
 // false. It is weakly consistent: a session that exists during the whole call is listed
@@ -43,7 +35,7 @@ func (r *reader) list(ctx context.Context, f func(Entry) bool) error {
 	}
 	seed := maphash.MakeSeed()
 	told := make(map[uint64]struct{})
-	return r.scan(ctx, func(key string, _ uint64, e entry) bool {
+	err := r.scan(ctx, func(key string, _ uint64, e entry) bool {
 		id, ok := idOf(key)
 		if !ok || r.isKnownDead(e.Owner) {
 			return true
@@ -55,70 +47,65 @@ func (r *reader) list(ctx context.Context, f func(Entry) bool) error {
 		told[hash] = struct{}{}
 		return f(e.export(id))
 	})
+	if denied := r.denied(); denied != nil && errors.Is(err, ErrUnavailable) {
+		return denied
+	}
+	return err
 }
 
 // scan calls f for each entry of the directory until f returns false. An entry that is
 // written again during the scan may come twice.
-//
-// The scan ends when the broker has nothing more to send. The end that the watcher reports
-// would be too early: it waits for as many messages as there were at its beginning, and if an
-// entry that was sent is written again, it counts instead of one that comes later. The
-// messages that are left may be markers that expire before they are sent, so when no more
-// arrive, scan asks the broker whether it has received all.
-//
-// It also asks when a message says that it is the last: the broker counts an entry that is
-// written again as gone a little before it counts it as new. If others write all the time,
-// there may always be more. Then the first message that says so scanCheckAfter later ends the
-// scan: until then, every entry that the first one had not counted has been sent.
 func (r *reader) scan(ctx context.Context, f func(key string, rev uint64, e entry) bool) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	// Each key has one message, so its history is its last value, and a broker sends a
-	// whole stream with less work than the last message of each subject.
-	w, err := r.dir.watch(ctx, jetstream.IncludeHistory())
-	if err != nil {
-		return err
-	}
-	defer stopWatcher(w)
-	var seen uint64
-	var endSeen time.Time // when a message first said that it was the last
-	lastEntry := time.Now()
-	t := time.NewTimer(scanCheckAfter)
-	defer t.Stop()
+	return scan(ctx, r.dir, func(key string, e kvEntry) bool {
+		return !e.live || f(key, e.rev, decode[entry](e.data))
+	})
+}
+
+// stream is what scan reads.
+type stream interface {
+	getFrom(ctx context.Context, rev uint64, f func(key string, e kvEntry) bool) (end bool, err error)
+	lastRevision(ctx context.Context) (uint64, error)
+	noneAfter(ctx context.Context, rev uint64) bool
+}
+
+// scan calls f for each entry and marker of a stream until f returns false.
+//
+// It reads the stream in the order of revisions. An entry that is written again moves to the
+// end, so none is missed if the scan ends where the stream does. That is where the leader has
+// nothing more. If others write all the time, it always has. Then the scan ends with one answer
+// that reaches the end of a broker's stream and is not behind what the leader had before: the
+// brokers that answer may lag, and one that answers later may lag more.
+func scan(ctx context.Context, s stream, f func(key string, e kvEntry) bool) error {
+	var seen, last uint64 // what was read; what the leader had
+	newest := time.Now()  // when something was read
 	for {
-		select {
-		case <-ctx.Done():
+		before, stopped := seen, false
+		end, err := s.getFrom(ctx, seen+1, func(key string, e kvEntry) bool {
+			seen = e.rev
+			stopped = !f(key, e)
+			return !stopped
+		})
+		if seen > before {
+			newest = time.Now()
+		}
+		switch {
+		case stopped:
+			return nil
+		case err == nil && !end || errors.Is(err, errInterrupted) && time.Since(newest) < scanTimeout:
+			last = 0 // the broker that answered may have had more than the next one
+			continue
+		case err != nil:
+			return err
+		case last > 0 && seen >= last || s.noneAfter(ctx, seen):
+			return nil
+		case seen > before:
+		case time.Since(newest) > scanTimeout:
+			return fmt.Errorf("%w: broker: nothing after revision %d within %v, but there is more", ErrUnavailable, seen, scanTimeout)
+		case !sleep(ctx, minBackoff):
 			return ctx.Err()
-		case <-t.C:
-			switch {
-			case r.dir.noneAfter(ctx, seen):
-				return nil
-			case time.Since(lastEntry) >= scanTimeout:
-				return fmt.Errorf("%w: broker: no more entries of the directory within %v", ErrUnavailable, scanTimeout)
-			}
-			t.Reset(scanCheckAfter)
-		case e, ok := <-w.Updates():
-			switch {
-			case !ok:
-				return fmt.Errorf("%w: broker: %w", ErrUnavailable, errWatcherEnded)
-			case e == nil && seen == 0:
-				return nil // there was nothing at the beginning
-			case e == nil:
-				continue
-			case e.Operation() == jetstream.KeyValuePut && !f(e.Key(), e.Revision(), decode[entry](e.Value())):
-				return nil
-			}
-			seen = e.Revision()
-			lastEntry = time.Now()
-			if e.Delta() == 0 {
-				if endSeen.IsZero() {
-					endSeen = lastEntry
-				}
-				if lastEntry.Sub(endSeen) >= scanCheckAfter || r.dir.noneAfter(ctx, seen) {
-					return nil
-				}
-			}
-			t.Reset(scanCheckAfter)
+		}
+		if last, err = s.lastRevision(ctx); err != nil {
+			return err
 		}
 	}
 }

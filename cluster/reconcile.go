@@ -71,9 +71,6 @@ func (n *Node) reconcile(ctx context.Context) error {
 		read = n.plan
 	}
 	p, pass, err := read(ctx)
-	if errors.Is(err, errNoDirect) { // a stream that was made by hand
-		p, pass, err = n.plan(ctx)
-	}
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,6 @@ package test
 
 import (
 	"context"
-	"fmt"
 	"testing"
 
 	"github.com/nats-io/nats.go"
@@ -13,50 +12,8 @@ import (
 )
 
 // A watcher counts the messages at its beginning. Markers of deletions may expire before
-// they are sent, and then it waits for them in vain.
-func TestList_EndsThoughMarkersExpireOnTheWay(t *testing.T) {
-	t.Parallel()
-	b := broker(t)
-	p, stalled, dropped := betweenStalling(t, b.URL(), "$KV.sessions_dir.s.gone")
-	a := join(t, newObserver(), "a", cluster.Config{URL: b.URL()})
-	client := open(t, cluster.ClientConfig{URL: p.url()})
-	const entries, markers = 20, 5
-	a.mustLogin(names(entries, "u%d")...)
-	nc, err := b.Connect()
-	require.NoError(t, err)
-	defer nc.Close()
-	js, err := jetstream.New(nc)
-	require.NoError(t, err)
-	s, err := js.Stream(within(t, patience), "KV_sessions_dir")
-	require.NoError(t, err)
-	for i := range markers {
-		m := nats.NewMsg(fmt.Sprintf("$KV.sessions_dir.s.gone%d", i))
-		m.Header.Set("KV-Operation", "PURGE")
-		_, err := js.PublishMsg(within(t, patience), m)
-		require.NoError(t, err)
-	}
-	stalled.Store(true) // the broker sends them, and they do not arrive
-	seen := 0
-	require.NoError(t, client.List(within(t, patience), func(cluster.Entry) bool {
-		if seen++; seen == entries {
-			for i := range markers {
-				require.NoError(t, s.Purge(within(t, patience), jetstream.WithPurgeSubject(fmt.Sprintf("$KV.sessions_dir.s.gone%d", i))))
-			}
-		}
-		return true
-	}))
-	require.Equal(t, entries, seen)
-	require.NotZero(t, dropped.Load())
-
-	// A message that still exists is waited for.
-	m := nats.NewMsg("$KV.sessions_dir.s.gone")
-	m.Header.Set("KV-Operation", "PURGE")
-	_, err = js.PublishMsg(within(t, patience), m)
-	require.NoError(t, err)
-	require.ErrorIs(t, client.List(within(t, patience), func(cluster.Entry) bool { return true }), cluster.ErrUnavailable)
-}
-
-// The check for a stalled watcher restarts it.
+// they are sent, and then it waits for them in vain. The check for a stalled watcher restarts
+// it.
 func TestView_IsCompleteThoughMarkersExpireOnTheWay(t *testing.T) {
 	t.Parallel()
 	b := broker(t)

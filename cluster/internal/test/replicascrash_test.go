@@ -96,7 +96,8 @@ func (f *traffic) goesOn() time.Duration {
 func TestReplicas_SurviveCrashesWhileSessionsComeAndGo(t *testing.T) {
 	t.Parallel()
 	p, o := newProcesses(t), newObserver()
-	c := cluster.Config{URL: p.url(), Replicas: 3, OnLeaseLost: cluster.Fence}
+	// An outage must be shorter than a lease, also on a slow machine.
+	c := cluster.Config{URL: p.url(), Replicas: 3, LeaseTTL: time.Minute, OnLeaseLost: cluster.Fence}
 	sites := []*site{join(t, o, "n0", c), join(t, o, "n1", c), join(t, o, "n2", c)}
 	sites[0].mustLogin("rests")
 	f := newTraffic(t, sites...)
