@@ -280,10 +280,13 @@ func (b *bucket) purge(ctx context.Context, key string, rev uint64) error {
 func (b *bucket) publish(ctx context.Context, m *nats.Msg, rev uint64, ttl time.Duration) (uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, b.attempt)
 	defer cancel()
-	opts := []jetstream.PublishOpt{
-		jetstream.WithExpectLastSequencePerSubject(rev),
-		jetstream.WithRetryAttempts(0), // the caller decides whether to retry
+	opts := []jetstream.PublishOpt{jetstream.WithRetryAttempts(0)} // the caller decides whether to retry
+	if m.Header == nil {
+		m.Header = make(nats.Header)
 	}
+	// Always of one length, since the broker stores it: in a full directory a value may take
+	// the place of one that is no smaller.
+	m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, fmt.Sprintf("%016d", rev))
 	if ttl > 0 {
 		opts = append(opts, jetstream.WithMsgTTL(ttl))
 	}

@@ -24,6 +24,7 @@ type claim struct {
 	token   uint64
 	rev     uint64 // the entry's revision that the next write expects; 0: there must be none
 	gen     uint64 // the generation of rev
+	evicted bool   // rev is that of the marker which the eviction of another node's session has left
 	inDoubt bool   // a write at rev got no answer, and may still be executed
 }
 
@@ -84,7 +85,9 @@ func (n *Node) Claim(ctx context.Context, id string, meta []byte, activate func(
 //     session, or by the owner's death. It sets c.rev; then step 1 follows.
 //  4. If the node has no lease (errNoLease), claimIsolated admits the session without
 //     an entry, or refuses it.
-//  5. If the broker does not answer, step 1 follows after a pause.
+//  5. If there is no room for the entry, dropMarker makes some where step 3 has had
+//     another session evicted; step 1 follows. Otherwise the claim fails.
+//  6. If the broker does not answer, step 1 follows after a pause.
 //
 // A claim fails when turn ends, in step 3 if the entry is that of a later claim, or in
 // step 4. A write that may still be executed is then left to a cleanup.
@@ -101,6 +104,11 @@ func (n *Node) claim(ctx, turn context.Context, c *claim) error {
 		switch {
 		case err == nil:
 			return nil
+		case errors.Is(err, ErrFull) && c.evicted:
+			if n.dropMarker(turn, c) != nil {
+				return err
+			}
+			continue
 		case errors.Is(err, errNoLease):
 			return n.claimIsolated(turn, c)
 		case errors.Is(err, ErrTakeoverTimeout), errors.Is(err, ErrSuperseded), errors.Is(err, ErrFull):

@@ -26,7 +26,7 @@ func (n *Node) takeOver(ctx context.Context, c *claim, seen dirEntry) error {
 		}
 		free, err := n.freeEntry(ctx, c.id, seen, pool.Replaced)
 		if err == nil {
-			c.rev, c.gen = free.rev, free.gen
+			c.rev, c.gen, c.evicted = free.rev, free.gen, free.rev != seen.rev && free.rev != 0
 			return nil
 		}
 		before := seen.rev
@@ -45,6 +45,21 @@ func (n *Node) takeOver(ctx context.Context, c *claim, seen dirEntry) error {
 			return readErr
 		}
 	}
+}
+
+// dropMarker deletes the marker that the eviction for a claim has left. The broker counts the
+// marker and the entry that is to follow it, so a full directory would have no room for an
+// entry as large as the one that was deleted.
+func (n *Node) dropMarker(ctx context.Context, c *claim) error {
+	if err := n.front.enter(ctx); err != nil {
+		return err
+	}
+	defer n.front.leave()
+	err := n.dir.purge(ctx, keyOf(c.id), c.rev)
+	if err == nil {
+		c.rev, c.evicted = 0, false
+	}
+	return err
 }
 
 // freeEntry returns the revision at which an entry may be overwritten, in rev and gen. If the entry's

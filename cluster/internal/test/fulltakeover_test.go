@@ -1,0 +1,62 @@
+package test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sessionwheel/sessionwheel/cluster"
+)
+
+// A takeover frees the room that it takes, even if there is no room beside it, and none for
+// the marker of a deletion.
+func TestFull_DirectoryHasRoomForATakeover(t *testing.T) {
+	t.Parallel()
+	const room = 16 << 10
+	for _, storage := range []cluster.Storage{cluster.File, cluster.Memory} {
+		t.Run(fmt.Sprint("storage ", storage), func(t *testing.T) {
+			t.Parallel()
+			b, o := broker(t), newObserver()
+			conf := cluster.Config{URL: b.URL(), Storage: storage, MaxBytes: room}
+			a, c := join(t, o, "a", conf), join(t, o, "c", conf)
+			nc, err := b.Connect()
+			require.NoError(t, err)
+			defer nc.Close()
+			js, err := jetstream.New(nc)
+			require.NoError(t, err)
+			left := func() int {
+				s, err := js.Stream(t.Context(), "KV_sessions_dir")
+				require.NoError(t, err)
+				return room - int(s.CachedInfo().State.Bytes)
+			}
+			var ids []string
+			for i := 0; left() > 1000; i++ {
+				ids = append(ids, fmt.Sprintf("u%02d", i))
+				a.mustLogin(ids[i])
+			}
+			for meta := 1000; ; meta-- { // the largest entry that there is room for
+				err := a.node.Claim(within(t, patience), "last", make([]byte, meta), a.begin("last"))
+				if err == nil {
+					break
+				}
+				require.ErrorIs(t, err, cluster.ErrFull)
+				require.Positive(t, meta)
+			}
+			require.Less(t, left(), 10)
+
+			for _, id := range ids {
+				require.NoError(t, c.login(within(t, patience), id), id)
+				require.False(t, a.has(id))
+				require.NoError(t, c.login(within(t, patience), id), "on the node that has it")
+				err := c.login(context.Background(), "new")
+				require.True(t, errors.Is(err, cluster.ErrFull), "it is still full: %v", err)
+			}
+			require.Zero(t, o.doubled())
+			agree(t, c, []*site{a, c})
+		})
+	}
+}
