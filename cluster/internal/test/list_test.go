@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionwheel/sessionwheel/cluster"
@@ -35,50 +36,63 @@ func (r *trickle) Read(b []byte) (int, error) {
 func TestList_GoesOnWhileEntriesArriveAndEndsWithASilentBroker(t *testing.T) {
 	url := standalone(t, "").ClientURL()
 	a := join(t, newObserver(), "a", cluster.Config{URL: url})
-	const entries = 60
+	const entries = 44
 	for _, id := range names(entries, "u%d") {
 		require.NoError(t, a.node.Claim(within(t, patience), id, make([]byte, 32<<10), a.begin(id)))
 	}
-	p := between(t, url)
-	p.mu.Lock()
-	p.inwards = func(from io.Reader) io.Reader { return &trickle{from, 16 << 10, 30 * time.Millisecond} }
-	p.mu.Unlock()
-	// Pongs wait behind the entries, so a connection that pings often would be closed.
-	nc, err := nats.Connect(p.url(), cluster.ConnOptions(time.Minute)...)
-	require.NoError(t, err)
-	defer nc.Close()
-	client := open(t, cluster.ClientConfig{Conn: nc})
-	start := time.Now()
-	seen := 0
-	err = client.List(within(t, patience), func(cluster.Entry) bool { seen++; return true })
-	took := time.Since(start)
-	t.Logf("%d entries in %v", seen, took)
-	require.NoError(t, err)
-	require.Equal(t, entries, seen)
-	require.Greater(t, took, 4*time.Second, "longer than a silence may be")
+	// A client whose entries arrive slowly, and may be held up.
+	slow := func() (*proxy, *cluster.Client) {
+		p := between(t, url)
+		p.mu.Lock()
+		p.inwards = func(from io.Reader) io.Reader { return &trickle{from, 16 << 10, 30 * time.Millisecond} }
+		p.mu.Unlock()
+		// Pongs wait behind the entries, so a connection that pings often would be closed.
+		nc, err := nats.Connect(p.url(), cluster.ConnOptions(time.Minute)...)
+		require.NoError(t, err)
+		t.Cleanup(nc.Close)
+		return p, open(t, cluster.ClientConfig{Conn: nc})
+	}
+	_, client := slow()
+	half, cutOff := slow()
+	gone, silent := slow()
+	gone.hold()
+	ctx := within(t, patience)
+	var all sync.WaitGroup
+	defer all.Wait()
 
-	// A slow caller must not be mistaken for a silent broker.
-	seen = 0
-	require.NoError(t, a.node.List(within(t, patience), func(cluster.Entry) bool {
-		if seen++; seen == 2 {
-			time.Sleep(4 * time.Second)
-		}
-		return true
-	}))
-	require.Equal(t, entries, seen)
-
-	// The broker is silent after the third entry, and then from the beginning.
-	hold := sync.OnceFunc(p.hold)
-	seen = 0
-	require.ErrorIs(t, client.List(within(t, patience), func(cluster.Entry) bool {
-		if seen++; seen == 3 {
-			hold()
-		}
-		return true
-	}), cluster.ErrUnavailable)
-	require.Less(t, seen, entries)
-	require.ErrorIs(t, client.List(within(t, patience), func(cluster.Entry) bool { seen = entries; return true }), cluster.ErrUnavailable)
-	require.Less(t, seen, entries)
+	all.Go(func() {
+		seen, start := 0, time.Now()
+		assert.NoError(t, client.List(ctx, func(cluster.Entry) bool { seen++; return true }))
+		assert.Equal(t, entries, seen)
+		assert.Greater(t, time.Since(start), 3500*time.Millisecond, "longer than a silence may be")
+	})
+	all.Go(func() { // a slow caller is not mistaken for a silent broker
+		seen := 0
+		assert.NoError(t, a.node.List(ctx, func(cluster.Entry) bool {
+			if seen++; seen == 2 {
+				time.Sleep(3500 * time.Millisecond)
+			}
+			return true
+		}))
+		assert.Equal(t, entries, seen)
+	})
+	all.Go(func() { // silent after the third entry
+		hold := sync.OnceFunc(half.hold)
+		seen := 0
+		assert.ErrorIs(t, cutOff.List(ctx, func(cluster.Entry) bool {
+			if seen++; seen == 3 {
+				hold()
+			}
+			return true
+		}), cluster.ErrUnavailable)
+		assert.Less(t, seen, entries)
+	})
+	all.Go(func() { // silent from the beginning
+		assert.ErrorIs(t, silent.List(ctx, func(cluster.Entry) bool {
+			assert.Fail(t, "an entry")
+			return false
+		}), cluster.ErrUnavailable)
+	})
 }
 
 // The last entry does not arrive, as if the broker that answers lagged behind the leader.
