@@ -26,12 +26,13 @@ const (
 // bucket is a key-value bucket that is written by compare-and-set only. It does not use
 // the key-value API for writes, because an update through that drops the time to live.
 type bucket struct {
-	js      jetstream.JetStream
-	name    string
-	attempt time.Duration    // the timeout of each request
-	max     int64            // bytes; negative: no limit
-	purging chan struct{}    // holds a value while del makes room
-	handle  jetstream.Stream // set by open
+	js       jetstream.JetStream
+	name     string
+	attempt  time.Duration     // the timeout of each request
+	max      int64             // bytes; negative: no limit
+	metadata map[string]string // of the stream that ensure creates
+	purging  chan struct{}     // holds a value while del makes room
+	handle   jetstream.Stream  // set by open
 }
 
 func newBucket(js jetstream.JetStream, name string, attempt time.Duration, most int64) *bucket {
@@ -50,6 +51,7 @@ func (b *bucket) config(c *Config) jetstream.StreamConfig {
 	}
 	return jetstream.StreamConfig{
 		Name:              b.stream(),
+		Metadata:          b.metadata,
 		Subjects:          []string{b.subject(">")},
 		MaxMsgsPerSubject: 1,
 		Storage:           storage,
@@ -108,8 +110,10 @@ func (b *bucket) ensure(ctx context.Context, c *Config) error {
 		return fmt.Errorf("cluster: Config.Replicas is %d, but %s has %d: all nodes must have the same", want.Replicas, b, have.Replicas)
 	case have.Storage != want.Storage:
 		return fmt.Errorf("cluster: Config.Storage is %v, but %s has %v: all nodes must have the same", want.Storage, b, have.Storage)
+	case streamsOf(have) != streamsOf(want):
+		return fmt.Errorf("cluster: Config.Streams is %d, but the directory of %s has %.20s: all nodes must have the same, and to change it, use another Config.Namespace", c.Streams, b, streamsOf(have))
 	case have.MaxBytes != want.MaxBytes && b.max != maxNodesBytes:
-		return fmt.Errorf("cluster: Config.MaxBytes is %d, but %s has %d: all nodes must have the same, and to change it, change the stream", want.MaxBytes, b, have.MaxBytes)
+		return fmt.Errorf("cluster: Config.MaxBytes is %d, which is %d for each of %d streams, but %s has %d: all nodes must have the same, and to change it, change the streams", c.MaxBytes, want.MaxBytes, c.Streams, b, have.MaxBytes)
 	case have.MaxMsgsPerSubject != 1 || !have.AllowRollup || !have.AllowDirect:
 		return fmt.Errorf("cluster: stream %s was not created by this package: use another Config.Namespace", b)
 	}

@@ -204,7 +204,7 @@ func (n *Node) writeEntry(ctx, turn context.Context, c *claim) (epoch string, s 
 		}
 	}
 	c.inDoubt = false
-	n.knows(rev)
+	n.dir.of(c.id).knows(rev)
 	return epoch, &ownSession{
 		token: c.token, since: e.Since, began: c.began, meta: c.meta,
 		mayHaveEntry: true, rev: rev, gen: gen,

@@ -39,7 +39,7 @@ func (c ClientConfig) common() (Config, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	common := Config{Namespace: c.Namespace, Conn: c.Conn, URL: c.URL, LeaseTTL: minLease, Logger: c.Logger}
+	common := Config{Namespace: c.Namespace, Conn: c.Conn, URL: c.URL, LeaseTTL: minLease, Streams: 1, Logger: c.Logger}
 	switch {
 	case !isName(c.Namespace):
 		return common, fmt.Errorf("cluster: ClientConfig.Namespace is %.80q: use up to 64 of A-Z, a-z, 0-9, '-' and '_', or \"\" for \"sessions\"", c.Namespace)
@@ -94,7 +94,10 @@ func (c *Client) open(ctx context.Context) error {
 		if errors.Is(err, jetstream.ErrStreamNotFound) {
 			return fmt.Errorf("%w: %q", ErrNoCluster, c.r.c.Namespace)
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return c.openOthers(ctx)
 	})
 	if err != nil {
 		return err
@@ -102,6 +105,19 @@ func (c *Client) open(ctx context.Context) error {
 	c.r.goBackground(func() { c.r.viewLoop(checkRevision(c.r.nodes)) })
 	c.r.goBackground(func() { c.r.connLoop(c.r.nc, func() {}) })
 	return c.r.awaitView(ctx)
+}
+
+// openOthers opens the streams of the directory that follow the first, which says how many
+// there are.
+func (c *Client) openOthers(ctx context.Context) error {
+	first := c.r.dir[0]
+	n, err := first.streams(ctx)
+	if err != nil || n == len(c.r.dir) {
+		return err
+	}
+	c.r.c.Streams = n
+	c.r.dir = newDirectory(first.js, &c.r.c)
+	return c.r.dir.open(ctx)
 }
 
 // Close ends the client's goroutines and waits for them. It closes the channels that Watch

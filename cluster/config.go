@@ -87,12 +87,18 @@ type Config struct {
 	// nodes must use the same value.
 	Storage Storage
 
-	// MaxBytes bounds the directory at each broker that stores it. A session takes about
+	// MaxBytes bounds the directory at each broker that stores it. If it lies in several
+	// Streams, each has its share, which it may reach a little before the others. A session takes about
 	// 300 bytes, its ID and four thirds of its metadata. Logins beyond it fail with
 	// ErrFull, and nothing else does: the nodes' records have room of their own. The
 	// brokers reserve as much, so their own limits must be higher. 0 means 512 MiB, and
 	// negative means no limit but the brokers'. All nodes must use the same value.
 	MaxBytes int64
+
+	// Streams is the number of streams that the directory lies in, by a hash of the ID, so
+	// that several brokers share its work. 0 means 1, and 64 is the maximum. All nodes must
+	// use the same value, and to change it, use another Namespace.
+	Streams int
 
 	// LeaseTTL is how long a node counts as alive without a heartbeat. It must be a
 	// whole number of seconds, at least 6 s with one replica and 20 s with more, and at
@@ -132,6 +138,8 @@ func (c Config) Check() error {
 		return fmt.Errorf("cluster: Config.Namespace is %.80q: use up to 64 of A-Z, a-z, 0-9, '-' and '_', or \"\" for \"sessions\"", c.Namespace)
 	case c.Replicas != 1 && c.Replicas != 3 && c.Replicas != 5:
 		return fmt.Errorf("cluster: Config.Replicas is %d: use 1, 3 or 5, or 0 for 1", c.Replicas)
+	case c.Streams < 1 || c.Streams > maxStreams:
+		return fmt.Errorf("cluster: Config.Streams is %d: use 1 to %d, or 0 for 1", c.Streams, maxStreams)
 	case c.Storage > Memory:
 		return fmt.Errorf("cluster: Config.Storage is %d: use cluster.File or cluster.Memory", c.Storage)
 	case c.LeaseTTL < least:
@@ -157,6 +165,9 @@ func (c Config) filled() Config {
 	}
 	if c.Replicas == 0 {
 		c.Replicas = 1
+	}
+	if c.Streams == 0 {
+		c.Streams = 1
 	}
 	switch {
 	case c.MaxBytes == 0:

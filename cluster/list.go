@@ -56,9 +56,17 @@ func (r *reader) list(ctx context.Context, f func(Entry) bool) error {
 // scan calls f for each entry of the directory until f returns false. An entry that is
 // written again during the scan may come twice.
 func (r *reader) scan(ctx context.Context, f func(key string, rev uint64, e entry) bool) error {
-	return scan(ctx, r.dir, func(key string, e kvEntry) bool {
-		return !e.live || f(key, e.rev, decode[entry](e.data))
-	})
+	for _, p := range r.dir {
+		stopped := false
+		err := scan(ctx, p, func(key string, e kvEntry) bool {
+			stopped = e.live && !f(key, e.rev, decode[entry](e.data))
+			return !stopped
+		})
+		if err != nil || stopped {
+			return err
+		}
+	}
+	return nil
 }
 
 // stream is what scan reads.

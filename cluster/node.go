@@ -51,8 +51,6 @@ type Node struct {
 	cleanupSeq    uint64             // the seq of the newest cleanup
 	passes        uint64             // reconciliation passes begun so far
 	hasScanned    bool               // a pass has read the whole directory
-	dirState      dirState
-	oldest        uint64 // the entries of all sessions have this revision or a higher one; see olderThan
 }
 
 // ownSession is a session of this node: a Claim has activated it, and it was neither

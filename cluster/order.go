@@ -31,7 +31,7 @@ func (n *Node) beginClaim(ctx context.Context, c *claim) (turn context.Context, 
 	n.claiming.Add(1)
 	c.start = time.Now()
 	c.began = c.start.UnixMicro()
-	c.known = n.known.Load()
+	c.known = n.dir.of(c.id).known.Load()
 	c.token = n.tokens.next(0)
 	if earlier := n.claims[c.id]; earlier != nil {
 		earlier.cancel(ErrSuperseded)
@@ -66,15 +66,4 @@ func (c *claim) meets(seen dirEntry, err error) {
 // with c.
 func (c *claim) isBefore(seen dirEntry) bool {
 	return seen.live && seen.rev > c.known && seen.Began > c.began
-}
-
-// knows notes a revision of the directory. Entries of claims that begin from now on have a
-// higher one.
-func (r *reader) knows(rev uint64) {
-	for {
-		old := r.known.Load()
-		if rev <= old || r.known.CompareAndSwap(old, rev) {
-			return
-		}
-	}
 }

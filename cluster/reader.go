@@ -23,7 +23,7 @@ type reader struct {
 	nc        *nats.Conn
 	ownConn   bool          // nc was made by dial, and is closed with the reader
 	beatConn  *nats.Conn    // for the nodes' records; a client has only nc
-	dir       *bucket       // the sessions' entries
+	dir       directory     // the sessions' entries; a client knows its streams when open has returned
 	nodes     *bucket       // the nodes' records
 	front     gate          // for claims and lookups
 	back      gate          // for evictions, releases and all that runs in the background
@@ -35,7 +35,6 @@ type reader struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
-	known  atomic.Uint64 // the highest revision of the directory that was met
 	losses atomic.Uint64 // how often the directory's stream was found to be lost
 
 	mu sync.Mutex
@@ -65,7 +64,7 @@ func newReader(c Config, nc, beatConn *nats.Conn, closed error) (*reader, error)
 		nc:        nc,
 		ownConn:   c.Conn == nil,
 		beatConn:  beatConn,
-		dir:       newBucket(js, c.Namespace+"_dir", c.attempt(), c.MaxBytes),
+		dir:       newDirectory(js, &c),
 		nodes:     newBucket(beats, c.Namespace+"_nodes", c.attempt(), maxNodesBytes),
 		front:     newGate(),
 		back:      newGate(),
@@ -224,8 +223,9 @@ func (r *reader) readEntry(ctx context.Context, g gate, id string) (dirEntry, er
 // readEntryNow reads the entry of an ID. The caller has passed a gate.
 func (r *reader) readEntryNow(ctx context.Context, id string) (dirEntry, error) {
 	gen := r.generation()
-	f, err := r.dir.get(ctx, keyOf(id))
-	r.knows(f.rev)
+	p := r.dir.of(id)
+	f, err := p.get(ctx, keyOf(id))
+	p.knows(f.rev)
 	s := dirEntry{rev: f.rev, gen: gen, live: f.live}
 	if err == nil && f.live {
 		s.entry = decode[entry](f.data)

@@ -101,13 +101,19 @@ const beatsOfALease = 3
 // looks for entries of nodes that are no longer known; or if the broker has lost its last
 // writes, so that entries that this node has deleted may be back.
 func (n *Node) mustScan(ctx context.Context) (bool, error) {
-	known := n.known.Load()
-	last, err := n.dir.lastRevision(ctx)
-	if err != nil {
-		return false, err
+	lost := false
+	for _, p := range n.dir {
+		known := p.known.Load()
+		last, err := p.lastRevision(ctx)
+		if err != nil {
+			return false, err
+		}
+		if last < known {
+			p.known.CompareAndSwap(known, last)
+			lost = true
+		}
 	}
-	if last < known {
-		n.known.CompareAndSwap(known, last)
+	if lost {
 		return true, nil
 	}
 	n.mu.Lock()
@@ -135,18 +141,31 @@ func (n *Node) scanned() {
 // of the pass too. Its cost does not depend on the sessions of other nodes.
 func (n *Node) planOwn(ctx context.Context) (*reconcilePlan, uint64, error) {
 	p := &reconcilePlan{unknownEpochs: make(map[string]bool), deadEpochs: make(map[string]bool)}
-	type ownKey struct {
-		key string
-		rev uint64
-	}
 	n.mu.Lock()
 	n.passes++
 	pass := n.passes
-	own := make([]ownKey, 0, len(n.sessions))
+	own := make(map[*part][]ownKey, len(n.dir))
 	for id, s := range n.sessions {
-		own = append(own, ownKey{keyOf(id), s.rev})
+		part := n.dir.of(id)
+		own[part] = append(own[part], ownKey{keyOf(id), s.rev})
 	}
 	n.mu.Unlock()
+	for part, keys := range own {
+		if err := n.planKeys(ctx, p, pass, part, keys); err != nil {
+			return nil, 0, err
+		}
+	}
+	return p, pass, nil
+}
+
+// ownKey is the key of a session of this node, and the revision that its entry had.
+type ownKey struct {
+	key string
+	rev uint64
+}
+
+// planKeys reads entries of one part of the directory and compares them.
+func (n *Node) planKeys(ctx context.Context, p *reconcilePlan, pass uint64, part *part, own []ownKey) error {
 	// Entries that were written together lie together in the broker's files.
 	slices.SortFunc(own, func(a, b ownKey) int { return cmp.Compare(a.rev, b.rev) })
 	for len(own) > 0 {
@@ -156,9 +175,9 @@ func (n *Node) planOwn(ctx context.Context) (*reconcilePlan, uint64, error) {
 			bytes += len(own[0].key)
 		}
 		gen := n.generation()
-		found, err := n.dir.getMany(ctx, keys)
+		found, err := part.getMany(ctx, keys)
 		if err != nil {
-			return nil, 0, err
+			return err
 		}
 		n.mu.Lock()
 		for key, f := range found {
@@ -168,7 +187,7 @@ func (n *Node) planOwn(ctx context.Context) (*reconcilePlan, uint64, error) {
 		}
 		n.mu.Unlock()
 	}
-	return p, pass, nil
+	return nil
 }
 
 // plan reads the directory and compares it with this node's sessions. It returns the

@@ -103,6 +103,7 @@ func (n *Node) recordEntry(ref sessionRef, rev, gen uint64) {
 	defer n.mu.Unlock()
 	if s := n.sessions[ref.id]; s != nil && s.token == ref.token {
 		s.mayHaveEntry, s.rev, s.gen = true, rev, gen
-		n.oldest = min(n.oldest, rev)
+		p := n.dir.of(ref.id)
+		p.oldest = min(p.oldest, rev)
 	}
 }

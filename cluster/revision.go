@@ -28,7 +28,7 @@ func (n *Node) putEntryNow(ctx context.Context, id string, e entry, rev, gen uin
 	if rev != 0 && gen != n.generation() {
 		return 0, errOldRevision
 	}
-	return n.dir.put(ctx, keyOf(id), e, rev, 0)
+	return n.dir.of(id).put(ctx, keyOf(id), e, rev, 0)
 }
 
 // delEntry deletes the entry of an ID as putEntry writes it. It returns the revision of the
@@ -41,5 +41,5 @@ func (n *Node) delEntry(ctx context.Context, id string, rev, gen uint64, ttl tim
 	if rev != 0 && gen != n.generation() {
 		return 0, errOldRevision
 	}
-	return n.dir.del(ctx, keyOf(id), rev, ttl)
+	return n.dir.of(id).del(ctx, keyOf(id), rev, ttl)
 }

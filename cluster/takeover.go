@@ -55,7 +55,7 @@ func (n *Node) dropMarker(ctx context.Context, c *claim) error {
 		return err
 	}
 	defer n.front.leave()
-	err := n.dir.purge(ctx, keyOf(c.id), c.rev)
+	err := n.dir.of(c.id).purge(ctx, keyOf(c.id), c.rev)
 	if err == nil {
 		c.rev, c.evicted = 0, false
 	}

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -68,28 +69,38 @@ func (r *reader) subscribe(ctx context.Context) (<-chan Event, error) {
 		cancel()
 		r.wg.Done()
 	}
-	f, err := r.openFeed(ctx)
-	if err != nil {
-		end()
-		return nil, err
+	feeds := make([]*feed, len(r.dir))
+	for i, p := range r.dir {
+		var err error
+		if feeds[i], err = r.openFeed(ctx, p); err != nil {
+			for _, f := range feeds[:i] {
+				stopWatcher(f.w)
+			}
+			end()
+			return nil, err
+		}
 	}
 	events := make(chan Event)
+	var all sync.WaitGroup
+	for i, p := range r.dir {
+		all.Go(func() { r.watch(ctx, p, feeds[i], events) }) // ends with ctx
+	}
 	go func() { // ends with ctx or the reader, which waits for it
-		defer end()
-		defer close(events)
-		r.watch(ctx, f, events)
+		all.Wait()
+		close(events)
+		end()
 	}()
 	return events, nil
 }
 
-// openFeed returns a feed of the directory's changes.
-func (r *reader) openFeed(ctx context.Context) (*feed, error) {
+// openFeed returns a feed of the changes of a part of the directory.
+func (r *reader) openFeed(ctx context.Context, p *part) (*feed, error) {
 	f := &feed{resync: r.resyncSignal()}
 	var err error
-	if f.seen, err = r.dir.lastRevision(ctx); err != nil {
+	if f.seen, err = p.lastRevision(ctx); err != nil {
 		return nil, err
 	}
-	if f.w, err = r.dir.watch(ctx, jetstream.UpdatesOnly()); err != nil {
+	if f.w, err = p.watch(ctx, jetstream.UpdatesOnly()); err != nil {
 		return nil, err
 	}
 	return f, nil
@@ -97,9 +108,9 @@ func (r *reader) openFeed(ctx context.Context) (*feed, error) {
 
 // watch sends the changes that a feed receives until ctx ends. It opens a new feed when
 // one ends.
-func (r *reader) watch(ctx context.Context, f *feed, events chan<- Event) {
+func (r *reader) watch(ctx context.Context, p *part, f *feed, events chan<- Event) {
 	for {
-		err := r.follow(ctx, f, checkRevision(r.dir), func(e jetstream.KeyValueEntry) error {
+		err := r.follow(ctx, f, checkRevision(p.bucket), func(e jetstream.KeyValueEntry) error {
 			if ev, ok := eventOf(e); ok && !send(ctx, events, ev) {
 				return ctx.Err()
 			}
@@ -110,7 +121,7 @@ func (r *reader) watch(ctx context.Context, f *feed, events chan<- Event) {
 			return
 		}
 		r.log.Debug("restarting a watcher of the directory", "reason", err)
-		for f, err = r.openFeed(ctx); err != nil; f, err = r.openFeed(ctx) {
+		for f, err = r.openFeed(ctx, p); err != nil; f, err = r.openFeed(ctx, p) {
 			if !sleep(ctx, 100*time.Millisecond) {
 				return
 			}
