@@ -45,7 +45,7 @@ type Event struct {
 }
 
 // Watch returns a channel of all changes of the directory from now on. Call List after
-// Watch to get a complete copy. The sessions of a dead node are reported as Released when
+// Watch to get a complete copy. The changes of one ID come in their order. The sessions of a dead node are reported as Released when
 // their entries are deleted. The channel is unbuffered, and is closed when ctx ends or the
 // node leaves. A slow receiver makes the broker wait and takes a limited amount of memory.
 //

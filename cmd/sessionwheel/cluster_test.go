@@ -28,6 +28,7 @@ func TestUsage_WrongClusterFlagsAreOneLineThatNamesTheFlagAndTheFix(t *testing.T
 		{[]string{"serve", "--on-lease-lost", "fence"}, []string{"--on-lease-lost needs --cluster"}},
 		{[]string{"serve", "--degraded-login", "allow"}, []string{"--degraded-login needs --cluster"}},
 		{[]string{"serve", "--cluster-storage", "memory"}, []string{"--cluster-storage needs --cluster"}},
+		{[]string{"serve", "--streams", "2"}, []string{"--streams needs --cluster"}},
 		{[]string{"serve", "--cluster-listen", "127.0.0.1:0"}, []string{"--cluster-listen needs --cluster"}},
 		{[]string{"serve", "--cluster", "embedded"}, []string{"--cluster", "SESSIONWHEEL_CLUSTER", "needs --node NAME"}},
 		{[]string{"serve", "--cluster", "here", "--node", "a"}, []string{"--cluster must be nats://HOST:PORT", `"here"`}},
@@ -70,7 +71,7 @@ func TestHelp_OfServeTellsOfLeasesAndOfHealth(t *testing.T) {
 	o := consoletest.Run(t, "serve", "--help")
 	help := strings.Join(strings.Fields(o.Prints(t)), " ")
 	for _, want := range []string{
-		`--on-lease-lost="keep"`, `--degraded-login="refuse"`, `--cluster-storage="file"`, "--replicas=1", "($SESSIONWHEEL_CLUSTER)", "The variable SESSIONWHEEL_CLUSTER_TOKEN may have the token instead. No flag takes a secret itself.",
+		`--on-lease-lost="keep"`, `--degraded-login="refuse"`, `--cluster-storage="file"`, "--replicas=1", "--streams=1", "($SESSIONWHEEL_CLUSTER)", "The variable SESSIONWHEEL_CLUSTER_TOKEN may have the token instead. No flag takes a secret itself.",
 		"Serve /healthz, with --http: 200, or 503 while the server drains, and while it is a node that has lost its lease and refuses logins.",
 	} {
 		require.Contains(t, help, want)

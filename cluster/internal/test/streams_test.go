@@ -2,8 +2,10 @@ package test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
@@ -139,4 +141,39 @@ func TestStreams_OfAllNodesAreTheSame(t *testing.T) {
 	for _, n := range []int{-1, 65} {
 		require.ErrorContains(t, cluster.Config{Name: "a", Streams: n}.Check(), "Config.Streams")
 	}
+}
+
+// Brokers that replicate elect a leader for each stream.
+func TestStreams_HaveTheirLeadersOnSeveralBrokers(t *testing.T) {
+	t.Parallel()
+	r := newTrio(t)
+	for i := range r.srv {
+		r.start(i)
+	}
+	t.Cleanup(func() {
+		for i := range r.srv {
+			r.stop(i)
+		}
+	})
+	a := join(t, newObserver(), "a", cluster.Config{URL: r.url(), Replicas: 3, Streams: 16, Storage: cluster.Memory})
+	a.mustLogin(names(40, "u%d")...)
+	require.Len(t, listed(t, a), 40)
+	nc, err := nats.Connect(r.url())
+	require.NoError(t, err)
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	leaders := make(map[string]int)
+	for infos := js.ListStreams(within(t, patience)); ; {
+		info, ok := <-infos.Info()
+		if !ok {
+			require.NoError(t, infos.Err())
+			break
+		}
+		if strings.HasPrefix(info.Config.Name, "KV_sessions_dir") {
+			leaders[info.Cluster.Leader]++
+		}
+	}
+	t.Log("streams that each leads: ", fmt.Sprint(leaders))
+	require.Greater(t, len(leaders), 1)
 }

@@ -86,6 +86,7 @@ type Node struct {
 	OnLeaseLost   string        `default:"keep" enum:"keep,fence" help:"What happens to sessions that have logged in when this node loses its lease. keep: they go on, and end when the lease is back if another node has accepted their names. fence: they are closed with \"LeaseLost\" before another node can accept their names."`
 	DegradedLogin string        `default:"refuse" enum:"refuse,allow" help:"What happens to logins while this node has no lease. refuse: they fail. allow: they succeed without asking the cluster, and when the lease is back the latest login under a name stays. allow does not go with --on-lease-lost fence."`
 	Replicas      int           `default:"1" enum:"1,3,5" help:"Number of brokers that keep the cluster's directory: 1, 3 or 5. It must be the same for all nodes."`
+	Streams       int           `default:"1" placeholder:"N" help:"Number of streams that the cluster's directory lies in, 1 to 64, so that several brokers share its work. It must be the same for all nodes."`
 	Storage       string        `name:"cluster-storage" default:"file" enum:"file,memory" help:"Where the brokers keep the directory: file, or memory, which is lost with the brokers and then restored by the nodes. It must be the same for all nodes."`
 	Listen        string        `name:"cluster-listen" placeholder:"ADDR" want:"host:port" help:"With --cluster embedded: address at which other nodes reach this node's broker, host:port; port 0 takes a free one."`
 	Dir           string        `name:"cluster-dir" type:"path" placeholder:"DIR" help:"With --cluster embedded: folder for the broker's data. Without it, a temporary folder, removed at the end."`
@@ -96,7 +97,7 @@ type Node struct {
 func (c *Node) Check() error {
 	if c.Cluster == "" {
 		for flag, given := range map[string]bool{
-			"--node": c.Node != "", "--lease": c.Lease != 0, "--replicas": c.Replicas != 1,
+			"--node": c.Node != "", "--lease": c.Lease != 0, "--replicas": c.Replicas != 1, "--streams": c.Streams != 1,
 			"--on-lease-lost": c.OnLeaseLost != "keep", "--degraded-login": c.DegradedLogin != "refuse",
 			"--cluster-storage": c.Storage != "file", "--cluster-listen": c.Listen != "", "--cluster-dir": c.Dir != "",
 			"--cluster-creds": c.Creds != "", "--cluster-ca": c.CA != "", "--cluster-token-file": c.TokenFile != "",

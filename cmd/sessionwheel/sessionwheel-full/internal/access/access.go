@@ -124,7 +124,7 @@ func refusal(c flags.Access, err error) error {
 
 // Flags replaces the fields that an error of the packages cluster and embedded names
 // with flags.
-var Flags = strings.NewReplacer("cluster: ", "", "Config.Replicas", "--replicas", "Config.Namespace", "--cluster-namespace",
+var Flags = strings.NewReplacer("cluster: ", "", "Config.Replicas", "--replicas", "Config.Streams", "--streams", "Config.Namespace", "--cluster-namespace",
 	"ClientConfig.Namespace", "--cluster-namespace", "Config.LeaseTTL", "--lease", "Config.Name", "--node", "Config.Storage", "--cluster-storage",
 	"embedded: ", "", "Config.Addr", "--cluster-listen", "Config.Dir", "--cluster-dir", "Config.Token", "--cluster-token-file")
 

@@ -152,7 +152,7 @@ func Check(cfg flags.Node) error {
 
 // config is the flags as package cluster takes them.
 func config(cfg flags.Node) cluster.Config {
-	c := cluster.Config{Name: cfg.Node, Namespace: cfg.Namespace, Replicas: cfg.Replicas, LeaseTTL: cfg.Lease}
+	c := cluster.Config{Name: cfg.Node, Namespace: cfg.Namespace, Replicas: cfg.Replicas, Streams: cfg.Streams, LeaseTTL: cfg.Lease}
 	if cfg.Storage == "memory" {
 		c.Storage = cluster.Memory
 	}
