@@ -64,7 +64,7 @@ func (b *bucket) getMany(ctx context.Context, keys []string) (map[string]kvEntry
 // stream of the broker that answered.
 func (b *bucket) getFrom(ctx context.Context, rev uint64, f func(key string, e kvEntry) bool) (end bool, err error) {
 	got := 0
-	q := map[string]any{"seq": rev, "next_by_subj": b.subject(">"), "batch": scanBatch, "max_bytes": scanBytes}
+	q := map[string]any{"seq": rev, "batch": scanBatch, "max_bytes": scanBytes}
 	left, err := b.getDirect(ctx, q, scanTimeout, func(key string, e kvEntry) bool {
 		got++
 		return f(key, e)
