@@ -3,6 +3,7 @@ package test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"net"
 	"sync"
 	"testing"
@@ -43,7 +44,9 @@ func TestLocal_ACloseThatHangsKeepsNobodyLongerThanItsContext(t *testing.T) {
 	}
 	for i, do := range []func(context.Context) error{kick(a), login(a), kick(c), login(c), kick(a), login(a), login(c)} {
 		start := time.Now()
-		require.ErrorIs(t, do(within(t, short)), context.DeadlineExceeded, "operation %d", i)
+		err := do(within(t, short))
+		// The owner knows how long it is waited for, and may say first that it is over.
+		require.True(t, errors.Is(err, context.DeadlineExceeded) || errors.Is(err, cluster.ErrUnavailable), "operation %d: %v", i, err)
 		soon(t, start)
 	}
 	require.Equal(t, token, a.token("x"))
