@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionwheel/sessionwheel/cluster"
+	"github.com/sessionwheel/sessionwheel/internal/loopback"
 )
 
 // trio is three brokers in this process that replicate.
@@ -28,7 +29,7 @@ type trio struct {
 
 func newTrio(t *testing.T) *trio {
 	t.Helper()
-	r := &trio{t: t, dir: t.TempDir(), host: ownHost()}
+	r := &trio{t: t, dir: t.TempDir(), host: loopback.Host()}
 	for range 6 {
 		l, err := net.Listen("tcp", r.host+":0")
 		require.NoError(t, err)

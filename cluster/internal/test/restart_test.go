@@ -9,6 +9,7 @@ import (
 
 	"github.com/sessionwheel/sessionwheel/cluster"
 	"github.com/sessionwheel/sessionwheel/cluster/embedded"
+	"github.com/sessionwheel/sessionwheel/internal/loopback"
 	"github.com/sessionwheel/sessionwheel/pool"
 )
 
@@ -21,7 +22,7 @@ type restartable struct {
 
 func newRestartable(t *testing.T) *restartable {
 	t.Helper()
-	r := &restartable{t: t, c: embedded.Config{Dir: t.TempDir(), Addr: ownHost() + ":0"}}
+	r := &restartable{t: t, c: embedded.Config{Dir: t.TempDir(), Addr: loopback.Host() + ":0"}}
 	r.start()
 	u, err := url.Parse(r.b.URL())
 	require.NoError(t, err)

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+
+	"github.com/sessionwheel/sessionwheel/internal/loopback"
 )
 
 // brokerVar is the environment variable that makes this program a broker. Its value is a
@@ -21,6 +23,7 @@ const brokerVar = "SESSIONWHEEL_MEASURE_BROKER"
 
 type brokerArg struct {
 	Name, Dir   string
+	Host        string
 	Port, Route int
 	Routes      string // "" for a standalone broker
 }
@@ -32,11 +35,11 @@ func beBroker(arg []byte) error {
 		return err
 	}
 	o := &server.Options{
-		ServerName: a.Name, Host: "127.0.0.1", Port: a.Port, NoSigs: true, NoLog: true,
+		ServerName: a.Name, Host: a.Host, Port: a.Port, NoSigs: true, NoLog: true,
 		JetStream: true, StoreDir: a.Dir,
 	}
 	if a.Routes != "" {
-		o.Cluster = server.ClusterOpts{Name: "measure", Host: "127.0.0.1", Port: a.Route}
+		o.Cluster = server.ClusterOpts{Name: "measure", Host: a.Host, Port: a.Route}
 		o.Routes = server.RoutesFromStr(a.Routes)
 	}
 	srv, err := server.NewServer(o)
@@ -68,14 +71,15 @@ func (m *measurement) start(n int) (*brokers, error) {
 		return nil, err
 	}
 	b := &brokers{args: make([]brokerArg, n), cmds: make([]*exec.Cmd, n), ins: make([]io.Closer, n)}
-	ports, err := freePorts(2 * n)
+	host := loopback.Host()
+	ports, err := freePorts(host, 2*n)
 	if err != nil {
 		return nil, err
 	}
 	var routes []string
 	for i := range b.args {
-		b.args[i] = brokerArg{Name: fmt.Sprint("s", i), Dir: filepath.Join(dir, fmt.Sprint(i)), Port: ports[i], Route: ports[n+i]}
-		routes = append(routes, fmt.Sprintf("nats://127.0.0.1:%d", ports[n+i]))
+		b.args[i] = brokerArg{Name: fmt.Sprint("s", i), Dir: filepath.Join(dir, fmt.Sprint(i)), Host: host, Port: ports[i], Route: ports[n+i]}
+		routes = append(routes, fmt.Sprintf("nats://%s:%d", host, ports[n+i]))
 	}
 	for i := range b.args {
 		if n > 1 {
@@ -88,10 +92,10 @@ func (m *measurement) start(n int) (*brokers, error) {
 	return b, nil
 }
 
-func freePorts(n int) ([]int, error) {
+func freePorts(host string, n int) ([]int, error) {
 	var ports []int
 	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 		if err != nil {
 			return nil, err
 		}
@@ -150,7 +154,7 @@ func (b *brokers) stop() error {
 func (b *brokers) url() string {
 	var urls []string
 	for _, a := range b.args {
-		urls = append(urls, fmt.Sprintf("nats://127.0.0.1:%d", a.Port))
+		urls = append(urls, fmt.Sprintf("nats://%s:%d", a.Host, a.Port))
 	}
 	return strings.Join(urls, ",")
 }
