@@ -29,7 +29,7 @@ func (s settings) framing() framing {
 			Offset: number(s.offset), Adjust: number(s.adjust), Strip: number(s.strip),
 		}
 	case 1:
-		return frame.Varint{Max: number(s.max)}
+		return frame.Varint{Offset: number(s.offset), Size: int(s.size % 12), Max: number(s.max)}
 	case 2:
 		return frame.Delimiter{End: s.end, Max: number(s.max)}
 	case 3:
@@ -69,6 +69,18 @@ func maxOf(f framing) int {
 	}
 }
 
+// offsetOf returns how many bytes are before the length.
+func offsetOf(f framing) int {
+	switch f := f.(type) {
+	case frame.LengthPrefix:
+		return f.Offset
+	case frame.Varint:
+		return f.Offset
+	default:
+		return 0
+	}
+}
+
 func seed(f *testing.F) {
 	add := func(s settings, stream string) {
 		f.Add(s.kind, s.little, s.size, s.offset, s.adjust, s.strip, s.max, s.begin, s.end, []byte(stream), []byte{0, 3, 1})
@@ -83,6 +95,7 @@ func seed(f *testing.F) {
 	for _, limit := range []uint8{0, 1, 3, 100, 221, 255} {
 		add(settings{kind: 1, max: limit}, "\x03abc\x00\xac\x02\x81\x00a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01")
 		add(settings{kind: 1, max: limit}, "\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80")
+		add(settings{kind: 1, offset: 1, size: 4, max: limit}, "\x30\x03abc\xc0\x00\x82\x81\x00a\x30\xff\xff\xff\x80\x01")
 		add(settings{kind: 2, end: "\r\n", max: limit}, "a\r\n\r\n\r\r\nb")
 		add(settings{kind: 2, end: "aa", max: limit}, "baaaa")
 		add(settings{kind: 3, begin: "<", end: ">", max: limit}, "<a><><b<>c")
@@ -147,7 +160,7 @@ func checkAppend(t *testing.T, fr framing, framed, token []byte) {
 		body = framed[p.Offset+p.Size:]
 	}
 	again, err := fr.Append(nil, body)
-	if p, ok := fr.(frame.LengthPrefix); ok && p.Offset > 0 {
+	if offsetOf(fr) > 0 {
 		require.ErrorIs(t, err, frame.ErrHeader)
 		return
 	}

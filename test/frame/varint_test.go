@@ -2,6 +2,8 @@ package frame_test
 
 import (
 	"bytes"
+	"errors"
+	"io"
 	"strings"
 	"testing"
 
@@ -47,6 +49,11 @@ func TestVarint_RefusesAHostileLengthAsSoonAsItHasIt(t *testing.T) {
 		{frame.Varint{Max: 1}, "\x01", frame.ErrTooLarge},
 		{frame.Varint{Max: 1}, "\x80", frame.ErrTooLarge}, // no frame of one byte begins like this
 		{frame.Varint{Max: 3}, "\x80\x80\x80", frame.ErrTooLarge},
+		{frame.Varint{Size: 4}, "\x80\x80\x80\x80", frame.ErrBadLength},
+		{frame.Varint{Size: 1}, "\x80", frame.ErrBadLength},
+		{frame.Varint{Offset: 1, Size: 4}, "\x30\x80\x80\x80\x80", frame.ErrBadLength},
+		{frame.Varint{Offset: 2, Max: 100}, "\x00\xff\x62", frame.ErrTooLarge}, // 101 bytes on the wire
+		{frame.Varint{Offset: 2, Max: 3}, "\x00\x00\x01", frame.ErrTooLarge},
 	} {
 		for _, atEOF := range []bool{false, true} {
 			for _, more := range []string{"", "\x80", strings.Repeat("\x80", 20)} {
@@ -59,4 +66,39 @@ func TestVarint_RefusesAHostileLengthAsSoonAsItHasIt(t *testing.T) {
 		require.NoError(t, err)
 		require.True(t, n == 0 && token == nil)
 	}
+}
+
+func TestVarint_WithAnOffsetGivesTheWholeFrame(t *testing.T) {
+	mqtt := frame.Varint{Offset: 1, Size: 4, Max: 200}
+	in := "\x30\x03abc" + "\xc0\x00" + "\x82\x83\x80\x80\x00def" + "\x30\xc5\x01" + string(repeated(197))
+	got, err := scan(mqtt.Split, strings.NewReader(in))
+	require.NoError(t, err)
+	require.Equal(t, []string{in[:5], in[5:7], in[7:15], in[15:]}, got)
+	for n := range 15 {
+		advance, token, err := mqtt.Split([]byte(in[15:15+n]), false)
+		require.NoError(t, err)
+		require.True(t, advance == 0 && token == nil, "it waits for the rest of it")
+		_, _, err = mqtt.Split([]byte(in[15:15+n]), true)
+		require.Equal(t, n > 0, errors.Is(err, io.ErrUnexpectedEOF))
+	}
+	data := []byte(in)
+	_, token, err := mqtt.Split(data, false)
+	require.NoError(t, err)
+	_ = append(token, "XXXX"...)
+	require.Equal(t, in, string(data))
+	framed, err := mqtt.Append([]byte("kept"), []byte("abc"))
+	require.ErrorIs(t, err, frame.ErrHeader)
+	require.Equal(t, "kept", string(framed))
+}
+
+func TestVarint_WritesNoLengthThatItWouldNotRead(t *testing.T) {
+	f := frame.Varint{Size: 2}
+	framed, err := f.Append(nil, repeated(16_383))
+	require.NoError(t, err)
+	_, token, err := f.Split(framed, false)
+	require.NoError(t, err)
+	require.Len(t, token, 16_383)
+	framed, err = f.Append([]byte("kept"), repeated(16_384))
+	require.ErrorIs(t, err, frame.ErrTooLarge)
+	require.Equal(t, "kept", string(framed))
 }
