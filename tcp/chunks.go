@@ -103,8 +103,19 @@ func (c *sharedCopy) release() {
 	}
 }
 
-// minShared is the length from which sharing a copy takes less memory than another copy.
-const minShared = 256
+// The length from which a Group's members share a copy: sharing takes less memory than another
+// copy, but each shared copy takes a write of its own, which a FlushInterval is to avoid.
+const (
+	minShared         = 256
+	minSharedGathered = 4 << 10
+)
+
+func (srv *Server) minShared() int {
+	if srv.flushInterval > 0 {
+		return minSharedGathered
+	}
+	return minShared
+}
 
 // broadcast is a Group's post on its way from member to member.
 type broadcast struct{ shared *sharedCopy }
@@ -133,7 +144,7 @@ func (b *broadcast) end() {
 // false if the server has no memory left for it.
 func (s *Session) enqueueLocked(p []byte, n int, b *broadcast) bool {
 	o, rest := &s.out, p[n:]
-	if b != nil && len(rest) >= minShared {
+	if b != nil && len(rest) >= s.server.minShared() {
 		c := b.copy(s.server, p)
 		if c == nil {
 			return false

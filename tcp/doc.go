@@ -12,7 +12,8 @@
 // peer that does not read slows down its caller. [Session.Post] never waits: what the socket
 // does not take is queued and written when the peer reads, up to [Server.MaxOutbound]. The
 // bytes go out in the order of the calls, from whatever goroutines. While callbacks handle
-// frames, what is posted is gathered, so that the replies to a pipeline are one write.
+// frames, what is posted is gathered, so that the replies to a pipeline are one write. With
+// [Server.FlushInterval], what is posted at other times is gathered too.
 //
 // A [Group] is a room or a topic: [Group.Post] posts one message to all of its members, which
 // share one copy of it. A member that does not read delays neither the caller nor the others.

@@ -5,22 +5,26 @@ import (
 	"time"
 )
 
-// flushAfter is how long what is posted during a callback is gathered at most.
-const flushAfter = 10 * time.Millisecond
+// defaultFlushAfter is how long what is posted is gathered at most, without a FlushInterval.
+const defaultFlushAfter = 10 * time.Millisecond
 
-// flusher writes what was posted to sessions whose callbacks take long. It flushes a session
-// at most once per flushAfter, however much it posts.
+// flusher writes what was gathered: what is posted to sessions whose callbacks take long, and,
+// with a FlushInterval, to any. It flushes a session at most once in that time, however much is
+// posted, and one session after the other: when it cannot keep up, more is gathered.
 type flusher struct {
+	after time.Duration // immutable
+
 	mu sync.Mutex
 	// Guarded by mu.
 	sessions []*Session
 	timer    *time.Timer
+	armed    bool // the timer, or its call runs
 	stopped  bool
 
 	running sync.WaitGroup // the timer's call; stop waits for it
 }
 
-// add has the session flushed after flushAfter.
+// add has the session flushed after the time to gather.
 func (f *flusher) add(s *Session) {
 	if s.marks.set(markListed) {
 		return
@@ -31,14 +35,18 @@ func (f *flusher) add(s *Session) {
 		return
 	}
 	f.sessions = append(f.sessions, s)
-	if len(f.sessions) > 1 {
-		return
+	if !f.armed {
+		f.armLocked()
 	}
+}
+
+func (f *flusher) armLocked() {
+	f.armed = true
 	f.running.Add(1)
 	if f.timer == nil {
-		f.timer = time.AfterFunc(flushAfter, f.run)
+		f.timer = time.AfterFunc(f.after, f.run)
 	} else {
-		f.timer.Reset(flushAfter)
+		f.timer.Reset(f.after)
 	}
 }
 
@@ -51,6 +59,11 @@ func (f *flusher) run() {
 	for _, s := range sessions {
 		s.marks.clear(markListed)
 		s.flush()
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.armed = len(f.sessions) > 0 && !f.stopped; f.armed {
+		f.armLocked()
 	}
 }
 

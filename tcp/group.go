@@ -42,9 +42,10 @@ func (g *Group) All() iter.Seq[*Session] {
 }
 
 // Post posts p to each member, as Session.Post does, and returns how many have taken it. The
-// members that cannot write it at once share one copy of p; if p has less than 256 bytes, it
-// is copied for each. p may be reused when Post returns. A member on which too much waits is closed, or does not get
-// p, as its server's Overflow says; the others are not affected.
+// members that cannot write it at once share one copy of p; if p has less than 256 bytes, or
+// with a Server.FlushInterval less than 4 KiB, it is copied for each. p may be reused when Post
+// returns. A member on which too much waits is closed, or does not get p, as its server's
+// Overflow says; the others are not affected.
 func (g *Group) Post(p []byte) (posted int) {
 	var b broadcast
 	defer b.end()

@@ -228,7 +228,7 @@ func (s *Session) leaveToBatch() bool {
 	o := &s.out
 	gathering := func() bool {
 		n := o.waiting.Load()
-		return n > 0 && n < maxQueue && s.gathers()
+		return n > 0 && n < maxQueue && s.inBatch()
 	}
 	if !gathering() {
 		return false

@@ -23,7 +23,8 @@ const (
 // While the session's callbacks handle frames, what is posted is gathered, so that the
 // replies to a pipeline are one write: it is written when the frames that were received
 // together have been handled, when 16 KiB have gathered, or after about 10 milliseconds.
-// Send(nil) writes it before.
+// Send(nil) writes it before. Server.FlushInterval has what is posted at other times gathered
+// too.
 //
 // If more than Server.MaxOutbound bytes would wait, Server.Overflow decides: the session is
 // closed with ReasonSlow, and the error wraps ErrSlow, or p is dropped, and the error wraps
@@ -59,7 +60,7 @@ func (s *Session) post(p []byte, b *broadcast) error {
 			o.mu.Unlock()
 			return fmt.Errorf("%w: %d bytes are more than Server.MaxOutbound, %d", ErrOverflow, len(p), s.server.maxOutbound)
 		case !o.turn && waiting > 0 && waiting+len(p) > min(maxQueue, s.server.maxOutbound):
-			// Enough has gathered during callbacks.
+			// Enough has gathered.
 			o.turn = true
 			o.mu.Unlock()
 			if err := s.pumpPosted(); err != nil {
@@ -88,9 +89,12 @@ func (s *Session) post(p []byte, b *broadcast) error {
 	}
 }
 
-// gathers reports whether callbacks handle frames, so that what is posted waits for the end
-// of that.
-func (s *Session) gathers() bool {
+// gathers reports whether what is posted waits for the end of callbacks that handle frames, or
+// for the flusher.
+func (s *Session) gathers() bool { return s.server.flushInterval > 0 || s.inBatch() }
+
+// inBatch reports whether callbacks handle frames.
+func (s *Session) inBatch() bool {
 	switch s.phase.Load() {
 	case phaseRegistering, phaseLastCall, phaseBusy, phaseDraining:
 		return true

@@ -94,6 +94,15 @@ type Server struct {
 	// Overflow says what Post does beyond MaxOutbound. The zero value is CloseSlow.
 	Overflow Overflow
 
+	// FlushInterval is how long what is posted to a session while none of its callbacks runs
+	// is gathered, so that many messages for many sessions, such as the members of a room,
+	// take one write for each session and not one for each message. It is written earlier
+	// when 16 KiB have gathered, with the replies that a callback of the session posts, by
+	// Send, or when the session ends. Until then it keeps no session from timing out. 0 and
+	// negative mean that it is not gathered. What callbacks post is gathered in any case; see
+	// [Session.Post].
+	FlushInterval time.Duration
+
 	// LingerTimeout is how long the server goes on with the connection of a session that
 	// has something to say when it ends, or whose peer has not received all yet: it sends
 	// the rest, closes its writing side, and reads and drops until the peer has closed too.
@@ -216,7 +225,7 @@ type Server struct {
 	tlsConfig                                    *tls.Config
 	maxFrame                                     int
 	frameTimeout, writeTimeout, handshakeTimeout time.Duration // 0: none
-	lingerTimeout                                time.Duration // 0: none
+	lingerTimeout, flushInterval                 time.Duration // 0: none
 	maxOutbound                                  int
 	maxSessions                                  int
 	maxHandshakes, maxPendingBytes               int64

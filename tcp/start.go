@@ -87,6 +87,8 @@ func (srv *Server) setDefaults() error {
 	srv.writeTimeout = max(0, cmp.Or(srv.WriteTimeout, defaultWriteTimeout))
 	srv.handshakeTimeout = max(0, cmp.Or(srv.HandshakeTimeout, defaultHandshakeTimeout))
 	srv.lingerTimeout = max(0, cmp.Or(srv.LingerTimeout, defaultLingerTimeout))
+	srv.flushInterval = max(0, srv.FlushInterval)
+	srv.flusher.after = cmp.Or(srv.flushInterval, defaultFlushAfter)
 	srv.maxOutbound = cmp.Or(srv.MaxOutbound, defaultMaxOutbound)
 	srv.maxPendingBytes = int64(cmp.Or(srv.MaxPendingBytes, defaultMaxPendingBytes))
 	srv.maxHandshakes = int64(limit(srv.MaxHandshakes, defaultMaxHandshakes))

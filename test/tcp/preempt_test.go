@@ -255,3 +255,24 @@ func TestPreempt_ACloseAmidASendOrAPostSendsItsRest(t *testing.T) {
 		})
 	}
 }
+
+// Others post while the flusher writes what they have posted before.
+func TestPreempt_APostDuringAFlushIsFlushed(t *testing.T) {
+	srv := &tcp.Server{FlushInterval: time.Millisecond}
+	e := watch(srv)
+	dial := harness.ListenTCP(t, srv)
+	first := dial()
+	a := harness.Next(t, e.opened)
+	second := dial()
+	b := harness.Next(t, e.opened)
+	var once sync.Once
+	preempt.Set(func(p string) {
+		if p == "pump: a piece is taken" {
+			once.Do(func() { require.NoError(t, b.Post([]byte("b"))) })
+		}
+	})
+	defer preempt.Set(nil)
+	require.NoError(t, a.Post([]byte("a")))
+	harness.Read(t, first, "a")
+	harness.Read(t, second, "b")
+}
