@@ -17,12 +17,12 @@ type bindings = pool.Pool[string, *binding]
 // it: something to close.
 type binding struct {
 	s     *Session
-	gone  chan struct{} // closed when the session's last callback has returned
-	ready chan struct{} // closed when entry is set, or there will be none
+	gone  bool // the session's last callback has returned; guarded by Server.bindingsGone
+	ready bool // entry is set, or there will be none; guarded by Server.bindingsReady
 	entry atomic.Pointer[pool.Session[string, *binding]]
 	claim atomic.Pointer[context.CancelFunc] // ends the Directory's Claim; nil unless it runs
 
-	prev    atomic.Pointer[binding] // the one that had the ID before, until its gone is closed
+	prev    atomic.Pointer[binding] // the one that had the ID before, until it is gone
 	dropped atomic.Bool             // the session goes on without the ID
 }
 
@@ -74,7 +74,7 @@ func (s *Session) Bind(ctx context.Context, id string, meta []byte) error {
 	}
 	ctx, unwatch := s.watchPeer(ctx)
 	defer unwatch()
-	b := &binding{s: s, gone: make(chan struct{}), ready: make(chan struct{})}
+	b := &binding{s: s}
 	if s.server.Directory != nil {
 		claim, cancel := context.WithCancel(ctx)
 		defer cancel()
@@ -97,7 +97,7 @@ func (s *Session) Bind(ctx context.Context, id string, meta []byte) error {
 		entry, err = s.server.register(ctx, names, id, b, meta)
 	}
 	if err != nil {
-		close(b.ready)
+		b.endRegister()
 		switch {
 		case !s.bound.CompareAndSwap(b, nil), s.ending():
 			return ErrSessionClosed
@@ -109,7 +109,7 @@ func (s *Session) Bind(ctx context.Context, id string, meta []byte) error {
 		return err
 	}
 	b.entry.Store(entry)
-	close(b.ready)
+	b.endRegister()
 	if err := b.await(ctx); err != nil {
 		return err
 	}
@@ -144,7 +144,7 @@ func (srv *Server) register(ctx context.Context, names *bindings, id string, b *
 func (b *binding) await(ctx context.Context) error {
 	for p := b.prev.Load(); p != nil; p = p.prev.Load() {
 		select {
-		case <-p.gone:
+		case <-p.awaitGone():
 		case <-b.s.Context().Done():
 			return nil // the caller sees it
 		case <-ctx.Done():
@@ -161,10 +161,18 @@ func (b *binding) drop(ctx context.Context) error {
 		return nil // its end gives the ID up
 	}
 	b.dropped.Store(true)
-	close(b.gone) // for a Close that has not seen dropped
+	b.end() // for a Close that has not seen dropped
 	b.entry.Load().Close(pool.Closed)
 	return fmt.Errorf("tcp: Bind: the session that had the ID has not ended: %w", context.Cause(ctx))
 }
+
+// awaitGone returns a channel that is closed when the binding has ended.
+func (b *binding) awaitGone() <-chan struct{} { return b.s.server.bindingsGone.Done(b, &b.gone) }
+
+func (b *binding) end() { b.s.server.bindingsGone.End(b, &b.gone) }
+
+// endRegister tells Close that entry is set, or will not be.
+func (b *binding) endRegister() { b.s.server.bindingsReady.End(b, &b.ready) }
 
 // ending reports whether the session is closed.
 func (s *Session) ending() bool { return s.ps.Reason() != "" }
@@ -211,14 +219,14 @@ func (s *Session) stopClaim() {
 // Close closes the session and waits until its last callback has returned. The pool of
 // bindings calls it when another session takes the ID, or when the session has ended.
 func (b *binding) Close() error {
-	<-b.ready
+	<-b.s.server.bindingsReady.Done(b, &b.ready)
 	if b.dropped.Load() {
 		return nil
 	}
 	if entry := b.entry.Load(); entry != nil {
 		b.s.ps.Close(entry.Reason())
 	}
-	<-b.gone
+	<-b.awaitGone()
 	return nil
 }
 
@@ -229,7 +237,7 @@ func (s *Session) unbind() {
 	if b == nil {
 		return
 	}
-	close(b.gone)
+	b.end()
 	if entry := b.entry.Load(); entry != nil {
 		entry.Close(s.ps.Reason())
 	}

@@ -249,13 +249,16 @@ type Server struct {
 	sessions atomic.Pointer[sessions] // set by start
 	names    atomic.Pointer[bindings] // set at the first Bind, under mu
 	ends     netserver.Ends[*Session] // see Session.Done
-	deaf     atomic.Bool              // StopListening, Shutdown or Close was called; set under mu
-	closing  atomic.Bool              // Shutdown or Close was called; set under mu
-	cutting  atomic.Bool              // connections are closed at once
-	lastID   atomic.Int64
-	flusher  flusher
-	workers  workers
-	poller   atomic.Pointer[poller] // made under mu, when a session is first parked
+
+	bindingsReady, bindingsGone netserver.Ends[*binding] // see binding
+
+	deaf    atomic.Bool // StopListening, Shutdown or Close was called; set under mu
+	closing atomic.Bool // Shutdown or Close was called; set under mu
+	cutting atomic.Bool // connections are closed at once
+	lastID  atomic.Int64
+	flusher flusher
+	workers workers
+	poller  atomic.Pointer[poller] // made under mu, when a session is first parked
 
 	parked    atomic.Int64 // sessions
 	parkFails atomic.Bool  // the last session could not be parked
