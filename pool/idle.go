@@ -30,7 +30,7 @@ func (s *Session[K, C]) SetIdleTimeout(d time.Duration) {
 // nothing, if the session is closed. So it decides the race between an expiry and a peer that
 // comes back at the same moment.
 //
-// Unlike Touch, Renew takes a lock and may allocate.
+// Unlike Touch, Renew takes a lock, and it allocates if the timeout is another one than before.
 func (s *Session[K, C]) Renew(d time.Duration) bool {
 	renewed, wake := s.renewLocking(orDefault(d, 0))
 	if wake {
@@ -45,7 +45,9 @@ func (s *Session[K, C]) renewLocking(own time.Duration) (renewed, wake bool) {
 	if !s.Touch() { // whoever closes it needs mu, so it stays open from here on
 		return false, false
 	}
-	s.changeLocked(func(d *detail) { d.idle = own })
+	if d := s.detail.Load(); d == nil && own != 0 || d != nil && d.idle != own {
+		s.changeLocked(func(d *detail) { d.idle = own })
+	}
 	return true, s.armLocked(s.shard.pool.wheel.Elapsed())
 }
 

@@ -55,6 +55,14 @@ func TestRenew_CountsTheNewTimeoutFromNow(t *testing.T) {
 	})
 }
 
+func TestRenew_WithTheSameTimeoutAllocatesNothing(t *testing.T) {
+	s := mustRegister(t, newPool(t, testConfig{}), 1)
+	for _, d := range []time.Duration{0, time.Minute, -1, 0} {
+		s.Renew(d)
+		require.Zero(t, testing.AllocsPerRun(10, func() { s.Renew(d) }), d)
+	}
+}
+
 func TestRenew_OnAClosedSessionReportsFalseAndChangesNothing(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		w, s := closedSession(t)
