@@ -117,6 +117,40 @@ func TestTakeover_TellsTheFirstClientAndKeepsTheSession(t *testing.T) {
 	})
 }
 
+// Clients with one ID log in and leave at the same time. The last one keeps the session, which does
+// not expire.
+func TestTakeover_OfManyAtTheSameTimeLeavesOne(t *testing.T) {
+	b, addr := inProcess(t)
+	const clients = 10
+	for round := range 20 {
+		peers := make([]*peer, clients)
+		var all sync.WaitGroup
+		for i := range peers {
+			peers[i] = dial(t, addr, 5)
+			all.Go(func() {
+				p := peers[i]
+				pk := packets.Packet{Connect: packets.ConnectParams{ProtocolName: []byte("MQTT"), ClientIdentifier: "id"}}
+				keeps(uint32(round % 3))(&pk)
+				pk.Connect.Clean = i%4 == 3
+				_, _ = p.Write(p.encoded(packets.Connect, pk))
+				_, _ = p.read() // if another takes over just now, this is no CONNACK
+				if i%3 == 2 {
+					_, _ = p.Write(p.encoded(packets.Disconnect, packets.Packet{}))
+				}
+			})
+		}
+		all.Wait()
+		_, _ = login(t, addr, 5, "id", keeps(60))
+		for _, p := range peers {
+			p.wantEnd()
+		}
+		require.Equal(t, 1, b.sessions.Len())
+		e, _ := b.sessions.Get("id")
+		_, expires := e.Deadline()
+		require.False(t, expires)
+	}
+}
+
 // repeat calls f every 100 ms, with the number of calls before, until the test ends.
 func repeat(t *testing.T, f func(i int)) {
 	stop, stopped := make(chan struct{}), make(chan struct{})
@@ -579,7 +613,7 @@ func TestManyPublishers_LoseNothing(t *testing.T) {
 // inProcess starts a broker in the test's process and returns it with its address.
 func inProcess(t *testing.T) (b *broker, addr string) {
 	t.Helper()
-	b, err := newBroker(t.Context(), options{})
+	b, err := newBroker(t.Context(), settings{})
 	require.NoError(t, err)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -612,7 +646,7 @@ func TestWillDelay_ThatEndsAsTheClientComesBackPublishesNothing(t *testing.T) {
 	require.Eventually(t, func() bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		w = s.will
+		w = s.due
 		return w != nil
 	}, patience, 10*time.Millisecond)
 	login(t, addr, 5, "id", keeps(60))

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"context"
+	"crypto/rand"
 	"errors"
+	"math"
 	"time"
 
 	"github.com/mochi-mqtt/server/v2/packets"
@@ -10,105 +13,150 @@ import (
 	"github.com/sessionwheel/sessionwheel/tcp"
 )
 
-// client is a connection. It is the value of a session of package tcp.
-type client struct {
-	*tcp.Session
-	broker *broker
+const (
+	connectTimeout = 10 * time.Second // until the CONNECT, and for a takeover
+	maxReceived    = 100              // messages with QoS 2 that a client may send at the same time
+	maxAliases     = 16               // topic aliases that it may use
+)
 
-	// Set by connect; for the callbacks of the connection, which are serial.
-	session   *session // nil until there was a CONNECT
-	version   byte     // of the protocol: 3, 4 or 5
-	code      byte     // why the broker closes the connection; 0: the reason says it
-	aliases   []string // the topics of the client's aliases
-	will      *message // nil: none
-	willDelay time.Duration
-
-	// Set by connect, and immutable then: what the client accepts.
-	window     int // messages with QoS 1 and 2 at the same time
-	maxSize    int // bytes of a packet; 0: any
-	maxAliases int
-
-	aliased map[string]uint16 // the aliases that the client was sent; guarded by session.mu
+// link is a session's connection, and what its CONNECT says about it.
+type link struct {
+	conn       *tcp.Session      // nil: the client is away
+	will       *message          // nil: none
+	aliases    map[uint16]string // the topics of the client's aliases
+	sent       map[string]uint16 // the aliases that it was sent, by topic
+	willDelay  uint32            // in seconds
+	expiry     uint32            // of the session, in seconds after the connection; math.MaxUint32: never
+	maxSize    uint32            // bytes of a packet that the client accepts; 0: any
+	maxAliases uint16            // aliases that it accepts
+	window     uint16            // messages with QoS 1 and 2 that it accepts at the same time
+	version    byte              // of the protocol: 3, 4 or 5
 }
 
-// receive is the OnMessage of package tcp, for a run of packets.
-func (b *broker) receive(s *tcp.Session, run []byte) {
-	c := s.Value().(*client)
-	out := batch{broker: b}
-	defer out.flush() // also what was published before a packet that is wrong
-	pk := pooled.Get().(*packet)
-	defer pooled.Put(pk)
-	for len(run) > 0 && s.Reason() == "" {
-		rest, err := decode(pk, run, c.version)
-		if err == nil {
-			err = c.handle(pk, &out)
-		}
-		if err != nil {
-			code := reasonOf(err)
-			c.code = code.Code
-			c.Close(pool.Reason(code.Reason))
-			return
-		}
-		run = rest
+// receive is the OnMessage of package tcp. The value of a connection is its session, nil until
+// there was a CONNECT.
+func (b *broker) receive(c *tcp.Session, p []byte) {
+	s, _ := c.Value().(*session)
+	err := b.handle(c, s, p)
+	if err == nil {
+		return
 	}
+	code := reasonOf(err)
+	if s != nil && s.version == 5 {
+		s.reply(packets.Disconnect, &packet{ReasonCode: code.Code})
+	}
+	c.Finish(pool.Reason(code.Reason))
 }
 
-// handle handles a packet. An error ends the connection, and its code is sent to the client.
-func (c *client) handle(pk *packet, out *batch) error {
-	kind := pk.FixedHeader.Type
-	if (c.session == nil) != (kind == packets.Connect) { // it is the first packet, and the only one of its kind
-		return packets.ErrProtocolViolation
+// reasonOf returns the code of an error.
+func reasonOf(err error) packets.Code {
+	code := packets.ErrUnspecifiedError
+	errors.As(err, &code)
+	return code
+}
+
+// connect handles CONNECT.
+func (b *broker) connect(c *tcp.Session, pk *packet) error {
+	ctx, cancel := context.WithTimeout(context.Background(), connectTimeout)
+	defer cancel()
+	ack := new(packet)
+	l, err := b.admit(c, pk, ack)
+	for err == nil { // until no other client comes in between
+		var e *entry
+		e, ack.SessionPresent, err = b.open(ctx, pk.Connect.ClientIdentifier, pk.Connect.Clean)
+		if err == nil && e.Conn().attach(e, l, ack) {
+			c.SetValue(e.Conn())
+			return nil
+		}
 	}
-	if kind != packets.Publish {
-		out.flush() // in order
+	code := reasonOf(err)
+	if pk.ProtocolVersion < 5 {
+		code.Code = packets.V5CodesToV3[code].Code
 	}
-	switch kind {
-	case packets.Connect:
-		c.connect(pk)
-	case packets.Publish:
-		return c.publish(pk, out)
-	case packets.Puback, packets.Pubrec, packets.Pubcomp:
-		c.session.acknowledge(pk)
-	case packets.Pubrel:
-		c.release(pk)
-	case packets.Subscribe:
-		return c.subscribe(pk)
-	case packets.Unsubscribe:
-		return c.unsubscribe(pk)
-	case packets.Pingreq:
-		c.reply(packets.Pingresp, &packet{})
-	case packets.Disconnect:
-		return c.disconnect(pk)
+	if code.Code > 0 { // there is none for what is no MQTT
+		post(c, encode(nil, packets.Connack, pk.ProtocolVersion, &packet{ReasonCode: code.Code}))
 	}
+	return err
+}
+
+// admit checks a CONNECT, and fills in the CONNACK.
+func (b *broker) admit(c *tcp.Session, pk, ack *packet) (l link, err error) {
+	params, props, told := &pk.Connect, &pk.Properties, &ack.Properties
+	payload := params.WillPayload
+	params.WillPayload = append([]byte{0}, payload...) // the codec refuses an empty one
+	code := pk.ConnectValidate()
+	switch {
+	case string(params.ProtocolName) == "MQTT" && (pk.ProtocolVersion < 4 || pk.ProtocolVersion > 5):
+		return l, packets.ErrUnsupportedProtocolVersion
+	case code != packets.CodeSuccess:
+		return l, code
+	case params.WillFlag && !validTopic(params.WillTopic):
+		return l, packets.ErrTopicNameInvalid
+	case props.AuthenticationMethod != "":
+		return l, packets.ErrBadAuthenticationMethod
+	}
+	id := params.ClientIdentifier
+	if state, ok := c.ConnectionState(); ok && len(state.PeerCertificates) > 0 {
+		id = state.PeerCertificates[0].Subject.CommonName
+	}
+	switch {
+	case params.ClientIdentifier != "" && params.ClientIdentifier != id, id == "" && pk.ProtocolVersion < 5 && !params.Clean:
+		return l, packets.ErrClientIdentifierNotValid
+	case id == "":
+		id = "auto-" + rand.Text()
+	}
+	if params.ClientIdentifier == "" {
+		params.ClientIdentifier, told.AssignedClientID = id, id
+	}
+	keep := int(params.Keepalive)
+	if most := b.maxKeepAlive; pk.ProtocolVersion == 5 && most > 0 && (keep == 0 || keep > most) {
+		keep = most
+		told.ServerKeepAlive, told.ServerKeepAliveFlag = uint16(keep), true
+	}
+	c.SetIdleTimeout(time.Duration(keep)*1500*time.Millisecond - 1) // negative: none
+	l = link{conn: c, version: pk.ProtocolVersion, window: maxInflight, maxSize: props.MaximumPacketSize, maxAliases: props.TopicAliasMaximum}
+	if props.ReceiveMaximum > 0 {
+		l.window = min(l.window, props.ReceiveMaximum)
+	}
+	if params.WillFlag {
+		l.will = newMessage(id, params.WillTopic, payload, params.WillQos, params.WillRetain, &params.WillProperties)
+		l.willDelay = params.WillProperties.WillDelayInterval
+	}
+	if l.expiry = props.SessionExpiryInterval; l.version < 5 && !params.Clean {
+		l.expiry = math.MaxUint32
+	}
+	told.ReceiveMaximum, told.TopicAliasMaximum, told.MaximumPacketSize = maxReceived, maxAliases, maxPacket
+	return l, nil
+}
+
+func (s *session) reply(kind byte, pk *packet) { post(s.conn, encode(nil, kind, s.version, pk)) }
+
+func post(c *tcp.Session, p []byte) { _ = c.Post(p) } // if it fails, the connection ends
+
+// ping handles PINGREQ.
+func (s *session) ping(pk *packet) error {
+	s.reply(packets.Pingresp, pk)
 	return nil
 }
 
-func (c *client) reply(kind byte, pk *packet) {
-	_ = c.Post(encode(nil, kind, c.version, pk)) // if it fails, the session ends
-}
-
-// disconnect handles DISCONNECT.
-func (c *client) disconnect(pk *packet) error {
-	if pk.Properties.SessionExpiryIntervalFlag && !c.session.setExpiry(pk.Properties.SessionExpiryInterval) {
+// leave handles DISCONNECT.
+func (s *session) leave(pk *packet) error {
+	expiry, changed := pk.Properties.SessionExpiryInterval, pk.Properties.SessionExpiryIntervalFlag
+	if changed && expiry > 0 && s.Expiry == 0 {
 		return packets.ErrProtocolViolationZeroNonZeroExpiry
 	}
-	if pk.ReasonCode != packets.CodeDisconnectWillMessage.Code {
-		c.will = nil
+	c := s.conn
+	s.mu.Lock()
+	if changed {
+		s.Expiry = expiry
 	}
-	c.session.detach(c, "Disconnected") // before the client can know of it
+	if pk.ReasonCode != packets.CodeDisconnectWillMessage.Code {
+		s.link.will = nil
+	}
+	s.mu.Unlock()
+	s.detach() // before the client can know of it
 	c.Finish("Disconnected")
 	return nil
-}
-
-// setExpiry changes the session expiry, which cannot become more than 0 if it was 0.
-func (s *session) setExpiry(seconds uint32) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.expiry == 0 && seconds > 0 {
-		return false
-	}
-	s.expiry = expiryOf(seconds)
-	return true
 }
 
 // farewells are the codes for the reasons for which package tcp and the pool end a connection.
@@ -123,18 +171,9 @@ var farewells = map[pool.Reason]byte{
 }
 
 // farewell is the Farewell of package tcp. Before version 5 there is none.
-func (b *broker) farewell(s *tcp.Session, r pool.Reason) []byte {
-	c := s.Value().(*client)
-	if c.session == nil || c.version != 5 {
+func (b *broker) farewell(c *tcp.Session, r pool.Reason) []byte {
+	if s, _ := c.Value().(*session); s == nil || s.version != 5 {
 		return nil
 	}
-	code := max(c.code, farewells[r]) // one of them is 0
-	return encode(nil, packets.Disconnect, 5, &packet{ReasonCode: code})
-}
-
-// reasonOf returns the code of an error.
-func reasonOf(err error) packets.Code {
-	code := packets.ErrUnspecifiedError
-	errors.As(err, &code)
-	return code
+	return encode(nil, packets.Disconnect, 5, &packet{ReasonCode: farewells[r]})
 }

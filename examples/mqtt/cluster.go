@@ -28,25 +28,25 @@ const (
 )
 
 // join makes the broker a node, before it has sessions.
-func (b *broker) join(ctx context.Context, url, name string) (p *peers, err error) {
+func (b *broker) join(ctx context.Context) (p *peers, err error) {
 	p = &peers{broker: b}
-	if p.conn, err = nats.Connect(url, nats.NoEcho(), nats.MaxReconnects(-1)); err == nil {
-		p.node, err = cluster.Join(ctx, cluster.Config{Name: name, Namespace: "mqtt", URL: url, Local: &p.local})
+	if p.conn, err = nats.Connect(b.nats, nats.NoEcho(), nats.MaxReconnects(-1)); err == nil {
+		p.node, err = cluster.Join(ctx, cluster.Config{Name: b.name, Namespace: "mqtt", URL: b.nats, Local: &p.local})
 	}
 	if err != nil {
-		return nil, fmt.Errorf("--cluster %s: %w", url, err)
+		return nil, fmt.Errorf("--cluster %s: %w", b.nats, err)
 	}
 	return p, nil
 }
 
 // begin answers the other nodes, and asks them for what they have retained.
-func (p *peers) begin(name string) error {
+func (p *peers) begin() error {
 	p.local.Use(p.broker.sessions)
 	inbox := p.conn.NewRespInbox()
-	_, err1 := p.conn.Subscribe(subjectPublish, messages(func(m *message) { p.broker.spread(m) }))
+	_, err1 := p.conn.Subscribe(subjectPublish, messages(p.broker.spread))
 	_, err2 := p.conn.Subscribe(inbox, messages(func(m *message) { p.broker.retain(m, false) }))
-	_, err3 := p.conn.Subscribe(subjectMove+name, func(msg *nats.Msg) { go p.move(msg) }) // until its client's last callback
-	_, err4 := p.conn.QueueSubscribe(subjectRetained, "one", p.tellRetained)
+	_, err3 := p.conn.Subscribe(subjectMove+p.broker.name, p.move)
+	_, err4 := p.conn.QueueSubscribe(subjectRetained, "one", func(msg *nats.Msg) { p.send(msg.Reply, p.broker.retainedFor("#")...) })
 	return errors.Join(err1, err2, err3, err4, p.conn.PublishRequest(subjectRetained, inbox, nil))
 }
 
@@ -63,36 +63,39 @@ func messages(f func(*message)) nats.MsgHandler {
 // this node.
 func (p *peers) send(subject string, msgs ...*message) {
 	for _, m := range msgs {
-		data, err := json.Marshal(m)
-		if err == nil {
+		if data, err := json.Marshal(m); err == nil {
 			_ = p.conn.Publish(subject, data)
 		}
 	}
 }
 
-func (p *peers) tellRetained(msg *nats.Msg) { p.send(msg.Reply, p.broker.retainedFor("#")...) }
-
-// move hands a session over to another node.
+// move hands a session over to another node, and ends it here. NATS calls it for one session
+// after the other.
 func (p *peers) move(msg *nats.Msg) {
-	var data []byte
+	data := []byte("null")
 	if e, ok := p.broker.sessions.Get(string(msg.Data)); ok {
 		s := e.Conn()
-		s.disconnect(pool.Replaced)
-		s.takeWill(nil) // the client is back
-		data, _ = json.Marshal(s.record())
+		s.disconnect()
+		s.mu.Lock()
+		s.takeWillLocked(nil) // the client is back
+		s.mu.Unlock()
+		data, _ = json.Marshal(s)
 		e.Close(pool.Replaced)
 	}
 	_ = msg.Respond(data) // the other node sees whether it got it
 }
 
-// fetch takes over what another node has of a session.
-func (p *peers) fetch(ctx context.Context, id string) (r record, ok bool) {
+// fetch takes over what another node has of a session. It returns nil if that is nothing.
+func (p *peers) fetch(ctx context.Context, id string) []byte {
 	e, err := p.node.Lookup(ctx, id)
 	if err != nil {
-		return r, false
+		return nil
 	}
 	msg, err := p.conn.RequestWithContext(ctx, subjectMove+e.Node, []byte(id))
-	return r, err == nil && json.Unmarshal(msg.Data, &r) == nil && r.Expiry != 0
+	if err != nil || string(msg.Data) == "null" {
+		return nil
+	}
+	return msg.Data
 }
 
 // leave is called when the broker has no sessions any more.

@@ -13,14 +13,16 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
-
-	"github.com/sessionwheel/sessionwheel/tcp"
 )
 
 // settings are the flags.
 type settings struct {
-	options
 	addr, tlsAddr, cert, key, clientCA string
+
+	maxKeepAlive int    // in seconds, for clients of version 5; 0: any
+	deny         string // a filter to which nobody may subscribe; "": none
+	file         string // for the store; "": none
+	nats, name   string // the address of the cluster's brokers, and the name of this node; "": no cluster
 }
 
 func main() {
@@ -58,7 +60,7 @@ func run(o settings) error {
 	if err != nil {
 		return err
 	}
-	b, err := newBroker(ctx, o.options)
+	b, err := newBroker(ctx, o)
 	if err != nil {
 		return err
 	}
@@ -75,9 +77,6 @@ func run(o settings) error {
 	fmt.Fprintln(os.Stderr, "mqtt: shutting down")
 	drain, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	if errors.Is(err, tcp.ErrServerClosed) {
-		err = nil
-	}
 	return errors.Join(err, b.shutdown(drain))
 }
 
@@ -90,12 +89,11 @@ func (o *settings) listen() (ls []net.Listener, err error) {
 	if o.tlsAddr == "" {
 		return []net.Listener{l}, nil
 	}
-	config := &tls.Config{MinVersion: tls.VersionTLS12}
 	cert, err := tls.LoadX509KeyPair(o.cert, o.key)
 	if err != nil {
 		return nil, fmt.Errorf("--cert, --key: %w", err)
 	}
-	config.Certificates = []tls.Certificate{cert}
+	config := &tls.Config{Certificates: []tls.Certificate{cert}}
 	if o.clientCA != "" {
 		pem, err := os.ReadFile(o.clientCA)
 		if err != nil {

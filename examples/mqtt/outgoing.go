@@ -25,128 +25,79 @@ type delivery struct {
 	Released bool   `json:",omitempty"` // the client has it (PUBREC), and is sent PUBREL
 }
 
-// to returns how a message is delivered under a subscription.
-func (m *message) to(sub subscription) delivery {
-	return delivery{Msg: m, QoS: min(m.QoS, sub.QoS), Retain: m.Retain && sub.RetainAsPublished, IDs: sub.IDs}
-}
-
-// encode appends the PUBLISH of a delivery to dst, as the client accepts it. It reports false if
-// it is larger than that. session.mu is held.
-func (c *client) encode(dst []byte, d *delivery, dup bool) (_ []byte, ok bool) {
-	pk := &packet{TopicName: d.Msg.Topic, Payload: d.Msg.Payload, PacketID: d.ID}
-	pk.FixedHeader.Qos, pk.FixedHeader.Retain, pk.FixedHeader.Dup = d.QoS, d.Retain, dup && d.QoS > 0
-	if props := &pk.Properties; c.version == 5 {
-		if d.Msg.Props != nil {
-			*props = *d.Msg.Props
-		}
-		if !d.Msg.Expires.IsZero() {
-			props.MessageExpiryInterval = uint32(max(1, math.Ceil(time.Until(d.Msg.Expires).Seconds())))
-		}
-		props.SubscriptionIdentifier = d.IDs
-		if props.TopicAlias = c.aliased[d.Msg.Topic]; props.TopicAlias > 0 {
-			pk.TopicName = ""
-		} else if len(c.aliased) < c.maxAliases {
-			props.TopicAlias = uint16(len(c.aliased) + 1)
-		}
-		props.TopicAliasFlag = props.TopicAlias > 0
-	}
-	out := encode(dst, packets.Publish, c.version, pk)
-	if c.maxSize > 0 && len(out)-len(dst) > c.maxSize {
-		return dst, false
-	}
-	if pk.Properties.TopicAliasFlag && pk.TopicName != "" {
-		if c.aliased == nil {
-			c.aliased = make(map[string]uint16)
-		}
-		c.aliased[pk.TopicName] = pk.Properties.TopicAlias
-	}
-	return out, true
-}
-
-// encodings holds messages with QoS 0 as most clients of a version are sent them, encoded once
-// for all of these.
+// encodings holds a message with QoS 0 as most clients of a version are sent it, encoded once for
+// all of them.
 type encodings [2][]byte
 
-// deliver delivers messages with the same topic and QoS, in order.
-func (s *session) deliver(msgs []*message, sub subscription, once *encodings) {
+// deliver sends the client a message, or keeps it until the client can be sent it.
+func (s *session) deliver(m *message, sub subscription, once *encodings) {
+	d := delivery{Msg: m, QoS: min(m.QoS, sub.QoS), Retain: m.Retain && sub.RetainAsPublished, IDs: sub.IDs}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := s.client
-	if min(msgs[0].QoS, sub.QoS) > 0 {
-		for _, m := range msgs {
-			if len(s.queue) < maxQueued {
-				s.queue = append(s.queue, m.to(sub))
-			}
-		}
-		s.postLocked(s.pumpLocked(nil))
+	switch {
+	case d.QoS > 0 && len(s.Queue) < maxQueued:
+		s.Queue = append(s.Queue, d)
+		s.pumpLocked()
 		s.save()
-		return
+	case d.QoS > 0 || s.conn == nil || s.unreadLocked() > maxUnread: // it is dropped
+	case d.Retain || d.IDs != nil || s.maxSize > 0 || s.maxAliases > 0:
+		s.appendLocked(&d, false)
+	case once[s.version/5] != nil:
+		s.out = append(s.out, once[s.version/5]...)
+	default:
+		n := len(s.out)
+		s.appendLocked(&d, false)
+		once[s.version/5] = slices.Clone(s.out[n:])
 	}
-	if c == nil || c.Outbound() > maxUnread {
-		return // they are dropped, as QoS 0 allows
-	}
-	p := new([]byte)
-	if !sub.RetainAsPublished && sub.IDs == nil && c.maxSize == 0 && c.maxAliases == 0 {
-		p = &once[c.version/5]
-	}
-	if *p == nil {
-		for _, m := range msgs {
-			d := m.to(sub)
-			*p, _ = c.encode(*p, &d, false)
-		}
-	}
-	s.postLocked(*p)
+	s.postLocked()
 }
 
-// pumpLocked appends to out what may be sent of the queue: as many messages at the same time as
-// the client accepts, and no more bytes than it can be expected to read.
-func (s *session) pumpLocked(out []byte) []byte {
-	for c := s.client; c != nil && len(s.queue) > 0 && len(s.inflight) < c.window; s.queue = s.queue[1:] {
-		if len(s.inflight) > 0 && c.Outbound()+len(out) > maxOutbound/4 {
+// unreadLocked returns how many bytes wait for the client to read.
+func (s *session) unreadLocked() int { return s.conn.Outbound() + len(s.out) }
+
+// pumpLocked sends what may be sent of the queue: as many messages at the same time as the client
+// accepts, and no more bytes than it can be expected to read.
+func (s *session) pumpLocked() {
+	for s.conn != nil && len(s.Queue) > 0 && len(s.Inflight) < int(s.window) {
+		if len(s.Inflight) > 0 && s.unreadLocked() > maxOutbound/4 {
 			break // an acknowledgment will come, and then there is room
 		}
-		d := s.queue[0]
-		if d.Msg.expired() {
+		d := s.Queue[0]
+		if s.Queue = s.Queue[1:]; d.Msg.expired() {
 			continue
 		}
 		for d.ID == 0 || s.findLocked(d.ID) >= 0 {
-			s.lastID++
-			d.ID = s.lastID
+			s.LastID++
+			d.ID = s.LastID
 		}
-		var ok bool
-		if out, ok = c.encode(out, &d, false); ok {
-			s.inflight = append(s.inflight, d)
+		if s.appendLocked(&d, false) {
+			s.Inflight = append(s.Inflight, d)
 		}
 	}
-	if len(s.queue) == 0 {
-		s.queue = nil // which keeps the messages
+	if len(s.Queue) == 0 {
+		s.Queue = nil // which keeps the messages
 	}
-	return out
 }
 
 func (s *session) findLocked(id uint16) int {
-	return slices.IndexFunc(s.inflight, func(d delivery) bool { return d.ID == id })
+	return slices.IndexFunc(s.Inflight, func(d delivery) bool { return d.ID == id })
 }
 
-// resendLocked appends to out what the client has not acknowledged on its earlier connection.
-func (s *session) resendLocked(out []byte) []byte {
-	s.inflight = slices.DeleteFunc(s.inflight, func(d delivery) bool {
+// resendLocked sends what the client has not acknowledged on its earlier connection.
+func (s *session) resendLocked() {
+	s.Inflight = slices.DeleteFunc(s.Inflight, func(d delivery) bool {
 		if d.Released {
-			out = encode(out, packets.Pubrel, s.client.version, &packet{PacketID: d.ID})
+			s.out = encode(s.out, packets.Pubrel, s.version, &packet{PacketID: d.ID})
 			return false
 		}
-		var ok bool
-		out, ok = s.client.encode(out, &d, true)
-		return !ok
+		return !s.appendLocked(&d, true)
 	})
-	return out
 }
 
 // acknowledge handles PUBACK, PUBREC and PUBCOMP.
-func (s *session) acknowledge(pk *packet) {
+func (s *session) acknowledge(pk *packet) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var out []byte
 	i, kind := s.findLocked(pk.PacketID), pk.FixedHeader.Type
 	switch {
 	case kind == packets.Pubrec && pk.ReasonCode < 0x80:
@@ -154,30 +105,61 @@ func (s *session) acknowledge(pk *packet) {
 		if i < 0 {
 			release.ReasonCode = packets.ErrPacketIdentifierNotFound.Code
 		} else {
-			s.inflight[i].Released, s.inflight[i].Msg = true, nil
+			s.Inflight[i].Released, s.Inflight[i].Msg = true, nil
 		}
-		out = encode(nil, packets.Pubrel, pk.ProtocolVersion, release)
-	case i >= 0 && (kind == packets.Puback) == (s.inflight[i].QoS == 1):
-		s.inflight = slices.Delete(s.inflight, i, i+1)
+		s.out = encode(s.out, packets.Pubrel, s.version, release)
+	case i >= 0 && (kind == packets.Puback) == (s.Inflight[i].QoS == 1):
+		s.Inflight = slices.Delete(s.Inflight, i, i+1)
 	}
-	s.postLocked(s.pumpLocked(out))
+	s.pumpLocked()
+	s.postLocked()
 	s.save()
+	return nil
 }
 
-// postLocked sends p to the client. It releases mu meanwhile, so it must be the last that its
-// caller does. Whoever comes in between leaves its bytes to the one that posts.
-func (s *session) postLocked(p []byte) {
+// appendLocked appends the PUBLISH of a delivery to what the client is to be sent. It reports
+// false if the client does not accept a packet of that size.
+func (s *session) appendLocked(d *delivery, dup bool) bool {
+	m := d.Msg
+	pk := &packet{TopicName: m.Topic, Payload: m.Payload, PacketID: d.ID, Properties: m.Props}
+	pk.FixedHeader = packets.FixedHeader{Qos: d.QoS, Retain: d.Retain, Dup: dup && d.QoS > 0}
+	if !m.Expires.IsZero() {
+		pk.Properties.MessageExpiryInterval = uint32(max(1, math.Ceil(time.Until(m.Expires).Seconds())))
+	}
+	pk.Properties.SubscriptionIdentifier = d.IDs
+	alias, known := s.sent[m.Topic]
+	if known {
+		pk.TopicName = ""
+	} else if len(s.sent) < int(s.maxAliases) {
+		alias = uint16(len(s.sent) + 1)
+	}
+	pk.Properties.TopicAlias, pk.Properties.TopicAliasFlag = alias, alias > 0
+	out := encode(s.out, packets.Publish, s.version, pk)
+	if s.maxSize > 0 && len(out)-len(s.out) > int(s.maxSize) {
+		return false
+	}
+	if s.out = out; alias > 0 && s.sent == nil {
+		s.sent = make(map[string]uint16)
+	}
+	if alias > 0 {
+		s.sent[m.Topic] = alias
+	}
+	return true
+}
+
+// postLocked posts what the client is to be sent. It releases mu meanwhile, so it must be the
+// last that its caller does. What others append in between is left to the one that posts.
+func (s *session) postLocked() {
 	if s.posting {
-		s.out = append(s.out, p...)
 		return
 	}
 	s.posting = true
-	for len(p) > 0 && s.client != nil {
-		c := s.client
+	for len(s.out) > 0 && s.conn != nil {
+		c, p := s.conn, s.out
+		s.out = nil
 		s.mu.Unlock()
-		_ = c.Post(p) // if it fails, the session of package tcp ends
+		post(c, p)
 		s.mu.Lock()
-		p, s.out = s.out, nil
 	}
 	s.posting = false
 }

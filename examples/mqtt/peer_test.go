@@ -115,7 +115,7 @@ func (p *peer) read() (packets.Packet, error) {
 		packets.Unsuback: (*packets.Packet).UnsubackDecode, packets.Pingresp: (*packets.Packet).PingrespDecode,
 	}[pk.FixedHeader.Type]
 	if decode == nil {
-		decode = decoders[pk.FixedHeader.Type]
+		decode = handlers[pk.FixedHeader.Type].decode
 	}
 	if pk.FixedHeader.Type == packets.Disconnect && size == 1 { // the codec overlooks it
 		pk.ReasonCode = body[0]

@@ -2,12 +2,20 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"math"
 	"sync"
 	"time"
 
+	"github.com/mochi-mqtt/server/v2/packets"
+
 	"github.com/sessionwheel/sessionwheel/pool"
+	"github.com/sessionwheel/sessionwheel/tcp"
 	"github.com/sessionwheel/sessionwheel/wheel"
 )
+
+// entry is a session's place in the pool.
+type entry = pool.Session[string, *session]
 
 // session is what the broker keeps of a client, under its ID. It outlives the connection: while
 // the client is connected, the entry in the pool does not time out; afterwards it does so after
@@ -15,159 +23,198 @@ import (
 type session struct {
 	id     string
 	broker *broker
-	subs   map[string]subscription // by filter; guarded by broker.mu
 
 	mu sync.Mutex
-	// Guarded by mu.
-	entry    *pool.Session[string, *session]
-	client   *client       // nil: not connected
-	ended    bool          // the entry is closed
-	expiry   time.Duration // after the connection; negative: never
-	left     time.Time     // when the client left; zero: it is connected
-	will     *message      // of a client that has left, until its delay is over
-	delay    *wheel.Timer
-	inflight []delivery // sent and not acknowledged, in order
-	queue    []delivery // not sent yet
-	lastID   uint16
-	received map[uint16]bool // the client's messages with QoS 2 that it has not released
-	posting  bool            // somebody is in postLocked
-	out      []byte          // for whoever that is
+	// Guarded by mu. Only the callbacks of the connection change the link and Expiry; they may
+	// read them without mu.
+	link
+	state
+	entry   *entry
+	last    *tcp.Session // the connection, until its last callback has returned; nil: none
+	due     *message     // the will of a client that has left, until its delay is over
+	delay   *wheel.Timer // nil: none
+	out     []byte       // what the client is to be sent
+	posting bool         // somebody is in postLocked
 }
 
-// open returns the session of a client ID, and reports whether it was there before. The caller
-// is the only one that opens the session of this ID.
-func (b *broker) open(ctx context.Context, id string, clean bool) (s *session, present bool, err error) {
+// state is what the store keeps of a session, and another node gets.
+type state struct {
+	Subs     map[string]subscription // by filter
+	Inflight []delivery              // sent and not acknowledged, in order
+	Queue    []delivery              // not sent yet
+	Received map[uint16]bool         // the client's messages with QoS 2 that it has not released
+	Left     int64                   // when the client left, as a Unix time in milliseconds; 0: it is connected
+	Expiry   uint32                  // in seconds after that; math.MaxUint32: never
+	LastID   uint16
+}
+
+// lasts returns how long the session lasts after the connection; negative: forever.
+func (st *state) lasts() time.Duration {
+	if st.Expiry == math.MaxUint32 {
+		return -1
+	}
+	return time.Duration(st.Expiry) * time.Second
+}
+
+// MarshalJSON returns the session's state, or null if it has ended or does not outlive its
+// connection.
+func (s *session) MarshalJSON() ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r := s.entry.Reason(); s.Expiry == 0 || r != "" && r != pool.Shutdown {
+		return []byte("null"), nil
+	}
+	return json.Marshal(s.state)
+}
+
+// save has the session written soon.
+func (s *session) save() { s.broker.store.mark(sessionsBucket, s.id, s) }
+
+// open returns the session of a client ID, and reports whether it was there before. A client that
+// has it is disconnected.
+func (b *broker) open(ctx context.Context, id string, clean bool) (e *entry, present bool, err error) {
 	if e, ok := b.sessions.Get(id); ok {
-		if !clean && e.Renew(-1) { // it does not expire while the client is connected
-			return e.Conn(), true, nil
+		e.Conn().disconnect()
+		if !clean && e.Reason() == "" {
+			return e, true, nil
 		}
 		e.Close("Clean") // or it has just expired
 		<-e.Done()
 	}
-	var r record
+	var moved []byte
 	if b.peers != nil && !clean {
-		r, present = b.peers.fetch(ctx, id)
+		moved = b.peers.fetch(ctx, id)
 	}
-	if s, err = b.create(ctx, id); err == nil && present {
-		s.restore(r)
+	if e, err = b.create(ctx, id, moved); err != nil {
+		err = packets.ErrServerUnavailable
 	}
-	return s, present, err
+	return e, moved != nil, err
 }
 
-func (b *broker) create(ctx context.Context, id string) (*session, error) {
+// create makes a session, with the state of an earlier one if that is not nil.
+func (b *broker) create(ctx context.Context, id string, earlier []byte) (*entry, error) {
 	s := &session{id: id, broker: b}
+	if earlier != nil {
+		if err := json.Unmarshal(earlier, &s.state); err != nil {
+			return nil, err
+		}
+	}
 	e, err := b.sessions.RegisterContext(ctx, id, s, nil)
+	if err != nil {
+		return nil, err
+	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.entry = e
-	return s, err
+	s.mu.Unlock()
+	for filter, sub := range s.Subs {
+		b.mu.Lock()
+		b.topics.set(filter, s, &sub)
+		b.mu.Unlock()
+	}
+	return e, nil
 }
 
 // attach connects a client, which is sent the CONNACK and then what it has not acknowledged. It
-// reports false if the session has ended.
-func (s *session) attach(c *client, expiry time.Duration, connack []byte) bool {
+// reports false if the session has another client or has ended. It does not expire while the
+// client is connected.
+func (s *session) attach(e *entry, l link, ack *packet) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ended {
+	if s.last != nil || !e.Renew(0) {
 		return false
 	}
-	s.takeWillLocked()
-	s.client, s.expiry, s.left, s.out = c, expiry, time.Time{}, nil
-	s.postLocked(s.pumpLocked(s.resendLocked(connack)))
+	s.entry, s.last = e, l.conn
+	s.takeWillLocked(nil) // the client is back
+	s.link, s.Expiry, s.Left, s.out = l, l.expiry, 0, encode(nil, packets.Connack, l.version, ack)
+	s.resendLocked()
+	s.pumpLocked()
+	s.postLocked()
 	return true
 }
 
 // detach is called when the connection of the session's client has ended. Then the session has
 // the session expiry left, and the will its delay, unless the session ends before.
-func (s *session) detach(c *client, reason pool.Reason) {
-	delay := c.willDelay
+func (s *session) detach() {
 	s.mu.Lock()
-	if s.client != c {
+	l, expiry := s.link, s.lasts()
+	if l.conn == nil {
 		s.mu.Unlock()
 		return
 	}
-	expiry, entry := s.expiry, s.entry
-	s.client, s.out, s.left, s.will = nil, nil, time.Now(), c.will
-	if c.will != nil && delay > 0 {
-		s.delay = s.broker.Wheel.AfterFunc(delay, func() { s.publishWill(c.will) })
+	s.link, s.out, s.Left, s.due = link{}, nil, time.Now().UnixMilli(), l.will
+	if l.will != nil && l.willDelay > 0 {
+		s.delay = s.broker.Wheel.AfterFunc(time.Duration(l.willDelay)*time.Second, func() { s.publishWill(l.will) })
 	}
 	s.mu.Unlock()
-	if delay == 0 || reason == pool.Shutdown {
-		s.publishWill(c.will)
+	if l.willDelay == 0 {
+		s.publishWill(l.will)
 	}
 	if expiry == 0 {
-		entry.Close("Ended")
-	} else if entry.Renew(expiry) { // otherwise it is closed
+		s.entry.Close("Ended")
+	} else if s.entry.Renew(expiry) { // otherwise it is closed
 		s.save()
 	}
 }
 
-// publishWill publishes the will of a client that has left, unless that was done or the client
-// is back.
-func (s *session) publishWill(will *message) {
-	if will != nil && s.takeWill(will) == will {
+// publishWill publishes what takeWillLocked returns, if that is one.
+func (s *session) publishWill(only *message) {
+	s.mu.Lock()
+	will := s.takeWillLocked(only)
+	s.mu.Unlock()
+	if will != nil {
 		s.broker.publish(will)
 	}
 }
 
-// takeWill takes the will of a client that has left if it is the given one, or any if that is nil.
-func (s *session) takeWill(only *message) (will *message) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if only == nil || only == s.will {
-		will = s.takeWillLocked()
+// takeWillLocked takes the will of a client that has left if it is the given one, or any if that
+// is nil, and returns it. It ends the delay, which may be as long as 136 years.
+func (s *session) takeWillLocked(only *message) (will *message) {
+	if only != nil && only != s.due {
+		return nil
 	}
-	return will
-}
-
-// takeWillLocked takes the will and ends its delay, which may be as long as 136 years.
-func (s *session) takeWillLocked() (will *message) {
 	if s.delay != nil {
 		s.delay.Stop()
 	}
-	will, s.will, s.delay = s.will, nil, nil
+	will, s.due, s.delay = s.due, nil, nil
 	return will
 }
 
-func (s *session) connected() *client {
+func (s *session) connected() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.client
+	return s.conn != nil
 }
 
-// disconnect closes the connection of the client, if there is one, and waits for its last
-// callback.
-func (s *session) disconnect(r pool.Reason) {
-	if c := s.connected(); c != nil {
-		c.Close(r)
+// disconnect closes the connection, if there is one, because the session is taken over, and waits
+// for its last callback.
+func (s *session) disconnect() {
+	s.mu.Lock()
+	c := s.last
+	s.mu.Unlock()
+	if c != nil {
+		c.Close(pool.Replaced)
 		<-c.Done()
 	}
 }
 
-// Close disconnects the client of a session that has ended. The pool calls it.
+// Close is called by the pool when the session has ended.
 func (s *session) Close() error {
-	s.mu.Lock()
-	s.ended = true
-	entry := s.entry
-	s.mu.Unlock()
-	if entry != nil { // otherwise nobody is attached
-		s.disconnect(entry.Reason())
+	if s.connected() { // another node takes the session over
+		s.disconnect()
 	}
 	return nil
 }
 
 // sessionEnded is called after Close. The will of a session that has ended waits no longer.
-func (b *broker) sessionEnded(e *pool.Session[string, *session], reason pool.Reason) {
+func (b *broker) sessionEnded(e *entry, reason pool.Reason) {
 	s := e.Conn()
-	b.mu.Lock()
-	for filter := range s.subs {
-		b.topics.unsubscribe(s, filter)
-	}
-	b.mu.Unlock()
-	if will := s.takeWill(nil); will != nil {
-		b.publish(will)
-	}
-	if reason != pool.Shutdown {
+	if reason != pool.Shutdown { // then it is stored
+		b.mu.Lock()
+		for filter := range s.Subs {
+			b.topics.set(filter, s, nil)
+		}
+		b.mu.Unlock()
 		s.save() // which deletes it
 	}
+	s.publishWill(nil)
 }

@@ -93,7 +93,7 @@ func stored(t *testing.T, file string) (ids []string) {
 	t.Helper()
 	st, err := openStore(file, nil)
 	require.NoError(t, err)
-	require.NoError(t, st.load(sessionsBucket, func(id string, _ []byte) error {
+	require.NoError(t, st.load(func(_, id string, _ []byte) error {
 		ids = append(ids, id)
 		return nil
 	}))

@@ -7,16 +7,15 @@ import (
 )
 
 // subscribe handles SUBSCRIBE.
-func (c *client) subscribe(pk *packet) error {
+func (s *session) subscribe(pk *packet) error {
+	ids := pk.Properties.SubscriptionIdentifier
 	if code := pk.SubscribeValidate(); code != packets.CodeSuccess {
 		return code
-	}
-	ids := pk.Properties.SubscriptionIdentifier
-	if len(ids) > 1 || len(ids) == 1 && ids[0] == 0 {
+	} else if len(ids) > 1 || len(ids) == 1 && ids[0] == 0 {
 		return packets.ErrProtocolViolation
 	}
 	ack := &packet{PacketID: pk.PacketID}
-	var afterwards []func() // what is retained follows the SUBACK
+	retained := make(map[string]subscription) // by filter, whose retained messages follow the SUBACK
 	for _, f := range pk.Filters {
 		shared := strings.HasPrefix(f.Filter, "$share/")
 		if shared && f.NoLocal || f.RetainHandling > 2 {
@@ -24,94 +23,104 @@ func (c *client) subscribe(pk *packet) error {
 		}
 		code := f.Qos
 		switch {
-		case f.Filter == c.broker.deny, c.version < 5 && !validFilter(f.Filter):
+		case f.Filter == s.broker.deny, s.version < 5 && invalidFilter.MatchString(f.Filter):
 			code = packets.ErrUnspecifiedError.Code
-		case !validFilter(f.Filter):
+		case invalidFilter.MatchString(f.Filter):
 			code = packets.ErrTopicFilterInvalid.Code
 		default:
 			sub := subscription{QoS: f.Qos, NoLocal: f.NoLocal, RetainAsPublished: f.RetainAsPublished, IDs: ids}
-			before := c.broker.subscribe(c.session, f.Filter, sub)
+			before := s.setSubscription(f.Filter, &sub)
 			if !shared && (f.RetainHandling == 0 || f.RetainHandling == 1 && !before) {
-				afterwards = append(afterwards, func() { c.sendRetained(f.Filter, sub) })
+				retained[f.Filter] = sub
 			}
 		}
 		ack.ReasonCodes = append(ack.ReasonCodes, code)
 	}
-	c.reply(packets.Suback, ack)
-	for _, f := range afterwards {
-		f()
+	s.reply(packets.Suback, ack)
+	for filter, sub := range retained {
+		s.sendRetained(filter, sub)
 	}
 	return nil
 }
 
-// subscribe subscribes a session, and reports whether it was subscribed to the filter before.
-func (b *broker) subscribe(s *session, filter string, sub subscription) (before bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if s.subs == nil {
-		s.subs = make(map[string]subscription)
-	}
-	_, before = s.subs[filter]
-	s.subs[filter] = sub
-	b.topics.subscribe(s, filter, sub)
-	s.save()
-	return before
-}
-
 // unsubscribe handles UNSUBSCRIBE.
-func (c *client) unsubscribe(pk *packet) error {
+func (s *session) unsubscribe(pk *packet) error {
 	if code := pk.UnsubscribeValidate(); code != packets.CodeSuccess {
 		return code
 	}
 	ack := &packet{PacketID: pk.PacketID}
 	for _, f := range pk.Filters {
 		code := packets.CodeSuccess
-		if !c.broker.unsubscribe(c.session, f.Filter) {
+		if !s.setSubscription(f.Filter, nil) {
 			code = packets.CodeNoSubscriptionExisted
 		}
 		ack.ReasonCodes = append(ack.ReasonCodes, code.Code)
 	}
-	c.reply(packets.Unsuback, ack)
+	s.reply(packets.Unsuback, ack)
 	return nil
 }
 
-func (b *broker) unsubscribe(s *session, filter string) (before bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if _, before = s.subs[filter]; before {
-		delete(s.subs, filter)
-		b.topics.unsubscribe(s, filter)
-		s.save()
+// setSubscription subscribes a session to a filter, or unsubscribes it if sub is nil. It reports
+// whether the session was subscribed before.
+func (s *session) setSubscription(filter string, sub *subscription) (before bool) {
+	s.mu.Lock()
+	_, before = s.Subs[filter]
+	switch {
+	case sub == nil:
+		delete(s.Subs, filter)
+	case s.Subs == nil:
+		s.Subs = map[string]subscription{filter: *sub}
+	default:
+		s.Subs[filter] = *sub
 	}
+	s.mu.Unlock()
+	s.broker.mu.Lock()
+	s.broker.topics.set(filter, s, sub)
+	s.broker.mu.Unlock()
+	s.save()
 	return before
 }
 
 // sendRetained sends a new subscriber what is retained. It waits for the client to read, so that
 // nothing has to be dropped.
-func (c *client) sendRetained(filter string, sub subscription) {
+func (s *session) sendRetained(filter string, sub subscription) {
 	sub.RetainAsPublished = true
-	for _, m := range c.broker.retainedFor(filter) {
-		if sub.NoLocal && m.Origin == c.session.id {
+	for _, m := range s.broker.retainedFor(filter) {
+		if sub.NoLocal && m.Origin == s.id {
 			continue
 		}
-		if c.Outbound() > maxUnread/2 && c.Send(nil) != nil {
-			return // the session is closed
+		if s.conn.Outbound() > maxUnread/2 && s.conn.Send(nil) != nil {
+			return // the connection is closed
 		}
-		c.session.deliver([]*message{m}, sub, new(encodings))
+		s.deliver(m, sub, new(encodings))
 	}
 }
 
+// retainedFor returns the retained messages whose topics match a filter.
 func (b *broker) retainedFor(filter string) (found []*message) {
-	var tree level // of this filter alone
-	tree.subscribe(nil, filter, subscription{})
+	tree := newLevel() // of this filter alone
+	tree.set(filter, nil, new(subscription))
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	for topic, m := range b.retained {
-		tree.visit(topic, func(*level) {
-			if !m.expired() {
+		tree.match(topic, func(subs map[*session]subscription) {
+			if len(subs) > 0 && !m.expired() {
 				found = append(found, m)
 			}
 		})
 	}
 	return found
+}
+
+// retain keeps a message for later subscribers, in place of an earlier one if replace is set. One
+// without a payload removes it.
+func (b *broker) retain(m *message, replace bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(m.Payload) == 0 {
+		delete(b.retained, m.Topic)
+	} else if b.retained[m.Topic] == nil || replace {
+		b.retained[m.Topic] = m
+	}
+	b.store.mark(retainedBucket, m.Topic, b.retained[m.Topic])
 }

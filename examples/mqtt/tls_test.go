@@ -77,7 +77,7 @@ func TestTLS_TheCertificateSaysWhoTheClientIs(t *testing.T) {
 	require.Equal(t, "by ann\n", mosquitto(t, "mosquitto_sub", plain, "-t", "a", "-C", "1", "-W", "60"))
 	out, err = publish(append(with, "-i", "bob", "-m", "as bob")...)
 	require.Error(t, err)
-	require.Contains(t, out, "Not authorized")
+	require.Contains(t, out, "Client Identifier not valid")
 	out, err = publish("-m", "without")
 	require.Error(t, err, out)
 	require.Equal(t, "by ann\n", mosquitto(t, "mosquitto_sub", plain, "-t", "a", "-C", "1", "-W", "60"))

@@ -2,79 +2,36 @@ package main
 
 import (
 	"bytes"
-	"sync"
+	"encoding/binary"
 
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	"github.com/sessionwheel/sessionwheel/frame"
+	"github.com/sessionwheel/sessionwheel/tcp"
 )
 
 type packet = packets.Packet
 
-const (
-	maxPacket = 1 << 20  // bytes of one packet; a larger one is answered with 0x95
-	maxRun    = 64 << 10 // bytes of packets that are handled together, unless one alone is larger
-)
+const maxPacket = 1 << 20 // bytes of one packet; a larger one is answered with 0x95
 
-// framing is that of a packet after its first byte: a length, as a varint, and what follows.
-var framing = frame.Varint{Max: maxPacket - 1}
+// framing is that of the protocol: a byte, a length of four bytes at most, and what follows.
+var framing = frame.Varint{Offset: 1, Size: 4, Max: maxPacket}
 
-// split is the bufio.SplitFunc of the protocol. Its token is a run: all whole packets that have
-// arrived, so that what they publish can be sent to each subscriber in one write.
-func split(data []byte, atEOF bool) (run int, token []byte, err error) {
-	for run < len(data) && run < maxRun {
-		n, body, err := framing.Split(data[run+1:], atEOF)
-		if err == nil && n-len(body) > 4 { // a varint of MQTT has four bytes at most
-			err = packets.ErrMalformedVariableByteInteger
-		}
-		if err != nil && run == 0 {
-			return 0, nil, err
-		}
-		if err != nil || n == 0 { // what comes before is handled first
-			break
-		}
-		run += 1 + n
-	}
-	if run > 0 {
-		token = data[:run]
-	}
-	return run, token, nil
-}
-
-// decoders are those of the packets that a client may send.
-var decoders = map[byte]func(*packet, []byte) error{
-	packets.Connect:     (*packet).ConnectDecode,
-	packets.Publish:     (*packet).PublishDecode,
-	packets.Puback:      (*packet).PubackDecode,
-	packets.Pubrec:      (*packet).PubrecDecode,
-	packets.Pubrel:      (*packet).PubrelDecode,
-	packets.Pubcomp:     (*packet).PubcompDecode,
-	packets.Subscribe:   (*packet).SubscribeDecode,
-	packets.Unsubscribe: (*packet).UnsubscribeDecode,
-	packets.Pingreq:     (*packet).PingreqDecode,
-	packets.Disconnect:  (*packet).DisconnectDecode,
-}
-
-// pooled are packets for decode, each of which has more than a kilobyte.
-var pooled = sync.Pool{New: func() any { return new(packet) }}
-
-// decode decodes the first packet of a run into pk and returns the rest of the run. The codec
-// panics on some malformed packets, which ends the session that sent them.
-func decode(pk *packet, run []byte, version byte) (rest []byte, err error) {
-	*pk = packet{ProtocolVersion: version}
-	if err := pk.FixedHeader.Decode(run[0]); err != nil {
-		return nil, err
-	}
-	n, body, err := framing.Split(run[1:], true)
-	decoder := decoders[pk.FixedHeader.Type]
-	if err != nil || decoder == nil {
-		return nil, packets.ErrProtocolViolation
-	}
-	pk.FixedHeader.Remaining = len(body)
-	if pk.FixedHeader.Type == packets.Disconnect && version == 5 && len(body) == 1 {
-		pk.ReasonCode = body[0] // the codec overlooks a reason without properties
-	}
-	return run[1+n:], decoder(pk, bytes.Clone(body)) // the decoded strings refer to the body
+// handlers decode and handle the packets of a client that is connected. An error of theirs ends
+// the connection, and its code is sent to the client.
+var handlers = map[byte]struct {
+	decode func(*packet, []byte) error
+	handle func(*session, *packet) error
+}{
+	packets.Publish:     {(*packet).PublishDecode, (*session).publish},
+	packets.Puback:      {(*packet).PubackDecode, (*session).acknowledge},
+	packets.Pubrec:      {(*packet).PubrecDecode, (*session).acknowledge},
+	packets.Pubrel:      {(*packet).PubrelDecode, (*session).release},
+	packets.Pubcomp:     {(*packet).PubcompDecode, (*session).acknowledge},
+	packets.Subscribe:   {(*packet).SubscribeDecode, (*session).subscribe},
+	packets.Unsubscribe: {(*packet).UnsubscribeDecode, (*session).unsubscribe},
+	packets.Pingreq:     {(*packet).PingreqDecode, (*session).ping},
+	packets.Disconnect:  {(*packet).DisconnectDecode, (*session).leave},
 }
 
 // encoders are those of the packets that a server sends.
@@ -89,6 +46,37 @@ var encoders = map[byte]func(*packet, *bytes.Buffer) error{
 	packets.Unsuback:   (*packet).UnsubackEncode,
 	packets.Pingresp:   (*packet).PingrespEncode,
 	packets.Disconnect: (*packet).DisconnectEncode,
+}
+
+// handle decodes and handles a packet of the session's client; before the CONNECT, s is nil. The
+// codec panics on some malformed packets, which ends the connection that sent them.
+func (b *broker) handle(c *tcp.Session, s *session, p []byte) error {
+	pk := new(packet)
+	if err := pk.FixedHeader.Decode(p[0]); err != nil {
+		return err
+	}
+	_, n := binary.Uvarint(p[1:])
+	body := bytes.Clone(p[1+n:]) // the decoded strings refer to it
+	pk.FixedHeader.Remaining = len(body)
+	kind := pk.FixedHeader.Type
+	if s == nil && kind == packets.Connect {
+		if err := pk.ConnectDecode(body); err != nil {
+			return err
+		}
+		return b.connect(c, pk)
+	}
+	h, ok := handlers[kind]
+	if s == nil || !ok {
+		return packets.ErrProtocolViolation
+	}
+	pk.ProtocolVersion = s.version
+	if kind == packets.Disconnect && len(body) == 1 {
+		pk.ReasonCode = body[0] // the codec overlooks a reason without properties
+	}
+	if err := h.decode(pk, body); err != nil {
+		return err
+	}
+	return h.handle(s, pk)
 }
 
 // encode appends a packet of the given type to dst.
