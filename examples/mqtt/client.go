@@ -95,17 +95,17 @@ func (b *broker) admit(c *tcp.Session, pk, ack *packet) (l link, err error) {
 	case props.AuthenticationMethod != "":
 		return l, packets.ErrBadAuthenticationMethod
 	}
-	id := params.ClientIdentifier
+	given, id := params.ClientIdentifier, params.ClientIdentifier
 	if state, ok := c.ConnectionState(); ok && len(state.PeerCertificates) > 0 {
 		id = state.PeerCertificates[0].Subject.CommonName
 	}
 	switch {
-	case params.ClientIdentifier != "" && params.ClientIdentifier != id, id == "" && pk.ProtocolVersion < 5 && !params.Clean:
+	case given != "" && given != id, id == "" && !params.Clean && pk.ProtocolVersion < 5:
 		return l, packets.ErrClientIdentifierNotValid
 	case id == "":
 		id = "auto-" + rand.Text()
 	}
-	if params.ClientIdentifier == "" {
+	if given == "" {
 		params.ClientIdentifier, told.AssignedClientID = id, id
 	}
 	keep := int(params.Keepalive)
@@ -114,7 +114,8 @@ func (b *broker) admit(c *tcp.Session, pk, ack *packet) (l link, err error) {
 		told.ServerKeepAlive, told.ServerKeepAliveFlag = uint16(keep), true
 	}
 	c.SetIdleTimeout(time.Duration(keep)*1500*time.Millisecond - 1) // negative: none
-	l = link{conn: c, version: pk.ProtocolVersion, window: maxInflight, maxSize: props.MaximumPacketSize, maxAliases: props.TopicAliasMaximum}
+	l.conn, l.version, l.window = c, pk.ProtocolVersion, maxInflight
+	l.maxSize, l.maxAliases = props.MaximumPacketSize, props.TopicAliasMaximum
 	if props.ReceiveMaximum > 0 {
 		l.window = min(l.window, props.ReceiveMaximum)
 	}

@@ -46,7 +46,9 @@ func (p *peers) begin() error {
 	_, err1 := p.conn.Subscribe(subjectPublish, messages(p.broker.spread))
 	_, err2 := p.conn.Subscribe(inbox, messages(func(m *message) { p.broker.retain(m, false) }))
 	_, err3 := p.conn.Subscribe(subjectMove+p.broker.name, p.move)
-	_, err4 := p.conn.QueueSubscribe(subjectRetained, "one", func(msg *nats.Msg) { p.send(msg.Reply, p.broker.retainedFor("#")...) })
+	_, err4 := p.conn.QueueSubscribe(subjectRetained, "one", func(msg *nats.Msg) {
+		p.send(msg.Reply, p.broker.retainedFor("#")...)
+	})
 	return errors.Join(err1, err2, err3, err4, p.conn.PublishRequest(subjectRetained, inbox, nil))
 }
 
