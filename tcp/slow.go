@@ -99,7 +99,7 @@ func (w *slowWatch) look() {
 	switch {
 	case moved:
 		w.strikes = 0
-	case time.Since(w.due) < w.slice/2: // later than that, the process was stopped
+	case time.Since(w.due) < w.s.server.wheel.Tick()+w.slice/2: // later than that, the process was stopped
 		w.strikes++
 	}
 	// What is not written to a socket directly tells how much it has taken only when it returns.

@@ -14,9 +14,11 @@ import (
 	"github.com/sessionwheel/sessionwheel/pool"
 	"github.com/sessionwheel/sessionwheel/tcp"
 	"github.com/sessionwheel/sessionwheel/test/internal/harness"
+	"github.com/sessionwheel/sessionwheel/wheel"
 )
 
 func TestSlow_IsAPeerThatDoesNotRead(t *testing.T) {
+	t.Parallel() // it waits for WriteTimeout
 	overBoth(t, func(t *testing.T, listen func(testing.TB, *tcp.Server) func() net.Conn) {
 		sent := make(chan error, 1)
 		srv := &tcp.Server{
@@ -116,6 +118,27 @@ func TestSlow_CountsFromTheLastProgress(t *testing.T) {
 		require.Less(t, time.Since(start), 26*time.Second)
 		require.Equal(t, tcp.ReasonSlow, harness.Next(t, e.closed))
 	})
+}
+
+// A wheel is up to a tick late each time that it is asked to look at the peer, which is no freeze
+// of the process.
+func TestSlow_IsSeenHoweverShortWriteTimeoutIsBesideATick(t *testing.T) {
+	for _, tick := range []time.Duration{10 * time.Millisecond, 100 * time.Millisecond, time.Second} {
+		for _, ticks := range []time.Duration{1, 3, 5, 7} {
+			synctest.Test(t, func(t *testing.T) {
+				srv := &tcp.Server{
+					Wheel: harness.NewWheel(t, wheel.Config{Tick: tick}), WriteTimeout: ticks * tick,
+					OnMessage: func(s *tcp.Session, line []byte) { _ = s.Send(line) },
+				}
+				e := watch(srv)
+				harness.Write(t, harness.ListenPipes(t, srv)(), "nobody reads this\n")
+				start := time.Now()
+				require.Equal(t, tcp.ReasonSlow, harness.Next(t, e.closed))
+				require.GreaterOrEqual(t, time.Since(start), ticks*tick)
+				require.LessOrEqual(t, time.Since(start), ticks*tick*5/4+5*tick)
+			})
+		}
+	}
 }
 
 // readNowAndThen reads up to two bytes at each interval until the connection is
