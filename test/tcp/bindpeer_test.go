@@ -24,6 +24,7 @@ func (busyDirectory) Claim(ctx context.Context, _ string, _ []byte, _ func(uint6
 func (busyDirectory) Release(string, uint64) {}
 
 func TestBind_FailsWhenThePeerGoesWhileItWaits(t *testing.T) {
+	t.Parallel() // it waits for a session to be parked
 	for name, tt := range map[string]struct {
 		leave func(t *testing.T, c net.Conn)
 		reply bool // the peer can still read

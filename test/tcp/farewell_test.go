@@ -21,6 +21,7 @@ import (
 func farewell(_ *tcp.Session, r pool.Reason) []byte { return []byte("bye: " + r + "\n") }
 
 func TestFarewell_IsSentForEveryReasonOfTheServers(t *testing.T) {
+	t.Parallel() // it waits for time limits
 	for reason, end := range map[pool.Reason]func(*tcp.Server, *tcp.Session, net.Conn){
 		pool.Timeout:           func(_ *tcp.Server, s *tcp.Session, _ net.Conn) { s.SetIdleTimeout(time.Millisecond) },
 		pool.Lifetime:          nil,
@@ -32,11 +33,12 @@ func TestFarewell_IsSentForEveryReasonOfTheServers(t *testing.T) {
 		"Kicked":               func(_ *tcp.Server, s *tcp.Session, _ net.Conn) { s.Close("Kicked") },
 	} {
 		t.Run(string(reason), func(t *testing.T) {
+			t.Parallel() // likewise
 			overAll(t, func(t *testing.T, listen func(testing.TB, *tcp.Server) func() net.Conn) {
 				opened := make(chan *tcp.Session, 2)
 				calls := new(atomic.Int32)
 				srv := &tcp.Server{
-					MaxFrame: 100, FrameTimeout: 50 * time.Millisecond,
+					MaxFrame: 100, FrameTimeout: 500 * time.Millisecond,
 					OnMessage: func(s *tcp.Session, line []byte) {
 						require.NoError(t, s.Post(append(line, '\n')))
 						opened <- s
@@ -49,7 +51,7 @@ func TestFarewell_IsSentForEveryReasonOfTheServers(t *testing.T) {
 					},
 				}
 				if reason == pool.Lifetime {
-					srv.MaxLifetime = 100 * time.Millisecond
+					srv.MaxLifetime = time.Second
 				}
 				if reason == tcp.ReasonBadFrame {
 					srv.Split = func(data []byte, atEOF bool) (int, []byte, error) {

@@ -88,6 +88,7 @@ func TestFinish_GivesThePeerWriteTimeoutForItsLastReply(t *testing.T) {
 
 // The reason is the one that the session was finished for, and not Shutdown's.
 func TestFinish_DuringAShutdownKeepsItsReason(t *testing.T) {
+	t.Parallel() // it waits for LingerTimeout
 	onMessage, entered, letGo := gate(finishEcho)
 	srv := &tcp.Server{OnMessage: onMessage}
 	e := watch(srv)
@@ -125,6 +126,7 @@ func TestFinish_WithoutAReasonIsClosed(t *testing.T) {
 // The peer has read the reply, and sends more, which is never handled. It is told of the end,
 // and not reset.
 func TestFinish_DoesNotResetAPeerThatHasReadAll(t *testing.T) {
+	t.Parallel() // it waits for acknowledgements
 	overAll(t, func(t *testing.T, listen func(testing.TB, *tcp.Server) func() net.Conn) {
 		for _, last := range []string{"quit", "final"} {
 			more := make(chan struct{})

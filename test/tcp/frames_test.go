@@ -40,6 +40,7 @@ func TestFrames_OfEverySizeArrive(t *testing.T) {
 }
 
 func TestFrames_CutAtEveryByteAreTheSame(t *testing.T) {
+	t.Parallel()
 	bodies := []string{"", "first", "$", "", "the last one"}
 	var stream string
 	for _, b := range bodies {

@@ -56,6 +56,7 @@ func TestLogger_GetsHowASessionEndedAndNothingOfWhatItSent(t *testing.T) {
 const garbage = "qzxjqvkqqzxj"
 
 func TestLogger_GetsNothingOfGarbage(t *testing.T) {
+	t.Parallel() // it waits for time limits
 	server, client := tlsConfigs(t)
 	for _, tt := range []struct {
 		name string

@@ -145,6 +145,7 @@ func TestMaxPendingBytes_OfAQueueIsGivenBackWhenItIsSentOrDropped(t *testing.T) 
 }
 
 func TestMaxPendingBytes_DoesNotCountFramesThatAreWhole(t *testing.T) {
+	t.Parallel()
 	overBoth(t, func(t *testing.T, listen func(testing.TB, *tcp.Server) func() net.Conn) {
 		srv := &tcp.Server{MaxPendingBytes: 100 << 10, OnMessage: postEcho}
 		e := watch(srv)

@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -108,16 +107,16 @@ func connect(t testing.TB, addr net.Addr) net.Conn {
 }
 
 func TestPark_AnIdleSessionHasNoGoroutine(t *testing.T) {
+	t.Parallel() // it waits until sessions are parked
 	for name, listen := range parkable(t) {
 		t.Run(name, func(t *testing.T) {
-			if name != "plain" { // which counts goroutines
-				t.Parallel()
-			}
+			t.Parallel() // it waits until sessions are parked
 			const n = 50
+			goroutines := harness.Goroutines(t)
 			srv := &tcp.Server{OnMessage: harness.EchoLine}
 			e := watch(srv)
 			dial := listen(t, srv)
-			before := runtime.NumGoroutine()
+			before := goroutines()
 			conns := make([]net.Conn, n)
 			for i := range conns {
 				conns[i] = dial()
@@ -136,9 +135,7 @@ func TestPark_AnIdleSessionHasNoGoroutine(t *testing.T) {
 				}
 			}
 			awaitParked(t, srv, n)
-			if name == "plain" {
-				harness.Until(t, func() bool { return runtime.NumGoroutine() < before+n/2 })
-			}
+			harness.Until(t, func() bool { return goroutines() < before+n/2 })
 			require.NoError(t, srv.Shutdown(t.Context()))
 			require.Zero(t, srv.Stats().Parked)
 			require.Len(t, e.closed, n)
@@ -149,6 +146,7 @@ func TestPark_AnIdleSessionHasNoGoroutine(t *testing.T) {
 // A session that rests for a while after each message holds no goroutine in between; one that
 // is spoken to again soon keeps its own until it was silent for a second or two.
 func TestPark_ASessionThatIsActiveKeepsItsGoroutine(t *testing.T) {
+	t.Parallel() // it waits until a session is parked
 	srv := &tcp.Server{OnMessage: harness.EchoLine}
 	c := harness.ListenTCP(t, srv)()
 	awaitParked(t, srv, 1)
@@ -182,6 +180,7 @@ func TestPark_AConnectionWithoutASocketKeepsItsGoroutine(t *testing.T) {
 }
 
 func TestPark_PartOfAFrameHasItsTime(t *testing.T) {
+	t.Parallel() // it waits for a time limit
 	for name, listen := range parkable(t) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel() // it waits for a time limit
@@ -205,6 +204,7 @@ func TestPark_PartOfAFrameHasItsTime(t *testing.T) {
 
 // A record of TLS of which half is there is neither lost nor waited for by a goroutine.
 func TestPark_HalfARecord(t *testing.T) {
+	t.Parallel() // it waits until sessions are parked
 	for name, listen := range parkable(t) {
 		if !strings.HasPrefix(name, "TLS") {
 			continue
@@ -255,6 +255,7 @@ func TestPark_ThePeerEndsAParkedSession(t *testing.T) {
 }
 
 func TestPark_AHandshakeThatDoesNotBeginHasItsTime(t *testing.T) {
+	t.Parallel() // it waits for a time limit
 	server, _ := tlsConfigs(t)
 	srv := &tcp.Server{TLSConfig: server, HandshakeTimeout: 300 * time.Millisecond}
 	e := watch(srv)

@@ -76,6 +76,7 @@ func TestPost_IsSentBeforeTheSessionEnds(t *testing.T) {
 }
 
 func TestPost_OfTheLastFramesIsSentByShutdown(t *testing.T) {
+	t.Parallel() // it waits for LingerTimeout
 	overAll(t, func(t *testing.T, listen func(testing.TB, *tcp.Server) func() net.Conn) {
 		onMessage, entered, letGo := gate(postEcho)
 		srv := &tcp.Server{OnMessage: onMessage}
@@ -119,11 +120,13 @@ func TestPost_OfAPeerThatDoesNotReadClosesAsSlow(t *testing.T) {
 
 // The write after the callback fails, whose error goes to OnError alone.
 func TestPost_ThatCannotBeSentIsReported(t *testing.T) {
-	srv := &tcp.Server{WriteTimeout: 50 * time.Millisecond, OnMessage: postEcho}
-	e := watch(srv)
-	harness.Write(t, harness.ListenPipes(t, srv)(), "nobody reads this\n")
-	require.ErrorIs(t, harness.Next(t, e.errors), tcp.ErrSlow)
-	require.Equal(t, tcp.ReasonSlow, harness.Next(t, e.closed))
+	synctest.Test(t, func(t *testing.T) {
+		srv := &tcp.Server{OnMessage: postEcho}
+		e := watch(srv)
+		harness.Write(t, harness.ListenPipes(t, srv)(), "nobody reads this\n")
+		require.ErrorIs(t, harness.Next(t, e.errors), tcp.ErrSlow)
+		require.Equal(t, tcp.ReasonSlow, harness.Next(t, e.closed))
+	})
 }
 
 func TestPost_DoesNotMakeACloseWaitForThePeer(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 )
 
 func TestTLS_ARecordThatIsNeverWholeEndsByTheIdleTimeout(t *testing.T) {
+	t.Parallel() // it waits for a time limit
 	server, client := tlsConfigs(t)
 	srv := &tcp.Server{TLSConfig: server, IdleTimeout: 500 * time.Millisecond}
 	e := watch(srv)
@@ -32,6 +33,7 @@ func TestTLS_ARecordThatIsNeverWholeEndsByTheIdleTimeout(t *testing.T) {
 }
 
 func TestHandshake_ThatTricklesEndsByTheHandshakeTimeout(t *testing.T) {
+	t.Parallel() // it waits for a time limit
 	server, _ := tlsConfigs(t)
 	srv := &tcp.Server{TLSConfig: server, HandshakeTimeout: 500 * time.Millisecond}
 	e := watch(srv)

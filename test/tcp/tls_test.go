@@ -85,6 +85,7 @@ func TestHandshake_ThatFailsIsNoSession(t *testing.T) {
 }
 
 func TestHandshake_ThatNeverBeginsTimesOutAndDelaysNoOther(t *testing.T) {
+	t.Parallel() // it waits for a time limit
 	server, client := tlsConfigs(t)
 	srv := &tcp.Server{TLSConfig: server, HandshakeTimeout: time.Second, IdleTimeout: 20 * time.Millisecond}
 	e := watch(srv)
@@ -238,6 +239,7 @@ func TestTLS_ATrickleEndsByTheFrameTimeout(t *testing.T) {
 }
 
 func TestTLS_ASessionTimesOut(t *testing.T) {
+	t.Parallel() // it waits for a time limit
 	server, client := tlsConfigs(t)
 	srv := &tcp.Server{TLSConfig: server, IdleTimeout: 50 * time.Millisecond}
 	e := watch(srv)

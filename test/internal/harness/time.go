@@ -29,10 +29,16 @@ func Next[T any](t testing.TB, ch <-chan T) T {
 	}
 }
 
-// Until waits for a condition.
+// Until waits for a condition, for which it looks less often the longer it waits.
 func Until(t testing.TB, condition func() bool) {
 	t.Helper()
-	require.Eventually(t, condition, Patience, time.Millisecond)
+	pause := time.Millisecond
+	for deadline := time.Now().Add(Patience); !condition(); pause = min(2*pause, 100*time.Millisecond) {
+		if time.Now().After(deadline) {
+			require.FailNow(t, "it did not happen")
+		}
+		time.Sleep(pause)
+	}
 }
 
 // Bubble runs f on fake time. A goroutine that waits for a mutex keeps fake
