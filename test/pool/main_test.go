@@ -8,8 +8,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// Parallel tests wait for processes of their own, most of which are stopped.
-	if err := flag.Set("test.parallel", "3"); err != nil {
+	// Parallel tests wait: most of them for processes of their own that are stopped.
+	if err := flag.Set("test.parallel", "6"); err != nil {
 		panic(err)
 	}
 	harness.Main(m)

@@ -97,6 +97,7 @@ func TestTouch_ThatReportsTrueOutlivesTheOldDeadline(t *testing.T) {
 }
 
 func TestTouch_ThatReportsTrueOutlivesTheOldDeadlineOnRealTime(t *testing.T) {
+	t.Parallel() // it mostly sleeps
 	const sessions, idle = 200, 15 * time.Millisecond
 	type ending struct {
 		r  pool.Reason

@@ -164,6 +164,7 @@ func TestLifetime_EndsHoweverActiveTheSession(t *testing.T) {
 // On real time, since a pool that re-armed a session whose lifetime is over would
 // spin.
 func TestLifetime_EndsWhileTheSessionIsHeldBeyondItsIdleTimeout(t *testing.T) {
+	t.Parallel() // it waits for a time limit
 	p := newPool(t, testConfig{IdleTimeout: 100 * time.Millisecond, MaxLifetime: 650 * time.Millisecond})
 	s := mustRegister(t, p, 1)
 	defer s.Hold()()
