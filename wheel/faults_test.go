@@ -220,7 +220,7 @@ func overload(t *testing.T) {
 	stuck := false
 	select {
 	case <-lives:
-	case <-time.After(2 * time.Second):
+	case <-time.After(500 * time.Millisecond):
 		stuck = true
 	}
 	rounds := 1

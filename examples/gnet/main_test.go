@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"io"
 	"log/slog"
 	"maps"
@@ -30,6 +31,9 @@ const roleEnv = "SESSIONWHEEL_GNET_TEST"
 func TestMain(m *testing.M) {
 	switch role := os.Getenv(roleEnv); role {
 	case "":
+		if err := flag.Set("test.parallel", "8"); err != nil { // parallel tests wait
+			panic(err)
+		}
 		os.Exit(m.Run())
 	case "program":
 		main()

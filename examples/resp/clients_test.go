@@ -28,6 +28,7 @@ func TestClientKill_ClosesTheRightClient(t *testing.T) {
 }
 
 func TestConfigSet_TimeoutAppliesToExistingClients(t *testing.T) {
+	t.Parallel() // it waits for a timeout
 	both(t, func(t *testing.T, addr string) {
 		silent, busy := dial(t, addr), dial(t, addr)
 		require.Equal(t, "+PONG", silent.ask("PING"))
@@ -52,6 +53,7 @@ func TestConfigSet_TimeoutAppliesToExistingClients(t *testing.T) {
 }
 
 func TestConfigSet_TimeoutZeroClosesNoClient(t *testing.T) {
+	t.Parallel() // it waits for longer than a timeout
 	both(t, func(t *testing.T, addr string) {
 		c, watch := dial(t, addr), dial(t, addr)
 		require.Equal(t, "+OK", c.ask("CONFIG SET timeout 3"))

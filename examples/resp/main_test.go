@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -26,6 +27,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv("RESP_TEST_PROGRAM") != "" {
 		main()
 		return
+	}
+	if err := flag.Set("test.parallel", "8"); err != nil { // parallel tests wait
+		panic(err)
 	}
 	os.Exit(m.Run())
 }

@@ -40,6 +40,7 @@ func TestFlags_ErrorNamesTheFlagAndHelpIsPrinted(t *testing.T) {
 }
 
 func TestTimeoutFlag_ClosesIdleClients(t *testing.T) {
+	t.Parallel() // it waits for a timeout
 	p := launch(t, "--timeout", "1")
 	c := dial(t, p.addr)
 	start := time.Now()

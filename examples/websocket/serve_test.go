@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"log/slog"
 	"net"
 	"net/url"
@@ -26,6 +27,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv("WEBSOCKET_TEST_PROGRAM") != "" {
 		main()
 		return
+	}
+	if err := flag.Set("test.parallel", "8"); err != nil { // parallel tests wait
+		panic(err)
 	}
 	goleak.VerifyTestMain(m)
 }

@@ -18,6 +18,7 @@ import (
 // Peers send when their sessions are about to expire, so that each datagram either
 // keeps its session or starts another. None may be lost or handled twice.
 func TestDatagram_InTheMomentOfExpiryIsHandledOnce(t *testing.T) {
+	t.Parallel() // it waits for sessions that expire
 	const peers, rounds, idle = 40, 40, 20 * time.Millisecond
 	for _, activity := range []udp.Activity{udp.ReceivedOrSent, udp.Received} {
 		t.Run(fmt.Sprint("activity=", activity), func(t *testing.T) {

@@ -33,7 +33,7 @@ func Main(m *testing.M, program func()) {
 		return
 	}
 	// Parallel tests spend most of their time waiting for processes.
-	if err := flag.Set("test.parallel", "4"); err != nil {
+	if err := flag.Set("test.parallel", "8"); err != nil {
 		panic(err)
 	}
 	os.Exit(m.Run())
