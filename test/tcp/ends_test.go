@@ -71,7 +71,6 @@ var endsOfEachKind = flag.Int("ends", 20, "how many sessions the tests of ends e
 
 // Every farewell arrives whole, although the peer keeps sending.
 func TestEnds_ArriveAtAPeerThatKeepsSending(t *testing.T) {
-	t.Parallel()
 	last := bytes.Repeat([]byte("l"), 20_000)
 	for name := range ends {
 		for _, encrypted := range []bool{false, true} {

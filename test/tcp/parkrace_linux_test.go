@@ -28,7 +28,6 @@ var (
 // sessions are parked: at once, when they have handled what was there, and after a second or
 // two without input.
 func TestPark_EveryMessageIsAnswered(t *testing.T) {
-	t.Parallel() // it mostly sleeps
 	const workers = 100
 	for name, listen := range parkable(t) {
 		t.Run(name, func(t *testing.T) {
