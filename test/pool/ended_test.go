@@ -56,7 +56,6 @@ func TestTouch_ThatReportsFalseFindsTheIDFree(t *testing.T) {
 }
 
 func TestTouch_ThatReportsFalseFindsTheIDFreeOnRealTime(t *testing.T) {
-	t.Parallel() // it waits for sessions that expire
 	const idle = 5 * time.Millisecond
 	p := newPool(t, testConfig{IdleTimeout: idle})
 	var mu sync.Mutex

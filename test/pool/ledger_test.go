@@ -138,7 +138,6 @@ func abreast(n int, f func(step, side int)) int {
 // Touches, kicks, takeovers, holds, timeouts, lifetimes and a shutdown, all at
 // once and on real time.
 func TestSessions_EachOfManyEndsExactlyOnce(t *testing.T) {
-	t.Parallel()
 	const sessions, workers, ids = 20_000, 6, 5_000
 	c := ledgerConfig{
 		IdleTimeout: 60 * time.Millisecond, MaxLifetime: 400 * time.Millisecond,

@@ -194,7 +194,6 @@ func (o *onceRun) judge(t *testing.T) {
 // many sessions as a server may have: a million, and fewer under the race
 // detector.
 func TestSessions_OfAMillionEachEndsOnceAndTheCountsBalance(t *testing.T) {
-	t.Parallel()
 	o := &onceRun{start: time.Now(), accounts: make([]onceAccount, onceSessions())}
 	o.ids = len(o.accounts) * 4 / 5
 	o.idle = time.Second

@@ -197,7 +197,6 @@ func TestClose_AsTheTimerFiresLeavesNoTimer(t *testing.T) {
 }
 
 func TestMaxSessions_IsExactHoweverManyRegisterAtOnce(t *testing.T) {
-	t.Parallel()
 	const limit, workers = 3, 6
 	p := newPool(t, testConfig{MaxSessions: limit})
 	var in, over, wrong, full atomic.Int64
@@ -239,7 +238,6 @@ func TestMaxSessions_IsExactHoweverManyRegisterAtOnce(t *testing.T) {
 }
 
 func TestStats_NeverShowMoreClosedThanRegistered(t *testing.T) {
-	t.Parallel()
 	p := newPool(t, testConfig{})
 	var wrong atomic.Int64
 	end := time.Now().Add(300 * time.Millisecond)

@@ -51,7 +51,6 @@ const window = 100
 // others still arrive. Under the race detector, where a goroutine costs many times
 // as much, there are 20,000.
 func TestFlood_OfManyAddressesComesAndTimesOut(t *testing.T) {
-	t.Parallel() // it waits for a time limit
 	addresses := 100_000
 	if harness.RaceDetector {
 		addresses = 20_000

@@ -92,7 +92,6 @@ func (o *ownedTimer) step(w *wheel.Wheel, rng *rand.Rand) {
 }
 
 func TestArming_EndsOnceHoweverItRacesWithTheFiring(t *testing.T) {
-	t.Parallel()
 	w := harness.NewWheel(t, wheel.Config{Tick: time.Millisecond})
 	const owners = 3
 	timers := make([][]ownedTimer, owners)
@@ -136,7 +135,6 @@ func TestArming_EndsOnceHoweverItRacesWithTheFiring(t *testing.T) {
 
 // Here the goroutines also race with one another for few timers.
 func TestArming_EndsOnceWhenManyUseOneTimer(t *testing.T) {
-	t.Parallel()
 	w := harness.NewWheel(t, wheel.Config{Tick: time.Millisecond, MaxCallbacks: 4})
 	var timers [5]struct {
 		wheel.Timer
@@ -192,7 +190,6 @@ func TestArming_EndsOnceWhenManyUseOneTimer(t *testing.T) {
 // that keeps each from firing for a minute. If the call reports that it came in
 // time, f must not have run; if not, f runs.
 func TestArming_IsNotRunWhenItWasTakenFromItsFiring(t *testing.T) {
-	t.Parallel()
 	const n, tick = 2000, time.Millisecond
 	for name, take := range map[string]func(*ownedTimer) bool{
 		"Stop":   func(o *ownedTimer) bool { return o.Stop() },
@@ -251,7 +248,6 @@ func TestArming_IsNotRunWhenItWasTakenFromItsFiring(t *testing.T) {
 // has started looks the same as one that a goroutine is about to start, so up to
 // MaxCallbacks of them may seem to start after Close.
 func TestClose_AndTheFiringNeverBothWin(t *testing.T) {
-	t.Parallel()
 	const n, bound = 400, 4
 	for end := time.Now().Add(raceFor); time.Now().Before(end); {
 		w := harness.NewWheel(t, wheel.Config{Tick: time.Millisecond, MaxCallbacks: bound})
