@@ -85,6 +85,7 @@ func TestOrder_IsThatOfTheCalls(t *testing.T) {
 func TestWriteTimeout_CountsFromTheLastProgress(t *testing.T) {
 	t.Parallel() // it takes as long as it takes to read much slowly
 	overAll(t, func(t *testing.T, listen func(testing.TB, *tcp.Server) func() net.Conn) {
+		t.Parallel() // likewise
 		const size, piece = 16 << 20, 64 << 10
 		srv := &tcp.Server{WriteTimeout: time.Second, IdleTimeout: 2 * time.Second, MaxOutbound: size, OnMessage: func(s *tcp.Session, line []byte) {
 			if string(line) == "post" {
@@ -133,7 +134,7 @@ func TestWriteTimeout_SeesAPeerThatEmptiesTheSocketSlowly(t *testing.T) {
 		n, err := io.CopyN(io.Discard, c, min(60<<10, size-got))
 		require.NoError(t, err, "after %d bytes", got)
 		got += n
-		time.Sleep(120 * time.Millisecond)
+		time.Sleep(60 * time.Millisecond)
 	}
 	require.Empty(t, e.closed)
 }
