@@ -40,6 +40,14 @@ func (r report) print(sc *console.Screen) {
 			sc.Printf("\n  Left out: %s: %s.", t.Scenario, t.Why)
 		}
 	}
+	for _, t := range r.Tallies {
+		if len(t.Last) > 0 {
+			sc.Printf("\n%s, the last round:", t.Scenario)
+		}
+		for _, line := range t.Last {
+			sc.Printf("  %s", line)
+		}
+	}
 	if f := r.Failure; f != nil {
 		sc.Printf("\n%s: %s.", sc.Paint(console.Bold+console.Red, "FAILED"), f.Scenario)
 		sc.Printf("  guarantee  %s", f.Guarantee)

@@ -2,8 +2,11 @@ package soak
 
 import (
 	"context"
+	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -50,6 +53,9 @@ type Run struct {
 
 	operations atomic.Int64
 	worst      atomic.Int64
+
+	mu   sync.Mutex
+	told []string // guarded by mu: what it did and saw
 }
 
 func newRun(scenario string, seed uint64, c Config, b *builder) *Run {
@@ -64,6 +70,20 @@ func newRun(scenario string, seed uint64, c Config, b *builder) *Run {
 
 // count notes n more operations on what is looked at.
 func (r *Run) count(n int) { r.operations.Add(int64(n)) }
+
+// tell notes what the round did or saw, in a line for the report.
+func (r *Run) tell(format string, args ...any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.told = append(r.told, fmt.Sprintf(format, args...))
+}
+
+// lines are what the round has told so far.
+func (r *Run) lines() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.told)
+}
 
 // late notes a lateness that is within bounds.
 func (r *Run) late(d time.Duration) {

@@ -91,6 +91,7 @@ type Tally struct {
 	Worst      time.Duration `json:"worst_ns"` // lateness, or a recovery from a fault of a cluster
 	Verdict    Verdict       `json:"verdict"`
 	Why        string        `json:"why,omitempty"`
+	Last       []string      `json:"last,omitempty"` // what the last round did and saw, in the scenarios that say it
 }
 
 // Failure is a broken guarantee, and where it showed.
@@ -174,6 +175,7 @@ func (c Config) round(ctx context.Context, s Scenario, n int, seed uint64, b *bu
 	err := c.watch(ctx, s, r, n, began)
 	t.Operations += r.operations.Load()
 	t.Worst = max(t.Worst, time.Duration(r.worst.Load()))
+	t.Last = r.lines()
 	if ctx.Err() != nil {
 		return nil
 	}
