@@ -78,13 +78,19 @@ var ClusterScenarios = []Scenario{
 	{"outage", "the broker is away for longer than the leases"},
 	{"memory", "the broker is restarted and has lost all: memory storage"},
 	{"storm", "all users log in elsewhere as the broker comes back"},
+	{"storm-node", "a node is killed, and all its users log in elsewhere at once"},
 	{"leave", "a node leaves under load, and its sessions take long to close; Fence"},
-	{"lost", "the directory's stream is deleted or purged"},
+	{"rejoin", "nodes leave under load and join again, one after the other; Fence"},
+	{"lost", "the directory's stream is deleted and purged"},
+	{"full", "the directory reaches its MaxBytes, and has room again"},
+	{"denied", "the broker refuses the nodes' password for a while"},
 	{"slow", "the broker's answers take 0.2 to 0.9 s, as with a slow disk"},
 	{"clock", "the broker's wall clock is set; after a day its records expire"},
 	{"rolling", "three brokers are restarted one by one"},
 	{"leader", "the broker that leads of three is killed"},
 	{"quorum", "two brokers of three are killed, for up to a lease and a half"},
+	{"storm-lead", "the leader of three is killed as all users log in elsewhere"},
+	{"corrupt", "files of one broker of three are damaged, then it is replaced"},
 }
 
 // All returns the scenarios that Only selects from.

@@ -32,7 +32,12 @@ const (
 	agreeing = "the directory has exactly the sessions of the pools"
 	rightEnd = "a session ends when it is told to, or with its lease if the node fences"
 	fences   = "a node that fences has no sessions when others may take their IDs"
-	recovers = "after a fault all is right again within a time that follows from the lease"
+	frees    = "a node that leaves frees its IDs at once"
+	notices  = "the nodes log a fault as docs/cluster.md says"
+	onlyFull = "a full directory refuses logins with ErrFull, at once, and nothing else"
+
+	keepsLease = "a node that reaches the brokers keeps its lease"
+	recovers   = "after a fault all is right again within a time that follows from the lease"
 )
 
 // Broken is the error of a round that saw a guarantee broken.

@@ -32,13 +32,19 @@ func ClusterScenarios() []Scenario {
 		"outage":     {one(keep), outage},
 		"memory":     {inMemory(), loseAll},
 		"storm":      {one(keep), storm},
+		"storm-node": {stormy(), stormAtDeath},
 		"leave":      {lingering(), leaveNode},
+		"rejoin":     {allFence(), comeAndGo},
 		"lost":       {one(keep), loseStream},
+		"full":       {limited(), fillDirectory},
+		"denied":     {withPassword(), denyNodes},
 		"slow":       {one(keep), slowBroker},
 		"clock":      {withClock(), setClock},
 		"rolling":    {three(), rollBrokers},
 		"leader":     {three(), killLeader},
 		"quorum":     {three(), loseQuorum},
+		"storm-lead": {three(), stormAtLeader},
+		"corrupt":    {three(), corruptBroker},
 	} {
 		rounds[name] = t.round
 	}
@@ -72,6 +78,32 @@ func crowded() plan {
 func lingering() plan {
 	p := one(fence)
 	p.rest, p.few = 6000, 3000
+	return p
+}
+
+// stormy is a node with many users.
+func stormy() plan {
+	p := one(keep)
+	p.rest, p.few = 2000, 100
+	return p
+}
+
+func allFence() plan {
+	p := one(fence)
+	p.nodes = [3]policy{fence, fence, fence}
+	return p
+}
+
+// limited is a directory with room for little more than it has.
+func limited() plan {
+	p := one(fence)
+	p.room, p.fewRoom = 512<<10, 96<<10
+	return p
+}
+
+func withPassword() plan {
+	p := one(keep)
+	p.password = "secret"
 	return p
 }
 
@@ -124,11 +156,19 @@ func (t trouble) round(ctx context.Context, r *Run) (err error) {
 	if err := f.calm(ctx); err != nil {
 		return err
 	}
+	h, err := f.history()
+	if err != nil {
+		return err
+	}
+	f.r.tell("%s", h.summary())
 	if off := time.Now().Round(0).Sub(clock.Round(0)) - time.Since(clock); off.Abs() > 10*time.Millisecond {
 		return fmt.Errorf("this machine's wall clock, which dates the sessions, was set by %v during the round", off)
 	}
 	return f.disband(ctx)
 }
+
+// ago is how long ago something was, for the report.
+func ago(begun time.Time) time.Duration { return time.Since(begun).Round(time.Millisecond) }
 
 // calm lets the load run while nothing befalls the fleet.
 func (f *fleet) calm(ctx context.Context) error {

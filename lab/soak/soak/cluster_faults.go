@@ -5,10 +5,7 @@ package soak
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
-
-	"github.com/nats-io/nats.go"
 )
 
 // The faults. The load goes on during them on all nodes that run, and cannot do much
@@ -17,12 +14,14 @@ import (
 
 // rush is no fault: the load is all there is.
 func rush(ctx context.Context, f *fleet) error {
-	least := int64(f.r.size(5000, 500)) + f.r.operations.Load()
+	before := f.r.operations.Load()
+	least := int64(f.r.size(5000, 500)) + before
 	for f.r.operations.Load() < least {
 		if err := f.soak(ctx, f.r.span()); err != nil {
 			return err
 		}
 	}
+	f.r.tell("%d operations contended for %d IDs", f.r.operations.Load()-before, f.plan.ids)
 	f.mended = time.Now()
 	return nil
 }
@@ -37,6 +36,13 @@ func (f *fleet) kill(m *member) {
 	m.running = false
 	m.killed = time.Now().UnixNano()
 	m.child.kill()
+	f.r.tell("node %s was killed, with %d sessions at rest", m.name, m.rest)
+}
+
+// killBroker ends the process of a broker as a crash does.
+func (f *fleet) killBroker(i int) {
+	f.brokers.kill(i)
+	f.r.tell("%s was killed", f.brokers.orders[i].Name)
 }
 
 // freed has the others log in some of the sessions that a node had at rest, for
@@ -68,6 +74,7 @@ func cutNode(ctx context.Context, f *fleet) error {
 		return err
 	}
 	f.r.late(time.Since(f.began))
+	f.r.tell("node %s was cut off; the others had some of its users after %v", m.name, ago(f.began))
 	if err := f.fenced(m); err != nil {
 		return err
 	}
@@ -107,9 +114,8 @@ func loseAll(ctx context.Context, f *fleet) error {
 // restart has the one broker end, in good order or killed, and starts it again after
 // a time.
 func (f *fleet) restart(ctx context.Context, kill bool, after time.Duration) error {
-	if kill {
-		f.brokers.kill(0)
-	} else if err := f.brokers.stop(0); err != nil {
+	begun := time.Now()
+	if err := f.endBroker(0, kill); err != nil {
 		return err
 	}
 	if err := pause(ctx, after); err != nil {
@@ -119,75 +125,28 @@ func (f *fleet) restart(ctx context.Context, kill bool, after time.Duration) err
 		return err
 	}
 	for _, m := range f.nodes {
-		m.link.lead(strings.TrimPrefix(f.brokers.url(), "nats://"))
+		m.link.lead(f.brokers.addrs[0])
 	}
+	f.r.tell("it was back after %v", ago(begun))
 	f.mended = time.Now()
 	return nil
 }
 
-// storm has each node log in at once what the next had at rest.
-func storm(ctx context.Context, f *fleet) error {
-	if err := restartBroker(ctx, f); err != nil {
-		return err
+// endBroker ends the process of a broker, in good order or as a crash does.
+func (f *fleet) endBroker(i int, kill bool) error {
+	if kill {
+		f.killBroker(i)
+		return nil
 	}
-	next := make(map[*member]*member)
-	for i, m := range f.nodes {
-		next[m] = f.nodes[(i+1)%len(f.nodes)]
-	}
-	return f.each(func(m *member) error { return f.login(m, next[m].name, 0, next[m].rest) })
-}
-
-// leaveNode has a node leave while the others log in what it had. No two sessions may have
-// an ID meanwhile, although it takes the node longer than its lease to close all.
-func leaveNode(ctx context.Context, f *fleet) error {
-	m := f.nodes[0]
-	m.left = true
-	return forAll([]func() error{
-		func() error {
-			rep, err := f.ask(m, nodeDo{Do: doQuit})
-			if err == nil && rep.Failed != "" {
-				err = broken(survival, "node %s could not leave: %s", m.name, rep.Failed)
-			}
-			m.running = false
-			return err
-		},
-		func() error {
-			if err := pause(ctx, 100*time.Millisecond); err != nil {
-				return err
-			}
-			err := forAll(f.nodes[1:], func(o *member) error {
-				from := 0
-				if o == f.nodes[2] {
-					from = m.rest / 2
-				}
-				return f.login(o, m.name, from, from+m.rest/2)
-			})
-			f.mended = time.Now()
-			return err
-		},
-	}, func(do func() error) error { return do() })
-}
-
-// loseStream deletes or purges the directory's stream, while all connections stay.
-func loseStream(ctx context.Context, f *fleet) error {
-	f.allow("") // the owners are forgotten, so no node asks them
-	what := []string{"DELETE", "PURGE"}[f.r.rand.IntN(2)]
-	nc, err := nats.Connect(f.brokers.url())
-	if err != nil {
-		return err
-	}
-	defer nc.Close()
-	if _, err := nc.RequestWithContext(ctx, "$JS.API.STREAM."+what+".KV_sessions_dir", nil); err != nil {
-		return err
-	}
-	f.mended = time.Now()
-	return nil
+	f.r.tell("%s was stopped", f.brokers.orders[i].Name)
+	return f.brokers.stop(i)
 }
 
 func slowBroker(ctx context.Context, f *fleet) error {
 	for _, m := range f.nodes {
 		m.link.slowDown(true)
 	}
+	f.r.tell("each answer of the broker took %v to %v", slowLeast, slowMost)
 	if err := f.soak(ctx, 2*f.lease()); err != nil {
 		return err
 	}
@@ -203,14 +162,13 @@ func slowBroker(ctx context.Context, f *fleet) error {
 func setClock(ctx context.Context, f *fleet) error {
 	hours := []int64{-1, 1, 25 + f.r.rand.Int64N(1000)}
 	for _, h := range hours {
-		if err := f.brokers.child[0].ask(brokerStep{h * 3600}, &brokerHello{}); err != nil {
+		if err := f.brokers.child[0].ask(brokerStep{Seconds: h * 3600}, &brokerHello{}); err != nil {
 			return err
 		}
-		f.mended = time.Now()
-		if err := f.goesOn(ctx, f.mended); err != nil {
+		f.r.tell("the broker's clock was set to %d h after the true time", h)
+		if err := f.recovered(ctx); err != nil {
 			return err
 		}
-		f.r.late(time.Since(f.mended))
 		if err := f.soak(ctx, f.lease()/2); err != nil {
 			return err
 		}
@@ -222,7 +180,7 @@ func rollBrokers(ctx context.Context, f *fleet) error {
 	first := f.r.rand.IntN(3)
 	for i := range 3 {
 		which := (first + i) % 3
-		if err := f.brokers.stop(which); err != nil {
+		if err := f.endBroker(which, false); err != nil {
 			return err
 		}
 		if err := f.brokers.start(ctx, which); err != nil {
@@ -240,7 +198,7 @@ func killLeader(ctx context.Context, f *fleet) error {
 	if err != nil {
 		return fmt.Errorf("looking for the leader: %w", err)
 	}
-	f.brokers.kill(i)
+	f.killBroker(i)
 	if err := f.recovered(ctx); err != nil { // by the other two
 		return err
 	}
@@ -254,8 +212,8 @@ func killLeader(ctx context.Context, f *fleet) error {
 func loseQuorum(ctx context.Context, f *fleet) error {
 	i := f.r.rand.IntN(3)
 	j := (i + 1 + f.r.rand.IntN(2)) % 3
-	f.brokers.kill(i)
-	f.brokers.kill(j)
+	f.killBroker(i)
+	f.killBroker(j)
 	if err := pause(ctx, f.r.between(time.Second, f.lease()*3/2)); err != nil {
 		return err
 	}
@@ -272,6 +230,7 @@ func (f *fleet) recovered(ctx context.Context) error {
 	err := f.goesOn(ctx, f.mended)
 	if err == nil {
 		f.r.late(time.Since(f.mended))
+		f.r.tell("logins went on on every node after %v", ago(f.mended))
 	}
 	return err
 }

@@ -5,12 +5,9 @@ package soak
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/sessionwheel/sessionwheel/cluster"
@@ -46,7 +43,10 @@ type plan struct {
 	ids       int // that the load contends for
 	workers   int // of each node's load
 	think     time.Duration
-	settable  bool // the wall clock of the broker's process can be set
+	settable  bool   // the wall clock of the broker's process can be set
+	password  string // that the brokers demand; "" for none
+
+	room, fewRoom int // bytes for the directory, in a long and in a short round; 0: the default
 }
 
 // fleet is the processes of a round: brokers and nodes, and the network between.
@@ -76,6 +76,7 @@ type member struct {
 }
 
 func (f *fleet) journal(m *member) string { return filepath.Join(f.dir, m.name+".journal") }
+func (f *fleet) log(m *member) string     { return filepath.Join(f.dir, m.name+".log") }
 
 // raise starts all processes. The fleet is to be ended by close, also after an
 // error.
@@ -85,7 +86,7 @@ func raise(ctx context.Context, r *Run, p plan) (*fleet, error) {
 	if f.dir, err = os.MkdirTemp("", "sessionwheel-soak-"); err != nil {
 		return f, err
 	}
-	if f.brokers, err = newBrokers(f.dir, p.brokers); err != nil {
+	if f.brokers, err = newBrokers(f.dir, p.brokers, p.password); err != nil {
 		return f, err
 	}
 	if p.settable {
@@ -120,23 +121,30 @@ func (f *fleet) allBrokers() []int {
 // enlist starts a node, whose first report is still to be heard.
 func (f *fleet) enlist(ctx context.Context, name string, p policy) error {
 	m := &member{name: name, policy: p, rest: f.r.size(f.plan.rest, f.plan.few)}
-	url := f.brokers.url()
+	f.nodes = append(f.nodes, m)
 	if f.plan.brokers == 1 {
 		var err error
-		if m.link, err = newLink(strings.TrimPrefix(url, "nats://")); err != nil {
+		if m.link, err = newLink(f.brokers.addrs[0]); err != nil {
 			return err
 		}
-		url = m.link.url()
 	}
-	f.nodes = append(f.nodes, m)
-	var err error
+	return f.launch(ctx, m)
+}
+
+// launch starts the process of a node, for the first time or again.
+func (f *fleet) launch(ctx context.Context, m *member) (err error) {
+	url := f.brokers.url()
+	if m.link != nil {
+		url = f.brokers.urlAt(m.link.addr())
+	}
 	m.child, err = startChild(ctx, "", "node", nodeOrder{
-		Name: name, URL: url, Journal: f.journal(m), Log: filepath.Join(f.dir, name+".log"),
-		Replicas: f.plan.brokers, Storage: f.plan.storage, Policy: p.lost, Degraded: p.degraded,
-		Still: f.lease() / 12, Deaf: f.r.drill,
+		Name: m.name, URL: url, Journal: f.journal(m), Log: f.log(m),
+		Replicas: f.plan.brokers, Storage: f.plan.storage, MaxBytes: int64(f.r.size(f.plan.room, f.plan.fewRoom)),
+		Policy: m.policy.lost, Degraded: m.policy.degraded,
+		Still: f.still(), Deaf: f.r.drill,
 		Load: loadOrder{Seed: f.r.rand.Uint64(), Workers: f.plan.workers, IDs: f.plan.ids, Think: f.plan.think},
 	})
-	m.running = err == nil
+	m.running, m.done = err == nil, 0
 	return err
 }
 
@@ -170,6 +178,9 @@ func (f *fleet) lease() time.Duration {
 	}
 	return lease
 }
+
+// still is how long a process may stand still without a note.
+func (f *fleet) still() time.Duration { return f.lease() / 12 }
 
 // bound is how long it may take until all is right again: others wait for a lease
 // and a half until they take a node for dead, one that comes back needs a
@@ -222,9 +233,13 @@ func (f *fleet) ask(m *member, do nodeDo) (nodeReport, error) {
 
 // login has a node log in sessions at rest of an owner, the numbers from to to.
 func (f *fleet) login(m *member, owner string, from, to int) error {
-	rep, err := f.ask(m, nodeDo{Do: doLogin, Owner: owner, From: from, To: to, Within: f.bound()})
+	return f.loginOf(m, nodeDo{Do: doLogin, Owner: owner, From: from, To: to, Within: f.bound()})
+}
+
+func (f *fleet) loginOf(m *member, do nodeDo) error {
+	rep, err := f.ask(m, do)
 	if err == nil && rep.Failed != "" {
-		return broken(recovers, "%d logins on node %s, of IDs that node %s had, failed for %v: %s", to-from, m.name, owner, f.bound(), rep.Failed)
+		return broken(recovers, "%d logins on node %s, of the IDs of %s, failed for %v: %s", do.To-do.From, m.name, do.Owner, do.Within, rep.Failed)
 	}
 	return err
 }
@@ -275,131 +290,4 @@ func (f *fleet) goesOn(ctx context.Context, since time.Time) error {
 // them, from now on until all is right again.
 func (f *fleet) allow(node string) {
 	f.allowed = append(f.allowed, allowance{node: node, from: time.Now().UnixNano()})
-}
-
-// history reads the journals.
-func (f *fleet) history() (history, error) {
-	h := history{allowed: append([]allowance(nil), f.allowed...), fenced: make(map[string]bool), left: make(map[string]bool)}
-	for _, m := range f.nodes {
-		h.fenced[m.name], h.left[m.name] = m.policy == fence, m.left
-		tenures, stood, err := readJournal(f.journal(m), m.name, m.killed)
-		if err != nil {
-			return h, err
-		}
-		h.tenures = append(h.tenures, tenures...)
-		for _, a := range stood { // what it has missed it learns when it goes on
-			a.to += int64(f.lease())
-			h.allowed = append(h.allowed, a)
-		}
-	}
-	return h, nil
-}
-
-// settle ends the load, waits until directory and pools agree, judges all that has
-// happened until then, and returns how long after the given moment that was.
-func (f *fleet) settle(ctx context.Context, since time.Time) (time.Duration, error) {
-	if err := f.load(doRest); err != nil {
-		return 0, err
-	}
-	h, err := f.history()
-	if err = errors.Join(err, h.judge()); err != nil { // before the wait for what will not be
-		return 0, err
-	}
-	var c census
-	for {
-		var differ error
-		if c, differ, err = f.look(ctx); err != nil {
-			return 0, err
-		}
-		if differ == nil {
-			break
-		}
-		if took := time.Since(since); took > f.bound() {
-			return 0, broken(recovers, "after %v, where %v are allowed, it does not hold that %v", took.Round(time.Millisecond), f.bound(), differ)
-		}
-		if err := pause(ctx, 50*time.Millisecond); err != nil {
-			return 0, err
-		}
-	}
-	now := time.Now()
-	for i := range f.allowed {
-		if f.allowed[i].to == 0 {
-			f.allowed[i].to = now.UnixNano()
-		}
-	}
-	if h, err = f.history(); err != nil {
-		return 0, err
-	}
-	took := now.Sub(since)
-	return took, firstBroken(h.judge(), c.remembered(h.tenures), inTime("it", took, f.bound()))
-}
-
-// look compares directory and pools. Differ is what does not agree, or could not be
-// read, at this moment.
-func (f *fleet) look(ctx context.Context) (c census, differ, err error) {
-	c.pools, c.lists = make(map[string]map[string]uint64), make(map[string]map[string]uint64)
-	var mu sync.Mutex
-	err = f.each(func(m *member) error {
-		rep, err := f.ask(m, nodeDo{Do: doBooks})
-		mu.Lock()
-		defer mu.Unlock()
-		c.pools[m.name], c.lists[m.name] = rep.Pool, rep.List
-		if err == nil && rep.Failed != "" {
-			differ = fmt.Errorf("node %s cannot list: %s", m.name, rep.Failed)
-		}
-		return err
-	})
-	if err != nil || differ != nil {
-		return c, differ, err
-	}
-	if err := readDirectory(ctx, f.brokers.url(), &c); err != nil {
-		if ctx.Err() != nil {
-			return c, nil, context.Cause(ctx)
-		}
-		return c, err, nil
-	}
-	return c, c.balance(), nil
-}
-
-// disband has all nodes leave, which leaves nothing behind unless the brokers were
-// too slow for it.
-func (f *fleet) disband(ctx context.Context) error {
-	var unclean atomic.Bool
-	err := f.each(func(m *member) error {
-		rep, err := f.ask(m, nodeDo{Do: doLeave})
-		if rep.Unclean {
-			unclean.Store(true)
-		}
-		if err == nil && rep.Failed != "" {
-			err = broken(survival, "node %s could not leave: %s", m.name, rep.Failed)
-		}
-		if err != nil {
-			return err
-		}
-		m.running = false
-		return m.child.wait()
-	})
-	if err != nil {
-		return err
-	}
-	var c census
-	for begun := time.Now(); ; {
-		err := readDirectory(ctx, f.brokers.url(), &c)
-		if err == nil {
-			break
-		}
-		// A watcher waits in vain for markers that have expired before they were sent.
-		if time.Since(begun) > f.bound() || pause(ctx, 50*time.Millisecond) != nil {
-			return err
-		}
-	}
-	if len(c.directory)+len(c.alive) > 0 && !unclean.Load() {
-		return broken(nothingLeft, "when all nodes have left there are %d entries and %d records", len(c.directory), len(c.alive))
-	}
-	for _, i := range f.allBrokers() {
-		if err := f.brokers.stop(i); err != nil {
-			return err
-		}
-	}
-	return nil
 }

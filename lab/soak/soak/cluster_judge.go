@@ -4,6 +4,7 @@ package soak
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -116,6 +117,23 @@ func (h history) judgeEnds(all []tenure) error {
 		}
 	}
 	return nil
+}
+
+// summary says how many sessions there have been, and why they ended.
+func (h history) summary() string {
+	ended := make(map[pool.Reason]int)
+	for _, t := range h.tenures {
+		if t.to != 0 {
+			ended[t.why]++
+		}
+	}
+	total := 0
+	var parts []string
+	for _, why := range slices.Sorted(maps.Keys(ended)) {
+		total += ended[why]
+		parts = append(parts, fmt.Sprintf("%d %s", ended[why], why))
+	}
+	return fmt.Sprintf("%d sessions; ended: %s", len(h.tenures), strings.Join(parts, ", "))
 }
 
 // atRest reports whether an ID is one that the load leaves alone.

@@ -41,7 +41,7 @@ func newLink(target string) (*link, error) {
 	return k, nil
 }
 
-func (k *link) url() string { return "nats://" + k.l.Addr().String() }
+func (k *link) addr() string { return k.l.Addr().String() }
 
 // close ends the link with all connections, and waits for its goroutines.
 func (k *link) close() {

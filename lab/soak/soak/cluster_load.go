@@ -29,6 +29,9 @@ type loadOrder struct {
 	Think   time.Duration // at most, between two operations of a worker
 }
 
+// logins is how many of a hundred operations are logins.
+const logins = 55
+
 // load is logins, takeovers, logouts, kicks and messages without end.
 type load struct {
 	n    *nodeProcess
@@ -80,8 +83,9 @@ func (l *load) operate(ctx context.Context, rng *rand.Rand) {
 	defer cancel()
 	var what string
 	var err error
-	switch draw := rng.IntN(100); {
-	case draw < 55:
+	draw := rng.IntN(100)
+	switch {
+	case draw < logins:
 		what = "a login"
 		begun := time.Now().UnixNano()
 		if _, err = l.n.pool.RegisterContext(ctx, id, guest{}, []byte("of "+id)); err == nil {
@@ -96,7 +100,8 @@ func (l *load) operate(ctx context.Context, rng *rand.Rand) {
 	default:
 		what, err = "a message", l.n.node.Send(ctx, id, []byte(id))
 	}
-	if err != nil && !transient(err) && !errors.Is(err, cluster.ErrNotFound) {
+	full := draw < logins && l.n.o.MaxBytes != 0 && errors.Is(err, cluster.ErrFull)
+	if err != nil && !transient(err) && !errors.Is(err, cluster.ErrNotFound) && !full {
 		l.n.strange("%s for %s failed: %v", what, id, err)
 	}
 }

@@ -24,6 +24,7 @@ type nodeOrder struct {
 	Log       string // the path
 	Replicas  int
 	Storage   cluster.Storage
+	MaxBytes  int64 // 0: the default, which nothing reaches
 	Policy    cluster.Policy
 	Degraded  cluster.Degraded
 	Still     time.Duration // of standing still that is noted
@@ -37,16 +38,21 @@ type nodeDo struct {
 	From, To int           // of doLogin: the sessions at rest, numbers From to To
 	Owner    string        // whose they are
 	Within   time.Duration // of doLogin
+	Anew     bool          // of doLogin: ErrFull is no reason to give up
+	Slowly   bool          // of doQuit: sessions take long to close
 }
 
 const (
 	doStatus = "status" // how the node stands
-	doBooks  = "books"  // its sessions, and what it lists
+	doPool   = "pool"   // its sessions
+	doBooks  = "books"  // the same, and what it lists
 	doLogin  = "login"  // logs in some that then rest
 	doLoad   = "load"   // begins the load
 	doRest   = "rest"   // ends it, and waits for what is under way
 	doLeave  = "leave"  // leaves the cluster, and ends
-	doQuit   = "quit"   // the same while the load goes on, and with sessions that close slowly
+	doQuit   = "quit"   // the same while the load goes on, and all sessions are open
+	doFill   = "fill"   // logs in others until there is no room for more
+	doEmpty  = "empty"  // logs those out
 )
 
 // nodeReport is how a node stands.
@@ -57,6 +63,8 @@ type nodeReport struct {
 	Pool    map[string]uint64 // the tokens, of doBooks
 	List    map[string]uint64 // of doBooks
 	Unclean bool              // of doLeave: no broker answered in time, and others must do the rest
+	Filled  int               // of doFill: how many have been logged in
+	Refusal time.Duration     // of doFill: how long the slowest login took for which there was no room
 	Strange string            // what must not happen, and did
 	Failed  string            // why the order could not be carried out
 }
@@ -111,8 +119,9 @@ type nodeProcess struct {
 	node    *cluster.Node
 	local   cluster.LocalPool[guest]
 	load    *load
+	filled  int // logins of doFill so far
 
-	quitting atomic.Bool
+	slow atomic.Bool // sessions take long to close
 
 	mu  sync.Mutex
 	odd string // guarded by mu: the first strange thing
@@ -127,12 +136,12 @@ func (n *nodeProcess) open() (err error) {
 	if n.journal, err = newJournal(n.o.Journal); err != nil {
 		return err
 	}
-	log, err := os.Create(n.o.Log)
+	log, err := os.OpenFile(n.o.Log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return err
 	}
 	c := cluster.Config{
-		Name: n.o.Name, URL: n.o.URL, Replicas: n.o.Replicas, Storage: n.o.Storage,
+		Name: n.o.Name, URL: n.o.URL, Replicas: n.o.Replicas, Storage: n.o.Storage, MaxBytes: n.o.MaxBytes,
 		OnLeaseLost: n.o.Policy, DegradedLogin: n.o.Degraded, Local: n,
 		Logger: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
@@ -164,7 +173,7 @@ func (n *nodeProcess) Release(id string, token uint64) { n.node.Release(id, toke
 
 // closed notes the end of a session, which processes nothing more.
 func (n *nodeProcess) closed(s *pool.Session[string, guest], why pool.Reason) {
-	if n.quitting.Load() {
+	if n.slow.Load() {
 		time.Sleep(slowly)
 	}
 	n.journal.note(journalLine{Kind: noteClose, ID: s.ID(), Token: s.Token(), Why: why})
@@ -202,8 +211,11 @@ func (n *nodeProcess) carryOut(ctx context.Context, do nodeDo) nodeReport {
 	var rep nodeReport
 	var err error
 	switch do.Do {
+	case doPool:
+		n.tell(&rep)
 	case doBooks:
-		err = n.tell(ctx, &rep)
+		n.tell(&rep)
+		err = n.list(ctx, &rep)
 	case doLogin:
 		err = n.login(ctx, do)
 	case doLoad:
@@ -211,7 +223,11 @@ func (n *nodeProcess) carryOut(ctx context.Context, do nodeDo) nodeReport {
 	case doRest:
 		n.load.end()
 	case doQuit:
-		err = n.quit(ctx)
+		err = n.quit(ctx, do.Slowly)
+	case doFill:
+		err = n.fill(ctx, do.To, &rep)
+	case doEmpty:
+		n.empty()
 	case doLeave:
 		if err = n.leave(ctx); errors.Is(err, cluster.ErrUnavailable) {
 			rep.Unclean, err = true, nil
@@ -231,12 +247,17 @@ func (n *nodeProcess) carryOut(ctx context.Context, do nodeDo) nodeReport {
 	return rep
 }
 
-// tell reports the sessions here, and those of the cluster.
-func (n *nodeProcess) tell(ctx context.Context, rep *nodeReport) error {
-	rep.Pool, rep.List = make(map[string]uint64), make(map[string]uint64)
+// tell reports the sessions here.
+func (n *nodeProcess) tell(rep *nodeReport) {
+	rep.Pool = make(map[string]uint64)
 	for id, s := range n.pool.All() {
 		rep.Pool[id] = s.Token()
 	}
+}
+
+// list reports the sessions of the cluster.
+func (n *nodeProcess) list(ctx context.Context, rep *nodeReport) error {
+	rep.List = make(map[string]uint64)
 	return n.node.List(ctx, func(e cluster.Entry) bool {
 		rep.List[e.ID] = e.Token
 		return true
@@ -254,7 +275,7 @@ func (n *nodeProcess) login(ctx context.Context, do nodeDo) error {
 	for w := range errs {
 		logins.Go(func() {
 			for i := int(next.Add(1)) - 1; i < do.To && errs[w] == nil; i = int(next.Add(1)) - 1 {
-				errs[w] = n.insist(ctx, restID(do.Owner, i))
+				errs[w] = n.insist(ctx, restID(do.Owner, i), do.Anew)
 			}
 		})
 	}
@@ -262,11 +283,11 @@ func (n *nodeProcess) login(ctx context.Context, do nodeDo) error {
 	return firstBroken(errs...)
 }
 
-// insist logs in, again and again until ctx ends.
-func (n *nodeProcess) insist(ctx context.Context, id string) error {
+// insist logs in, again and again until ctx ends. Room says whether to wait for room.
+func (n *nodeProcess) insist(ctx context.Context, id string, room bool) error {
 	for {
 		_, err := n.pool.RegisterContext(ctx, id, guest{}, nil)
-		if err == nil || !transient(err) {
+		if err == nil || !transient(err) && (!room || !errors.Is(err, cluster.ErrFull)) {
 			return err
 		}
 		if pause(ctx, 20*time.Millisecond) != nil {
@@ -283,14 +304,14 @@ func (n *nodeProcess) leave(ctx context.Context) error {
 	return errors.Join(n.pool.Shutdown(ctx), n.node.Leave(ctx))
 }
 
-// slowly is how long a session takes to close while its node quits.
+// slowly is how long a session takes to close that closes slowly.
 const slowly = time.Second
 
 // quit has the node leave with all its sessions, amid the load.
-func (n *nodeProcess) quit(ctx context.Context) error {
+func (n *nodeProcess) quit(ctx context.Context, slow bool) error {
 	ctx, cancel := context.WithTimeout(ctx, clusterPatience)
 	defer cancel()
-	n.quitting.Store(true)
+	n.slow.Store(slow)
 	err := n.node.Leave(ctx)
 	n.load.end()
 	return errors.Join(err, n.pool.Shutdown(ctx))

@@ -24,17 +24,21 @@ func onlyCluster(t *testing.T, scenario string) Config {
 	return c
 }
 
-// Only some: the others wait for longer leases, or differ by what is struck.
+// All but those that differ from another by a policy, or by what is struck.
 func TestClusterScenario_HoldsForAShortRound(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"takeover", "kill", "cut-fence", "restart"} {
+	for _, name := range []string{
+		"corrupt", "storm-lead", // three brokers: these take longest
+		"takeover", "kill", "stop-fence", "cut-fence", "restart", "storm", "storm-node", "rejoin", "lost", "full", "denied",
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			res, err := onlyCluster(t, name).Run(t.Context())
 			require.NoError(t, err)
-			require.Nil(t, res.Failure, "%+v", res.Failure)
 			tally := res.Tallies[0]
-			t.Logf("%d operations, worst recovery %v", tally.Operations, tally.Worst)
+			t.Logf("%d operations, worst recovery %v\n%s", tally.Operations, tally.Worst, strings.Join(tally.Last, "\n"))
+			require.Nil(t, res.Failure, "%+v", res.Failure)
+			require.NotEmpty(t, tally.Last)
 			require.Equal(t, Held, tally.Verdict, tally.Why)
 			require.Equal(t, 1, tally.Rounds)
 			require.Positive(t, tally.Operations)
@@ -93,7 +97,7 @@ func TestScenarios_HaveANameALineAndARoundOfTheirOwn(t *testing.T) {
 
 func TestChild_ABrokerAndANodeEndWithTheirParent(t *testing.T) {
 	t.Parallel()
-	b, err := newBrokers(t.TempDir(), 1)
+	b, err := newBrokers(t.TempDir(), 1, "")
 	require.NoError(t, err)
 	require.NoError(t, b.start(t.Context(), 0))
 	broker := b.child[0]
@@ -127,7 +131,7 @@ func TestLink_ThatIsCutKeepsAllAndEndsNothing(t *testing.T) {
 	k, err := newLink(l.Addr().String())
 	require.NoError(t, err)
 	defer k.close()
-	node, err := net.Dial("tcp", strings.TrimPrefix(k.url(), "nats://"))
+	node, err := net.Dial("tcp", k.addr())
 	require.NoError(t, err)
 	defer node.Close()
 	broker, err := l.Accept()
@@ -169,7 +173,7 @@ func TestLink_ThatIsCutKeepsAllAndEndsNothing(t *testing.T) {
 	require.NotContains(t, get(node, clusterPatience), "timeout", "what was cut is told of its end")
 	require.NotContains(t, get(broker, clusterPatience), "lost")
 
-	again, err := net.Dial("tcp", strings.TrimPrefix(k.url(), "nats://"))
+	again, err := net.Dial("tcp", k.addr())
 	require.NoError(t, err)
 	defer again.Close()
 	broker, err = l.Accept()

@@ -1,0 +1,126 @@
+//go:build !nocluster
+
+package soak
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/sessionwheel/sessionwheel/cluster"
+)
+
+const (
+	fillPrefix = "fill-" // of the IDs that fill the directory
+	fillMost   = 20_000  // logins that the directory must not have room for
+	fillPeek   = 5       // how many sessions of each node are taken over, and made, as a sample
+)
+
+// fillDirectory fills the directory up to its MaxBytes, keeps it full for a lease, and has
+// what fills it log out.
+func fillDirectory(ctx context.Context, f *fleet) error {
+	filled, slowest := 0, time.Duration(0)
+	fill := func() error {
+		rep, err := f.ask(f.nodes[0], nodeDo{Do: doFill, To: fillMost})
+		filled, slowest = filled+rep.Filled, max(slowest, rep.Refusal)
+		if err == nil && rep.Failed != "" {
+			err = broken(onlyFull, "after %d logins beside the load: %s", filled, rep.Failed)
+		}
+		return err
+	}
+	for until := time.Now().Add(f.r.between(f.lease()/2, f.lease())); time.Now().Before(until); {
+		if err := fill(); err != nil {
+			return err
+		}
+		if err := f.soak(ctx, progressEvery); err != nil {
+			return err
+		}
+	}
+	if most := allowed(f.lease()/6, f.r.delay.delay()); slowest > most {
+		return broken(onlyFull, "a login was refused after %v, where %v are allowed", slowest, most)
+	}
+	if err := f.load(doRest); err != nil { // it might take the room that a takeover makes
+		return err
+	}
+	if err := fill(); err != nil {
+		return err
+	}
+	f.r.tell("%d logins filled the directory; the slowest refusal took %v", filled, slowest.Round(time.Millisecond))
+	if err := f.takeOverWhileFull(); err != nil {
+		return err
+	}
+	if err := f.keptLease(f.began, f.nodes...); err != nil {
+		return err
+	}
+	return f.empty()
+}
+
+// takeOverWhileFull has each node log in some of the next one's users.
+func (f *fleet) takeOverWhileFull() error {
+	for i, m := range f.nodes {
+		if err := f.login(m, f.nodes[(i+1)%len(f.nodes)].name, 0, fillPeek); err != nil {
+			return err
+		}
+	}
+	f.r.tell("%d takeovers succeeded while it was full", len(f.nodes)*fillPeek)
+	return nil
+}
+
+// empty has what fills the directory log out, and new users log in on every node.
+func (f *fleet) empty() error {
+	if _, err := f.ask(f.nodes[0], nodeDo{Do: doEmpty}); err != nil {
+		return err
+	}
+	f.mended = time.Now()
+	err := f.each(func(m *member) error {
+		return f.loginOf(m, nodeDo{Do: doLogin, Owner: "new-" + m.name, To: fillPeek, Within: f.bound(), Anew: true})
+	})
+	if err == nil {
+		f.r.tell("they logged out, and new users could log in after %v", ago(f.mended))
+	}
+	return errors.Join(err, f.load(doLoad))
+}
+
+// fill logs in one after the other until there is no room, three times in a row: the load
+// makes some.
+func (n *nodeProcess) fill(ctx context.Context, most int, rep *nodeReport) error {
+	for refused := 0; refused < 3; {
+		if n.filled == most {
+			return fmt.Errorf("there is room for %d more", most)
+		}
+		err := n.fillOne(ctx, rep)
+		switch {
+		case err == nil:
+			refused = 0
+		case errors.Is(err, cluster.ErrFull):
+			refused++
+		default:
+			return err
+		}
+	}
+	return nil
+}
+
+func (n *nodeProcess) fillOne(ctx context.Context, rep *nodeReport) error {
+	ctx, cancel := context.WithTimeout(ctx, reading)
+	defer cancel()
+	id, begun := fmt.Sprint(fillPrefix, n.o.Name, "-", n.filled), time.Now()
+	if _, err := n.pool.RegisterContext(ctx, id, guest{}, nil); err != nil {
+		rep.Refusal = max(rep.Refusal, time.Since(begun))
+		return fmt.Errorf("the login of %s: %w", id, err)
+	}
+	n.filled++
+	rep.Filled++
+	return nil
+}
+
+// empty logs out what fill has logged in.
+func (n *nodeProcess) empty() {
+	for id, s := range n.pool.All() {
+		if strings.HasPrefix(id, fillPrefix) {
+			s.Close(loggedOut)
+		}
+	}
+}
