@@ -15,6 +15,7 @@ import (
 const (
 	fillPrefix = "fill-" // of the IDs that fill the directory
 	fillMost   = 20_000  // logins that the directory must not have room for
+	fillMeta   = 1000    // bytes of the metadata of each, while there is room for them
 	fillPeek   = 5       // how many sessions of each node are taken over, and made, as a sample
 )
 
@@ -22,16 +23,16 @@ const (
 // what fills it log out.
 func fillDirectory(ctx context.Context, f *fleet) error {
 	filled, slowest := 0, time.Duration(0)
-	fill := func() error {
+	fill := func() (more int, err error) {
 		rep, err := f.ask(f.nodes[0], nodeDo{Do: doFill, To: fillMost})
 		filled, slowest = filled+rep.Filled, max(slowest, rep.Refusal)
 		if err == nil && rep.Failed != "" {
 			err = broken(onlyFull, "after %d logins beside the load: %s", filled, rep.Failed)
 		}
-		return err
+		return rep.Filled, err
 	}
 	for until := time.Now().Add(f.r.between(f.lease()/2, f.lease())); time.Now().Before(until); {
-		if err := fill(); err != nil {
+		if _, err := fill(); err != nil {
 			return err
 		}
 		if err := f.soak(ctx, progressEvery); err != nil {
@@ -44,8 +45,14 @@ func fillDirectory(ctx context.Context, f *fleet) error {
 	if err := f.load(doRest); err != nil { // it might take the room that a takeover makes
 		return err
 	}
-	if err := fill(); err != nil {
-		return err
+	for more := 1; more > 0; { // the markers of the load's deletions make room when they expire
+		if err := pause(ctx, time.Second/2); err != nil {
+			return err
+		}
+		var err error
+		if more, err = fill(); err != nil {
+			return err
+		}
 	}
 	f.r.tell("%d logins filled the directory; the slowest refusal took %v", filled, slowest.Round(time.Millisecond))
 	if err := f.takeOverWhileFull(); err != nil {
@@ -83,31 +90,29 @@ func (f *fleet) empty() error {
 	return errors.Join(err, f.load(doLoad))
 }
 
-// fill logs in one after the other until there is no room, three times in a row: the load
-// makes some.
+// fill logs in one after the other, with less and less metadata, until there is no room.
+// What is left then is less than the marker of a deletion takes, as a rule.
 func (n *nodeProcess) fill(ctx context.Context, most int, rep *nodeReport) error {
-	for refused := 0; refused < 3; {
+	for meta := fillMeta; meta >= 0; {
 		if n.filled == most {
 			return fmt.Errorf("there is room for %d more", most)
 		}
-		err := n.fillOne(ctx, rep)
+		err := n.fillOne(ctx, meta, rep)
 		switch {
-		case err == nil:
-			refused = 0
 		case errors.Is(err, cluster.ErrFull):
-			refused++
-		default:
+			meta -= 1 + meta/16
+		case err != nil:
 			return err
 		}
 	}
 	return nil
 }
 
-func (n *nodeProcess) fillOne(ctx context.Context, rep *nodeReport) error {
+func (n *nodeProcess) fillOne(ctx context.Context, meta int, rep *nodeReport) error {
 	ctx, cancel := context.WithTimeout(ctx, reading)
 	defer cancel()
 	id, begun := fmt.Sprint(fillPrefix, n.o.Name, "-", n.filled), time.Now()
-	if _, err := n.pool.RegisterContext(ctx, id, guest{}, nil); err != nil {
+	if _, err := n.pool.RegisterContext(ctx, id, guest{}, make([]byte, meta)); err != nil {
 		rep.Refusal = max(rep.Refusal, time.Since(begun))
 		return fmt.Errorf("the login of %s: %w", id, err)
 	}

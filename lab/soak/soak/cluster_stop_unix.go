@@ -28,15 +28,47 @@ func stopNode(ctx context.Context, f *fleet) error {
 			return err
 		}
 	}
+	f.mended = time.Now() // not after the signal: the node notices at once
 	if err := m.child.cmd.Process.Signal(syscall.SIGCONT); err != nil {
 		return m.child.died(err)
 	}
 	m.running = true
-	f.mended = time.Now()
 	f.r.tell("it was continued after %v", ago(f.began))
 	if _, err := f.noticed(ctx, f.mended, saysLeaseLost, m); err != nil {
 		return err
 	}
-	_, err := f.noticed(ctx, f.mended, saysDeclared, m)
-	return err
+	if _, err := f.noticed(ctx, f.mended, saysDeclared, m); err != nil {
+		return err
+	}
+	return f.closedAll(ctx, m)
+}
+
+// closedAll waits until a node that fences has closed all sessions that it had when it was
+// stopped.
+func (f *fleet) closedAll(ctx context.Context, m *member) error {
+	if m.policy != fence {
+		return nil
+	}
+	for {
+		tenures, _, err := readJournal(f.journal(m), m.name, 0)
+		if err != nil {
+			return err
+		}
+		open := 0
+		for _, t := range tenures {
+			if t.from < f.mended.UnixNano() && t.to == 0 {
+				open++
+			}
+		}
+		if open == 0 {
+			f.r.tell("it had closed all sessions after %v", ago(f.mended))
+			return nil
+		}
+		if most := allowed(f.lease()/6, f.r.delay.delay()); time.Since(f.mended) > most {
+			return broken(fences, "node %s has %d sessions from before, %v after it went on", m.name, open, ago(f.mended))
+		}
+		if err := pause(ctx, 50*time.Millisecond); err != nil {
+			return err
+		}
+	}
 }
