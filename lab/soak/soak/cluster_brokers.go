@@ -5,9 +5,10 @@ package soak
 import (
 	"context"
 	"fmt"
-	"net"
 	"path/filepath"
 	"strings"
+
+	"github.com/sessionwheel/sessionwheel/internal/loopback"
 )
 
 // brokers are the processes of the brokers: one, or three that keep the same.
@@ -24,7 +25,7 @@ func newBrokers(dir string, n int, password string) (*brokers, error) {
 	if n == 1 {
 		b.orders = []brokerOrder{{Name: "broker", Addr: "127.0.0.1:0"}}
 	} else {
-		addrs, err := freeAddrs(2 * n)
+		addrs, err := loopback.Addrs(2 * n)
 		if err != nil {
 			return nil, err
 		}
@@ -41,20 +42,6 @@ func newBrokers(dir string, n int, password string) (*brokers, error) {
 		o.Dir, o.Log, o.Password = filepath.Join(dir, o.Name), filepath.Join(dir, o.Name+".log"), password
 	}
 	return b, nil
-}
-
-// freeAddrs are addresses at which nothing listens.
-func freeAddrs(n int) ([]string, error) {
-	var addrs []string
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer l.Close() // only then: else the same might come twice
-		addrs = append(addrs, l.Addr().String())
-	}
-	return addrs, nil
 }
 
 func (b *brokers) start(ctx context.Context, i int) error {

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// What the nodes log of a fault, as docs/cluster.md says.
+// How the messages begin that the nodes log of a fault, as docs/cluster.md says.
 const (
 	saysLost        = "the broker has lost the directory"
 	saysLeaseLost   = "lease lost"
@@ -18,7 +18,7 @@ const (
 	saysUnconnected = "not connected to the broker"
 )
 
-// noticed waits until each of the nodes has logged a message since the given moment. It
+// noticed waits until each of the nodes has logged a message that begins so since the given moment. It
 // returns how long that took.
 func (f *fleet) noticed(ctx context.Context, since time.Time, message string, nodes ...*member) (last time.Duration, err error) {
 	for _, m := range nodes {
@@ -43,8 +43,8 @@ func (f *fleet) noticed(ctx context.Context, since time.Time, message string, no
 	return last, nil
 }
 
-// logged is when a node has logged a message first since the given moment, or the zero
-// time.
+// logged is when a node has first logged a message that begins so since the given moment, or
+// the zero time.
 func (f *fleet) logged(m *member, since time.Time, message string) (time.Time, error) {
 	text, err := os.ReadFile(f.log(m))
 	if err != nil {
@@ -53,13 +53,14 @@ func (f *fleet) logged(m *member, since time.Time, message string) (time.Time, e
 	return firstLogged(string(text), since, message), nil
 }
 
-// firstLogged looks for a message in the text of a log, whose times are in milliseconds.
+// firstLogged looks for a message in the text of a log, whose times are in milliseconds. Package
+// slog puts a message in quotes if it has spaces.
 func firstLogged(text string, since time.Time, message string) time.Time {
 	since = since.Round(0).Truncate(time.Millisecond)
 	for line := range strings.Lines(text) {
 		said, found := strings.CutPrefix(line, "time=")
 		stamp, said, _ := strings.Cut(said, " ")
-		if !found || !strings.Contains(said, "msg="+quoted(message)+" ") {
+		if !found || !strings.Contains(said, " msg="+message) && !strings.Contains(said, ` msg="`+message) {
 			continue
 		}
 		if at, err := time.Parse(time.RFC3339Nano, stamp); err == nil && !at.Before(since) {
@@ -67,14 +68,6 @@ func firstLogged(text string, since time.Time, message string) time.Time {
 		}
 	}
 	return time.Time{}
-}
-
-// quoted is a message as package slog writes it: in quotes if it has spaces.
-func quoted(message string) string {
-	if strings.Contains(message, " ") {
-		return `"` + message + `"`
-	}
-	return message
 }
 
 // keptLease says whether one of the nodes has lost its lease since the given moment, although

@@ -33,6 +33,7 @@ time=2026-01-02T03:04:09.0`
 		{"05.000", "joined", at("06.123")},
 		{"05.000", saysDeclared, time.Time{}}, // within another line
 		{"05.000", "lost", time.Time{}},
+		{"05.001", "lease", at("07")}, // more may follow
 	} {
 		require.Equal(t, tt.want, firstLogged(log, at(tt.since), tt.message), "%s since %s", tt.message, tt.since)
 	}

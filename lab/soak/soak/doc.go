@@ -16,9 +16,9 @@
 // of its own, with the network between them. One load runs on all nodes: logins that
 // contend for a few IDs, some of them given up soon, logouts, kicks and messages;
 // and each node has sessions at rest besides. One judge looks at what each process
-// noted, at the moment it happened, of the sessions that opened and closed there; and
-// when the load rests, it compares what the brokers have stored with the pools. What
-// it grants is what docs/cluster.md excepts: a node that keeps serving while it is
+// noted, at the moment it happened, of the sessions that opened and closed there, and at
+// the nodes' logs; and when the load rests, it compares what the brokers have stored with
+// the pools. What it grants is what docs/cluster.md excepts: a node that keeps serving while it is
 // cut off, a process that stood still, and brokers that have lost everything.
 //
 // # Processes
