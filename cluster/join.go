@@ -139,6 +139,7 @@ func (n *Node) undoJoin() error {
 // onConnected makes the loops that write run again, since the broker may be another
 // one.
 func (n *Node) onConnected() {
+	n.checkDeletions()
 	notify(n.beatNow)
 	notify(n.reconcileNow)
 	notify(n.cleanupNow)

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -27,6 +28,8 @@ type Node struct {
 	locks    idLocks
 	claiming sync.WaitGroup // calls of Claim that have begun
 	endings  sync.WaitGroup // calls of Local.Close
+	deleted  deletions
+	rescan   atomic.Bool // the next reconciliation must read the whole directory
 
 	// The loops that go on during Leave. It cancels last and waits for lastLoops.
 	last       context.Context

@@ -54,7 +54,7 @@ type staleEntry struct {
 // entries at a time. It never writes with a revision that this node remembers from
 // before an outage: the stream may have been lost, and in the one that replaced it the
 // revision may be that of another node's entry.
-func (n *Node) reconcile(ctx context.Context) error {
+func (n *Node) reconcile(ctx context.Context) (err error) {
 	start := time.Now()
 	if n.State() != Active {
 		return errNoLease
@@ -65,6 +65,14 @@ func (n *Node) reconcile(ctx context.Context) error {
 	full, err := n.mustScan(ctx)
 	if err != nil {
 		return err
+	}
+	if n.rescan.Swap(false) {
+		full = true
+		defer func() {
+			if err != nil {
+				n.rescan.Store(true)
+			}
+		}()
 	}
 	read := n.planOwn
 	if full {

@@ -41,5 +41,9 @@ func (n *Node) delEntry(ctx context.Context, id string, rev, gen uint64, ttl tim
 	if rev != 0 && gen != n.generation() {
 		return 0, errOldRevision
 	}
-	return n.dir.of(id).del(ctx, keyOf(id), rev, ttl)
+	marker, err := n.dir.of(id).del(ctx, keyOf(id), rev, ttl)
+	if err == nil {
+		n.deleted.add(id)
+	}
+	return marker, err
 }

@@ -1,0 +1,60 @@
+package test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sessionwheel/sessionwheel/cluster"
+)
+
+// A broker that is killed has entries again that were deleted long before: their markers have
+// expired, and others have written since.
+func TestRelease_IsExecutedAgainWhenAKilledBrokerHasTheEntriesAgain(t *testing.T) {
+	t.Parallel()
+	r, o := newTrio(t), newObserver()
+	arg := brokerArg{Name: "alone", Dir: t.TempDir(), Host: r.host, Port: r.ports[0]}
+	b := spawn(t, "broker", arg)
+	url := fmt.Sprintf("nats://%s:%d", r.host, r.ports[0])
+	a := join(t, o, "a", cluster.Config{URL: url})
+	c := join(t, o, "c", cluster.Config{URL: url})
+	ids := names(10, "u%d")
+	a.mustLogin(ids...)
+	for _, id := range ids[:5] {
+		a.logout(id)
+	}
+	for _, id := range ids[5:] {
+		require.NoError(t, c.node.Kick(within(t, patience), id, "Kicked"))
+	}
+	c.mustLogin("stays")
+
+	messages := func() uint64 {
+		nc, err := nats.Connect(url)
+		if err != nil {
+			return 0
+		}
+		defer nc.Close()
+		js, err := jetstream.New(nc)
+		require.NoError(t, err)
+		s, err := js.Stream(t.Context(), "KV_sessions_dir")
+		if err != nil {
+			return 0
+		}
+		return s.CachedInfo().State.Msgs
+	}
+	eventually(t, "the markers have expired", func() bool { return messages() == 1 })
+	b.kill()
+	b = spawn(t, "broker", arg)
+	t.Cleanup(b.stop)
+	back := messages()
+	t.Logf("the broker has %d messages after it was killed", back)
+	eventually(t, "the nodes are back", active(a, c))
+	eventually(t, "only the session that is there has an entry", func() bool { return messages() == 1 })
+	time.Sleep(lease / 3) // and it stays so
+	require.EqualValues(t, 1, messages())
+	agree(t, c, []*site{a, c})
+}
