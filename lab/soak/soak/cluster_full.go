@@ -45,8 +45,8 @@ func fillDirectory(ctx context.Context, f *fleet) error {
 	if err := f.load(doRest); err != nil { // it might take the room that a takeover makes
 		return err
 	}
-	for more := 1; more > 0; { // the markers of the load's deletions make room when they expire
-		if err := pause(ctx, time.Second/2); err != nil {
+	for more := 1; more > 0; { // what the load has begun comes to its end, and its markers expire
+		if err := f.brokers.quiet(ctx, time.Second); err != nil {
 			return err
 		}
 		var err error
