@@ -24,7 +24,8 @@ type claim struct {
 	token   uint64
 	rev     uint64 // the entry's revision that the next write expects; 0: there must be none
 	gen     uint64 // the generation of rev
-	evicted bool   // rev is that of the marker which the eviction of another node's session has left
+	asked   bool   // another node was asked to evict its session
+	evicted bool   // rev is that of the marker which that has left
 	inDoubt bool   // a write at rev got no answer, and may still be executed
 }
 

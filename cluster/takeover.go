@@ -24,9 +24,11 @@ func (n *Node) takeOver(ctx context.Context, c *claim, seen dirEntry) error {
 		if seen.live && c.token <= seen.Token {
 			c.token = n.tokens.next(seen.Token)
 		}
+		c.asked = c.asked || seen.live && !n.isOwnEpoch(seen.Owner)
 		free, err := n.freeEntry(ctx, c.id, seen, pool.Replaced)
 		if err == nil {
-			c.rev, c.gen, c.evicted = free.rev, free.gen, free.rev != seen.rev && free.rev != 0
+			marker := free.rev != 0 && (free.rev != seen.rev || !seen.live) // the answer may have come too late
+			c.rev, c.gen, c.evicted = free.rev, free.gen, c.asked && marker
 			return nil
 		}
 		before := seen.rev

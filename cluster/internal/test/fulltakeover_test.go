@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
@@ -54,6 +56,14 @@ func TestFull_DirectoryHasRoomForATakeover(t *testing.T) {
 				require.NoError(t, c.login(within(t, patience), id), "on the node that has it")
 				err := c.login(context.Background(), "new")
 				require.True(t, errors.Is(err, cluster.ErrFull), "it is still full: %v", err)
+			}
+
+			var late atomic.Int64
+			c.mu.Lock()
+			c.closing = func(string) { time.Sleep(lease/6 + time.Duration(late.Add(1))*4*time.Millisecond) } // longer than a request waits
+			c.mu.Unlock()
+			for _, id := range ids[:6] {
+				require.NoError(t, a.login(within(t, patience), id), "the answer to the request came too late")
 			}
 			require.Zero(t, o.doubled())
 			agree(t, c, []*site{a, c})
