@@ -43,7 +43,8 @@ func (f *fleet) lose(ctx context.Context, how string) error {
 	}
 	f.r.tell("the stream was lost: %s", strings.ToLower(how))
 	f.mended = time.Now()
-	if _, err := f.noticed(ctx, begun, saysLost, f.nodes...); err != nil {
+	// They log that it is lost as well, unless a login or another node's look came first.
+	if _, err := f.noticed(ctx, begun, saysReconciled, f.nodes...); err != nil {
 		return err
 	}
 	took, err := f.settle(ctx, f.mended)

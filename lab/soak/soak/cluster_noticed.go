@@ -11,7 +11,7 @@ import (
 
 // How the messages begin that the nodes log of a fault, as docs/cluster.md says.
 const (
-	saysLost        = "the broker has lost the directory"
+	saysReconciled  = "reconciled the directory"
 	saysLeaseLost   = "lease lost"
 	saysDead        = "declared a node dead"
 	saysDeclared    = "declared dead"
