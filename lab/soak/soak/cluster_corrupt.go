@@ -157,9 +157,7 @@ func (b *brokers) makeLead(ctx context.Context, i int) (leads bool, err error) {
 // others have.
 func (f *fleet) replaceStore(ctx context.Context, i int) error {
 	if f.brokers.child[i] != nil {
-		if err := f.endBroker(i, false); err != nil {
-			return err
-		}
+		f.killBroker(i) // with a spoilt store it may not end in good order
 	}
 	if err := os.RemoveAll(f.brokers.orders[i].Dir); err != nil {
 		return err

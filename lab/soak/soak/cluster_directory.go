@@ -94,24 +94,6 @@ func eachKey(ctx context.Context, js jetstream.JetStream, bucket string, f func(
 	}
 }
 
-// quiet waits until nothing has been written to the directory for a while.
-func (b *brokers) quiet(ctx context.Context, length time.Duration) error {
-	since, last := time.Now(), uint64(0)
-	for time.Since(since) < length {
-		err := withBrokers(ctx, b.url(), func(ctx context.Context, js jetstream.JetStream) error {
-			s, err := js.Stream(ctx, entriesStream)
-			if err == nil && s.CachedInfo().State.LastSeq != last {
-				since, last = time.Now(), s.CachedInfo().State.LastSeq
-			}
-			return err
-		})
-		if err = errors.Join(err, pause(ctx, 100*time.Millisecond)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // leader is the number of the broker that leads the directory's stream.
 func (b *brokers) leader(ctx context.Context) (found int, err error) {
 	err = withBrokers(ctx, b.url(), func(ctx context.Context, js jetstream.JetStream) error {

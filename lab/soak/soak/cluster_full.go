@@ -23,16 +23,16 @@ const (
 // what fills it log out.
 func fillDirectory(ctx context.Context, f *fleet) error {
 	filled, slowest := 0, time.Duration(0)
-	fill := func() (more int, err error) {
+	fill := func() error {
 		rep, err := f.ask(f.nodes[0], nodeDo{Do: doFill, To: fillMost})
 		filled, slowest = filled+rep.Filled, max(slowest, rep.Refusal)
 		if err == nil && rep.Failed != "" {
 			err = broken(onlyFull, "after %d logins beside the load: %s", filled, rep.Failed)
 		}
-		return rep.Filled, err
+		return err
 	}
 	for until := time.Now().Add(f.r.between(f.lease()/2, f.lease())); time.Now().Before(until); {
-		if _, err := fill(); err != nil {
+		if err := fill(); err != nil {
 			return err
 		}
 		if err := f.soak(ctx, progressEvery); err != nil {
@@ -45,14 +45,8 @@ func fillDirectory(ctx context.Context, f *fleet) error {
 	if err := f.load(doRest); err != nil { // it might take the room that a takeover makes
 		return err
 	}
-	for more := 1; more > 0; { // what the load has begun comes to its end, and its markers expire
-		if err := f.brokers.quiet(ctx, time.Second); err != nil {
-			return err
-		}
-		var err error
-		if more, err = fill(); err != nil {
-			return err
-		}
+	if err := fill(); err != nil {
+		return err
 	}
 	f.r.tell("%d logins filled the directory; the slowest refusal took %v", filled, slowest.Round(time.Millisecond))
 	if err := f.takeOverWhileFull(); err != nil {
@@ -64,14 +58,18 @@ func fillDirectory(ctx context.Context, f *fleet) error {
 	return f.empty()
 }
 
-// takeOverWhileFull has each node log in some of the next one's users.
+// takeOverWhileFull has each node log in some of the next one's users. What the load's logins
+// that were given up still have to write may take the room that a takeover makes, for some
+// seconds.
 func (f *fleet) takeOverWhileFull() error {
+	begun := time.Now()
 	for i, m := range f.nodes {
-		if err := f.login(m, f.nodes[(i+1)%len(f.nodes)].name, 0, fillPeek); err != nil {
+		next := f.nodes[(i+1)%len(f.nodes)].name
+		if err := f.loginOf(m, nodeDo{Do: doLogin, Owner: next, To: fillPeek, Within: f.bound(), Anew: true}); err != nil {
 			return err
 		}
 	}
-	f.r.tell("%d takeovers succeeded while it was full", len(f.nodes)*fillPeek)
+	f.r.tell("%d takeovers succeeded while it was full, within %v", len(f.nodes)*fillPeek, ago(begun))
 	return nil
 }
 
