@@ -9,8 +9,9 @@ import (
 const defaultFlushAfter = 10 * time.Millisecond
 
 // flusher writes what was gathered: what is posted to sessions whose callbacks take long, and,
-// with a FlushInterval, to any. It flushes a session at most once in that time, however much is
-// posted, and one session after the other: when it cannot keep up, more is gathered.
+// with a FlushInterval, to those that were posted to before. It flushes a session at most once in
+// that time, however much is posted, and one session after the other: when it cannot keep up, more
+// is gathered.
 type flusher struct {
 	after time.Duration // immutable
 
@@ -56,12 +57,18 @@ func (f *flusher) run() {
 	sessions := f.sessions
 	f.sessions = nil
 	f.mu.Unlock()
+	again := sessions[:0] // those that go on gathering
 	for _, s := range sessions {
+		if s.server.flushInterval > 0 && s.flush() {
+			again = append(again, s)
+			continue
+		}
 		s.marks.clear(markListed)
-		s.flush()
+		s.flush() // what was gathered before that
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.sessions = append(f.sessions, again...)
 	if f.armed = len(f.sessions) > 0 && !f.stopped; f.armed {
 		f.armLocked()
 	}

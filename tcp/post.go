@@ -84,6 +84,7 @@ func (s *Session) post(p []byte, b *broadcast) error {
 		default:
 			o.turn = true
 			o.mu.Unlock()
+			s.gatherNext()
 			return s.postNow(p, b)
 		}
 	}
@@ -91,7 +92,16 @@ func (s *Session) post(p []byte, b *broadcast) error {
 
 // gathers reports whether what is posted waits for the end of callbacks that handle frames, or
 // for the flusher.
-func (s *Session) gathers() bool { return s.server.flushInterval > 0 || s.inBatch() }
+func (s *Session) gathers() bool {
+	return s.inBatch() || s.server.flushInterval > 0 && s.marks.has(markListed)
+}
+
+// gatherNext has what is posted next gathered, if there is a FlushInterval.
+func (s *Session) gatherNext() {
+	if s.server.flushInterval > 0 {
+		s.server.flusher.add(s)
+	}
+}
 
 // inBatch reports whether callbacks handle frames.
 func (s *Session) inBatch() bool {
@@ -165,6 +175,7 @@ func (s *Session) postBehindLocked(p []byte, n int, b *broadcast) error {
 	s.counts().framesOut.Add(1)
 	switch {
 	case write:
+		s.gatherNext()
 		return s.pumpPosted()
 	case later:
 		s.server.flusher.add(s)
@@ -181,20 +192,22 @@ func (s *Session) pumpPosted() error {
 	return err
 }
 
-// flush writes what callbacks have gathered, as far as the socket takes it at once.
-func (s *Session) flush() {
+// flush writes what was gathered, as far as the socket takes it at once. It reports false if
+// nothing was, or somebody else writes it.
+func (s *Session) flush() bool {
 	o := &s.out
 	if o.waiting.Load() == 0 {
-		return
+		return false
 	}
 	o.mu.Lock()
 	if o.turn || o.queue.head == nil {
 		o.mu.Unlock()
-		return
+		return false
 	}
 	o.turn = true
 	o.mu.Unlock()
 	_ = s.pumpPosted() // it closes the session if it fails
+	return true
 }
 
 // overflow is what becomes of n bytes that are posted to a session on which too many wait.

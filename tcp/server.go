@@ -94,13 +94,13 @@ type Server struct {
 	// Overflow says what Post does beyond MaxOutbound. The zero value is CloseSlow.
 	Overflow Overflow
 
-	// FlushInterval is how long what is posted to a session while none of its callbacks runs
-	// is gathered, so that many messages for many sessions, such as the members of a room,
-	// take one write for each session and not one for each message. It is written earlier
-	// when 16 KiB have gathered, with the replies that a callback of the session posts, by
-	// Send, or when the session ends. Until then it keeps no session from timing out. 0 and
-	// negative mean that it is not gathered. What callbacks post is gathered in any case; see
-	// [Session.Post].
+	// FlushInterval is how long a session to which something was posted gathers what is posted
+	// next, so that many messages for many sessions, such as the members of a room, take one
+	// write for each session and not one for each message. What is posted after a longer pause
+	// is written at once. What is gathered is written earlier when it is 16 KiB, with the
+	// replies that a callback of the session posts, by Send, or when the session ends. Until
+	// then it keeps no session from timing out. 0 and negative mean that only what is posted
+	// while the session's callbacks handle frames is gathered; see [Session.Post].
 	FlushInterval time.Duration
 
 	// LingerTimeout is how long the server goes on with the connection of a session that

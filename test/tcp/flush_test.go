@@ -48,39 +48,56 @@ func flushed(t *testing.T, srv *tcp.Server) (s *tcp.Session, c net.Conn, arrived
 	}
 }
 
-func TestFlushInterval_GathersWhatIsPostedOutsideCallbacks(t *testing.T) {
+func TestFlushInterval_GathersWhatFollows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, c, arrived := flushed(t, &tcp.Server{FlushInterval: time.Second, OnMessage: postEcho})
 		for _, p := range []string{"a", "b", "c"} {
 			require.NoError(t, s.Post([]byte(p)))
 			time.Sleep(100 * time.Millisecond)
 		}
-		require.Empty(t, arrived())
-		require.Equal(t, 3, s.Outbound())
+		require.Equal(t, []arrival{{"a", 0}}, arrived(), "nothing was posted before")
+		require.Equal(t, 2, s.Outbound())
 		time.Sleep(time.Second)
-		require.Equal(t, []arrival{{"abc", time.Second}}, arrived())
+		require.Equal(t, []arrival{{"bc", time.Second}}, arrived())
 		require.Zero(t, s.Outbound())
 
-		require.NoError(t, s.Post([]byte("d")))
+		require.NoError(t, s.Post([]byte("d"))) // within a second of the last write
 		harness.Write(t, c, "reply\n")
 		require.Equal(t, []arrival{{"dreply\n", 1300 * time.Millisecond}}, arrived(), "a callback's replies take it with them")
 		time.Sleep(time.Minute)
 		require.Empty(t, arrived())
 
 		require.NoError(t, s.Post([]byte("e")))
-		require.NoError(t, s.Send([]byte("f")))
-		require.Len(t, arrived(), 1, "and so does a Send")
+		require.Len(t, arrived(), 1, "after a pause")
+		require.NoError(t, s.Post([]byte("f")))
+		require.NoError(t, s.Send([]byte("g")))
+		require.Len(t, arrived(), 1, "a Send takes with it what was gathered")
 
-		require.NoError(t, s.Post([]byte("g")))
+		require.NoError(t, s.Post([]byte("h")))
 		s.Finish("done")
-		require.Equal(t, "g", arrived()[0].data, "and the end of the session")
+		require.Equal(t, "h", arrived()[0].data, "and so does the end of the session")
 	})
+}
+
+func TestFlushInterval_OnASocket(t *testing.T) {
+	srv := &tcp.Server{FlushInterval: time.Hour}
+	e := watch(srv)
+	c := harness.ListenTCP(t, srv)()
+	s := harness.Next(t, e.opened)
+	require.NoError(t, s.Post([]byte("a")))
+	harness.Read(t, c, "a")
+	require.NoError(t, s.Post([]byte("b")))
+	require.Equal(t, 1, s.Outbound())
+	require.NoError(t, s.Send(nil))
+	harness.Read(t, c, "b")
 }
 
 func TestFlushInterval_WritesAtOnceWhatIsMuch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, _, arrived := flushed(t, &tcp.Server{FlushInterval: time.Hour})
 		part := strings.Repeat("x", gatherMost/4)
+		require.NoError(t, s.Post([]byte(part)))
+		require.Len(t, arrived(), 1)
 		for range 5 {
 			require.NoError(t, s.Post([]byte(part)))
 		}
@@ -104,6 +121,8 @@ func TestFlushInterval_AppliesToAGroup(t *testing.T) {
 		var g tcp.Group
 		require.True(t, g.Add(s))
 		message := strings.Repeat("m", 1000)
+		require.Equal(t, 1, g.Post([]byte(message)))
+		require.Len(t, arrived(), 1)
 		for range 3 {
 			require.Equal(t, 1, g.Post([]byte(message)))
 		}
@@ -120,10 +139,14 @@ func TestFlushInterval_KeepsNoSessionOpenAndLosesNothing(t *testing.T) {
 			e := watch(srv)
 			c := harness.ListenPipes(t, srv)()
 			start := time.Now()
-			require.NoError(t, harness.Next(t, e.opened).Post([]byte("a")))
+			s := harness.Next(t, e.opened)
+			require.NoError(t, s.Post([]byte("a")))
+			harness.Read(t, c, "a")
+			time.Sleep(time.Second)
+			require.NoError(t, s.Post([]byte("b")))
 			got, err := io.ReadAll(c)
 			require.NoError(t, err)
-			require.Equal(t, "a", string(got))
+			require.Equal(t, "b", string(got))
 			require.Equal(t, pool.Timeout, harness.Next(t, e.closed))
 			require.InDelta(t, idle, time.Since(start), float64(100*time.Millisecond))
 		})
