@@ -35,8 +35,8 @@ func newBroker(ctx context.Context, o settings) (*broker, error) {
 	}
 	b := &broker{settings: o, retained: make(map[string]*message), topics: newLevel()}
 	b.Wheel, b.Split, b.MaxFrame, b.MaxOutbound = w, framing.Split, maxPacket, maxOutbound
-	b.FlushInterval = 100 * time.Microsecond // messages that come together are one write
-	b.Activity = tcp.Received                // what is sent to a client says nothing about it
+	b.FlushInterval = time.Millisecond // messages that follow each other closely are one write
+	b.Activity = tcp.Received          // what is sent to a client says nothing about it
 	b.IdleTimeout = connectTimeout
 	b.OnMessage, b.Farewell = b.receive, b.farewell
 	b.OnSessionClosed = func(c *tcp.Session, _ pool.Reason) {
