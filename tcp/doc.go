@@ -13,7 +13,7 @@
 // does not take is queued and written when the peer reads, up to [Server.MaxOutbound]. The
 // bytes go out in the order of the calls, from whatever goroutines. While callbacks handle
 // frames, what is posted is gathered, so that the replies to a pipeline are one write. With
-// [Server.FlushInterval], what is posted at other times is gathered too.
+// [Server.FlushInterval], so is what is posted soon after something else.
 //
 // A [Group] is a room or a topic: [Group.Post] posts one message to all of its members, which
 // share one copy of it. A member that does not read delays neither the caller nor the others.

@@ -23,8 +23,8 @@ const (
 // While the session's callbacks handle frames, what is posted is gathered, so that the
 // replies to a pipeline are one write: it is written when the frames that were received
 // together have been handled, when 16 KiB have gathered, or after about 10 milliseconds.
-// Send(nil) writes it before. Server.FlushInterval has what is posted at other times gathered
-// too.
+// Send(nil) writes it before. With a Server.FlushInterval, what is posted soon after something
+// else is gathered too.
 //
 // If more than Server.MaxOutbound bytes would wait, Server.Overflow decides: the session is
 // closed with ReasonSlow, and the error wraps ErrSlow, or p is dropped, and the error wraps
