@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+	bberrors "go.etcd.io/bbolt/errors"
 
 	"github.com/sessionwheel/sessionwheel/wheel"
 )
@@ -20,9 +21,8 @@ type store struct {
 	db    *bbolt.DB
 	wheel *wheel.Wheel
 
-	writing sync.Mutex // held by flush, so that the last one waits for any other
-	mu      sync.Mutex
-	dirty   map[[2]string]any // guarded by mu; by bucket and key
+	mu    sync.Mutex
+	dirty map[[2]string]any // guarded by mu; by bucket and key
 }
 
 // The buckets: retained messages by topic, and sessions by client ID.
@@ -50,17 +50,13 @@ func (st *store) mark(bucket, key string, value any) {
 	st.dirty[[2]string{bucket, key}] = value
 }
 
+// flush writes what is marked. Calls write one after the other.
 func (st *store) flush() {
-	st.writing.Lock()
-	defer st.writing.Unlock()
-	st.mu.Lock()
-	dirty := st.dirty
-	st.dirty = make(map[[2]string]any)
-	st.mu.Unlock()
-	if len(dirty) == 0 {
-		return
-	}
 	err := st.db.Update(func(tx *bbolt.Tx) (err error) {
+		st.mu.Lock()
+		dirty := st.dirty
+		st.dirty = make(map[[2]string]any)
+		st.mu.Unlock()
 		for k, value := range dirty {
 			data, err1 := json.Marshal(value)
 			b, err2 := tx.CreateBucketIfNotExists([]byte(k[0]))
@@ -75,7 +71,7 @@ func (st *store) flush() {
 		}
 		return err
 	})
-	if err != nil {
+	if err != nil && !errors.Is(err, bberrors.ErrDatabaseNotOpen) { // it is closed after the last one
 		fmt.Fprintln(os.Stderr, "mqtt: --store:", err)
 	}
 }
