@@ -26,7 +26,7 @@ type Soak struct {
 func (Soak) Help() string {
 	return "The soak stops at the first broken guarantee with exit status 1, and prints the command that starts with the same round. " +
 		"Two scenarios, and one with --cluster, build a program from a checkout with the go command; without these they are left out. " +
-		"A round with --cluster takes 10 to 40 seconds, and longer on a busy machine. " +
+		"A round with --cluster takes 10 to 60 seconds, and longer on a busy machine. " +
 		"All processes end with this one, however it ends. " +
 		"Ctrl-C ends the soak early; it still prints its report. " +
 		"The value shown after a flag is its default."

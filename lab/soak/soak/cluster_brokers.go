@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/sessionwheel/sessionwheel/internal/loopback"
 )
@@ -45,10 +46,16 @@ func newBrokers(dir string, n int, password string) (*brokers, error) {
 }
 
 func (b *brokers) start(ctx context.Context, i int) error {
+	return b.startWithin(ctx, i, 2*clusterPatience) // it gives up sooner by itself
+}
+
+// startWithin starts a broker, and kills it if it takes longer.
+func (b *brokers) startWithin(ctx context.Context, i int, most time.Duration) error {
 	c, err := startChild(ctx, b.exe, "broker", b.orders[i])
 	if err != nil {
 		return err
 	}
+	defer time.AfterFunc(most, func() { _ = c.cmd.Process.Kill() }).Stop() // then hear fails
 	var hello brokerHello
 	if err := c.hear(&hello); err != nil {
 		c.kill()

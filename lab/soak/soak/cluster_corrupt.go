@@ -15,6 +15,9 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
+// spoiltPatience is for a broker to start with a store that is spoilt. Some never do.
+const spoiltPatience = 20 * time.Second
+
 // corruptBroker spoils files of one broker of three while it is stopped, starts it again, has
 // it lead, and replaces its store as an operator does.
 //
@@ -26,7 +29,7 @@ func corruptBroker(ctx context.Context, f *fleet) error {
 	if err := f.endBroker(i, f.r.rand.IntN(2) == 0); err != nil {
 		return err
 	}
-	places := 1 + f.r.rand.IntN(8)
+	places := 8 + f.r.rand.IntN(33)
 	files, err := kind.inflict(f.brokers.orders[i].Dir, places, f.r.rand)
 	if err != nil {
 		return err
@@ -47,7 +50,11 @@ func corruptBroker(ctx context.Context, f *fleet) error {
 func (f *fleet) serveSpoilt(ctx context.Context, i int) error {
 	said := f.brokers.logSize(i)
 	defer func() { f.tellLog(i, said) }()
-	err := f.brokers.start(ctx, i)
+	most := spoiltPatience
+	if f.r.short {
+		most /= 4
+	}
+	err := f.brokers.startWithin(ctx, i, most)
 	var b *Broken
 	switch {
 	case errors.As(err, &b):

@@ -51,8 +51,8 @@ func (d damage) files(dir string) (found []string, err error) {
 	return found, err
 }
 
-// inflict spoils so many places: each is a byte that becomes another one, or now and then
-// the end of the file, from that place on. It returns how many files it has spoilt.
+// inflict spoils so many places: each is a byte that becomes another one, or once in four
+// times the end of the file, from that place on. It returns how many files it has spoilt.
 func (d damage) inflict(dir string, places int, rng *rand.Rand) (spoilt int, err error) {
 	files, err := d.files(dir)
 	if err != nil {
@@ -61,10 +61,10 @@ func (d damage) inflict(dir string, places int, rng *rand.Rand) (spoilt int, err
 	if len(files) == 0 {
 		return 0, fmt.Errorf("%s has no %s", dir, d.what)
 	}
-	hit := make(map[string]bool)
+	hit, cut := make(map[string]bool), rng.IntN(4) == 0
 	for range places {
 		path := files[rng.IntN(len(files))]
-		if err := spoil(path, rng); err != nil {
+		if err := spoil(path, cut, rng); err != nil {
 			return 0, err
 		}
 		hit[path] = true
@@ -72,13 +72,13 @@ func (d damage) inflict(dir string, places int, rng *rand.Rand) (spoilt int, err
 	return len(hit), nil
 }
 
-func spoil(path string, rng *rand.Rand) error {
+func spoil(path string, cut bool, rng *rand.Rand) error {
 	data, err := os.ReadFile(path)
 	if err != nil || len(data) == 0 { // cut before
 		return err
 	}
 	at := rng.IntN(len(data))
-	if rng.IntN(8) == 0 {
+	if cut {
 		data = data[:at]
 	} else {
 		data[at] ^= byte(1 + rng.IntN(255))
