@@ -83,8 +83,8 @@ type Server struct {
 	// WriteTimeout is how long the peer may take nothing of what is sent or queued; the
 	// session is then closed with ReasonSlow. It counts from the last byte that was taken,
 	// so a large message to a slow peer may take longer. Time during which the process was
-	// stopped does not count. The session is closed up to a quarter of WriteTimeout later. 0
-	// means 30 seconds; negative means no limit.
+	// stopped does not count. The session is closed up to a quarter of WriteTimeout, and a
+	// few ticks of the wheel, later. 0 means 30 seconds; negative means no limit.
 	WriteTimeout time.Duration
 
 	// MaxOutbound is the maximum number of bytes of Post that wait on one session. 0 means
