@@ -80,12 +80,17 @@ func TestLogin_OneOfManyAtOnceStays(t *testing.T) {
 			for err == nil {
 				_, _, err = ws.Read(t.Context())
 			}
-			n, _ := endings.LoadOrStore(err.Error()[strings.LastIndex(err.Error(), "status"):], new(atomic.Int32))
+			n, _ := endings.LoadOrStore(err.Error()[max(0, strings.LastIndex(err.Error(), "status")):], new(atomic.Int32))
 			n.(*atomic.Int32).Add(1)
 		})
 	}
 	require.Eventually(t, func() bool { return s.Stats().ByReason[pool.Replaced] == logins-1 }, patience, 5*time.Millisecond)
 	require.Equal(t, 1, s.Stats().Sessions)
+	require.Eventually(t, func() bool { // the last one may not have joined yet
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.rooms["lobby"] != nil && s.rooms["lobby"].Len() == 1
+	}, patience, 5*time.Millisecond)
 	bob := dial(t, s.addr, "lobby", "bob", nil)
 	e := bob.next()
 	for e.Name != "bob" {
