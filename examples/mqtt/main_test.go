@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/sessionwheel/sessionwheel/internal/loopback"
 )
 
 // patience is how long a test waits for something that must happen.
@@ -128,16 +130,15 @@ func theirs(t testing.TB) string {
 // process ID.
 func startMosquitto(t testing.TB) (addr string, pid int) {
 	path := tool(t, "mosquitto")
-	for range 10 { // another process may take the port
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+	for range 10 { // elsewhere than on Linux, another process may take the port
+		addrs, err := loopback.Addrs(1)
 		require.NoError(t, err)
-		addr := l.Addr().String()
-		_, port, err := net.SplitHostPort(addr)
+		addr := addrs[0]
+		host, port, err := net.SplitHostPort(addr)
 		require.NoError(t, err)
-		require.NoError(t, l.Close())
 		file := t.TempDir() + "/mosquitto.conf"
 		require.NoError(t, os.WriteFile(file, fmt.Appendf(nil,
-			"listener %s 127.0.0.1\nallow_anonymous true\nmax_packet_size %d\nmax_topic_alias %d\n", port, maxPacket, maxAliases), 0o600))
+			"listener %s %s\nallow_anonymous true\nmax_packet_size %d\nmax_topic_alias %d\n", port, host, maxPacket, maxAliases), 0o600))
 		var out bytes.Buffer
 		cmd := exec.Command(path, "-c", file)
 		cmd.Stdout, cmd.Stderr = &out, &out
