@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"strings"
 	"time"
@@ -83,7 +84,7 @@ func dial(ctx context.Context, c Config, lease time.Duration, who, field string)
 		switch {
 		case errors.As(err, &u) && strings.Contains(c.URL, "@"): // its text may contain the password
 			return nil, fmt.Errorf("cluster: %s is no URL: percent-encode '/', '#', '@', ':' and '%%' in its password", field)
-		case !errors.Is(err, nats.ErrNoServers) && !errors.Is(err, nats.ErrTimeout):
+		case !mayPass(err):
 			return nil, fmt.Errorf("cluster: %s: %w", field, err)
 		}
 		select {
@@ -92,6 +93,13 @@ func dial(ctx context.Context, c Config, lease time.Duration, who, field string)
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
+}
+
+// mayPass reports whether an attempt to connect may succeed later: nobody listens, or the
+// broker is too slow to answer.
+func mayPass(err error) bool {
+	var slow net.Error
+	return errors.Is(err, nats.ErrNoServers) || errors.Is(err, nats.ErrTimeout) || errors.As(err, &slow) && slow.Timeout()
 }
 
 // again makes another connection with the options of one, and retries until ctx ends.
@@ -103,7 +111,7 @@ func again(ctx context.Context, nc *nats.Conn) (*nats.Conn, error) {
 		if err == nil {
 			return other, nil
 		}
-		if !errors.Is(err, nats.ErrNoServers) && !errors.Is(err, nats.ErrTimeout) {
+		if !mayPass(err) {
 			return nil, fmt.Errorf("cluster: connection for heartbeats: %w", err)
 		}
 		if !sleep(ctx, 100*time.Millisecond) {

@@ -192,7 +192,7 @@ func TestKeepAlive_EndsASilentClientAfterOneAndAHalf(t *testing.T) {
 			}
 			require.Equal(t, packets.ErrKeepAliveTimeout.Code, p.wantEnd())
 			require.GreaterOrEqual(t, time.Since(start), 2900*time.Millisecond)
-			require.Less(t, time.Since(start), 3900*time.Millisecond) // for a slow machine
+			require.Less(t, time.Since(start), 10*time.Second) // on a busy machine it may be late
 		})
 	}
 	t.Run("pings", func(t *testing.T) {

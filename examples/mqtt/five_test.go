@@ -145,9 +145,7 @@ func TestMQTTJS_TalksToBothBrokers(t *testing.T) {
 		t.Skip("MQTT.js is not installed")
 	}
 	both(t, func(t *testing.T, addr string) {
-		_, port, err := net.SplitHostPort(addr)
-		require.NoError(t, err)
-		args := []string{"check.mjs", port}
+		args := []string{"check.mjs", addr}
 		if isMosquitto(t) {
 			args = append(args, "mosquitto")
 		}

@@ -1,9 +1,9 @@
-// Checks a broker with MQTT.js: node check.mjs PORT
+// Checks a broker with MQTT.js: node check.mjs HOST:PORT [mosquitto]
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import mqtt from "mqtt";
 
-const url = `mqtt://127.0.0.1:${process.argv[2]}`;
+const url = `mqtt://${process.argv[2]}`;
 const connect = (id, options) =>
 	mqtt.connectAsync(url, { clientId: id, reconnectPeriod: 0, connectTimeout: 30000, ...options });
 
