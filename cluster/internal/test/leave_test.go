@@ -142,7 +142,7 @@ func TestLeave_DeletesAllEntriesOverASlowNetwork(t *testing.T) {
 	b, o := broker(t), newObserver()
 	c := join(t, o, "c", cluster.Config{URL: b.URL()})
 	a := join(t, o, "a", cluster.Config{URL: betweenPaced(t, b.URL(), 60<<10).url()})
-	require.NoError(t, many(within(t, patience), a.login, names(2500, "u%d")...))
+	require.NoError(t, many(within(t, patience), a.login, names(3000, "u%d")...))
 	start := time.Now()
 	require.NoError(t, a.node.Leave(within(t, patience)))
 	took := time.Since(start)
