@@ -94,11 +94,7 @@ func TestLoss_IsNotSeenWhereSessionsEnd(t *testing.T) {
 // no connection but its own would end.
 func TestLoss_OfMemoryOnOneOfSeveralBrokersIsRefused(t *testing.T) {
 	t.Parallel()
-	r := newTrio(t)
-	for i := range r.srv {
-		r.start(i)
-		t.Cleanup(func() { r.stop(i) })
-	}
+	r := startTrio(t)
 	_, err := cluster.Join(within(t, patience), cluster.Config{Name: "a", URL: r.url(), Storage: cluster.Memory, Local: newSite(t, newObserver())})
 	require.ErrorContains(t, err, "Config.Storage is Memory and Config.Replicas 1 on a cluster of brokers")
 }

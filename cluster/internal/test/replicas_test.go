@@ -42,6 +42,21 @@ func newTrio(t *testing.T) *trio {
 	return r
 }
 
+// startTrio starts three brokers that are stopped at the end of the test.
+func startTrio(t *testing.T) *trio {
+	t.Helper()
+	r := newTrio(t)
+	for i := range r.srv {
+		r.start(i)
+	}
+	t.Cleanup(func() {
+		for i := range r.srv {
+			r.stop(i)
+		}
+	})
+	return r
+}
+
 func (r *trio) start(i int) {
 	r.t.Helper()
 	srv, err := server.NewServer(r.arg(i).options())
@@ -83,16 +98,7 @@ func (r *trio) leader() int {
 // a few IDs. Then two are down at the same time, so that there is no quorum.
 func TestReplicas_SurviveRestartsOneByOne(t *testing.T) {
 	t.Parallel()
-	r := newTrio(t)
-	for i := range r.srv {
-		r.start(i)
-	}
-	t.Cleanup(func() {
-		for i := range r.srv {
-			r.stop(i)
-		}
-	})
-	o := newObserver()
+	r, o := startTrio(t), newObserver()
 	c := cluster.Config{URL: r.url(), Replicas: 3}
 	sites := []*site{join(t, o, "n0", c), join(t, o, "n1", c), join(t, o, "n2", c)}
 

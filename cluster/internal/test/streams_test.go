@@ -146,15 +146,7 @@ func TestStreams_OfAllNodesAreTheSame(t *testing.T) {
 // Brokers that replicate elect a leader for each stream.
 func TestStreams_HaveTheirLeadersOnSeveralBrokers(t *testing.T) {
 	t.Parallel()
-	r := newTrio(t)
-	for i := range r.srv {
-		r.start(i)
-	}
-	t.Cleanup(func() {
-		for i := range r.srv {
-			r.stop(i)
-		}
-	})
+	r := startTrio(t)
 	a := join(t, newObserver(), "a", cluster.Config{URL: r.url(), Replicas: 3, Streams: 16, Storage: cluster.Memory})
 	a.mustLogin(names(40, "u%d")...)
 	require.Len(t, listed(t, a), 40)
