@@ -38,11 +38,11 @@ func TestStreams_AreOneDirectory(t *testing.T) {
 	ids := names(60, "u%d")
 	a.mustLogin(ids...)
 	claimed := make(map[string]bool)
-	for len(claimed) < len(ids) {
-		e := <-events
+	until(t, events, func(e cluster.Event) bool {
 		require.Equal(t, cluster.Claimed, e.Kind)
 		claimed[e.Entry.ID] = true
-	}
+		return len(claimed) == len(ids)
+	})
 	nc, err := b.Connect()
 	require.NoError(t, err)
 	defer nc.Close()
