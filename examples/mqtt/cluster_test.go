@@ -9,11 +9,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionwheel/sessionwheel/cluster/embedded"
+	"github.com/sessionwheel/sessionwheel/internal/loopback"
 )
 
 // startCluster returns a function that starts a node of a new cluster and returns its address.
 func startCluster(t *testing.T) (node func(name string) (addr string)) {
-	nats, err := embedded.Start(embedded.Config{Addr: "127.0.0.1:0"})
+	nats, err := embedded.Start(embedded.Config{Addr: loopback.Host() + ":0"})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, nats.Close()) })
 	return func(name string) string { return ours(t, "--cluster", nats.URL(), "--node", name) }

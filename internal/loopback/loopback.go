@@ -1,5 +1,7 @@
 // Package loopback finds addresses for servers of tests that are started on a port which is
-// known before: one that is started again, or several that must know each other.
+// known before (one that is started again, or several that must know each other), and for
+// those whose clients go on dialling after the server has gone: on 127.0.0.1 they would reach
+// whatever listens at that port next.
 package loopback
 
 import (

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/sessionwheel/sessionwheel/internal/loopback"
 )
 
 // proxy stands for the network between a node and the broker.
@@ -33,7 +35,7 @@ type proxy struct {
 // between starts a proxy that is closed at the end of the test.
 func between(t testing.TB, url string) *proxy {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", loopback.Host()+":0")
 	require.NoError(t, err)
 	p := &proxy{l: l, target: strings.TrimPrefix(url, "nats://"), conns: make(map[net.Conn]bool)}
 	p.cond = sync.NewCond(&p.mu)

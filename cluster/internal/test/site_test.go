@@ -16,6 +16,7 @@ import (
 
 	"github.com/sessionwheel/sessionwheel/cluster"
 	"github.com/sessionwheel/sessionwheel/cluster/embedded"
+	"github.com/sessionwheel/sessionwheel/internal/loopback"
 	"github.com/sessionwheel/sessionwheel/pool"
 )
 
@@ -225,7 +226,7 @@ func epoch(t testing.TB, by *site, name string) string {
 // broker starts a broker that is closed at the end of the test, after the nodes.
 func broker(t testing.TB) *embedded.Broker {
 	t.Helper()
-	b, err := embedded.Start(embedded.Config{Dir: t.TempDir(), Addr: "127.0.0.1:0"})
+	b, err := embedded.Start(embedded.Config{Dir: t.TempDir(), Addr: loopback.Host() + ":0"})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, b.Close()) })
 	return b

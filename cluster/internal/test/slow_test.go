@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionwheel/sessionwheel/cluster"
+	"github.com/sessionwheel/sessionwheel/internal/loopback"
 )
 
 // slowBroker stands for a broker with a slow disk: while slow is set, everything it sends
@@ -26,7 +27,7 @@ type slowBroker struct {
 
 func newSlowBroker(t *testing.T, url string) *slowBroker {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", loopback.Host()+":0")
 	require.NoError(t, err)
 	b := &slowBroker{l: l, target: strings.TrimPrefix(url, "nats://")}
 	b.wg.Go(func() {

@@ -17,6 +17,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/console"
 	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/console/consoletest"
 	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/internal/servetest"
+	"github.com/sessionwheel/sessionwheel/internal/loopback"
 	"github.com/sessionwheel/sessionwheel/pool"
 )
 
@@ -117,7 +118,7 @@ func (nobody) Deliver(context.Context, string, uint64, []byte) (bool, error) { r
 // brokerWith starts a broker with a node that has the given sessions.
 func brokerWith(t *testing.T, ids ...string) (url string) {
 	t.Helper()
-	b, err := embedded.Start(embedded.Config{Addr: "127.0.0.1:0", Token: clusterToken})
+	b, err := embedded.Start(embedded.Config{Addr: loopback.Host() + ":0", Token: clusterToken})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, b.Close()) })
 	nc, err := b.Connect(cluster.ConnOptions(0)...)

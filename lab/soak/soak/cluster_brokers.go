@@ -24,7 +24,7 @@ type brokers struct {
 func newBrokers(dir string, n int, password string) (*brokers, error) {
 	b := &brokers{child: make([]*child, n), addrs: make([]string, n)}
 	if n == 1 {
-		b.orders = []brokerOrder{{Name: "broker", Addr: "127.0.0.1:0"}}
+		b.orders = []brokerOrder{{Name: "broker", Addr: loopback.Host() + ":0"}}
 	} else {
 		addrs, err := loopback.Addrs(2 * n)
 		if err != nil {

@@ -7,6 +7,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"github.com/sessionwheel/sessionwheel/internal/loopback"
 )
 
 // How long a slow link keeps what the broker says.
@@ -31,7 +33,7 @@ type link struct {
 }
 
 func newLink(target string) (*link, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", loopback.Host()+":0")
 	if err != nil {
 		return nil, err
 	}

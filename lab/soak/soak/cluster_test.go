@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/flags"
+	"github.com/sessionwheel/sessionwheel/internal/loopback"
 )
 
 // onlyCluster is a soak of one short round of one of the cluster's scenarios.
@@ -125,7 +126,7 @@ func TestChild_ABrokerAndANodeEndWithTheirParent(t *testing.T) {
 
 func TestLink_ThatIsCutKeepsAllAndEndsNothing(t *testing.T) {
 	t.Parallel()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", loopback.Host()+":0")
 	require.NoError(t, err)
 	defer l.Close()
 	k, err := newLink(l.Addr().String())
