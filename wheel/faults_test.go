@@ -155,6 +155,37 @@ func TestRescue_IsCountedUntilTheLibraryIsGivenUp(t *testing.T) {
 	})
 }
 
+// The library is stopped around the moment at which it moves a timer to a lower level.
+func TestLibrary_StoppedWhileItMovesATimerEnds(t *testing.T) {
+	for i := range 200 {
+		synctest.Test(t, func(t *testing.T) {
+			l := newLibrary()
+			turn := (librarySlots * libraryTick).Milliseconds()
+			next := time.UnixMilli((time.Now().UnixMilli()/turn + 2) * turn)
+			l.AfterFunc(time.Until(next)+time.Duration(i%60)*time.Millisecond, func() {})
+			time.Sleep(time.Until(next))
+			start := time.Now()
+			l.Stop() // otherwise the bubble is deadlocked
+			if took := time.Since(start); took == 0 || took > 4*quiet {
+				t.Fatalf("Stop took %v", took)
+			}
+		})
+	}
+}
+
+func TestLibrary_StopsAtOnceWhenItMovesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLibrary()
+		l.AfterFunc(time.Hour, func() {})
+		start := time.Now()
+		time.Sleep(10 * time.Second)
+		l.Stop()
+		if took := time.Since(start); took != 10*time.Second {
+			t.Fatalf("Stop took %v", took-10*time.Second)
+		}
+	})
+}
+
 // Many goroutines add timers of few ticks to the very library that paces a
 // wheel. They hold it up, and at times deadlock it for good. The wheel goes on.
 func TestPacer_AWheelOutlivesALibraryThatOthersOverload(t *testing.T) {
@@ -186,7 +217,7 @@ func overload(t *testing.T) {
 	tw := timingwheel.NewTimingWheel(libraryTick, 3) // small, so that its buckets are soon in use again
 	tw.Start()
 	closing := make(chan struct{})
-	w, err := newWheel(Config{}, func() pacer { return lastingLibrary{library{tw}, closing} })
+	w, err := newWheel(Config{}, func() pacer { return lastingLibrary{&library{wheel: tw}, closing} })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -265,7 +296,7 @@ func overload(t *testing.T) {
 // lastingLibrary is the library, which is stopped only when the wheel closes:
 // those who deadlock it go on when the wheel has given it up.
 type lastingLibrary struct {
-	library
+	*library
 	closing chan struct{}
 }
 

@@ -1,6 +1,7 @@
 package wheel
 
 import (
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -27,31 +28,75 @@ const (
 	// timers of few ticks are added while its clock advances.
 	shortest = 2 * libraryTick
 
-	// offset is waited before the library is asked. Its goroutines then run at
-	// such a fraction of a millisecond, which matters in a testing/synctest
-	// bubble: when the library moves a timer to a lower level in the very
-	// instant in which it is stopped, its Stop hangs; and tests stop their
-	// wheels at round times. On a real clock that takes a rare coincidence, and
-	// Close then goes on without the library.
+	// offset is waited before the library is asked, so that in a testing/synctest
+	// bubble that does not happen in the instant in which its clock advances.
 	offset = 437 * time.Microsecond
+
+	// moving is for how long after it has come up a bucket's timers may still be
+	// moving, and quiet how far ahead of it the library is not stopped.
+	moving = 50 * time.Millisecond
+	quiet  = 10 * time.Millisecond
 
 	// longest is the most that the library is asked for: it counts in wall time,
 	// which overflows in 2262.
 	longest = 365 * 24 * time.Hour
 )
 
+// library is the library, for one caller.
 type library struct {
-	*timingwheel.TimingWheel
+	wheel *timingwheel.TimingWheel
+	given []time.Time // when what it holds is due
 }
 
 func newLibrary() pacer {
 	tw := timingwheel.NewTimingWheel(libraryTick, librarySlots)
 	tw.Start()
-	return library{tw}
+	return &library{wheel: tw}
 }
 
-func (l library) AfterFunc(d time.Duration, f func()) {
-	l.TimingWheel.AfterFunc(d, f)
+func (l *library) AfterFunc(d time.Duration, f func()) {
+	now := time.Now()
+	l.given = append(slices.DeleteFunc(l.given, func(t time.Time) bool { return now.Sub(t) > moving }), now.Add(d))
+	l.wheel.AfterFunc(d, f)
+}
+
+// Stop waits for a moment in which the library moves no timer to a lower level: if
+// it is told to stop while it does, its goroutines wait for each other for ever.
+func (l *library) Stop() {
+	l.settle()
+	l.wheel.Stop()
+}
+
+func (l *library) settle() {
+	late := time.NewTimer(closeTimeout)
+	defer late.Stop()
+	for from := time.Now().Add(-moving); l.moves(from, time.Now().Add(quiet)); {
+		from = time.Now()
+		fired := make(chan struct{})
+		l.wheel.AfterFunc(shortest, func() { close(fired) })
+		select {
+		case <-fired: // after all that came up earlier
+		case <-late.C:
+			return
+		}
+	}
+}
+
+// moves reports whether the library may move a timer between these times. It does so
+// when a bucket of a higher level comes up, at a multiple of what the level below
+// spans, in wall time.
+func (l *library) moves(from, to time.Time) bool {
+	for _, due := range l.given {
+		for span := librarySlots * libraryTick; span < longest; span *= librarySlots {
+			for _, t := range []time.Time{due, due.Add(quiet)} { // due may have been taken too early
+				up := time.UnixMilli(t.UnixMilli() / span.Milliseconds() * span.Milliseconds())
+				if !up.Before(from) && up.Before(to) {
+					return true
+				}
+			}
+		}
+	}
+	return false
 }
 
 // feeder is the one caller of a pacer, on a goroutine of its own: the driver
