@@ -10,6 +10,7 @@ import (
 )
 
 func TestMosquittoClients_TalkThroughBothBrokers(t *testing.T) {
+	t.Parallel()
 	both(t, func(t *testing.T, addr string) {
 		for _, version := range []string{"mqttv31", "mqttv311", "mqttv5"} {
 			for qos := range 3 {
@@ -25,6 +26,7 @@ func TestMosquittoClients_TalkThroughBothBrokers(t *testing.T) {
 
 // A session of mosquitto_sub that is not clean gets what was published while it was away.
 func TestMosquittoClients_GetWhatWasQueued(t *testing.T) {
+	t.Parallel()
 	both(t, func(t *testing.T, addr string) {
 		away := []string{"-i", "away", "-c", "-q", "1", "-t", "a/#", "-W", "60"}
 		mosquitto(t, "mosquitto_sub", addr, append(away, "-E")...)
@@ -56,6 +58,7 @@ func wait(t *testing.T, token paho.Token) {
 
 // Several publishers, of which each is in order for every subscriber, whatever the QoS.
 func TestPaho_MessagesOfOnePublisherStayInOrder(t *testing.T) {
+	t.Parallel()
 	both(t, func(t *testing.T, addr string) {
 		const publishers, each = 3, 200
 		for qos := range byte(3) {
@@ -92,6 +95,7 @@ func TestPaho_MessagesOfOnePublisherStayInOrder(t *testing.T) {
 }
 
 func TestPaho_WillAndResume(t *testing.T) {
+	t.Parallel()
 	both(t, func(t *testing.T, addr string) {
 		wills := make(chan string, 10)
 		watch := pahoClient(t, addr, "watch")

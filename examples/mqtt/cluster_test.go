@@ -21,6 +21,7 @@ func startCluster(t *testing.T) (node func(name string) (addr string)) {
 }
 
 func TestCluster_AClientHasOneSessionOnThreeNodes(t *testing.T) {
+	t.Parallel()
 	node := startCluster(t)
 	a, b := node("a"), node("b")
 
@@ -83,6 +84,7 @@ func TestCluster_AClientHasOneSessionOnThreeNodes(t *testing.T) {
 // A session moves while its client subscribes. The other node must have each subscription that
 // was acknowledged: this one disconnects the client before it records the session.
 func TestCluster_ASessionThatMovesLosesNothingThatWasAcknowledged(t *testing.T) {
+	t.Parallel()
 	node := startCluster(t)
 	a, b := node("a"), node("b")
 	p, _ := login(t, a, 5, "id", keeps(60))

@@ -36,6 +36,7 @@ func repeat(t *testing.T, f func(i int)) {
 
 // Only against this broker: mosquitto looks every few seconds.
 func TestKeepAlive_EndsASilentClientAfterOneAndAHalf(t *testing.T) {
+	t.Parallel()
 	addr := ours(t)
 	for _, tt := range []struct {
 		name string
@@ -89,6 +90,7 @@ func TestServerKeepAlive_IsToldAndHolds(t *testing.T) {
 }
 
 func TestOversizePacket_IsRefusedBeforeItArrives(t *testing.T) {
+	t.Parallel()
 	both(t, func(t *testing.T, addr string) {
 		p, ack := login(t, addr, 5, "id")
 		require.EqualValues(t, maxPacket, ack.Properties.MaximumPacketSize)
@@ -107,6 +109,7 @@ func TestOversizePacket_IsRefusedBeforeItArrives(t *testing.T) {
 }
 
 func TestShutdown_IsTold(t *testing.T) {
+	t.Parallel()
 	p := launch(t, 1)
 	new5, _ := login(t, p.addrs[0], 5, "5")
 	old, _ := login(t, p.addrs[0], 4, "4")
@@ -148,22 +151,21 @@ func TestMalformedPacket_EndsOneSession(t *testing.T) {
 }
 
 func TestWill_DependsOnHowTheConnectionEnded(t *testing.T) {
+	t.Parallel()
 	both(t, func(t *testing.T, addr string) {
-		watch, _ := login(t, addr, 5, "watch")
-		watch.subscribe(1, "will/#")
-		leave := func(code byte) func(*peer) {
-			return func(p *peer) {
+		leave := func(code byte) func(*peer, string) {
+			return func(p *peer, _ string) {
 				p.send(packets.Disconnect, packets.Packet{ReasonCode: code})
 				p.wantEnd()
 			}
 		}
-		lose := func(p *peer) { _ = p.Close() }
-		back := func(*peer) { login(t, addr, 5, "willing", keeps(60)) }
+		lose := func(p *peer, _ string) { _ = p.Close() }
+		back := func(_ *peer, id string) { login(t, addr, 5, id, keeps(60)) }
 		const never = -1
 		for _, tt := range []struct {
 			name             string
 			delay, session   uint32
-			end              func(*peer)
+			end              func(p *peer, id string)
 			after, mosquitto time.Duration // until the will comes, from this broker and from mosquitto
 		}{
 			{"disconnect", 0, 0, leave(0), never, never},
@@ -176,14 +178,16 @@ func TestWill_DependsOnHowTheConnectionEnded(t *testing.T) {
 			{"back within the delay", 2, 60, back, never, never},
 		} {
 			t.Run(tt.name, func(t *testing.T) {
+				t.Parallel()
 				after := tt.after
 				if isMosquitto(t) {
 					after = tt.mosquitto
 				}
-				login(t, addr, 5, "willing") // clean
-				p, _ := login(t, addr, 5, "willing", keeps(tt.session), will("will/"+tt.name, tt.delay))
+				watch, _ := login(t, addr, 5, "watch "+tt.name)
+				watch.subscribe(1, "will/"+tt.name)
+				p, _ := login(t, addr, 5, tt.name, keeps(tt.session), will("will/"+tt.name, tt.delay))
 				start := time.Now()
-				tt.end(p)
+				tt.end(p, tt.name)
 				if after == never {
 					watch.wantSilence(3 * time.Second)
 					return
@@ -215,6 +219,7 @@ func inProcess(t *testing.T) (b *broker, addr string) {
 
 // The longest delay is 136 years: when the session ends first, its timer must not stay.
 func TestWillDelay_EndsWithTheSession(t *testing.T) {
+	t.Parallel()
 	b, addr := inProcess(t)
 	p, _ := login(t, addr, 5, "id", will("will", math.MaxUint32))
 	require.NoError(t, p.Close())
@@ -222,6 +227,7 @@ func TestWillDelay_EndsWithTheSession(t *testing.T) {
 }
 
 func TestWillDelay_ThatEndsAsTheClientComesBackPublishesNothing(t *testing.T) {
+	t.Parallel()
 	b, addr := inProcess(t)
 	watch, _ := login(t, addr, 5, "watch")
 	watch.subscribe(0, "will")

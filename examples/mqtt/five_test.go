@@ -67,6 +67,7 @@ func (f *five) wantEnd(t *testing.T, code packets.Code) {
 }
 
 func TestPaho5_SessionAndProperties(t *testing.T) {
+	t.Parallel()
 	both(t, func(t *testing.T, addr string) {
 		kept := &paho.Connect{KeepAlive: 30, Properties: &paho.ConnectProperties{SessionExpiryInterval: paho.Uint32(60)}}
 		sub, ack := newFive(t, addr, "sub", kept)
@@ -121,6 +122,7 @@ func (mute) PingResp()                                           {}
 func (mute) SetDebug(plog.Logger)                                {}
 
 func TestPaho5_IsToldWhyItsConnectionEnds(t *testing.T) {
+	t.Parallel()
 	p := launch(t, 1)
 	addr := p.addrs[0]
 	first, _ := newFive(t, addr, "id", &paho.Connect{CleanStart: true})
@@ -136,6 +138,7 @@ func TestPaho5_IsToldWhyItsConnectionEnds(t *testing.T) {
 }
 
 func TestMQTTJS_TalksToBothBrokers(t *testing.T) {
+	t.Parallel()
 	dir, err := filepath.Abs("testdata/mqttjs")
 	require.NoError(t, err)
 	node := tool(t, "node")

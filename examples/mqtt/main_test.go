@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -30,6 +31,9 @@ func TestMain(m *testing.M) {
 		}
 		main()
 		return
+	}
+	if err := flag.Set("test.parallel", "8"); err != nil { // most tests wait for deadlines
+		panic(err)
 	}
 	os.Exit(m.Run())
 }

@@ -22,6 +22,7 @@ func versions(t *testing.T, f func(t *testing.T, addr string, version byte)) {
 }
 
 func TestQoS_EachLevelHasItsHandshake(t *testing.T) {
+	t.Parallel()
 	versions(t, func(t *testing.T, addr string, version byte) {
 		sub, _ := login(t, addr, version, "sub")
 		sub.subscribe(2, "a/+")
@@ -51,6 +52,7 @@ func TestQoS_EachLevelHasItsHandshake(t *testing.T) {
 }
 
 func TestReceiveMaximum_BoundsWhatIsSentAtTheSameTime(t *testing.T) {
+	t.Parallel()
 	both(t, func(t *testing.T, addr string) {
 		sub, _ := login(t, addr, 5, "sub", func(pk *packets.Packet) { pk.Properties.ReceiveMaximum = 2 })
 		sub.subscribe(1, "a")
@@ -68,6 +70,7 @@ func TestReceiveMaximum_BoundsWhatIsSentAtTheSameTime(t *testing.T) {
 }
 
 func TestReceiveMaximum_OfTheBrokerHolds(t *testing.T) {
+	t.Parallel()
 	p, ack := login(t, ours(t), 5, "id")
 	for id := range ack.Properties.ReceiveMaximum + 1 {
 		m := msg(2, "a", "x")
@@ -78,6 +81,7 @@ func TestReceiveMaximum_OfTheBrokerHolds(t *testing.T) {
 }
 
 func TestTopicAlias_HoldsForOneConnectionInEachDirection(t *testing.T) {
+	t.Parallel()
 	both(t, func(t *testing.T, addr string) {
 		sub, _ := login(t, addr, 5, "sub", func(pk *packets.Packet) { pk.Properties.TopicAliasMaximum = 1 })
 		sub.subscribe(0, "#")
@@ -98,6 +102,7 @@ func TestTopicAlias_HoldsForOneConnectionInEachDirection(t *testing.T) {
 }
 
 func TestMaximumPacketSize_OfAClientHolds(t *testing.T) {
+	t.Parallel()
 	both(t, func(t *testing.T, addr string) {
 		sub, _ := login(t, addr, 5, "sub", func(pk *packets.Packet) { pk.Properties.MaximumPacketSize = 64 })
 		sub.subscribe(1, "a")
@@ -111,6 +116,7 @@ func TestMaximumPacketSize_OfAClientHolds(t *testing.T) {
 }
 
 func TestMessageExpiry_CountsWhileTheMessageWaits(t *testing.T) {
+	t.Parallel()
 	both(t, func(t *testing.T, addr string) {
 		sub, _ := login(t, addr, 5, "sub", keeps(60))
 		sub.subscribe(1, "a")
@@ -132,6 +138,7 @@ func TestMessageExpiry_CountsWhileTheMessageWaits(t *testing.T) {
 }
 
 func TestOrder_OfPacketsThatArriveTogether(t *testing.T) {
+	t.Parallel()
 	both(t, func(t *testing.T, addr string) {
 		p, _ := login(t, addr, 5, "id")
 		subscribe := packets.Packet{PacketID: 1, Filters: packets.Subscriptions{{Filter: "a"}}}
@@ -150,6 +157,7 @@ func TestOrder_OfPacketsThatArriveTogether(t *testing.T) {
 
 // Many publishers post to the same client at the same time.
 func TestManyPublishers_LoseNothing(t *testing.T) {
+	t.Parallel()
 	addr := ours(t)
 	sub, _ := login(t, addr, 4, "sub")
 	sub.subscribe(0, "m/+")

@@ -11,6 +11,7 @@ import (
 )
 
 func TestFlags_ErrorNamesTheFlagAndHelpIsPrinted(t *testing.T) {
+	t.Parallel()
 	addr := ours(t)
 	for _, tt := range []struct {
 		args   string

@@ -11,6 +11,7 @@ import (
 )
 
 func TestSession_OutlivesItsConnectionWithWhatWasNotAcknowledged(t *testing.T) {
+	t.Parallel()
 	versions(t, func(t *testing.T, addr string, version byte) {
 		id := fmt.Sprint("sub", version)
 		sub, ack := login(t, addr, version, id, keeps(60))
@@ -53,6 +54,7 @@ func TestSession_OutlivesItsConnectionWithWhatWasNotAcknowledged(t *testing.T) {
 }
 
 func TestTakeover_TellsTheFirstClientAndKeepsTheSession(t *testing.T) {
+	t.Parallel()
 	both(t, func(t *testing.T, addr string) {
 		first, _ := login(t, addr, 5, "id", keeps(60))
 		first.subscribe(1, "a")
@@ -75,6 +77,7 @@ func TestTakeover_TellsTheFirstClientAndKeepsTheSession(t *testing.T) {
 // Clients with one ID log in and leave at the same time. The last one keeps the session, which does
 // not expire.
 func TestTakeover_OfManyAtTheSameTimeLeavesOne(t *testing.T) {
+	t.Parallel()
 	b, addr := inProcess(t)
 	const clients = 10
 	for round := range 20 {

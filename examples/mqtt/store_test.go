@@ -9,6 +9,7 @@ import (
 )
 
 func TestStore_KeepsSessionsAndRetainedMessages(t *testing.T) {
+	t.Parallel()
 	for name, end := range map[string]func(*process){
 		"over a restart": func(p *process) { p.stop(t) },
 		"over a crash": func(p *process) {
@@ -77,6 +78,7 @@ func TestStore_KeepsSessionsAndRetainedMessages(t *testing.T) {
 }
 
 func TestStore_DeletesSessionsThatExpiredWhileTheBrokerWasDown(t *testing.T) {
+	t.Parallel()
 	file := t.TempDir() + "/store"
 	p := launch(t, 1, "--store", file)
 	c, _ := login(t, p.addrs[0], 5, "short", keeps(3))

@@ -56,6 +56,7 @@ func (a *authority) issue(t *testing.T, name string) (*x509.Certificate, *ecdsa.
 }
 
 func TestTLS_TheCertificateSaysWhoTheClientIs(t *testing.T) {
+	t.Parallel()
 	a := newAuthority(t)
 	for _, name := range []string{"server", "ann"} {
 		a.issue(t, name)

@@ -10,6 +10,7 @@ import (
 )
 
 func TestRetained_IsSentToNewSubscribers(t *testing.T) {
+	t.Parallel()
 	versions(t, func(t *testing.T, addr string, version byte) {
 		pub, _ := login(t, addr, version, "pub")
 		for _, payload := range []string{"old", "new"} {
@@ -34,6 +35,7 @@ func TestRetained_IsSentToNewSubscribers(t *testing.T) {
 }
 
 func TestSharedSubscription_GivesEachMessageToOneMember(t *testing.T) {
+	t.Parallel()
 	both(t, func(t *testing.T, addr string) {
 		a, _ := login(t, addr, 5, "a")
 		a.subscribe(0, "$share/g/s/+")
@@ -67,6 +69,7 @@ func TestSharedSubscription_GivesEachMessageToOneMember(t *testing.T) {
 }
 
 func TestTopics_WildcardsMatchWholeLevels(t *testing.T) {
+	t.Parallel()
 	both(t, func(t *testing.T, addr string) {
 		pub, _ := login(t, addr, 5, "pub")
 		for i, tt := range []struct{ filter, matches, not string }{
