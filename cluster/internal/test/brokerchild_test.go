@@ -3,38 +3,67 @@ package test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
+
+	"github.com/sessionwheel/sessionwheel/cluster/internal/test/brokerd"
+	"github.com/sessionwheel/sessionwheel/internal/loopback"
 )
 
-// brokerArg is the argument of a broker, in a child process or in this one. A broker
-// without a Route is standalone.
-type brokerArg struct {
-	Name, Dir   string
-	Host        string
-	Port, Route int
-	Routes      string
+// brokerProgram returns the path of the brokers' program, and builds it the first time.
+var brokerProgram = sync.OnceValues(func() (string, error) {
+	exe := filepath.Join(programs, "broker")
+	out, err := exec.Command("go", "build", "-buildvcs=false", "-o", exe, "./cmd/broker").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("%w: %s", err, out)
+	}
+	return exe, nil
+})
+
+// programs is the directory of programs that the tests build. TestMain removes it.
+var programs string
+
+// childBroker is a broker in a process of its own, which ends with the test.
+type childBroker struct {
+	*child
+	url string
 }
 
-func (a brokerArg) options() *server.Options {
-	o := &server.Options{
-		ServerName: a.Name, Host: a.Host, Port: a.Port, NoSigs: true, NoLog: true,
-		JetStream: true, StoreDir: a.Dir,
-	}
-	if a.Route != 0 {
-		o.Cluster = server.ClusterOpts{Name: "trio", Host: a.Host, Port: a.Route}
-		o.Routes = server.RoutesFromStr(a.Routes)
-	}
-	return o
+func spawnBroker(t testing.TB, a brokerd.Arg) *childBroker {
+	t.Helper()
+	b := &childBroker{child: spawn(t, "broker", a)}
+	require.NoError(t, json.Unmarshal(b.hello, &b.url))
+	return b
+}
+
+func (b *childBroker) URL() string { return b.url }
+
+func (b *childBroker) Connect(opts ...nats.Option) (*nats.Conn, error) {
+	return nats.Connect(b.url, opts...)
+}
+
+// Close shuts the broker down. It may be called again.
+func (b *childBroker) Close() error {
+	_ = b.in.Close() // it may be closed already
+	return b.ended()
+}
+
+// broker starts a broker of package embedded that is closed at the end of the test, after the
+// nodes.
+func broker(t testing.TB) *childBroker {
+	t.Helper()
+	b := spawnBroker(t, brokerd.Arg{Dir: t.TempDir(), Addr: loopback.Host() + ":0"})
+	t.Cleanup(func() { require.NoError(t, b.Close()) })
+	return b
 }
 
 // brokerProcess starts a standalone broker in a process of its own, which ends with the
@@ -42,38 +71,15 @@ func (a brokerArg) options() *server.Options {
 func brokerProcess(t *testing.T) (url string) {
 	t.Helper()
 	r := newTrio(t)
-	spawn(t, "broker", brokerArg{Name: "alone", Dir: t.TempDir(), Host: r.host, Port: r.ports[0]})
+	spawn(t, "broker", brokerd.Arg{Name: "alone", Dir: t.TempDir(), Host: r.host, Port: r.ports[0]})
 	return fmt.Sprintf("nats://%s:%d", r.host, r.ports[0])
 }
 
-func (r *trio) arg(i int) brokerArg {
-	return brokerArg{
+func (r *trio) arg(i int) brokerd.Arg {
+	return brokerd.Arg{
 		Name: fmt.Sprint("s", i), Dir: filepath.Join(r.dir, fmt.Sprint(i)),
 		Host: r.host, Port: r.ports[i], Route: r.ports[3+i], Routes: strings.Join(r.routes, ","),
 	}
-}
-
-// brokerChild runs a broker until its standard input ends, and then shuts it down.
-func brokerChild(arg []byte) error {
-	var a brokerArg
-	if err := json.Unmarshal(arg, &a); err != nil {
-		return err
-	}
-	srv, err := server.NewServer(a.options())
-	if err != nil {
-		return err
-	}
-	srv.Start()
-	if !srv.ReadyForConnections(patience) {
-		return errors.New("the broker did not start")
-	}
-	if err := answer(true); err != nil {
-		return err
-	}
-	err = questions(func() error { return answer(true) })
-	srv.Shutdown()
-	srv.WaitForShutdown()
-	return err
 }
 
 // processes is three brokers that replicate, each in a process of its own.

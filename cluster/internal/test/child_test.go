@@ -23,7 +23,7 @@ const (
 // beChild is the main function of a child process. A child ends when its standard input
 // ends, so that it never outlives the test binary.
 func beChild(role string) int {
-	child := map[string]func(arg []byte) error{"node": nodeChild, "broker": brokerChild, "temp": tempChild}[role]
+	child := map[string]func(arg []byte) error{"node": nodeChild, "temp": tempChild}[role]
 	if err := child([]byte(os.Getenv(argVar))); err != nil {
 		fmt.Fprintln(os.Stderr, role+":", err)
 		return 1
@@ -52,9 +52,11 @@ type child struct {
 	in    io.WriteCloser
 	out   *json.Decoder
 	ended func() error
+	hello json.RawMessage // its first answer
 }
 
-// spawn starts a child that ends with the test, and waits for its first answer.
+// spawn starts a child that ends with the test, and waits for its first answer. The role
+// "broker" is that of cmd/broker.
 func spawn(t testing.TB, role string, arg any) *child {
 	t.Helper()
 	text, err := json.Marshal(arg)
@@ -63,6 +65,11 @@ func spawn(t testing.TB, role string, arg any) *child {
 	ctx, cancel := context.WithCancel(context.Background())
 	c := &child{t: t, cmd: exec.CommandContext(ctx, os.Args[0])}
 	c.cmd.Env = append(os.Environ(), roleVar+"="+role, argVar+"="+string(text))
+	if role == "broker" {
+		exe, err := brokerProgram()
+		require.NoError(t, err)
+		c.cmd = exec.CommandContext(ctx, exe, string(text))
+	}
 	c.cmd.Stderr = os.Stderr
 	c.in, err = c.cmd.StdinPipe()
 	require.NoError(t, err)
@@ -75,8 +82,7 @@ func spawn(t testing.TB, role string, arg any) *child {
 		cancel() // kills it
 		_ = c.ended()
 	})
-	var ready bool
-	c.read(&ready)
+	c.read(&c.hello)
 	return c
 }
 

@@ -8,14 +8,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionwheel/sessionwheel/cluster"
-	"github.com/sessionwheel/sessionwheel/cluster/embedded"
 )
 
 // fencedAtOnce is the number of sessions that a fencing node closes at a time.
 const fencedAtOnce = 256
 
 // revision returns the last revision of a stream.
-func revision(t *testing.T, b *embedded.Broker, stream string) uint64 {
+func revision(t *testing.T, b *childBroker, stream string) uint64 {
 	t.Helper()
 	nc, err := b.Connect()
 	require.NoError(t, err)

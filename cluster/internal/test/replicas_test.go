@@ -59,7 +59,7 @@ func startTrio(t *testing.T) *trio {
 
 func (r *trio) start(i int) {
 	r.t.Helper()
-	srv, err := server.NewServer(r.arg(i).options())
+	srv, err := server.NewServer(r.arg(i).Options())
 	require.NoError(r.t, err)
 	srv.Start()
 	require.True(r.t, srv.ReadyForConnections(patience))

@@ -1,41 +1,36 @@
 package test
 
 import (
-	"net/url"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionwheel/sessionwheel/cluster"
-	"github.com/sessionwheel/sessionwheel/cluster/embedded"
+	"github.com/sessionwheel/sessionwheel/cluster/internal/test/brokerd"
 	"github.com/sessionwheel/sessionwheel/internal/loopback"
 	"github.com/sessionwheel/sessionwheel/pool"
 )
 
 // restartable is a broker that can be restarted at the same address.
 type restartable struct {
-	t *testing.T
-	c embedded.Config
-	b *embedded.Broker
+	t   *testing.T
+	arg brokerd.Arg
+	b   *childBroker
 }
 
 func newRestartable(t *testing.T) *restartable {
 	t.Helper()
-	r := &restartable{t: t, c: embedded.Config{Dir: t.TempDir(), Addr: loopback.Host() + ":0"}}
+	r := &restartable{t: t, arg: brokerd.Arg{Dir: t.TempDir(), Addr: loopback.Host() + ":0"}}
 	r.start()
-	u, err := url.Parse(r.b.URL())
-	require.NoError(t, err)
-	r.c.Addr = u.Host
-	t.Cleanup(func() { require.NoError(t, r.b.Close()) })
+	r.arg.Addr = strings.TrimPrefix(r.b.URL(), "nats://")
 	return r
 }
 
 func (r *restartable) start() {
 	r.t.Helper()
-	b, err := embedded.Start(r.c)
-	require.NoError(r.t, err)
-	r.b = b
+	r.b = spawnBroker(r.t, r.arg)
 }
 
 func (r *restartable) stop() {
@@ -60,9 +55,9 @@ func TestReconcile_SessionsSurviveARestartOfTheBroker(t *testing.T) {
 			r, o := newRestartable(t), newObserver()
 			c := cluster.Config{URL: r.b.URL(), Storage: tt.storage}
 			a, d := join(t, o, "a", c), join(t, o, "d", c)
-			ids := names(2000, "u%d")
-			a.mustLogin(ids[:1000]...)
-			d.mustLogin(ids[1000:]...)
+			ids := names(800, "u%d")
+			a.mustLogin(ids[:400]...)
+			d.mustLogin(ids[400:]...)
 			events, err := a.node.Watch(t.Context())
 			require.NoError(t, err)
 
@@ -77,15 +72,15 @@ func TestReconcile_SessionsSurviveARestartOfTheBroker(t *testing.T) {
 				return active(a, d)() && len(listed(t, d)) == len(ids)-1
 			})
 			t.Logf("whole again %v after the broker", time.Since(start))
-			require.Equal(t, []int{999, 1000}, []int{a.len(), d.len()}, "no session was closed")
+			require.Equal(t, []int{399, 400}, []int{a.len(), d.len()}, "no session was closed")
 			entries := listed(t, a)
 			for i, id := range ids[1:] {
-				owner := map[bool]*site{true: a, false: d}[i+1 < 1000]
+				owner := map[bool]*site{true: a, false: d}[i+1 < 400]
 				require.Equal(t, owner.token(id), entries[id].Token)
 			}
-			a.mustRetryLogin(ids[1999])
-			require.False(t, d.has(ids[1999]))
-			require.NoError(t, d.node.Send(t.Context(), ids[1999], []byte("hello")))
+			a.mustRetryLogin(ids[799])
+			require.False(t, d.has(ids[799]))
+			require.NoError(t, d.node.Send(t.Context(), ids[799], []byte("hello")))
 			require.Zero(t, o.doubled())
 
 			// A watcher reports that it may have missed changes, and continues.

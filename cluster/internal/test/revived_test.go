@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionwheel/sessionwheel/cluster"
+	"github.com/sessionwheel/sessionwheel/cluster/internal/test/brokerd"
 )
 
 // A broker that is killed has entries again that were deleted long before: their markers have
@@ -17,7 +18,7 @@ import (
 func TestRelease_IsExecutedAgainWhenAKilledBrokerHasTheEntriesAgain(t *testing.T) {
 	t.Parallel()
 	r, o := newTrio(t), newObserver()
-	arg := brokerArg{Name: "alone", Dir: t.TempDir(), Host: r.host, Port: r.ports[0]}
+	arg := brokerd.Arg{Name: "alone", Dir: t.TempDir(), Host: r.host, Port: r.ports[0]}
 	b := spawn(t, "broker", arg)
 	url := fmt.Sprintf("nats://%s:%d", r.host, r.ports[0])
 	a := join(t, o, "a", cluster.Config{URL: url})

@@ -15,8 +15,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionwheel/sessionwheel/cluster"
-	"github.com/sessionwheel/sessionwheel/cluster/embedded"
-	"github.com/sessionwheel/sessionwheel/internal/loopback"
 	"github.com/sessionwheel/sessionwheel/pool"
 )
 
@@ -221,15 +219,6 @@ func epoch(t testing.TB, by *site, name string) string {
 		return false
 	})
 	return found
-}
-
-// broker starts a broker that is closed at the end of the test, after the nodes.
-func broker(t testing.TB) *embedded.Broker {
-	t.Helper()
-	b, err := embedded.Start(embedded.Config{Dir: t.TempDir(), Addr: loopback.Host() + ":0"})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, b.Close()) })
-	return b
 }
 
 // join starts a node that leaves at the end of the test.

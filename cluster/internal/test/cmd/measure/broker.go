@@ -10,56 +10,27 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
-
+	"github.com/sessionwheel/sessionwheel/cluster/internal/test/brokerd"
 	"github.com/sessionwheel/sessionwheel/internal/loopback"
 )
 
 // brokerVar is the environment variable that makes this program a broker. Its value is a
-// brokerArg as JSON.
+// brokerd.Arg as JSON.
 const brokerVar = "SESSIONWHEEL_MEASURE_BROKER"
-
-type brokerArg struct {
-	Name, Dir   string
-	Host        string
-	Port, Route int
-	Routes      string // "" for a standalone broker
-}
 
 // beBroker runs a broker until its standard input ends.
 func beBroker(arg []byte) error {
-	var a brokerArg
+	var a brokerd.Arg
 	if err := json.Unmarshal(arg, &a); err != nil {
 		return err
 	}
-	o := &server.Options{
-		ServerName: a.Name, Host: a.Host, Port: a.Port, NoSigs: true, NoLog: true,
-		JetStream: true, StoreDir: a.Dir,
-	}
-	if a.Routes != "" {
-		o.Cluster = server.ClusterOpts{Name: "measure", Host: a.Host, Port: a.Route}
-		o.Routes = server.RoutesFromStr(a.Routes)
-	}
-	srv, err := server.NewServer(o)
-	if err != nil {
-		return err
-	}
-	srv.Start()
-	if !srv.ReadyForConnections(time.Minute) {
-		return errors.New("it did not start within a minute")
-	}
-	fmt.Println("ready")
-	_, err = io.Copy(io.Discard, os.Stdin)
-	srv.Shutdown()
-	srv.WaitForShutdown()
-	return err
+	return brokerd.Run(a, os.Stdin, os.Stdout)
 }
 
 // brokers holds the processes of the brokers.
 type brokers struct {
-	args []brokerArg
+	args []brokerd.Arg
 	cmds []*exec.Cmd
 	ins  []io.Closer
 }
@@ -70,7 +41,7 @@ func (m *measurement) start(n int) (*brokers, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &brokers{args: make([]brokerArg, n), cmds: make([]*exec.Cmd, n), ins: make([]io.Closer, n)}
+	b := &brokers{args: make([]brokerd.Arg, n), cmds: make([]*exec.Cmd, n), ins: make([]io.Closer, n)}
 	host := loopback.Host()
 	ports, err := freePorts(host, 2*n)
 	if err != nil {
@@ -78,12 +49,12 @@ func (m *measurement) start(n int) (*brokers, error) {
 	}
 	var routes []string
 	for i := range b.args {
-		b.args[i] = brokerArg{Name: fmt.Sprint("s", i), Dir: filepath.Join(dir, fmt.Sprint(i)), Host: host, Port: ports[i], Route: ports[n+i]}
+		b.args[i] = brokerd.Arg{Name: fmt.Sprint("s", i), Dir: filepath.Join(dir, fmt.Sprint(i)), Host: host, Port: ports[i]}
 		routes = append(routes, fmt.Sprintf("nats://%s:%d", host, ports[n+i]))
 	}
 	for i := range b.args {
 		if n > 1 {
-			b.args[i].Routes = strings.Join(routes, ",")
+			b.args[i].Route, b.args[i].Routes = ports[n+i], strings.Join(routes, ",")
 		}
 		if err := b.run(i); err != nil {
 			return nil, errors.Join(err, b.stop())
@@ -126,8 +97,8 @@ func (b *brokers) run(i int) error {
 		return err
 	}
 	b.cmds[i], b.ins[i] = cmd, in
-	var word string
-	if _, err := fmt.Fscan(out, &word); err != nil {
+	var url string
+	if _, err := fmt.Fscan(out, &url); err != nil {
 		return fmt.Errorf("a broker did not start: %w", err)
 	}
 	return nil
