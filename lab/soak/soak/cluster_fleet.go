@@ -89,6 +89,7 @@ func raise(ctx context.Context, r *Run, p plan) (*fleet, error) {
 	if f.brokers, err = newBrokers(f.dir, p.brokers, p.password); err != nil {
 		return f, err
 	}
+	f.brokers.exe = r.broker
 	if p.settable {
 		if f.brokers.exe, err = r.builder.buildClock(ctx); err != nil {
 			return f, err
@@ -137,12 +138,16 @@ func (f *fleet) launch(ctx context.Context, m *member) (err error) {
 	if m.link != nil {
 		url = f.brokers.urlAt(m.link.addr())
 	}
+	think := f.plan.think
+	if f.r.short {
+		think *= 4
+	}
 	m.child, err = startChild(ctx, "", "node", nodeOrder{
 		Name: m.name, URL: url, Journal: f.journal(m), Log: f.log(m),
 		Replicas: f.plan.brokers, Storage: f.plan.storage, MaxBytes: int64(f.r.size(f.plan.room, f.plan.fewRoom)),
 		Policy: m.policy.lost, Degraded: m.policy.degraded,
 		Still: f.still(), Deaf: f.r.drill,
-		Load: loadOrder{Seed: f.r.rand.Uint64(), Workers: f.plan.workers, IDs: f.plan.ids, Think: f.plan.think},
+		Load: loadOrder{Seed: f.r.rand.Uint64(), Workers: f.plan.workers, IDs: f.plan.ids, Think: think},
 	})
 	m.running, m.done = err == nil, 0
 	return err

@@ -5,8 +5,12 @@ package soak
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
+	"os/exec"
+	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,11 +20,24 @@ import (
 	"github.com/sessionwheel/sessionwheel/internal/loopback"
 )
 
+// quickBroker builds this program without the race detector, which makes a broker several times
+// slower. TestMain removes it.
+var quickBroker = sync.OnceValues(func() (string, error) {
+	exe := filepath.Join(programs, "soak")
+	out, err := exec.Command("go", "build", "-buildvcs=false", "-o", exe, "..").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("%w: %s", err, out)
+	}
+	return exe, nil
+})
+
 // onlyCluster is a soak of one short round of one of the cluster's scenarios.
 func onlyCluster(t *testing.T, scenario string) Config {
 	t.Helper()
+	broker, err := quickBroker()
+	require.NoError(t, err)
 	c := only(t, scenario)
-	c.Cluster = true
+	c.Cluster, c.broker = true, broker
 	require.Len(t, c.Selected(), 1)
 	return c
 }

@@ -49,6 +49,7 @@ type Run struct {
 	short   bool       // a round for CI: less of everything
 	drill   bool
 	builder *builder
+	broker  string     // the program that brokers are; "" for this one
 	delay   *metronome // of this process, from before the round on
 
 	operations atomic.Int64
@@ -63,7 +64,7 @@ func newRun(scenario string, seed uint64, c Config, b *builder) *Run {
 	_, _ = name.Write([]byte(scenario)) // it cannot fail
 	return &Run{
 		rand:  rand.New(rand.NewPCG(seed, name.Sum64())),
-		short: c.Short, drill: c.Drill, builder: b,
+		short: c.Short, drill: c.Drill, builder: b, broker: c.broker,
 		delay: startMetronome(),
 	}
 }

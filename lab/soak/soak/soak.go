@@ -50,6 +50,7 @@ type Config struct {
 	Progress func(Progress)
 
 	endless, ending time.Duration // of tests; 0 means the constants
+	broker          string        // of tests: the program that brokers are; "" means this one
 }
 
 // or is d, or standard if d is zero.

@@ -25,8 +25,17 @@ func TestMain(m *testing.M) {
 	if err := os.Setenv("GORACE", "atexit_sleep_ms=0"); err != nil {
 		panic(err)
 	}
-	os.Exit(m.Run())
+	var err error
+	if programs, err = os.MkdirTemp("", "soak-test-"); err != nil {
+		panic(err)
+	}
+	status := m.Run()
+	_ = os.RemoveAll(programs)
+	os.Exit(status)
 }
+
+// programs is the directory of the programs that the tests build.
+var programs string
 
 // only is a soak of one short round of one scenario.
 func only(t *testing.T, scenario string) Config {
