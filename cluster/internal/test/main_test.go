@@ -14,7 +14,7 @@ func TestMain(m *testing.M) {
 		os.Exit(beChild(role))
 	}
 	// The tests spend most of their time waiting for leases.
-	if err := flag.Set("test.parallel", "16"); err != nil {
+	if err := flag.Set("test.parallel", "12"); err != nil {
 		panic(err)
 	}
 	// The configuration of the manual's brokers reads it. A parallel test cannot set it.

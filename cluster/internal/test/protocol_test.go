@@ -88,8 +88,8 @@ func TestProtocol_ANodeThatCannotRenewItsLeaseDeclaresNobodyDead(t *testing.T) {
 	beaten := beat(t, c, "c")
 	eventually(t, "c has just renewed its lease", func() bool { return beat(t, c, "c").After(beaten) })
 	mute.Store(true)
-	// From here on c's lease has half a second left, of six.
-	mono.ahead.Store(int64(lease * 3 / 4))
+	// From here on c's lease has two seconds left, of six.
+	mono.ahead.Store(int64(lease / 2))
 	mono.stop()
 	boot.stop()
 	require.Equal(t, cluster.Active, c.node.State())

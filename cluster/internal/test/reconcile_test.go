@@ -35,7 +35,7 @@ func TestReconcile_CorrectsDifferencesEitherWay(t *testing.T) {
 		require.NoError(t, err)
 	}
 	nc.Close()
-	require.Len(t, listed(t, a), 150)
+	require.GreaterOrEqual(t, len(listed(t, a)), 150) // the node may have noticed already
 	r.stop()
 	r.start()
 	eventually(t, "the sessions have entries", func() bool {
