@@ -18,7 +18,7 @@ import (
 func TestMain(m *testing.M) {
 	ChildMain()
 	// Most scenarios wait for timeouts and leases, in processes of their own.
-	if err := flag.Set("test.parallel", "4"); err != nil {
+	if err := flag.Set("test.parallel", "8"); err != nil {
 		panic(err)
 	}
 	// Under the race detector each of them would wait for a second when it exits.
