@@ -68,6 +68,12 @@ func (n *Node) leave(ctx context.Context) error {
 	epoch, rev, sub := n.epoch, n.beatRev, n.sub
 	n.mu.Unlock()
 	err := n.resign(ctx, epoch, rev)
+	for range 2 { // an answer that is lost, or late, does not leave the entries to the others
+		if !errors.Is(err, ErrUnavailable) || ctx.Err() != nil {
+			break
+		}
+		err = n.resign(ctx, epoch, rev)
+	}
 	if sub != nil {
 		err = errors.Join(err, unavailable(sub.Unsubscribe()))
 	}
@@ -116,11 +122,14 @@ func (n *Node) resign(ctx context.Context, epoch string, rev uint64) error {
 		if readErr != nil {
 			return readErr
 		}
-		if !f.live || current.Dead {
+		switch {
+		case f.live && current.Dead && current.By == epoch: // it was written, and its answer was lost
+			tombstone, err = f.rev, nil
+		case !f.live || current.Dead:
 			return nil // another node has declared this one dead, and deletes its entries
+		default: // the last heartbeat was written, and ended before its answer came
+			tombstone, err = n.nodes.put(ctx, epoch, record, f.rev, 0)
 		}
-		// The last heartbeat was written, and ended before its answer came.
-		tombstone, err = n.nodes.put(ctx, epoch, record, f.rev, 0)
 	}
 	if err != nil {
 		return err

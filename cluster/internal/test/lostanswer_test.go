@@ -116,6 +116,28 @@ func beat(t *testing.T, by *site, name string) time.Time {
 	return time.Time{}
 }
 
+// The answer to the write that ends the node's lease comes late.
+func TestLeave_WhoseAnswerIsLateLeavesNothing(t *testing.T) {
+	t.Parallel()
+	b, o := broker(t), newObserver()
+	nc, err := b.Connect()
+	require.NoError(t, err)
+	defer nc.Close()
+	p := between(t, b.URL())
+	a := join(t, o, "a", cluster.Config{URL: p.url()})
+	a.mustLogin("x")
+	record := "$KV.sessions_nodes." + epoch(t, a, "a")
+	p.holdAfter(`"dead":true`)
+	left := make(chan error, 1)
+	go func() { left <- a.node.Leave(within(t, patience)) }()
+	eventually(t, "it says that it is dead", p.holding)
+	time.Sleep(lease/6 + 300*time.Millisecond) // longer than one request may take
+	p.release()
+	require.NoError(t, <-left)
+	require.Empty(t, last(t, nc, "KV_sessions_nodes", record))
+	require.Empty(t, last(t, nc, "KV_sessions_dir", "$KV.sessions_dir.s.x"))
+}
+
 // The entry of a session that ends while the broker is down is deleted when it is back.
 func TestRelease_IsExecutedWhenTheBrokerIsBack(t *testing.T) {
 	t.Parallel()
