@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -121,6 +122,28 @@ func TestMaxWaiting_LeavesEachConnectionASecondForItsHeader(t *testing.T) {
 			require.NoError(t, err)
 			require.NoError(t, c.Close())
 		}
+		require.ErrorIs(t, l.Close(), errClose)
+	})
+}
+
+func TestMaxWaiting_BoundsTheGoroutinesOfAFloodOfSilentConnections(t *testing.T) {
+	const most, n = 10, 30
+	synctest.Test(t, func(t *testing.T) {
+		told := make(chan error, n)
+		l, _, connect := piped(t, Config{HeaderTimeout: time.Hour, MaxWaiting: most, OnError: func(err error) { told <- err }})
+		before := runtime.NumGoroutine()
+		for range n {
+			connect()
+		}
+		for range n - most {
+			require.ErrorIs(t, <-told, ErrTooManyWaiting)
+		}
+		require.LessOrEqual(t, runtime.NumGoroutine(), before+most+5)
+		send(t, connect(), headers[0].header)
+		c, err := l.Accept()
+		require.NoError(t, err)
+		require.Equal(t, headers[0].remote, c.RemoteAddr().String())
+		require.NoError(t, c.Close())
 		require.ErrorIs(t, l.Close(), errClose)
 	})
 }
