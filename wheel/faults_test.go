@@ -88,6 +88,7 @@ func fickle(d time.Duration) (time.Duration, int) {
 }
 
 func TestPacer_WhateverBecomesOfItLatenessStaysBoundedAndCloseReturns(t *testing.T) {
+	t.Parallel() // beside the test that waits for its process
 	const dead, alive, either = 1, 2, 3 // what the wheel takes it for in the end
 	for _, tt := range []struct {
 		name  string
@@ -201,7 +202,8 @@ func TestPacer_AWheelOutlivesALibraryThatOthersOverload(t *testing.T) {
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), self, "-test.run=^"+t.Name()+"$", "-test.v")
-	cmd.Env = append(os.Environ(), role+"=overload")
+	cmd.Env = append(os.Environ(), role+"=overload",
+		"GORACE=atexit_sleep_ms=0") // the race detector would wait for a second at its exit
 	out, err := cmd.CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "the latest") {
 		t.Fatalf("%v\n%s", err, out)

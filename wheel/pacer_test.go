@@ -119,6 +119,7 @@ func lateness(t *testing.T, w *Wheel) (latest time.Duration) {
 }
 
 func TestPacer_WhateverItDoesLatenessStaysBounded(t *testing.T) {
+	t.Parallel() // beside the test that waits for its process
 	for _, tt := range []struct {
 		name  string
 		pacer func() pacer

@@ -164,6 +164,7 @@ func FuzzSlots(f *testing.F) {
 }
 
 func TestSlots_AgreeWithAPlainMap(t *testing.T) {
+	t.Parallel() // beside the test that waits for its process
 	rng := rand.New(rand.NewPCG(1, 2))
 	for range 200 {
 		data := make([]byte, 9*200)

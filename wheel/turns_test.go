@@ -9,6 +9,7 @@ import (
 // Each border of a coarse slot is a tick at which all that lies in the slot is
 // placed again. With more shards than level 1 has slots, some must share one.
 func TestPhase_KeepsTheCoarseSlotsOfShardsApart(t *testing.T) {
+	t.Parallel() // beside the test that waits for its process
 	const span = 2 * levelSlots * levelSlots
 	for n := 8; n <= 256; n *= 2 {
 		w := &Wheel{tick: defaultTick}

@@ -28,6 +28,7 @@ func wakes(w *Wheel, d time.Duration) (woke, slots int) {
 }
 
 func TestDriver_WakesAtMostTwiceForASlotAndOnceWhereSlotsAreNear(t *testing.T) {
+	t.Parallel() // beside the test that waits for its process
 	const idle = 30 * time.Second
 	for _, tt := range []struct {
 		name    string
@@ -70,6 +71,7 @@ func TestDriver_WakesAtMostTwiceForASlotAndOnceWhereSlotsAreNear(t *testing.T) {
 }
 
 func TestDriver_WithoutTimersDoesNotWake(t *testing.T) {
+	t.Parallel() // beside the test that waits for its process
 	synctest.Test(t, func(t *testing.T) {
 		w, err := New(Config{})
 		if err != nil {
