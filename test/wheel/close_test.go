@@ -77,6 +77,7 @@ func TestClose_FromACallback(t *testing.T) {
 // which is at multiples of 61 of the wall clock. The library's Stop then hangs
 // easily: goroutines stay behind, and the bubble reports a deadlock.
 func TestClose_WhileTheLibraryTurns(t *testing.T) {
+	t.Parallel() // beside tests that wait for their processes
 	turned := func(first, turn int64) (stuck any) {
 		defer func() { stuck = recover() }()
 		onFakeTime(t, wheel.Config{Tick: time.Second}, func(t *testing.T, w *wheel.Wheel) {

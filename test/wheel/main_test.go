@@ -8,8 +8,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// Parallel tests wait for processes of their own.
-	if err := flag.Set("test.parallel", "4"); err != nil {
+	// Parallel tests wait for processes of their own, or run on fake time beside them.
+	if err := flag.Set("test.parallel", "8"); err != nil {
 		panic(err)
 	}
 	harness.Main(m)

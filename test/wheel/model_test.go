@@ -230,6 +230,7 @@ func compareToList(seen []outcome, tick time.Duration, calls []modelCall) error 
 // TestModel_AWheelDoesWhatASortedListDoes draws calls at the edges of ticks and of
 // levels.
 func TestModel_AWheelDoesWhatASortedListDoes(t *testing.T) {
+	t.Parallel() // beside tests that wait for their processes
 	const timers = 6
 	for _, tick := range []time.Duration{time.Millisecond, 10 * time.Millisecond, 7*time.Millisecond + 1} {
 		edge := rapid.Custom(func(rt *rapid.T) time.Duration {
@@ -267,6 +268,7 @@ func TestModel_AWheelDoesWhatASortedListDoes(t *testing.T) {
 // TestModel_EveryOrderOfCallsEndsEachArmingOnce tries all sequences of four calls on
 // an armed timer.
 func TestModel_EveryOrderOfCallsEndsEachArmingOnce(t *testing.T) {
+	t.Parallel() // beside tests that wait for their processes
 	const tick = 10 * time.Millisecond
 	choices := []modelCall{
 		{name: "Stop"},

@@ -19,6 +19,7 @@ import (
 
 // TestFiring_OfAHundredThousandTimersIsEachInItsWindow is Netty's.
 func TestFiring_OfAHundredThousandTimersIsEachInItsWindow(t *testing.T) {
+	t.Parallel() // beside tests that wait for their processes
 	const n, tick = 100_000, 10 * time.Millisecond
 	rng := rand.New(rand.NewPCG(1, 2))
 	onFakeTime(t, wheel.Config{Tick: tick}, func(t *testing.T, w *wheel.Wheel) {
@@ -228,6 +229,7 @@ func TestReset_AndStopReportAsGosTimersDo(t *testing.T) {
 
 // TestFiring_OfEachDelayOfTheFirstSecondIsOnItsTick is tokio's.
 func TestFiring_OfEachDelayOfTheFirstSecondIsOnItsTick(t *testing.T) {
+	t.Parallel() // beside tests that wait for their processes
 	for _, phase := range []time.Duration{0, 17, 4095} {
 		onFakeTime(t, wheel.Config{Tick: time.Millisecond}, func(t *testing.T, w *wheel.Wheel) {
 			time.Sleep(phase * time.Millisecond)

@@ -15,6 +15,7 @@ import (
 const mostWaiting = 4000
 
 func TestBacklog_OfTimersThatAreDueWhenArmedIsBounded(t *testing.T) {
+	t.Parallel() // beside tests that wait for their processes
 	onFakeTime(t, wheel.Config{MaxCallbacks: 1}, func(t *testing.T, w *wheel.Wheel) {
 		const n = 100_000
 		gate, open := newGate(t)
@@ -41,6 +42,7 @@ func TestBacklog_OfTimersThatAreDueWhenArmedIsBounded(t *testing.T) {
 }
 
 func TestBacklog_OfOneTimerThatIsArmedAgainAndAgainIsBounded(t *testing.T) {
+	t.Parallel() // beside tests that wait for their processes
 	onFakeTime(t, wheel.Config{MaxCallbacks: 1}, func(t *testing.T, w *wheel.Wheel) {
 		const n = 1_000_000
 		gate, open := newGate(t)

@@ -289,6 +289,7 @@ func TestClose_AndTheFiringNeverBothWin(t *testing.T) {
 
 // It closes, on fake time, in the instant in which hundreds of timers are due.
 func TestClose_DropsWhatTheDriverHasTaken(t *testing.T) {
+	t.Parallel() // beside tests that wait for their processes
 	for range 300 {
 		var late atomic.Int64
 		onFakeTime(t, wheel.Config{MaxCallbacks: 1}, func(t *testing.T, w *wheel.Wheel) {
