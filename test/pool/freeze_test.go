@@ -23,7 +23,7 @@ import (
 
 const (
 	freezeIdle = 2 * time.Second
-	freezeFor  = 4 * time.Second
+	freezeFor  = 3 * time.Second
 
 	freezeSenders = 100
 	freezeSilent  = 20
