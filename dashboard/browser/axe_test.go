@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
 
@@ -49,7 +48,7 @@ func violations(p page, within string) []string {
 	p.run(
 		chromedp.Evaluate(`axe.run("`+within+`", { resultTypes: ["violations"] }).then((r) =>
 			r.violations.map((v) => v.id + ": " + v.help + ": " + v.nodes.map((n) => n.target.join(" ") + " " + n.failureSummary).join("; ").slice(0, 400)))`,
-			&found, func(e *runtime.EvaluateParams) *runtime.EvaluateParams { return e.WithAwaitPromise(true) }),
+			&found, awaitPromise),
 	)
 	for i := range found {
 		found[i] = strings.Join(strings.Fields(found[i]), " ")

@@ -48,8 +48,8 @@ func clusterPage(t *testing.T, n int, closable bool) (*browser.FakeCluster, *bro
 // searchCluster searches the cluster, by keyboard.
 func (p page) searchCluster(text string) {
 	p.t.Helper()
-	p.run(chromedp.Evaluate(`document.querySelector("#seek [name=q]").value = ""`, nil),
-		chromedp.Focus(`#seek [name="q"]`, chromedp.ByQuery), chromedp.KeyEvent(text), chromedp.KeyEvent(kb.Enter))
+	p.run(chromedp.Evaluate(`document.querySelector("#seek [name=q]").value = ""`, nil))
+	p.focus(`#seek [name="q"]`, text, kb.Enter)
 }
 
 // pollNodes has the page request the nodes now, rather than in five seconds.
@@ -150,12 +150,12 @@ func TestCluster_ShowsHostileNamesAsTextAndClosesByID(t *testing.T) {
 	p.searchCluster(hostileID[:20])
 	p.until(says("search-outcome", "1 session") + ` && $$("#found-rows tr").length === 1`)
 
-	p.run(chromedp.Focus("#found-rows button", chromedp.ByQuery), chromedp.KeyEvent(kb.Enter))
+	p.focus("#found-rows button", kb.Enter)
 	p.until(`$("#closing").open && $("#closing-heading").textContent.includes("<script>") && $("#closing-whom").textContent.startsWith("On node b.")`)
 	p.run(chromedp.KeyEvent(kb.Escape))
 	p.until(`!$("#closing").open`)
 	require.Len(t, c.IDs(), 2, "nothing happens without the confirmation")
-	p.run(chromedp.Focus("#found-rows button", chromedp.ByQuery), chromedp.KeyEvent(kb.Enter))
+	p.focus("#found-rows button", kb.Enter)
 	p.until(`$("#closing").open && document.activeElement.name === "reason"`)
 	p.run(chromedp.KeyEvent("seen enough"), chromedp.KeyEvent(kb.Enter))
 	p.until(says("kicked", "was closed: seen enough") + ` && ` + says("search-outcome", "No session"))

@@ -16,6 +16,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/css"
+	"github.com/chromedp/cdproto/dom"
+	jsruntime "github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -28,7 +31,7 @@ import (
 const timeout = 2 * time.Minute
 
 func TestMain(m *testing.M) {
-	parallel := max(4, runtime.GOMAXPROCS(0)) // the tests spend most of their time waiting
+	parallel := max(10, runtime.GOMAXPROCS(0)) // the tests spend most of their time waiting
 	if err := flag.Set("test.parallel", strconv.Itoa(parallel)); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -81,9 +84,37 @@ func open(t *testing.T, screen browser.Screen, url string) page {
 		tab.Close()
 	})
 	p := page{tab, t}
-	p.run(chromedp.Navigate(url))
+	p.visit(url)
 	p.until(`document.getElementById("state").dataset.state === "live"`)
 	return p
+}
+
+// visit opens a page in this tab. The browser does not report each change of the page's
+// elements, which would take most of the tests' processor time, so the actions of chromedp
+// that take a selector cannot be used.
+func (p page) visit(url string) {
+	p.t.Helper()
+	p.run(css.Disable(), dom.Disable(), chromedp.Navigate(url))
+}
+
+// focus gives an element the focus, and presses keys.
+func (p page) focus(selector string, keys ...string) {
+	p.t.Helper()
+	p.run(chromedp.Evaluate(fmt.Sprintf("document.querySelector(%q).focus()", selector), nil))
+	for _, k := range keys {
+		p.run(chromedp.KeyEvent(k))
+	}
+}
+
+// mouse clicks the middle of an element with the mouse.
+func (p page) mouse(selector string) {
+	p.t.Helper()
+	at := js[[2]float64](p, fmt.Sprintf(`((e) => {
+		e.scrollIntoViewIfNeeded();
+		const r = e.getBoundingClientRect();
+		return [r.x + r.width / 2, r.y + r.height / 2];
+	})($(%q))`, selector))
+	p.run(chromedp.MouseClickXY(at[0], at[1]))
 }
 
 // click clicks an element without the mouse, which might miss one that moves.
@@ -109,9 +140,29 @@ func js[T any](p page, expression string) (v T) {
 // until waits until an expression is true.
 func (p page) until(condition string) {
 	p.t.Helper()
-	for end := time.Now().Add(timeout); !js[bool](p, condition); time.Sleep(50 * time.Millisecond) {
-		require.True(p.t, time.Now().Before(end), "timeout: %s\n%s", condition, js[string](p, `document.body.innerText`))
+	var met bool
+	p.run(chromedp.Evaluate(fmt.Sprintf(`new Promise((resolve, reject) => {
+		const $ = (s) => document.querySelector(s), $$ = (s) => [...document.querySelectorAll(s)];
+		const end = performance.now() + %d;
+		const look = () => {
+			try {
+				const met = (%s) === true;
+				if (met || performance.now() > end) resolve(met);
+				else setTimeout(look, 50);
+			} catch (e) {
+				reject(e);
+			}
+		};
+		look();
+	})`, timeout.Milliseconds(), condition), &met, awaitPromise))
+	if !met {
+		require.FailNow(p.t, "timeout", "%s\n%s", condition, js[string](p, `document.body.innerText`))
 	}
+}
+
+// awaitPromise makes an evaluation wait for the promise that it results in.
+func awaitPromise(e *jsruntime.EvaluateParams) *jsruntime.EvaluateParams {
+	return e.WithAwaitPromise(true)
 }
 
 // counter returns an expression for the value of a counter.

@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionwheel/sessionwheel/dashboard"
@@ -73,7 +72,7 @@ func TestPage_WorksOverPlainHTTPAndAnotherSiteCostsNothing(t *testing.T) {
 		require.NoError(t, err)
 		t.Cleanup(tab.Close)
 		p := page{tab, t}
-		p.run(chromedp.Navigate(url))
+		p.visit(url)
 		return p
 	}
 	p := visit(at.String())
@@ -82,7 +81,7 @@ func TestPage_WorksOverPlainHTTPAndAnotherSiteCostsNothing(t *testing.T) {
 	require.False(t, js[bool](p, `isSecureContext`), "or the browser would send Sec-Fetch-Site")
 	p.click("#rows button")
 	p.until(`$("#closing").open`)
-	p.run(chromedp.Click("#confirm", chromedp.ByID))
+	p.mouse("#confirm")
 	p.until(`!$("#closing").open && $("#outcome").textContent.includes("was closed")`)
 
 	own := answers.of("GET /api/history 200")

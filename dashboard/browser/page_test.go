@@ -101,7 +101,7 @@ func TestFeed_PollsWhileTooManyPagesAreOpen(t *testing.T) {
 	require.NoError(t, err)
 	defer tab.Close()
 	second := page{tab, t}
-	second.run(chromedp.Navigate(few.URL))
+	second.visit(few.URL)
 	second.until(`$("#state-text").textContent.includes("MaxPages")`)
 	second.until(counter("Open sessions") + ` === 0`) // it polls instead
 	first.Close()

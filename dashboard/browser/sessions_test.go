@@ -30,14 +30,14 @@ func TestCloseButton_ClosesASessionWithAReason(t *testing.T) {
 
 	p.run(chromedp.Evaluate(`[...document.querySelectorAll("#rows tr")].find((r) => r.cells[0].textContent === "2").querySelector("button").click()`, nil))
 	p.until(`$("#closing").open && $("#closing-whom").textContent.includes("` + address + `")`)
-	p.run(chromedp.Click("#cancel", chromedp.ByID))
+	p.mouse("#cancel")
 	p.until(`!$("#closing").open`)
 	require.Equal(t, 3, s.Server.Stats().Sessions, "nothing happens without the confirmation")
 
 	p.run(chromedp.Evaluate(`[...document.querySelectorAll("#rows tr")].find((r) => r.cells[0].textContent === "2").querySelector("button").click()`, nil))
 	p.until(`$("#closing").open`)
-	p.run(chromedp.SendKeys(`#closing [name="reason"]`, "seen enough", chromedp.ByQuery))
-	p.run(chromedp.Click("#confirm", chromedp.ByID))
+	p.focus(`#closing [name="reason"]`, "seen enough")
+	p.mouse("#confirm")
 	p.until(`!$("#closing").open && ` + says("outcome", "Session 2 was closed: seen enough"))
 	p.until(`$$("#rows tr").length === 2`)
 	for _, conn := range c.Conns() {
@@ -70,7 +70,7 @@ func TestKeyboard_ClosesASession(t *testing.T) {
 	// Escape changes nothing.
 	require.NoError(t, c.Connect(1))
 	p.until(`$$("#rows button").length === 1 && ` + rowOf("2") + ` !== undefined`)
-	p.run(chromedp.Focus("#rows button", chromedp.ByQuery), chromedp.KeyEvent(kb.Enter))
+	p.focus("#rows button", kb.Enter)
 	p.until(`$("#closing").open`)
 	p.run(chromedp.KeyEvent(kb.Escape))
 	p.until(`!$("#closing").open`)
@@ -136,11 +136,13 @@ func TestSessions_AreSearchedSortedAndPagedByTheServer(t *testing.T) {
 	p.click(`[data-sort="idle"]`)
 	p.until(`$("#table th.idle").getAttribute("aria-sort") === "descending" && !$("#table th.id").hasAttribute("aria-sort")`)
 
-	p.run(chromedp.SendKeys(`#filter [name="q"]`, address(manySessions-1), chromedp.ByQuery))
+	p.focus(`#filter [name="q"]`, address(manySessions-1))
 	p.until(`$("#matching").textContent === "1 of ` + all + ` match" && $("#rows tr").cells[0].textContent === "` + last + `"`)
-	p.run(chromedp.Evaluate(`document.querySelector("#filter [name=q]").value = ""`, nil), chromedp.SendKeys(`#filter [name="q"]`, "4711", chromedp.ByQuery))
+	p.run(chromedp.Evaluate(`document.querySelector("#filter [name=q]").value = ""`, nil))
+	p.focus(`#filter [name="q"]`, "4711")
 	p.until(`$$("#rows tr").length === 1 && $("#rows tr").cells[0].textContent === "4711"`)
-	p.run(chromedp.Evaluate(`document.querySelector("#filter [name=q]").value = ""`, nil), chromedp.SendKeys(`#filter [name="q"]`, "none", chromedp.ByQuery))
+	p.run(chromedp.Evaluate(`document.querySelector("#filter [name=q]").value = ""`, nil))
+	p.focus(`#filter [name="q"]`, "none")
 	p.until(`$("#no-sessions").textContent === "No open session matches." && !$("#no-sessions").hidden`)
 }
 
