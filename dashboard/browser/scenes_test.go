@@ -10,10 +10,12 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionwheel/sessionwheel/dashboard"
@@ -90,11 +92,27 @@ func TestFlood_OfConnectionsNamesTheAddressThatOpensThem(t *testing.T) {
 	require.NoError(t, c.Connect(20))
 	p := open(t, browser.Desktop, s.Page.URL)
 	time.Sleep(quiet)
-	for range 1500 {
-		conn, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 77)}}).Dial("tcp", s.Addr)
-		require.NoError(t, err)
-		defer conn.Close()
-	}
+	// It goes on until the page has found out who it is, which takes a request.
+	named := make(chan struct{})
+	var flood sync.WaitGroup
+	flood.Go(func() {
+		for {
+			for range 25 {
+				conn, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 77)}}).Dial("tcp", s.Addr)
+				if !assert.NoError(t, err) {
+					return
+				}
+				defer conn.Close()
+			}
+			select {
+			case <-named:
+				return
+			case <-time.After(50 * time.Millisecond): // far less than a page's interval
+			}
+		}
+	})
+	defer flood.Wait()
+	defer close(named)
 	p.until(says("incidents", "sessions a second are opened") + ` && ` + says("incidents", "All of the 200 sessions that opened last came from 127.0.0.77.") +
 		` && ` + says("incidents", "set MaxSessionsPerIP"))
 }
