@@ -149,6 +149,7 @@ func TestPage(t *testing.T) {
 	t.Parallel()
 	b := browser(t)
 	t.Run("two tabs chat, by keyboard alone, and what they say is text", func(t *testing.T) {
+		t.Parallel()
 		s := serve(t, time.Minute)
 		ann, bob := open(t, b, s.addr).login("ann"), open(t, b, s.addr).login("bob")
 		ann.shows("log", "bob joined · 2 here")
@@ -171,6 +172,7 @@ func TestPage(t *testing.T) {
 		bob.quiet()
 	})
 	t.Run("a name that is not allowed does not leave the form", func(t *testing.T) {
+		t.Parallel()
 		s := serve(t, time.Minute)
 		p := open(t, b, s.addr)
 		p.fill("a b")
@@ -183,6 +185,7 @@ func TestPage(t *testing.T) {
 		p.quiet()
 	})
 	t.Run("a second login replaces the first, which does not come back", func(t *testing.T) {
+		t.Parallel()
 		s := serve(t, time.Minute)
 		first, second := open(t, b, s.addr).login("ann"), open(t, b, s.addr).login("ann")
 		first.shows("status", "Replaced: you joined from elsewhere.")
@@ -195,6 +198,7 @@ func TestPage(t *testing.T) {
 		second.quiet()
 	})
 	t.Run("a connection that breaks comes back", func(t *testing.T) {
+		t.Parallel()
 		s := serve(t, time.Minute)
 		p := open(t, b, s.addr).login("ann")
 		old := s.named(t, "ann")
@@ -206,6 +210,7 @@ func TestPage(t *testing.T) {
 		p.shows("status", "You are ann in lobby.")
 	})
 	t.Run("a timeout is shown", func(t *testing.T) {
+		t.Parallel()
 		s := serve(t, 4*time.Second)
 		line := oneWay(t, s.addr)
 		p := open(t, b, line.addr).login("ann")
@@ -215,6 +220,7 @@ func TestPage(t *testing.T) {
 		p.quiet()
 	})
 	t.Run("a shutdown is shown", func(t *testing.T) {
+		t.Parallel()
 		s := serve(t, time.Minute)
 		ann, bob := open(t, b, s.addr).login("ann"), open(t, b, s.addr).login("bob")
 		require.NoError(t, s.stop())
@@ -224,6 +230,7 @@ func TestPage(t *testing.T) {
 		bob.quiet()
 	})
 	t.Run("it fits a narrow screen, and can be read on a light and a dark one", func(t *testing.T) {
+		t.Parallel()
 		s := serve(t, time.Minute)
 		p := open(t, b, s.addr)
 		p.run(chromedp.EmulateViewport(280, 500))

@@ -160,9 +160,10 @@ func TestPing_WithoutAnswerTimesOut(t *testing.T) {
 // It neither reads nor closes its side, and the server waits for it with the connection alone.
 func TestPeer_ThatIsGoneDelaysNoOther(t *testing.T) {
 	t.Parallel()
-	s := serve(t, 200*time.Millisecond, func(c *chat) { c.LingerTimeout = time.Hour })
+	s := serve(t, time.Minute, func(c *chat) { c.LingerTimeout = time.Hour })
 	conn := upgraded(t, s.addr, "") // reads nothing and answers nothing
 	ann := s.named(t, "ann")
+	s.SetIdleTimeout(200 * time.Millisecond)
 	select {
 	case <-ann.Done():
 	case <-time.After(patience):
