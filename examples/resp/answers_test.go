@@ -166,6 +166,7 @@ KEYS *
 `
 
 func TestRedisCli_GetsTheRepliesOfRedis(t *testing.T) {
+	t.Parallel()
 	theirs := strings.Split(cli(t, real(t), script), "\n")
 	mine := strings.Split(cli(t, ours(t), script), "\n")
 	require.Greater(t, len(theirs), strings.Count(script, "\n"))
@@ -178,6 +179,7 @@ func TestRedisCli_GetsTheRepliesOfRedis(t *testing.T) {
 
 // Values that differ from call to call are replaced.
 func TestRedisCli_GetsTheSameAboutItselfFromBoth(t *testing.T) {
+	t.Parallel()
 	const about = "CLIENT SETNAME me\nCLIENT LIST\nINFO clients\nINFO\nCLIENT ID\n"
 	numbers := regexp.MustCompile(`\d+`)
 	pick := regexp.MustCompile(`(?m)^(\(integer\) .*| *\d+\) .*|connected_clients:1|maxclients:10000|# Clients)\r?$|\b(id|addr|laddr|name|age|idle|flags|db|user|resp)=\S*`)
@@ -194,6 +196,7 @@ func TestRedisCli_GetsTheSameAboutItselfFromBoth(t *testing.T) {
 }
 
 func TestRedisCli_GetsTheSameRepliesToSingleCommands(t *testing.T) {
+	t.Parallel()
 	both(t, func(t *testing.T, addr string) {
 		require.Equal(t, "OK\n", cli(t, addr, "", "SET", "key", "some text"))
 		require.Equal(t, "\"some text\"\n", cli(t, addr, "", "GET", "key"))

@@ -10,6 +10,7 @@ import (
 )
 
 func TestRedisBenchmark_CompletesWithoutAnError(t *testing.T) {
+	t.Parallel()
 	for name, pipeline := range map[string]string{"one by one": "1", "pipelined": "16"} {
 		t.Run(name, func(t *testing.T) {
 			addr := ours(t)

@@ -12,6 +12,7 @@ import (
 )
 
 func TestClientKill_ClosesTheRightClient(t *testing.T) {
+	t.Parallel()
 	both(t, func(t *testing.T, addr string) {
 		byID, byAddr, stays := dial(t, addr), dial(t, addr), dial(t, addr)
 		require.Equal(t, "+PONG", stays.ask("PING"))
@@ -65,6 +66,7 @@ func TestConfigSet_TimeoutZeroClosesNoClient(t *testing.T) {
 }
 
 func TestExpiry_RemovesAKeyWithoutAnyCommand(t *testing.T) {
+	t.Parallel()
 	both(t, func(t *testing.T, addr string) {
 		c := dial(t, addr)
 		for i := range 50 {
@@ -76,6 +78,7 @@ func TestExpiry_RemovesAKeyWithoutAnyCommand(t *testing.T) {
 
 // go-redis begins a connection with HELLO 3, CLIENT SETINFO and more.
 func TestGoRedis_WorksWithBoth(t *testing.T) {
+	t.Parallel()
 	both(t, func(t *testing.T, addr string) {
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()

@@ -14,6 +14,7 @@ import (
 )
 
 func TestFlags_ErrorNamesTheFlagAndHelpIsPrinted(t *testing.T) {
+	t.Parallel()
 	addr := ours(t)
 	for _, tt := range []struct {
 		args   string
@@ -53,6 +54,7 @@ func TestTimeoutFlag_ClosesIdleClients(t *testing.T) {
 }
 
 func TestSignal_SecondOneEndsTheProgramAtOnce(t *testing.T) {
+	t.Parallel()
 	p := launch(t)
 	c := dial(t, p.addr)
 	value := strings.Repeat("v", maxBulk)

@@ -52,6 +52,7 @@ var conversations = []struct{ name, input, wants string }{
 }
 
 func TestProtocol_RepliesAndErrorsAreThoseOfRedis(t *testing.T) {
+	t.Parallel()
 	theirs, mine := real(t), ours(t)
 	for _, tt := range conversations {
 		t.Run(tt.name, func(t *testing.T) {
@@ -71,6 +72,7 @@ func TestProtocol_RepliesAndErrorsAreThoseOfRedis(t *testing.T) {
 }
 
 func TestProtocol_LargestValueIsAMebibyte(t *testing.T) {
+	t.Parallel()
 	both(t, func(t *testing.T, addr string) {
 		big := strings.Repeat("v", maxBulk)
 		c := dial(t, addr)
@@ -83,6 +85,7 @@ func TestProtocol_LargestValueIsAMebibyte(t *testing.T) {
 
 // The client reads nothing before it has sent all, and the sockets do not take all replies.
 func TestProtocol_APipelineOfLargeRepliesIsAnsweredWhole(t *testing.T) {
+	t.Parallel()
 	both(t, func(t *testing.T, addr string) {
 		c := dial(t, addr)
 		value := strings.Repeat("v", 1<<20)
@@ -98,6 +101,7 @@ func TestProtocol_APipelineOfLargeRepliesIsAnsweredWhole(t *testing.T) {
 
 // Redis itself counts each argument separately.
 func TestProtocol_CommandOverTwoMebibytesClosesTheConnection(t *testing.T) {
+	t.Parallel()
 	big := strings.Repeat("k", maxBulk)
 	c := dial(t, ours(t))
 	_, _ = c.Write([]byte(bulks("DEL", big, big, big))) // fails when the server closes the connection
@@ -105,6 +109,7 @@ func TestProtocol_CommandOverTwoMebibytesClosesTheConnection(t *testing.T) {
 }
 
 func TestProtocol_CommandWithTooManyArgumentsIsAnError(t *testing.T) {
+	t.Parallel()
 	addr := ours(t)
 	c := dial(t, addr)
 	c.send(bulks(append([]string{"EXISTS"}, make([]string, maxArgs-1)...)...))
@@ -114,6 +119,7 @@ func TestProtocol_CommandWithTooManyArgumentsIsAnError(t *testing.T) {
 }
 
 func TestProtocol_CommandMayArriveByteByByte(t *testing.T) {
+	t.Parallel()
 	both(t, func(t *testing.T, addr string) {
 		c := dial(t, addr)
 		for _, b := range bulks("SET", "k", "some\r\ntext") + "GET k\r\n" {
