@@ -23,7 +23,7 @@ func openFiles(t testing.TB) int {
 }
 
 func TestChurn_LeavesNothingAndTheCountsAgree(t *testing.T) {
-	const peers, each = 16, 200
+	const peers, each = 64, 50
 	sv := launch(t, config{timeout: 100 * time.Millisecond})
 	first := dial(t, sv.addr) // opens what is opened only once
 	first.echo("x")
