@@ -9,7 +9,10 @@ import (
 	"flag"
 	"os"
 	"os/exec"
+	"runtime/debug"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -32,12 +35,31 @@ func Main(m *testing.M, program func()) {
 		program()
 		return
 	}
+	exitAtOnce()
 	// Parallel tests spend most of their time waiting for processes.
 	if err := flag.Set("test.parallel", "8"); err != nil {
 		panic(err)
 	}
 	os.Exit(m.Run())
 }
+
+// exitAtOnce starts the tests' own process again, under the race detector, with
+// noExitSleep. The detector reads its environment only when a process starts.
+func exitAtOnce() {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || !slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) || os.Getenv("GORACE") != "" {
+		return
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		return
+	}
+	_ = syscall.Exec(exe, os.Args, append(os.Environ(), noExitSleep)) // where that is impossible, it waits
+}
+
+// noExitSleep is in the environment of a process that the race detector would
+// otherwise have wait for a second at its exit.
+const noExitSleep = "GORACE=atexit_sleep_ms=0"
 
 // Command prepares a process of the program. It is killed with the test.
 func Command(t *testing.T, args ...string) *exec.Cmd {
@@ -48,8 +70,8 @@ func Command(t *testing.T, args ...string) *exec.Cmd {
 	require.NoError(t, err)
 	cmd := exec.CommandContext(ctx, exe, args...)
 	cmd.Env = append(os.Environ(), programEnv+"=1", "GOCOVERDIR="+t.TempDir(),
-		"TMPDIR="+t.TempDir(),      // for what a process that is killed leaves behind
-		"GORACE=atexit_sleep_ms=0") // the race detector would wait for a second at each exit
+		"TMPDIR="+t.TempDir(), // for what a process that is killed leaves behind
+		noExitSleep)
 	return cmd
 }
 
