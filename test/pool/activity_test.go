@@ -83,7 +83,6 @@ func TestLastActive_IsTheLastTouchWhateverSetTheTimer(t *testing.T) {
 // The two happen at the same time again and again. Whichever is first, the session
 // has the idle timeout that was set, counted from the later of the two.
 func TestTouch_AndANewIdleTimeoutAtTheSameMomentAgree(t *testing.T) {
-	t.Parallel() // beside tests that wait for their processes
 	harness.Bubble(t, func(t *testing.T) {
 		const sessions, long, short = 3000, time.Hour, time.Minute
 		p := newPool(t, testConfig{IdleTimeout: long})

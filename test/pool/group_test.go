@@ -248,7 +248,6 @@ func TestGroup_AgreesWithASetWhateverIsDoneToIt(t *testing.T) {
 }
 
 func TestGroup_ManyGoroutinesChangeItWhileOthersReadIt(t *testing.T) {
-	t.Parallel() // beside tests that wait for their processes
 	p := newRoomPool(t, pool.Config[int, unclosed]{OnDuplicate: pool.Replace})
 	var groups [4]room
 	var wg sync.WaitGroup

@@ -19,7 +19,6 @@ import (
 )
 
 func TestClose_OfManyAtOnceOneWins(t *testing.T) {
-	t.Parallel() // beside tests that wait for their processes
 	c := ledgerConfig{}
 	const sessions = 10_000
 	l := newLedger(sessions, &c)
@@ -198,7 +197,6 @@ func TestClose_AsTheTimerFiresLeavesNoTimer(t *testing.T) {
 }
 
 func TestMaxSessions_IsExactHoweverManyRegisterAtOnce(t *testing.T) {
-	t.Parallel() // beside tests that wait for their processes
 	const limit, workers = 3, 6
 	p := newPool(t, testConfig{MaxSessions: limit})
 	var in, over, wrong, full atomic.Int64
@@ -275,7 +273,6 @@ func TestSetIdleTimeout_BesideATouchHolds(t *testing.T) {
 }
 
 func TestShutdown_LetsNoSessionBeRegisteredAfterIt(t *testing.T) {
-	t.Parallel() // beside tests that wait for their processes
 	for range 80 {
 		c := ledgerConfig{OnDuplicate: pool.Replace}
 		const workers, each = 6, 100

@@ -30,7 +30,6 @@ func (c *watchedContext) Err() error {
 // Shutdown looks at its context between a few hundred sessions, and closes few more on
 // the caller's goroutine once it has ended.
 func TestShutdown_LooksAtItsContextWhileItClosesManySessions(t *testing.T) {
-	t.Parallel() // beside tests that wait for their processes
 	for _, looks := range []int{1, 10, 0} {
 		harness.Bubble(t, func(t *testing.T) {
 			const sessions, between, ended = 20_000, 256, 1024
