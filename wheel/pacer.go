@@ -34,8 +34,8 @@ const (
 
 	// moving is for how long after it has come up a bucket's timers may still be
 	// moving, and quiet how far ahead of it the library is not stopped.
-	moving = 50 * time.Millisecond
-	quiet  = 10 * time.Millisecond
+	moving = time.Second
+	quiet  = 20 * time.Millisecond
 
 	// longest is the most that the library is asked for: it counts in wall time,
 	// which overflows in 2262.

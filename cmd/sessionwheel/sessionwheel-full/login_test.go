@@ -206,7 +206,7 @@ func TestNode_FindsItsPortsTakenBeforeItJoins(t *testing.T) {
 	defer taken.Close()
 	addr := taken.Addr().String()
 	for _, args := range [][]string{{"--addr", addr}, {"--addr", "127.0.0.1:0", "--http", addr}} {
-		o := consoletest.Run(t, append([]string{"serve", "--cluster", flags.OwnBroker, "--node", "a"}, args...)...)
+		o := consoletest.Run(t, append([]string{"serve", "--cluster", flags.OwnBroker, "--node", "a", "--log-level", "error"}, args...)...)
 		require.Equal(t, console.ExitRuntime, o.Status)
 		o.OneErrorLine(t, addr, "in use") // and no line of a broker or of a cluster
 	}

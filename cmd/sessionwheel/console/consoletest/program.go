@@ -9,10 +9,7 @@ import (
 	"flag"
 	"os"
 	"os/exec"
-	"runtime/debug"
-	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -35,26 +32,11 @@ func Main(m *testing.M, program func()) {
 		program()
 		return
 	}
-	exitAtOnce()
 	// Parallel tests spend most of their time waiting for processes.
 	if err := flag.Set("test.parallel", "8"); err != nil {
 		panic(err)
 	}
 	os.Exit(m.Run())
-}
-
-// exitAtOnce starts the tests' own process again, under the race detector, with
-// noExitSleep. The detector reads its environment only when a process starts.
-func exitAtOnce() {
-	info, ok := debug.ReadBuildInfo()
-	if !ok || !slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) || os.Getenv("GORACE") != "" {
-		return
-	}
-	exe, err := os.Executable()
-	if err != nil {
-		return
-	}
-	_ = syscall.Exec(exe, os.Args, append(os.Environ(), noExitSleep)) // where that is impossible, it waits
 }
 
 // noExitSleep is in the environment of a process that the race detector would
