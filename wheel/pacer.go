@@ -1,7 +1,6 @@
 package wheel
 
 import (
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -28,76 +27,74 @@ const (
 	// timers of few ticks are added while its clock advances.
 	shortest = 2 * libraryTick
 
-	// offset is waited before the library is asked, so that in a testing/synctest
-	// bubble that does not happen in the instant in which its clock advances.
+	// offset is waited before the library is asked. Its goroutines then run at
+	// such a fraction of a millisecond, which matters in a testing/synctest bubble:
+	// tests stop their wheels at round times, and if the library moves a timer to a
+	// lower level in that very instant, it needs help to stop (see library.Stop).
 	offset = 437 * time.Microsecond
 
-	// moving is for how long after it has come up a bucket's timers may still be
-	// moving, and quiet how far ahead of it the library is not stopped.
-	moving = time.Second
-	quiet  = 20 * time.Millisecond
+	// The library needs help if it does not stop in looks times look, in which other
+	// goroutines run in time.
+	look  = 50 * time.Millisecond
+	looks = 5
 
 	// longest is the most that the library is asked for: it counts in wall time,
 	// which overflows in 2262.
 	longest = 365 * 24 * time.Hour
 )
 
-// library is the library, for one caller.
 type library struct {
-	wheel *timingwheel.TimingWheel
-	given []time.Time // when what it holds is due
+	*timingwheel.TimingWheel
 }
 
 func newLibrary() pacer {
 	tw := timingwheel.NewTimingWheel(libraryTick, librarySlots)
 	tw.Start()
-	return &library{wheel: tw}
+	return library{tw}
 }
 
-func (l *library) AfterFunc(d time.Duration, f func()) {
-	now := time.Now()
-	l.given = append(slices.DeleteFunc(l.given, func(t time.Time) bool { return now.Sub(t) > moving }), now.Add(d))
-	l.wheel.AfterFunc(d, f)
+func (l library) AfterFunc(d time.Duration, f func()) {
+	l.TimingWheel.AfterFunc(d, f)
 }
 
-// Stop waits for a moment in which the library moves no timer to a lower level: if
-// it is told to stop while it does, its goroutines wait for each other for ever.
-func (l *library) Stop() {
-	l.settle()
-	l.wheel.Stop()
-}
-
-func (l *library) settle() {
-	late := time.NewTimer(closeTimeout)
-	defer late.Stop()
-	for from := time.Now().Add(-moving); l.moves(from, time.Now().Add(quiet)); {
-		from = time.Now()
-		fired := make(chan struct{})
-		l.wheel.AfterFunc(shortest, func() { close(fired) })
+// Stop stops the library. If it moves a timer to a lower level at that moment, one
+// of its goroutines may wait for ever for another one, which has ended already.
+// Start brings that one back. It ends again, but every second time, on average, it
+// does before what it is waited for.
+func (l library) Stop() {
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		defer ignoreReuse()
+		l.TimingWheel.Stop()
+	}()
+	inTime := 0 // in a row
+	for range 20 * looks {
+		since := time.Now()
 		select {
-		case <-fired: // after all that came up earlier
-		case <-late.C:
+		case <-stopped:
 			return
+		case <-time.After(look):
+		}
+		if inTime++; time.Since(since) > look+look/5 {
+			inTime = 0 // the machine is busy: it may still be stopping
+		}
+		if inTime == looks {
+			inTime = 0
+			l.startAgain()
 		}
 	}
+	<-stopped // it may be deadlocked in other ways
 }
 
-// moves reports whether the library may move a timer between these times. It does so
-// when a bucket of a higher level comes up, at a multiple of what the level below
-// spans, in wall time.
-func (l *library) moves(from, to time.Time) bool {
-	for _, due := range l.given {
-		for span := librarySlots * libraryTick; span < longest; span *= librarySlots {
-			for _, t := range []time.Time{due, due.Add(quiet)} { // due may have been taken too early
-				up := time.UnixMilli(t.UnixMilli() / span.Milliseconds() * span.Milliseconds())
-				if !up.Before(from) && up.Before(to) {
-					return true
-				}
-			}
-		}
-	}
-	return false
+func (l library) startAgain() {
+	defer ignoreReuse()
+	l.Start()
 }
+
+// ignoreReuse ends a panic of the library's WaitGroup, which minds that all its
+// goroutines end in the middle of a Start: then it has stopped.
+func ignoreReuse() { _ = recover() }
 
 // feeder is the one caller of a pacer, on a goroutine of its own: the driver
 // goes on if the pacer blocks.
