@@ -168,8 +168,9 @@ func TestPost_IsSentBeforeTheSessionIsIdleOrDrained(t *testing.T) {
 			require.Empty(t, e.closed, "a whole idle timeout follows")
 		}
 		harness.Write(t, c, "last\n")
+		synctest.Wait() // Shutdown finds it in its callback
 		down := startShutdown(t.Context(), srv)
-		time.Sleep(time.Second) // Shutdown finds it in its callback
+		time.Sleep(time.Second)
 		close(gate)
 		time.Sleep(15 * time.Second)
 		require.Empty(t, down)
