@@ -58,27 +58,30 @@ func leaseKept(t *testing.T, sites ...*site) (stop func()) {
 	}
 }
 
-// paced is a connection with little bandwidth, in bytes per second.
+// paced is a connection with little bandwidth, in bytes per second; 0: with all there is.
 type paced struct {
 	from io.Reader
-	rate int
+	rate *atomic.Int64
 }
 
 func (r *paced) Read(b []byte) (int, error) {
 	n, err := r.from.Read(b[:min(len(b), 4<<10)])
-	time.Sleep(time.Duration(n) * time.Second / time.Duration(r.rate))
+	if rate := r.rate.Load(); rate > 0 {
+		time.Sleep(time.Duration(n) * time.Second / time.Duration(rate))
+	}
 	return n, err
 }
 
 // betweenPaced starts a proxy on which each connection gets so many bytes per second from
-// the broker.
-func betweenPaced(t *testing.T, url string, rate int) *proxy {
+// the broker, as soon as slow is called.
+func betweenPaced(t *testing.T, url string, rate int64) (p *proxy, slow func()) {
 	t.Helper()
-	p := between(t, url)
+	p = between(t, url)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.inwards = func(from io.Reader) io.Reader { return &paced{from, rate} }
-	return p
+	now := new(atomic.Int64)
+	p.inwards = func(from io.Reader) io.Reader { return &paced{from, now} }
+	return p, func() { now.Store(rate) }
 }
 
 // All answers together take longer than one request may.
@@ -86,7 +89,8 @@ func TestStorm_OfLookupsOverASlowNetworkIsAnswered(t *testing.T) {
 	t.Parallel()
 	b, o := broker(t), newObserver()
 	a := join(t, o, "a", cluster.Config{URL: b.URL()})
-	p := betweenPaced(t, b.URL(), 500<<10)
+	p, slow := betweenPaced(t, b.URL(), 500<<10)
+	slow()
 	c := join(t, o, "c", cluster.Config{URL: p.url()})
 	ids := names(4000, "u%d")
 	require.NoError(t, many(within(t, patience), a.login, ids...))
@@ -113,7 +117,8 @@ func TestLease_IsKeptWhileTheDirectoryIsRead(t *testing.T) {
 	for _, id := range names(60, "u%d") {
 		require.NoError(t, a.node.Claim(within(t, patience), id, make([]byte, 48<<10), a.begin(id)))
 	}
-	p := betweenPaced(t, b.URL(), 100<<10)
+	p, slow := betweenPaced(t, b.URL(), 100<<10)
+	slow()
 	// Pongs wait behind the entries too. The connection is closed when three are missing.
 	nc, err := nats.Connect(p.url(), append(cluster.ConnOptions(2*lease), nats.PingInterval(2*lease/3))...)
 	require.NoError(t, err)
