@@ -67,12 +67,11 @@ func (n *Node) leave(ctx context.Context) error {
 	n.mu.Lock()
 	epoch, rev, sub := n.epoch, n.beatRev, n.sub
 	n.mu.Unlock()
-	err := n.resign(ctx, epoch, rev)
-	for range 2 { // an answer that is lost, or late, does not leave the entries to the others
-		if !errors.Is(err, ErrUnavailable) || ctx.Err() != nil {
+	var err error
+	for range 3 { // so that one answer that is late or lost does not leave the entries to others
+		if err = n.resign(ctx, epoch, rev); !errors.Is(err, ErrUnavailable) || ctx.Err() != nil {
 			break
 		}
-		err = n.resign(ctx, epoch, rev)
 	}
 	if sub != nil {
 		err = errors.Join(err, unavailable(sub.Unsubscribe()))

@@ -33,10 +33,10 @@ const (
 	// lower level in that very instant, it needs help to stop (see library.Stop).
 	offset = 437 * time.Microsecond
 
-	// The library needs help if it does not stop in looks times look, in which other
-	// goroutines run in time.
-	look  = 50 * time.Millisecond
-	looks = 5
+	// The library needs help to stop if it has not stopped after so many pauses in a
+	// row that were not too long, so that its goroutines had the time to end.
+	pause  = 50 * time.Millisecond
+	pauses = 5
 
 	// longest is the most that the library is asked for: it counts in wall time,
 	// which overflows in 2262.
@@ -57,10 +57,10 @@ func (l library) AfterFunc(d time.Duration, f func()) {
 	l.TimingWheel.AfterFunc(d, f)
 }
 
-// Stop stops the library. If it moves a timer to a lower level at that moment, one
-// of its goroutines may wait for ever for another one, which has ended already.
-// Start brings that one back. It ends again, but every second time, on average, it
-// does before what it is waited for.
+// Stop stops the library. If the library is moving a timer to a lower level at that
+// moment, one of its goroutines may wait for ever for the other one, which has ended
+// already. Start runs that one again. It soon ends again, but every second time, on
+// average, it first does what the other one is waiting for.
 func (l library) Stop() {
 	stopped := make(chan struct{})
 	go func() {
@@ -69,17 +69,17 @@ func (l library) Stop() {
 		l.TimingWheel.Stop()
 	}()
 	inTime := 0 // in a row
-	for range 20 * looks {
+	for range 10 * pauses {
 		since := time.Now()
 		select {
 		case <-stopped:
 			return
-		case <-time.After(look):
+		case <-time.After(pause):
 		}
-		if inTime++; time.Since(since) > look+look/5 {
+		if inTime++; time.Since(since) > pause+pause/5 {
 			inTime = 0 // the machine is busy: it may still be stopping
 		}
-		if inTime == looks {
+		if inTime == pauses {
 			inTime = 0
 			l.startAgain()
 		}
@@ -92,8 +92,8 @@ func (l library) startAgain() {
 	l.Start()
 }
 
-// ignoreReuse ends a panic of the library's WaitGroup, which minds that all its
-// goroutines end in the middle of a Start: then it has stopped.
+// ignoreReuse recovers from a panic of the library's WaitGroup. It panics if all its
+// goroutines end in the middle of a Start, and then the library has stopped.
 func ignoreReuse() { _ = recover() }
 
 // feeder is the one caller of a pacer, on a goroutine of its own: the driver

@@ -96,7 +96,7 @@ func TestFlood_OfConnectionsNamesTheAddressThatOpensThem(t *testing.T) {
 	named := make(chan struct{})
 	var flood sync.WaitGroup
 	flood.Go(func() {
-		for {
+		for range 400 {
 			for range 25 {
 				conn, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 77)}}).Dial("tcp", s.Addr)
 				if !assert.NoError(t, err) {

@@ -139,7 +139,7 @@ func (f *fleet) launch(ctx context.Context, m *member) (err error) {
 		url = f.brokers.urlAt(m.link.addr())
 	}
 	think := f.plan.think
-	if f.r.short {
+	if f.r.short { // then other tests run beside it
 		think *= 4
 	}
 	m.child, err = startChild(ctx, "", "node", nodeOrder{

@@ -39,10 +39,6 @@ func Main(m *testing.M, program func()) {
 	os.Exit(m.Run())
 }
 
-// noExitSleep is in the environment of a process that the race detector would
-// otherwise have wait for a second at its exit.
-const noExitSleep = "GORACE=atexit_sleep_ms=0"
-
 // Command prepares a process of the program. It is killed with the test.
 func Command(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
@@ -52,8 +48,8 @@ func Command(t *testing.T, args ...string) *exec.Cmd {
 	require.NoError(t, err)
 	cmd := exec.CommandContext(ctx, exe, args...)
 	cmd.Env = append(os.Environ(), programEnv+"=1", "GOCOVERDIR="+t.TempDir(),
-		"TMPDIR="+t.TempDir(), // for what a process that is killed leaves behind
-		noExitSleep)
+		"TMPDIR="+t.TempDir(),      // for what a process that is killed leaves behind
+		"GORACE=atexit_sleep_ms=0") // the race detector would wait for a second at each exit
 	return cmd
 }
 

@@ -1,5 +1,5 @@
 // Command broker is a broker of the tests. They build it without the race detector, which
-// would make it several times slower.
+// would make it several times slower. Its argument is a brokerd.Arg as JSON.
 package main
 
 import (
@@ -11,6 +11,10 @@ import (
 )
 
 func main() {
+	if len(os.Args) != 2 {
+		fmt.Fprintln(os.Stderr, "broker: give it one argument, a brokerd.Arg as JSON")
+		os.Exit(2)
+	}
 	var a brokerd.Arg
 	err := json.Unmarshal([]byte(os.Args[1]), &a)
 	if err == nil {
