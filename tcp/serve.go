@@ -16,15 +16,9 @@ import (
 // ListenAndServe listens on Server.Addr over TCP and calls Serve. It always returns an error:
 // one that names Addr if it is empty or cannot be listened on, otherwise as Serve does.
 func (srv *Server) ListenAndServe() error {
-	if srv.Addr == "" {
-		return errors.New(`tcp: Server.Addr is empty: use "host:port", or ":port" for all addresses`)
-	}
-	if err := srv.start(); err != nil {
-		return err
-	}
-	l, err := net.Listen("tcp", srv.Addr)
+	l, err := srv.listen()
 	if err != nil {
-		return fmt.Errorf("tcp: listen on Server.Addr: %w", err)
+		return err
 	}
 	return srv.Serve(l)
 }

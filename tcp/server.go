@@ -22,6 +22,7 @@ const (
 	defaultWriteTimeout     = 30 * time.Second
 	defaultHandshakeTimeout = 10 * time.Second
 	defaultLingerTimeout    = time.Second
+	defaultDrainTimeout     = 10 * time.Second
 	defaultMaxOutbound      = 1 << 20
 	defaultMaxPendingBytes  = 256 << 20
 	defaultMaxHandshakes    = 4096
@@ -41,13 +42,13 @@ const (
 )
 
 // Server accepts connections and serves them. The zero value is ready to use. Its fields
-// must not change after Serve or ListenAndServe was called, and it must not be copied from
+// must not change after Serve, ListenAndServe or Run was called, and it must not be copied from
 // then on. It holds goroutines and sessions until [Server.Shutdown] or [Server.Close].
 //
 // All its methods may be called from any goroutine.
 type Server struct {
-	// Addr is the address on which ListenAndServe listens, as "host:port". Serve
-	// ignores it.
+	// Addr is the address on which ListenAndServe listens, and Run without listeners, as
+	// "host:port". Serve ignores it.
 	Addr string
 
 	// TLSConfig, if not nil, makes every connection a TLS connection. It is cloned, and
@@ -115,6 +116,11 @@ type Server struct {
 	// DrainOver is the time over which Shutdown spreads the closing of the sessions, so that
 	// their peers do not all come back at once. 0 and negative mean at once.
 	DrainOver time.Duration
+
+	// DrainTimeout is how long Run waits for the sessions to end, beyond DrainOver; then it
+	// cuts off those that are left. 0 means 10 seconds; negative means no limit. Shutdown has
+	// its context instead.
+	DrainTimeout time.Duration
 
 	// HandshakeTimeout is how long the TLS handshake may take, also with a listener of
 	// package tls; the session is then closed with ReasonHandshake. 0 means 10 seconds;

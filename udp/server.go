@@ -24,6 +24,7 @@ const (
 	defaultMaxPending      = 64
 	defaultMaxPendingBytes = 64 << 20
 	defaultMaxCallbacks    = 256
+	defaultDrainTimeout    = 10 * time.Second
 )
 
 // Activity says what counts as activity on a session and restarts its idle
@@ -42,15 +43,15 @@ const (
 )
 
 // Server serves one UDP socket. The zero value is ready to use. Its fields must not
-// change after Serve or ListenAndServe was called, and it must not be copied from
+// change after Serve, ListenAndServe or Run was called, and it must not be copied from
 // then on. It holds goroutines and sessions until [Server.Shutdown] or
 // [Server.Close].
 //
 // All its methods may be called from any goroutine.
 type Server struct {
-	// Addr is the address on which ListenAndServe listens, as "host:port". Serve
-	// ignores it. On a machine with several addresses, name one of them: a reply
-	// from a socket that is bound to all addresses may leave from another address
+	// Addr is the address on which ListenAndServe listens, and Run without a socket, as
+	// "host:port". Serve ignores it. On a machine with several addresses, name one of them:
+	// a reply from a socket that is bound to all addresses may leave from another address
 	// than the one the peer sent to.
 	Addr string
 
@@ -63,6 +64,10 @@ type Server struct {
 	// MaxLifetime is how long a session may last, however active; it is then closed
 	// with pool.Lifetime. 0 and negative mean no limit.
 	MaxLifetime time.Duration
+
+	// DrainTimeout is how long Run waits at the end for callbacks to return. 0 means 10
+	// seconds; negative means no limit. Shutdown has its context instead.
+	DrainTimeout time.Duration
 
 	// Activity says what restarts the idle timeout. The zero value is
 	// ReceivedOrSent.

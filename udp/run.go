@@ -1,0 +1,56 @@
+package udp
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net"
+)
+
+// Run serves pc until ctx ends, and then shuts the server down. If pc is nil, it listens on
+// Server.Addr.
+//
+// At the end Run calls Shutdown, and waits for it no longer than DrainTimeout. It returns nil if
+// everything has ended by then, also when Shutdown or Close was called by somebody else, and
+// otherwise the error of Shutdown.
+//
+// If Serve fails, the server is shut down as well, and the error includes that of Serve. A
+// server cannot be used again after Run. Only if the server has a socket already, it goes on with
+// that one: the error is ErrServing, and pc is left open. Run must not be called from a callback,
+// because it waits for it.
+func (srv *Server) Run(ctx context.Context, pc net.PacketConn) error {
+	served := make(chan error, 1)
+	go func() { // ends with Shutdown, and is waited for below
+		if pc == nil {
+			served <- srv.ListenAndServe()
+		} else {
+			served <- srv.Serve(pc)
+		}
+	}()
+	var err error
+	select {
+	case err = <-served:
+		if errors.Is(err, ErrServing) {
+			return err
+		}
+	case <-ctx.Done():
+	}
+	limit, cancel := srv.drainLimit()
+	defer cancel()
+	down := srv.Shutdown(limit)
+	if err == nil {
+		err = <-served
+	}
+	if errors.Is(err, ErrServerClosed) {
+		err = nil
+	}
+	return errors.Join(err, down)
+}
+
+// drainLimit returns the context for the Shutdown of Run.
+func (srv *Server) drainLimit() (context.Context, context.CancelFunc) {
+	if srv.DrainTimeout < 0 {
+		return context.Background(), func() {}
+	}
+	return context.WithTimeout(context.Background(), cmp.Or(srv.DrainTimeout, defaultDrainTimeout))
+}
