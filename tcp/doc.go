@@ -4,7 +4,8 @@
 //
 // A [Server] is a struct of settings. Its zero value works. A [bufio.SplitFunc]
 // cuts the input into frames: lines by default, [ScanFrames] for a framing with a
-// length prefix, or one of your own.
+// length prefix, or one of your own. [Server.Run] serves until a context ends, and then
+// shuts the server down.
 //
 // # Sending
 //
@@ -47,11 +48,11 @@
 // # Callbacks
 //
 // The callbacks of a session run one after another, on the goroutine that runs the session,
-// which is not always the same one, and OnIdle on one of the wheel: OnNewSessionRegister first, OnMessage for each frame in order, Farewell if one is
-// due, OnError if a fault ended the session, and OnSessionClosed last. Callbacks of different
-// sessions run at the same time. No lock is held during a callback, so it may
-// call any method of the server and its sessions, except [Server.Shutdown], which
-// waits for the callbacks.
+// which is not always the same one, and OnIdle on one of the wheel: OnNewSessionRegister first,
+// OnMessage for each frame in order, Farewell if one is due, OnError if a fault ended the
+// session, and OnSessionClosed last. Callbacks of different sessions run at the same time. No
+// lock is held during a callback, so it may call any method of the server and its sessions,
+// except [Server.Shutdown] and [Server.Run], which wait for the callbacks.
 //
 // A callback that blocks delays only its own session. One that may take long should
 // watch [Session.Context], which is canceled when the session begins to close.

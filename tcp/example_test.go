@@ -3,7 +3,6 @@ package tcp_test
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"net"
 
@@ -23,12 +22,7 @@ func chat(ctx context.Context, l net.Listener) error {
 			return fmt.Appendf(nil, "goodbye: %s\n", why)
 		},
 	}
-	stopped := make(chan error, 1)
-	defer context.AfterFunc(ctx, func() { stopped <- srv.Shutdown(context.Background()) })()
-	if err := srv.Serve(l); !errors.Is(err, tcp.ErrServerClosed) {
-		return err
-	}
-	return <-stopped
+	return srv.Run(ctx, l)
 }
 
 // A chat room: each line goes to all members. A member that does not read delays nobody and is

@@ -3,14 +3,12 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"net"
 	"os"
 	"os/signal"
 	"syscall"
-	"time"
 )
 
 func main() {
@@ -31,6 +29,7 @@ func main() {
 // received.
 func run(addr string, timeout int64) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
 	sv, err := newServer(timeout)
 	if err != nil {
 		return err
@@ -40,15 +39,9 @@ func run(addr string, timeout int64) error {
 		return fmt.Errorf("--addr %s: %w", addr, err)
 	}
 	fmt.Fprintln(os.Stderr, "resp: listening on", l.Addr())
-	served := make(chan error, 1)
-	go func() { served <- sv.Serve(l) }() // ends with Shutdown, or when Accept fails
-	select {
-	case err = <-served:
-	case <-ctx.Done():
-	}
-	stop() // another signal ends the process
-	fmt.Fprintln(os.Stderr, "resp: draining")
-	drain, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	return errors.Join(err, sv.Shutdown(drain))
+	context.AfterFunc(ctx, func() {
+		stop() // another signal ends the process
+		fmt.Fprintln(os.Stderr, "resp: draining")
+	})
+	return sv.Run(ctx, l)
 }

@@ -96,21 +96,13 @@ func serve(ctx context.Context, cfg config, log *slog.Logger) error {
 	}
 	srv := newDevices(cfg, log).srv
 	log.Info("listening", "addr", pc.LocalAddr().String(), "idle", cfg.idle)
-	served := make(chan error, 1)
-	go func() { served <- srv.Serve(pc) }() // ended by Shutdown or Close; waited for below
-	select {
-	case err := <-served:
-		_ = srv.Close()
-		return err
-	case <-ctx.Done():
-	}
-	log.Info("draining", "devices", srv.Stats().Sessions, "limit", cfg.drain)
-	drain, cancel := context.WithTimeout(context.Background(), cfg.drain)
-	defer cancel()
-	if err := srv.Shutdown(drain); err != nil {
+	context.AfterFunc(ctx, func() { log.Info("draining", "devices", srv.Stats().Sessions, "limit", cfg.drain) })
+	switch err := srv.Run(ctx, pc); {
+	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("not drained within --drain %v: %w", cfg.drain, err)
+	case err != nil:
+		return err
 	}
-	<-served
 	st := srv.Stats()
 	log.Info("stopped", "sessions", st.Registered, "received", st.Received, "handled", st.Handled,
 		"refused", st.RefusedFull+st.RefusedPerIP, "dropped", st.TooLarge+st.PendingFull, "without_cookie", st.NotAdmitted)
@@ -122,6 +114,7 @@ func newDevices(cfg config, log *slog.Logger) *devices {
 	d := &devices{byName: make(map[string]*udp.Session)}
 	d.srv = &udp.Server{
 		IdleTimeout:          cfg.idle,
+		DrainTimeout:         cfg.drain,
 		Activity:             udp.Received, // sending to a device does not show that it is alive
 		MaxSessions:          cfg.maxSessions,
 		MaxSessionsPerIP:     cfg.maxSessionsPerIP,

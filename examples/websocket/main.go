@@ -3,7 +3,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
@@ -32,21 +31,16 @@ func main() {
 // run serves until SIGINT or SIGTERM, and then closes all sessions.
 func run(addr string, timeout, drainOver time.Duration) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
 	c := newChat(timeout, drainOver, slog.New(slog.NewTextHandler(os.Stderr, nil)))
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		return fmt.Errorf("--addr %s: %w", addr, err)
 	}
 	fmt.Fprintf(os.Stderr, "websocket: open http://%s\n", l.Addr())
-	served := make(chan error, 1)
-	go func() { served <- c.Serve(l) }() // ends with Shutdown, or when Accept fails
-	select {
-	case err = <-served:
-	case <-ctx.Done():
-	}
-	stop() // another signal ends the process
-	fmt.Fprintln(os.Stderr, "websocket: the server is going away")
-	drain, cancel := context.WithTimeout(context.Background(), drainOver+10*time.Second)
-	defer cancel()
-	return errors.Join(err, c.Shutdown(drain))
+	context.AfterFunc(ctx, func() {
+		stop() // another signal ends the process
+		fmt.Fprintln(os.Stderr, "websocket: the server is going away")
+	})
+	return c.Run(ctx, l)
 }
