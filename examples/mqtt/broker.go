@@ -65,11 +65,12 @@ func newBroker(ctx context.Context, o settings) (*broker, error) {
 	return b, err
 }
 
-// shutdown ends the connections, then the sessions.
-func (b *broker) shutdown(ctx context.Context) error {
-	err := b.Shutdown(ctx)
-	b.Wheel.Close() // no session expires any more
-	err = errors.Join(err, b.sessions.Shutdown(ctx))
+// close ends the sessions. The connections have ended.
+func (b *broker) close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	err := b.sessions.Shutdown(ctx)
+	b.Wheel.Close()
 	if b.store != nil {
 		b.store.flush()
 		err = errors.Join(err, b.store.db.Close())

@@ -25,7 +25,6 @@ type link struct {
 	will       *message          // nil: none
 	aliases    map[uint16]string // the topics of the client's aliases
 	sent       map[string]uint16 // the aliases that it was sent, by topic
-	willDelay  uint32            // in seconds
 	expiry     uint32            // of the session, in seconds after the connection; math.MaxUint32: never
 	maxSize    uint32            // bytes of a packet that the client accepts; 0: any
 	maxAliases uint16            // aliases that it accepts
@@ -121,7 +120,6 @@ func (b *broker) admit(c *tcp.Session, pk, ack *packet) (l link, err error) {
 	}
 	if params.WillFlag {
 		l.will = newMessage(id, params.WillTopic, payload, params.WillQos, params.WillRetain, &params.WillProperties)
-		l.willDelay = params.WillProperties.WillDelayInterval
 	}
 	if l.expiry = props.SessionExpiryInterval; l.version < 5 && !params.Clean {
 		l.expiry = math.MaxUint32

@@ -79,7 +79,7 @@ func (p *peers) move(msg *nats.Msg) {
 		s := e.Conn()
 		s.disconnect()
 		s.mu.Lock()
-		s.takeWillLocked(nil) // the client is back
+		s.takeWillLocked() // the client is back
 		s.mu.Unlock()
 		data, _ = json.Marshal(s)
 		e.Close(pool.Replaced)

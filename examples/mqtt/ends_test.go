@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"math"
 	"net"
 	"strings"
@@ -10,8 +12,6 @@ import (
 
 	"github.com/mochi-mqtt/server/v2/packets"
 	"github.com/stretchr/testify/require"
-
-	"github.com/sessionwheel/sessionwheel/tcp"
 )
 
 // repeat calls f every 100 ms, with the number of calls before, until the test ends.
@@ -208,11 +208,12 @@ func inProcess(t *testing.T) (b *broker, addr string) {
 	require.NoError(t, err)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	served := make(chan error, 1)
-	go func() { served <- b.Serve(l) }() // ends with shutdown
+	ctx, stop := context.WithCancel(context.Background())
+	ran := make(chan error, 1)
+	go func() { ran <- errors.Join(b.Run(ctx, l), b.close()) }()
 	t.Cleanup(func() {
-		require.NoError(t, b.shutdown(context.Background()))
-		require.ErrorIs(t, <-served, tcp.ErrServerClosed)
+		stop()
+		require.NoError(t, <-ran)
 	})
 	return b, l.Addr().String()
 }
@@ -226,23 +227,22 @@ func TestWillDelay_EndsWithTheSession(t *testing.T) {
 	require.Eventually(t, func() bool { return b.sessions.Len()+b.Wheel.Len() == 0 }, patience, 10*time.Millisecond)
 }
 
-func TestWillDelay_ThatEndsAsTheClientComesBackPublishesNothing(t *testing.T) {
+func TestWillDelay_ThatEndsWithTheSessionPublishesTheWillOnce(t *testing.T) {
 	t.Parallel()
 	b, addr := inProcess(t)
 	watch, _ := login(t, addr, 5, "watch")
-	watch.subscribe(0, "will")
-	p, _ := login(t, addr, 5, "id", keeps(60), will("will", 60))
-	e, _ := b.sessions.Get("id")
-	s := e.Conn()
-	require.NoError(t, p.Close())
-	var w *message
-	require.Eventually(t, func() bool {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		w = s.due
-		return w != nil
-	}, patience, 10*time.Millisecond)
-	login(t, addr, 5, "id", keeps(60))
-	s.publishWill(w) // by the timer, which had just fired
-	watch.ping()
+	watch.subscribe(0, "will/+")
+	const n = 100
+	for i := range n {
+		p, _ := login(t, addr, 5, fmt.Sprint("id", i), keeps(1), will(fmt.Sprint("will/", i), 1))
+		require.NoError(t, p.Close())
+	}
+	seen := make(map[string]bool)
+	for range n {
+		topic := watch.want(packets.Publish).TopicName
+		require.False(t, seen[topic], topic)
+		seen[topic] = true
+	}
+	require.Eventually(t, func() bool { return b.sessions.Len() == 1 }, patience, 10*time.Millisecond)
+	watch.ping() // nothing else has come
 }

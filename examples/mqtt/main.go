@@ -12,7 +12,6 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-	"time"
 )
 
 // settings are the flags.
@@ -64,20 +63,14 @@ func run(o settings) error {
 	if err != nil {
 		return err
 	}
-	served := make(chan error, len(listeners))
 	for _, l := range listeners {
 		fmt.Fprintln(os.Stderr, "mqtt: listening on", l.Addr())
-		go func() { served <- b.Serve(l) }() // ends with shutdown, or when Accept fails
 	}
-	select {
-	case err = <-served:
-	case <-ctx.Done():
-	}
-	stop() // another signal ends the process
-	fmt.Fprintln(os.Stderr, "mqtt: shutting down")
-	drain, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	return errors.Join(err, b.shutdown(drain))
+	context.AfterFunc(ctx, func() {
+		stop() // another signal ends the process
+		fmt.Fprintln(os.Stderr, "mqtt: shutting down")
+	})
+	return errors.Join(b.Run(ctx, listeners...), b.close())
 }
 
 // listen opens the listeners.

@@ -87,8 +87,11 @@ func (s *session) release(pk *packet) error {
 	return nil
 }
 
-// publish publishes a message on all nodes.
+// publish publishes a message on all nodes, if it is not nil.
 func (b *broker) publish(m *message) {
+	if m == nil {
+		return
+	}
 	b.spread(m)
 	if b.peers != nil {
 		b.peers.send(subjectPublish, m)

@@ -31,8 +31,8 @@ type session struct {
 	state
 	entry   *entry
 	last    *tcp.Session // the connection, until its last callback has returned; nil: none
-	due     *message     // the will of a client that has left, until its delay is over
-	delay   *wheel.Timer // nil: none
+	due     *message     // the will of a client that has left; nil: none
+	delay   *wheel.Timer // publishes it; nil: none
 	out     []byte       // what the client is to be sent
 	posting bool         // somebody is in postLocked
 }
@@ -124,7 +124,7 @@ func (s *session) attach(e *entry, l link, ack *packet) bool {
 		return false
 	}
 	s.entry, s.last = e, l.conn
-	s.takeWillLocked(nil) // the client is back
+	s.takeWillLocked() // the client is back
 	s.link, s.Expiry, s.Left, s.out = l, l.expiry, 0, encode(nil, packets.Connack, l.version, ack)
 	s.resendLocked()
 	s.pumpLocked()
@@ -141,14 +141,15 @@ func (s *session) detach() {
 		s.mu.Unlock()
 		return
 	}
-	s.link, s.out, s.Left, s.due = link{}, nil, time.Now().UnixMilli(), l.will
-	if l.will != nil && l.willDelay > 0 {
-		s.delay = s.broker.Wheel.AfterFunc(time.Duration(l.willDelay)*time.Second, func() { s.publishWill(l.will) })
+	s.link, s.out, s.Left = link{}, nil, time.Now().UnixMilli()
+	will := l.will
+	if will != nil && will.Props.WillDelayInterval > 0 {
+		delay := time.Duration(will.Props.WillDelayInterval) * time.Second
+		s.due, s.delay = will, s.broker.Wheel.AfterFunc(delay, func() { s.broker.publish(l.will) })
+		will = nil
 	}
 	s.mu.Unlock()
-	if l.willDelay == 0 {
-		s.publishWill(l.will)
-	}
+	s.broker.publish(will)
 	if expiry == 0 {
 		s.entry.Close("Ended")
 	} else if s.entry.Renew(expiry) { // otherwise it is closed
@@ -156,26 +157,13 @@ func (s *session) detach() {
 	}
 }
 
-// publishWill publishes what takeWillLocked returns, if that is one.
-func (s *session) publishWill(only *message) {
-	s.mu.Lock()
-	will := s.takeWillLocked(only)
-	s.mu.Unlock()
-	if will != nil {
-		s.broker.publish(will)
+// takeWillLocked ends the delay of the will of a client that has left, which may be as long as
+// 136 years. It returns the will, or nil if there is none or it was published.
+func (s *session) takeWillLocked() (will *message) {
+	if s.delay != nil && s.delay.Stop() {
+		will = s.due
 	}
-}
-
-// takeWillLocked takes the will of a client that has left if it is the given one, or any if that
-// is nil, and returns it. It ends the delay, which may be as long as 136 years.
-func (s *session) takeWillLocked(only *message) (will *message) {
-	if only != nil && only != s.due {
-		return nil
-	}
-	if s.delay != nil {
-		s.delay.Stop()
-	}
-	will, s.due, s.delay = s.due, nil, nil
+	s.due, s.delay = nil, nil
 	return will
 }
 
@@ -216,5 +204,8 @@ func (b *broker) sessionEnded(e *entry, reason pool.Reason) {
 		b.mu.Unlock()
 		s.save() // which deletes it
 	}
-	s.publishWill(nil)
+	s.mu.Lock()
+	will := s.takeWillLocked()
+	s.mu.Unlock()
+	b.publish(will)
 }
