@@ -4,10 +4,9 @@
 // A session is a connection with an ID. The server registers it and calls
 // [Session.Touch] whenever something happens on it. When nothing has happened for
 // the idle timeout, the pool removes the session, closes its connection and calls
-// OnSessionClosed with the reason "Timeout". Touch notes the time with one
-// compare-and-swap, and when the session ends is computed from that time alone:
-// about once in an idle timeout, a
-// [github.com/sessionwheel/sessionwheel/wheel.Wheel] asks for it. No sweep over
+// OnSessionClosed with the reason "Timeout". Touch records the time with one
+// compare-and-swap and does nothing else. About once per idle timeout, a
+// [github.com/sessionwheel/sessionwheel/wheel.Wheel] looks at that time. No sweep over
 // all sessions ever runs.
 //
 // # How a session ends
@@ -15,8 +14,8 @@
 // A session is closed exactly once. The first call that closes it sets the
 // reason. Then these things happen in order: the session leaves its groups and the
 // wheel; it leaves the pool, without disturbing another session that has taken its
-// ID; its context is cancelled; its connection is closed; OnSessionClosed is called; Done
-// is closed.
+// ID; its context is canceled; its connection is closed; OnSessionClosed is called;
+// Done is closed.
 //
 // All of this runs on the goroutine of the call that closed the session, with
 // four exceptions:
@@ -27,8 +26,8 @@
 //   - If OnNewSessionRegister has not returned yet, OnSessionClosed waits for it
 //     and runs on the goroutine of Register.
 //
-// Sessions that time out together are removed together, under one lock for some
-// of them, and closed one after the other. A connection's Close or an
+// Sessions that time out together are removed in batches, each under one lock, and
+// closed one after the other. A connection's Close or an
 // OnSessionClosed that blocks does not delay other sessions until MaxCallbacks of
 // the wheel, 256 by default, are blocked. From then on, sessions that time out wait
 // for a free goroutine. They stay open in the meantime, and a Touch still keeps
@@ -57,7 +56,7 @@
 // [Pool.Shutdown], which waits for the callbacks.
 //
 // Lock order: the lock of a shard of the pool, which is also that of each session
-// in it, then the lock of a group or of a shard of the wheel. Two shards of the same kind are
-// never locked at the same time. The wheel asks a session when it is due while it
-// holds a lock of its own, so the answer only reads atomics.
+// in it, then the lock of a group or of a shard of the wheel. Two shards of the same
+// kind are never locked at the same time. The wheel asks a session when it is due
+// while it holds a lock of its own, so the answer only reads atomics.
 package pool

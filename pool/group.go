@@ -24,7 +24,7 @@ type Group[K comparable, C io.Closer] struct {
 	peak    int                    // how many at was made for, or has grown to
 }
 
-// Add adds a session. It reports true if the session is a member now, also if it was one
+// Add adds a session. It reports true if the session is a member now, even if it was one
 // before, and false if it is closed.
 func (g *Group[K, C]) Add(s *Session[K, C]) bool {
 	s.shard.mu.Lock()

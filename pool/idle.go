@@ -16,7 +16,7 @@ func (p *Pool[K, C]) SetIdleTimeout(d time.Duration) {
 
 // SetIdleTimeout gives the session an idle timeout of its own, counted from its last
 // activity: if the session has been idle for longer, it times out at once, after OnIdle if
-// that was not called yet. 0 means the pool's idle timeout, also after that changes; negative
+// that was not called yet. 0 means the pool's idle timeout, even after that changes; negative
 // means that the session does not time out. It does nothing on a closed session.
 func (s *Session[K, C]) SetIdleTimeout(d time.Duration) {
 	own := orDefault(d, 0)

@@ -74,12 +74,13 @@
 // there; otherwise, when no input has come for a second or two. Part of a frame keeps its buffer
 // meanwhile, and a session whose peer has closed its side waits in the same way until it may end.
 //
-// This holds for TCP and Unix sockets, for TLS on them, and for connections that show the socket
-// that they wrap by a method NetConn or SyscallConn. Such a connection must read from that socket
-// only while it is read from itself: what it has read ahead on a goroutine of its own wakes
-// nobody. Other connections, and all on other systems, keep a goroutine each, and nothing else
-// differs. So does a session that cannot be parked because the process has no descriptor left or
-// the system's limit of epoll watches is reached, which is reported to OnError once.
+// This holds for TCP and Unix sockets, for TLS on them, and for connections that expose the socket
+// that they wrap through a method NetConn or SyscallConn. Such a connection must read from that
+// socket only while it is itself being read from: what it reads ahead on a goroutine of its own
+// wakes nobody. Other connections, and all on other systems, keep a goroutine each; nothing else
+// differs. A session also keeps its goroutine if it cannot be parked because the process has no
+// descriptor left or the system's limit of epoll watches is reached, which is reported to OnError
+// once.
 //
 // # Memory
 //
@@ -91,8 +92,8 @@
 // # Closing under TLS
 //
 // A close_notify alert is sent behind the farewell, unless the session is reset or its
-// handshake has failed. Nobody but Shutdown waits for that. The connections of a listener of
-// package tls are closed with one only if there is something to say.
+// handshake has failed. Nothing but Shutdown waits for that. The connections of a listener of
+// package tls are sent one only if the session lingers.
 //
 // # Locks
 //
@@ -101,7 +102,7 @@
 // slowWatch.mu the watch of a write that waits, wire.mu what TLS has encrypted,
 // lingering.mu how long an end may take, workers.mu the goroutines that are free, inputCheck.mu
 // the session that a worker runs, and timeLimit.mu the time of a frame or a handshake. No two of
-// them are held at the same time. Under some of them timers are armed, and deadlines set that
-// have a read or a write return. No callback, and no write that could wait, runs under any. crypto/tls writes under
-// locks of its own, so the wire beneath it never waits on a socket.
+// them are held at the same time. Under some of them timers are armed, and deadlines are set that
+// make a read or a write return. No callback, and no write that could wait, runs under any of
+// them. crypto/tls writes under locks of its own, so the wire beneath it never waits on a socket.
 package tcp

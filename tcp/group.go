@@ -11,14 +11,14 @@ import (
 // and a group may have sessions of several servers.
 //
 // The zero value is an empty group. A Group must not be copied after its first use. All its
-// methods may be called from any goroutine and from callbacks, also while another goroutine
+// methods may be called from any goroutine and from callbacks, even while another goroutine
 // or the loop over All changes the group or closes its members. None of them waits for a
 // callback or a peer.
 type Group struct {
 	members pool.Group[int64, *transport]
 }
 
-// Add adds a session. It reports true if the session is a member now, also if it was one
+// Add adds a session. It reports true if the session is a member now, even if it was one
 // before, and false if it is closed.
 func (g *Group) Add(s *Session) bool { return g.members.Add(s.ps) }
 

@@ -27,7 +27,7 @@ func (s *Session) Reason() pool.Reason { return s.ps.Reason() }
 // ConnectionState returns the state of the session's TLS connection. It reports false if the
 // session has none or its handshake has not succeeded. The connection is found under
 // Server.TLSConfig, after StartTLS, with a listener of package tls, and beneath connections
-// that have a method NetConn() net.Conn. It is there from OnNewSessionRegister on, also after
+// that have a method NetConn() net.Conn. It is there from OnNewSessionRegister on, even after
 // the end of the session.
 func (s *Session) ConnectionState() (state tls.ConnectionState, ok bool) {
 	if !s.marks.has(markSecured) { // TLS would have us wait for its handshake

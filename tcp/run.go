@@ -13,8 +13,8 @@ import (
 // given listeners, or from one on Server.Addr if there are none; all are closed when it returns.
 //
 // At the end Run calls Shutdown, and waits for it no longer than DrainOver and DrainTimeout
-// together. It returns nil if everything has ended by then, also when Shutdown or Close was
-// called by somebody else, and otherwise the error of Shutdown. After StopListening the sessions
+// together. It returns nil if everything has ended by then, and otherwise the error of Shutdown.
+// It also returns when other code has called Shutdown or Close. After StopListening the sessions
 // go on until ctx ends.
 //
 // If a listener fails, the server is shut down as well, and the error includes that of Serve. A

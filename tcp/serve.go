@@ -23,15 +23,15 @@ func (srv *Server) ListenAndServe() error {
 	return srv.Serve(l)
 }
 
-// Serve accepts connections from l and serves each on a goroutine of its own, for which
-// Shutdown waits. Several calls with different listeners may run at the same time. Serve
-// blocks and always returns an error; l is closed by then. The error is ErrServerClosed
-// after Shutdown, StopListening or Close, one that names the field if a field of the Server is invalid, or
+// Serve accepts connections from l and serves them on other goroutines, for which Shutdown
+// waits. Several calls with different listeners may run at the same time. Serve blocks and
+// always returns an error; l is closed by then. The error is ErrServerClosed after Shutdown,
+// StopListening or Close, one that names the field if a field of the Server is invalid, or
 // that of Accept. Temporary errors of Accept, for example when there are no file descriptors
 // or no memory left or the network is down, are logged and reported to OnError, and Serve
 // tries again after a pause of 5 milliseconds to 1 second.
 //
-// If Serve returns another error than ErrServerClosed, the sessions stay open; Shutdown or
+// If Serve returns an error other than ErrServerClosed, the sessions stay open; Shutdown or
 // Close ends them.
 func (srv *Server) Serve(l net.Listener) error {
 	ol := &onceListener{Listener: l}

@@ -32,13 +32,13 @@ const (
 type Activity uint8
 
 // The kinds of activity. Part of a frame never counts. While OnMessage runs, a session does
-// not time out, and a received frame counts from when it has been handled. With Sent, a
-// session to which nothing was sent for the idle timeout is closed when OnMessage returns,
-// however much its peer sends.
+// not time out, and a received frame counts from when it has been handled. A Post counts when
+// the socket has taken it. With Sent, a session to which nothing was sent for the idle timeout
+// is closed when OnMessage returns, however much its peer sends.
 const (
-	ReceivedOrSent Activity = iota // a received frame, and a successful Send
+	ReceivedOrSent Activity = iota // a received frame, and a successful Send or Post
 	Received                       // a received frame
-	Sent                           // a successful Send
+	Sent                           // a successful Send or Post
 )
 
 // Server accepts connections and serves them. The zero value is ready to use. Its fields
@@ -53,7 +53,7 @@ type Server struct {
 
 	// TLSConfig, if not nil, makes every connection a TLS connection. It is cloned, and
 	// a MinVersion of 0 becomes TLS 1.2. It is ignored for connections that are *tls.Conn
-	// already; those are closed without a close_notify alert.
+	// already; those are sent a close_notify alert only if the session lingers.
 	TLSConfig *tls.Config
 
 	// Split cuts the input into frames, with the contract of bufio.Scanner. If nil,
@@ -98,14 +98,15 @@ type Server struct {
 	// FlushInterval is how long a session to which something was posted gathers what is posted
 	// next, so that many messages for many sessions, such as the members of a room, take one
 	// write for each session and not one for each message. What is posted after a longer pause
-	// is written at once. What is gathered is written earlier when it is 16 KiB, with the
+	// is written at once. What is gathered is written earlier when it reaches 16 KiB, with the
 	// replies that a callback of the session posts, by Send, or when the session ends. Until
-	// then it keeps no session from timing out. 0 and negative mean that only what is posted
-	// while the session's callbacks handle frames is gathered; see [Session.Post].
+	// it is written, it does not keep the session from timing out. 0 and negative mean that
+	// only what is posted while the session's callbacks handle frames is gathered; see
+	// [Session.Post].
 	FlushInterval time.Duration
 
 	// LingerTimeout is how long the server goes on with the connection of a session that
-	// has something to say when it ends, or whose peer has not received all yet: it sends
+	// has something left to send when it ends, or whose peer has not received all yet: it sends
 	// the rest, closes its writing side, and reads and drops until the peer has closed too.
 	// Then the connection is closed, or reset if the peer is not receiving. No callback
 	// waits for that, but Shutdown does, and the connection counts towards MaxSessions. 0
@@ -122,7 +123,7 @@ type Server struct {
 	// its context instead.
 	DrainTimeout time.Duration
 
-	// HandshakeTimeout is how long the TLS handshake may take, also with a listener of
+	// HandshakeTimeout is how long the TLS handshake may take, including that of a listener of
 	// package tls; the session is then closed with ReasonHandshake. 0 means 10 seconds;
 	// negative means no limit.
 	HandshakeTimeout time.Duration
@@ -158,15 +159,15 @@ type Server struct {
 
 	// MaxPendingBytes is the maximum memory of all sessions together, in bytes, for frames
 	// of which part has been received, for what is queued, and for TLS handshakes, which
-	// count for 32 KiB each. A session that needs more beyond it is closed with
+	// count for 32 KiB each. A session that would exceed it is closed with
 	// ReasonOverload. What a Group has queued for many counts once. 0 means 256 MiB;
 	// negative is an error.
 	MaxPendingBytes int
 
 	// MaxSessionsPerIP is the maximum number of sessions from one IPv4 address or one IPv6
 	// /64 network. 0 and negative mean no limit. A connection beyond the limit is closed at
-	// once and reported to OnError as ErrTooManyFromIP. Connections whose
-	// address is not an IP address are not limited.
+	// once and reported to OnError as ErrTooManyFromIP. Connections whose address is not an
+	// IP address are not limited.
 	MaxSessionsPerIP int
 
 	// Directory coordinates the IDs of Session.Bind with other servers. If nil, the server
@@ -199,9 +200,9 @@ type Server struct {
 
 	// OnIdle is called IdleWarning before a session's idle timeout, so that its peer can be
 	// asked to respond. From the call on, however late it is, the session has IdleWarning
-	// left, unless there is activity; with the zero Activity, what OnIdle sends is one. OnIdle
-	// is called once per period of idleness, on a goroutine of the wheel. It is one of the
-	// session's callbacks, of which no two run at the same time. May be nil.
+	// left, unless there is activity; with the zero Activity, what OnIdle sends is activity.
+	// OnIdle is called once per period of idleness, on a goroutine of the wheel. It is one of
+	// the session's callbacks, of which no two run at the same time. May be nil.
 	OnIdle func(*Session)
 
 	// Farewell returns the last bytes for a session that the server ends, framed, or nil. It

@@ -155,7 +155,7 @@ func (s *Session) Hold() (release func()) {
 }
 
 // SetIdleTimeout gives the session an idle timeout of its own, counted from its last
-// activity. 0 means the server's, also after that changes; negative means that the session
+// activity. 0 means the server's, even after that changes; negative means that the session
 // does not time out. It does nothing on a closed session.
 func (s *Session) SetIdleTimeout(d time.Duration) { s.ps.SetIdleTimeout(d) }
 

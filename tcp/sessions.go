@@ -73,7 +73,7 @@ func (srv *Server) Stats() pool.Stats {
 }
 
 // RecentlyClosed returns the sessions that closed last, as
-// [pool.Pool.RecentlyClosed] says; also those whose TLS handshake failed. It
+// [pool.Pool.RecentlyClosed] says, including those whose TLS handshake failed. It
 // returns none before the server serves.
 func (srv *Server) RecentlyClosed() []pool.ClosedSession[int64] {
 	p := srv.sessions.Load()

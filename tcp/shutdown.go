@@ -18,7 +18,7 @@ import (
 // connection is closed, and the server's goroutines have ended.
 //
 // If ctx ends first, Shutdown closes the remaining sessions and connections and returns an
-// error that wraps the context's; callbacks that are running go on. Another call, also one
+// error that wraps the context's; callbacks that are running go on. Another call, even one
 // after Close, waits like the first. Shutdown must not be called from a callback, because it
 // waits for it. A server cannot be used again after Shutdown.
 func (srv *Server) Shutdown(ctx context.Context) error {
@@ -114,7 +114,7 @@ func closeAll(closers *sync.WaitGroup, waiting []*pool.Session[int64, *transport
 }
 
 // StopListening closes the listeners and accepts no more connections: Serve returns
-// ErrServerClosed, also when it is called later. Sessions go on. It does not wait, and may be
+// ErrServerClosed, even if it is called later. Sessions go on. It does not wait, and may be
 // called several times and from callbacks.
 func (srv *Server) StopListening() {
 	for _, l := range srv.markDeaf() {

@@ -2,7 +2,8 @@
 // peer address, calls a callback for each datagram, and closes a session after a
 // period of inactivity, since UDP itself has no end of a connection.
 //
-// A [Server] is a struct of settings whose zero value is ready to use.
+// A [Server] is a struct of settings whose zero value is ready to use. [Server.Run] serves
+// until a context ends, and then shuts the server down.
 //
 // # Sessions
 //
@@ -11,10 +12,10 @@
 // recognizes its sessions by what is in the datagrams can move one to another address
 // with [Session.Rebind]. A session ends exactly once: by [Server.IdleTimeout], by
 // [Server.MaxLifetime], by [Session.Close], by a panic in a callback, because another
-// session was moved to its address, or when the server shuts down. The first of these determines the reason. A later datagram
-// from the same address begins another session. A datagram that arrives at the
-// moment of expiry either keeps the session open or begins the next one; a single
-// atomic word decides which.
+// session was moved to its address, or when the server shuts down. The first of these
+// determines the reason. A later datagram from the same address begins another session.
+// A datagram that arrives at the moment of expiry either keeps the session open or begins
+// the next one; a single atomic word decides which.
 //
 // # Callbacks
 //
@@ -26,9 +27,9 @@
 // of arrival and OnIdle before the idle timeout, OnError if a callback crashed, then
 // Farewell, OnSessionClosed last. Callbacks of different sessions run concurrently.
 // No lock is held during a callback, so it may call any method of the server and its
-// sessions except [Server.Shutdown], which waits for the callbacks.
+// sessions except [Server.Shutdown] and [Server.Run], which wait for the callbacks.
 //
-// A session's turn ends after 64 datagrams or the callback that exceeds a
+// A session's turn ends after 64 datagrams, or with the callback that takes it past a
 // millisecond; the other sessions with something to do come before its next turn.
 //
 // A callback that blocks delays only its own session, until MaxCallbacks of them
@@ -87,11 +88,10 @@
 // # Memory
 //
 // An idle session takes about 350 bytes on a 64-bit machine, including its share of
-// all tables: 23 MB for the 65,536 sessions of the
-// default limit. Pending datagrams take at most MaxPendingBytes, and each of the
-// MaxCallbacks goroutines holds at most one buffer of 64 KiB. In a steady state,
-// receiving and sending a datagram allocates nothing if the socket is a
-// *net.UDPConn.
+// all tables: 23 MB for the 65,536 sessions of the default limit. Pending datagrams
+// take at most MaxPendingBytes, and each of the MaxCallbacks goroutines holds at most
+// one buffer of 64 KiB. In a steady state, receiving and sending a datagram allocates
+// nothing if the socket is a *net.UDPConn.
 //
 // # Locks
 //

@@ -18,7 +18,7 @@ type Group struct{ sessions poolGroup }
 
 type poolGroup = pool.Group[poolID, *transport]
 
-// Add adds a session. It reports true if the session is a member now, also if it was
+// Add adds a session. It reports true if the session is a member now, even if it was
 // one before, and false if it is closed.
 func (g *Group) Add(s *Session) bool { return g.sessions.Add(s.ps.Load()) }
 

@@ -11,13 +11,13 @@ import (
 // Server.Addr.
 //
 // At the end Run calls Shutdown, and waits for it no longer than DrainTimeout. It returns nil if
-// everything has ended by then, also when Shutdown or Close was called by somebody else, and
-// otherwise the error of Shutdown.
+// everything has ended by then, and otherwise the error of Shutdown. It also returns when other
+// code has called Shutdown or Close.
 //
 // If Serve fails, the server is shut down as well, and the error includes that of Serve. A
-// server cannot be used again after Run. Only if the server has a socket already, it goes on with
-// that one: the error is ErrServing, and pc is left open. Run must not be called from a callback,
-// because it waits for it.
+// server cannot be used again after Run. The exception is a server that has a socket already: it
+// goes on with that one, the error is ErrServing, and pc is left open. Run must not be called from
+// a callback, because it waits for it.
 func (srv *Server) Run(ctx context.Context, pc net.PacketConn) error {
 	served := make(chan error, 1)
 	go func() { // ends with Shutdown, and is waited for below

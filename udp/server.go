@@ -140,11 +140,11 @@ type Server struct {
 
 	// OnError is called with an error. If a callback of a session crashed, it is
 	// called with that session, after the session was closed and, if the callback was
-	// not Farewell or OnSessionClosed, before those. For refused and dropped datagrams and temporary errors of
-	// the socket it is called with a nil Session, on a goroutine of its own, and Serve
-	// reads nothing until it returns. Refused and dropped datagrams are reported at
-	// most once a second for each cause, with the number of those not reported;
-	// [Stats] counts them all. May be nil.
+	// not Farewell or OnSessionClosed, before those. For refused and dropped datagrams
+	// and temporary errors of the socket it is called with a nil Session, on a
+	// goroutine of its own, and Serve reads nothing until it returns. Refused and
+	// dropped datagrams are reported at most once a second for each cause, with the
+	// number of those not reported; [Stats] counts them all. May be nil.
 	OnError func(*Session, error)
 
 	// OnNewSessionRegister is called once for each session, before any other
@@ -156,7 +156,7 @@ type Server struct {
 	// is called once per period of idleness, and not if a datagram arrives before the
 	// call, unless Activity is Sent; nor while the session is held, nor after Shutdown
 	// has begun. The session does not time out before OnIdle has returned. If that is
-	// so late that the idle timeout has passed meanwhile, the session gets a full one
+	// so late that the idle timeout has passed by then, the session gets a full one
 	// from then, or, if Activity is Sent, is closed unless OnIdle has sent something.
 	// May be nil.
 	OnIdle func(*Session)

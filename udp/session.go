@@ -102,7 +102,7 @@ func (s *Session) Close(r pool.Reason) bool { return s.ps.Load().Close(r) }
 func (s *Session) Hold() (release func()) { return s.ps.Load().Hold() }
 
 // SetIdleTimeout gives the session an idle timeout of its own, counted from its last
-// activity. 0 means the server's, also after that changes; negative means that the
+// activity. 0 means the server's, even after that changes; negative means that the
 // session does not time out. It does nothing on a closed session.
 func (s *Session) SetIdleTimeout(d time.Duration) { s.ps.Load().SetIdleTimeout(d) }
 

@@ -14,7 +14,7 @@ import (
 //
 // If ctx ends first, Shutdown closes the socket and the remaining sessions and
 // returns an error that wraps the context's; callbacks that are running go on.
-// Another call, also one after Close, waits like the first. Shutdown must not be
+// Another call, even one after Close, waits like the first. Shutdown must not be
 // called from a callback, because it waits for it. A server cannot be used again
 // after Shutdown.
 func (srv *Server) Shutdown(ctx context.Context) error {

@@ -41,7 +41,7 @@ type Settler interface {
 	// its Expire. If it sets it to nil, Fire is not called.
 	//
 	// Others wait while Settle runs, so it must not block or panic. The Fire of an entry
-	// that is settled is called even if the wheel is closed meanwhile.
+	// that is settled is called even if the wheel is closed in between.
 	Settle(batch []Due) (settled int)
 }
 

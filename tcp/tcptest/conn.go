@@ -14,7 +14,7 @@ import (
 const defaultBuffer = 64 << 10
 
 // Conn is one side of a connection: what Dial returns, and what Accept returns as a
-// net.Conn. Its methods may be called from any goroutine. Read and Write alone block.
+// net.Conn. Its methods may be called from any goroutine. Only Read and Write block.
 //
 // Errors are those of a *net.TCPConn: a *net.OpError that wraps net.ErrClosed,
 // os.ErrDeadlineExceeded, syscall.ECONNRESET or syscall.EPIPE; the end of the stream is

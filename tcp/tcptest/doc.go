@@ -26,6 +26,6 @@
 // [Conn.CloseWrite] half-closes and [Conn.Cut] resets.
 //
 // It differs from a socket in three ways. What is written can be read at once. A reset
-// destroys everything that was not read, which sockets may do but often do in part only.
-// And after a reset, each Read fails with ECONNRESET, not the first alone.
+// destroys everything that was not read, of which sockets often destroy only a part. And
+// after a reset, every Read fails with ECONNRESET, not only the first.
 package tcptest
