@@ -19,14 +19,14 @@ type commands struct {
 	Serve   serveCmd   `cmd:"" help:"Run an echo server that closes idle sessions. --cluster and --metrics need sessionwheel-full."`
 	Load    loadCmd    `cmd:"" help:"Put load on an echo server, such as serve, and measure it."`
 	Top     topCmd     `cmd:"" help:"Show a server that runs with --http, live in the terminal. Needs sessionwheel-top."`
-	Cluster clusterCmd `cmd:"" help:"Inspect and control the sessions of a cluster, such as of several serve --cluster. Needs sessionwheel-full."`
+	Cluster clusterCmd `cmd:"" help:"Inspect and control the sessions of a cluster, such as several serve --cluster. Needs sessionwheel-full."`
 	Bench   benchCmd   `cmd:"" help:"Do the same work with this project and with its rivals, side by side, and draw charts. Needs sessionwheel-bench."`
 	Soak    soakCmd    `cmd:"" help:"Look for broken guarantees for a long time, under faults of every kind. Needs sessionwheel-soak."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 
 const description = "A session manager for custom protocol servers: every session has a timer in a hierarchical timing wheel, every activity re-arms it, and when it expires the session is closed with the reason \"Timeout\".\n\n" +
-	"sessionwheel-full, -top, -bench and -soak are programs of their own, since they depend on much more. One that is not installed is built from the checkout when it is first used, which takes a minute or two."
+	"sessionwheel-full, -top, -bench and -soak are separate programs, because they have many more dependencies. One that is not installed is built from the checkout when it is first used, which takes a minute or two."
 
 func program() console.Program {
 	return console.Program{Commands: &commands{}, Description: description}

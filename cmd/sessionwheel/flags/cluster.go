@@ -21,7 +21,7 @@ const (
 
 // Access is the flags that say which cluster to reach, and how.
 type Access struct {
-	Cluster   string        `env:"SESSIONWHEEL_CLUSTER" placeholder:"URL" help:"The cluster's brokers: nats://HOST:PORT or tls://HOST:PORT, several separated by commas. A URL with a user or a password, such as tls://USER:PASSWORD@HOST:PORT, must be set in the variable: other users of the machine see a command line."`
+	Cluster   string        `env:"SESSIONWHEEL_CLUSTER" placeholder:"URL" help:"The cluster's brokers: nats://HOST:PORT or tls://HOST:PORT, several separated by commas. A URL with a user or a password, such as tls://USER:PASSWORD@HOST:PORT, must be set in the variable, because other users of the machine can see a command line."`
 	Namespace string        `name:"cluster-namespace" default:"sessions" placeholder:"NAME" help:"Which cluster to use, if several share the brokers."`
 	TokenFile string        `name:"cluster-token-file" type:"existingfile" placeholder:"FILE" help:"File with the token for the brokers. The variable SESSIONWHEEL_CLUSTER_TOKEN may have the token instead. No flag takes a secret itself."`
 	Creds     string        `name:"cluster-creds" type:"existingfile" placeholder:"FILE" help:"File with credentials for the brokers, from their operator."`
@@ -86,7 +86,7 @@ type Node struct {
 	OnLeaseLost   string        `default:"keep" enum:"keep,fence" help:"What happens to sessions that have logged in when this node loses its lease. keep: they go on, and end when the lease is back if another node has accepted their names. fence: they are closed with \"LeaseLost\" before another node can accept their names."`
 	DegradedLogin string        `default:"refuse" enum:"refuse,allow" help:"What happens to logins while this node has no lease. refuse: they fail. allow: they succeed without asking the cluster, and when the lease is back the latest login under a name stays. allow does not go with --on-lease-lost fence."`
 	Replicas      int           `default:"1" enum:"1,3,5" help:"Number of brokers that keep the cluster's directory: 1, 3 or 5. It must be the same for all nodes."`
-	Streams       int           `default:"1" help:"Number of streams that the cluster's directory lies in, 1 to 64, so that several brokers share its work. It must be the same for all nodes."`
+	Streams       int           `default:"1" help:"Number of streams over which the cluster's directory is spread, 1 to 64, so that several brokers share its work. It must be the same for all nodes."`
 	Storage       string        `name:"cluster-storage" default:"file" enum:"file,memory" help:"Where the brokers keep the directory: file, or memory, which is lost with the brokers and then restored by the nodes. It must be the same for all nodes."`
 	Listen        string        `name:"cluster-listen" placeholder:"ADDR" want:"host:port" help:"With --cluster embedded: address at which other nodes reach this node's broker, host:port; port 0 takes a free one."`
 	Dir           string        `name:"cluster-dir" type:"path" placeholder:"DIR" help:"With --cluster embedded: folder for the broker's data. Without it, a temporary folder, removed at the end."`
@@ -151,7 +151,7 @@ func (Cluster) Help() string {
 type ClusterClient struct {
 	Access `embed:""`
 
-	JSON bool `name:"json" help:"Print one JSON object a line."`
+	JSON bool `name:"json" help:"Print one JSON object per line."`
 }
 
 // Validate checks the flags.
@@ -191,7 +191,7 @@ type ClusterWhere struct {
 type ClusterKick struct {
 	Named `embed:""`
 
-	Reason string `default:"Kicked" help:"Reason for the close, which its server is told."`
+	Reason string `default:"Kicked" help:"Reason for the close, as the session's server sees it."`
 }
 
 // Validate checks the flags.

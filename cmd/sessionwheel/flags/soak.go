@@ -25,7 +25,7 @@ type Soak struct {
 // Help is the text below the summary of soak --help.
 func (Soak) Help() string {
 	return "The soak stops at the first broken guarantee with exit status 1, and prints the command that starts with the same round. " +
-		"Two scenarios, and one with --cluster, build a program from a checkout with the go command; without these they are left out. " +
+		"Two scenarios, and one with --cluster, build a program from a checkout with the go command; without a checkout or the go command they are left out. " +
 		"A round with --cluster takes 10 to 60 seconds, and longer on a busy machine. " +
 		"All processes end with this one, however it ends. " +
 		"Ctrl-C ends the soak early; it still prints its report. " +

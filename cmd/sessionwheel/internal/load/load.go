@@ -19,7 +19,7 @@ import (
 // Config is the flags of load.
 type Config struct {
 	Addr     string        `default:"127.0.0.1:7000" want:"host:port, such as 127.0.0.1:7000" help:"Address of the server, host:port."`
-	Active   int           `default:"100" help:"Number of connections that send. Each sends its next message when the last one was echoed."`
+	Active   int           `default:"100" help:"Number of connections that send. Each sends its next message when the last one has been echoed."`
 	Idle     int           `default:"0" help:"Number of connections that send one message and then wait for the server to close them."`
 	Duration time.Duration `default:"10s" help:"How long to send, once all are connected."`
 	Rate     float64       `default:"0" help:"Messages a second over all active connections. The round trip of a late message counts from when it was due. 0 means as fast as they are echoed."`

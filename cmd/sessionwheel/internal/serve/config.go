@@ -35,7 +35,7 @@ type Config struct {
 
 	LogFormat string        `default:"text" enum:"text,json" help:"Format of the log on standard error: text or json."`
 	LogLevel  string        `default:"info" enum:"debug,info,warn,error" help:"Minimum level to log: debug (each message too), info (sessions opening and closing), warn or error."`
-	Drain     time.Duration `default:"10s" help:"How long to wait for sessions to end after SIGINT or SIGTERM. A second signal does not wait."`
+	Drain     time.Duration `default:"10s" help:"How long to wait for sessions to end after SIGINT or SIGTERM. A second signal ends the program at once."`
 
 	EndWithStdin bool `hidden:"" help:"Stop as on SIGTERM at the end of standard input, such as when the process at its other side ends."`
 }
@@ -43,7 +43,7 @@ type Config struct {
 // Help is the text below the summary of serve --help.
 func (Config) Help() string {
 	return "Each message is sent back unchanged, and counts as activity. " +
-		"SIGINT and SIGTERM drain the server; the exit status is then 0. " +
+		"SIGINT and SIGTERM drain the server; the exit status is then 0, or 1 if sessions had to be cut off. " +
 		"With --cluster the server is a node of a cluster. Its brokers run elsewhere or, with --cluster embedded, in this process. " +
 		"The first message of a session may then be \"login NAME\", which is answered with \"ok\" or \"error: ...\": " +
 		"an earlier session with that name, on any node, is closed with \"Replaced\". " +

@@ -14,11 +14,11 @@ import (
 
 // Config is the flags of the HTTP server beside a command's own server.
 type Config struct {
-	HTTP          string   `name:"http" placeholder:"ADDR" want:"a port, such as 8080, or host:port" help:"Serve a page that shows the sessions, at this address: a port on the loopback, such as 8080, or host:port; port 0 takes a free one. /healthz is beside it."`
-	HTTPHost      []string `name:"http-host" placeholder:"NAME" help:"Answer requests for this name too, beside localhost and IP addresses. May be repeated; * allows any name."`
+	HTTP          string   `name:"http" placeholder:"ADDR" want:"a port, such as 8080, or host:port" help:"Serve a page that shows the sessions, at this address: a port on the loopback interface, such as 8080, or host:port; port 0 takes a free one. /healthz is beside it."`
+	HTTPHost      []string `name:"http-host" placeholder:"NAME" help:"Answer requests for this name too, besides localhost and IP addresses. May be repeated; * allows any name."`
 	HTTPClose     bool     `name:"http-close" help:"Let the page close sessions, for those who have the token. Without --http-token-file a token is made, and printed with the page's address."`
-	HTTPTokenFile string   `name:"http-token-file" type:"existingfile" placeholder:"FILE" help:"File with a token of at least 16 characters. Everything but /healthz needs it then: on the page's login, or as a bearer token. The variable SESSIONWHEEL_HTTP_TOKEN may have the token instead. It is required beyond the loopback."`
-	HTTPOpen      bool     `name:"http-open" help:"Serve the page without a token, beyond the loopback too: anyone who can connect sees all sessions. Closing a session still needs a token."`
+	HTTPTokenFile string   `name:"http-token-file" type:"existingfile" placeholder:"FILE" help:"File with a token of at least 16 characters. Everything but /healthz then demands it, in the page's login form or as a bearer token. The variable SESSIONWHEEL_HTTP_TOKEN may have the token instead. One of the two is required beyond the loopback interface, unless --http-open is set."`
+	HTTPOpen      bool     `name:"http-open" help:"Serve the page without a token, even beyond the loopback interface: anyone who can connect sees all sessions. Closing a session still needs a token."`
 	Page          bool     `default:"true" negatable:"" help:"Serve the page and its API, with --http."`
 	Metrics       bool     `help:"Serve /metrics for Prometheus as well, with --http."`
 	Healthz       bool     `default:"true" negatable:"" help:"Serve /healthz, with --http: 200, or 503 while the server drains, and while it is a node that has lost its lease and refuses logins."`
