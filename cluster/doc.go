@@ -43,17 +43,16 @@
 //
 // Of all logins of an ID, the one that began last wins, however long any of them waits
 // for an earlier owner: a login that finds a later one in its place fails with
-// [ErrSuperseded]. On one node the order is exact. Between nodes it holds as far as their clocks
-// agree, and only for logins that overlap: otherwise a node whose clock is ahead would keep
-// others from its IDs.
+// [ErrSuperseded]. On one node the order is exact. Between nodes it is only as exact as their
+// clocks, and applies only to logins that overlap: otherwise a node whose clock is ahead would
+// keep others from its IDs.
 //
-// A token identifies one login of an ID. Tokens of an ID grow with each login: always, if the
-// login takes over from the one before. If that has ended, its entry is gone and its token
-// forgotten; then they grow if the clock of the later login's node is behind that of the
-// earlier one's by less than the time between the logins. A restart of the brokers changes
-// nothing in that, nor does the loss of what they store. Requests
-// for a session (an eviction, a kick, a message) carry its token, so they never reach a
-// later session of the ID.
+// A token identifies one login of an ID. The token of a login that takes over is always higher
+// than the one before. If the login before has ended, its entry is gone and its token
+// forgotten. The next token is then higher unless the clock of the later login's node is behind
+// that of the earlier one's by more than the time between the logins. A restart of the brokers
+// does not change that, nor does the loss of what they store. Requests for a session (an
+// eviction, a kick, a message) carry its token, so they never reach a later session of the ID.
 //
 // # Guarantees
 //
@@ -69,7 +68,7 @@
 //
 // # How long things take
 //
-// The other nodes declare a node that ends without [Node.Leave] dead after its lease and
+// If a node ends without [Node.Leave], the other nodes declare it dead after its lease and
 // at most half a lease more. From then on its sessions do not count, and their entries
 // are deleted. A lease is at least six seconds with one broker, and twenty with several,
 // because they take four to eight seconds to elect a new leader when theirs is killed.

@@ -29,8 +29,8 @@
 //
 // Without Limit a server needs ReadHeaderTimeout, ReadTimeout, IdleTimeout and
 // MaxHeaderBytes, a listener that limits the number of connections, and something that
-// ends connections whose peers do not read. WriteTimeout does not serve for that, since it
-// also ends long answers to peers that read.
+// ends connections whose peers do not read. WriteTimeout is not suitable for that, since it
+// also ends long answers to peers that do read.
 //
 // # The wheel
 //

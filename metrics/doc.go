@@ -10,8 +10,8 @@
 //	http.Handle("/metrics", metrics.Handler(reg))
 //
 // The name passed to a constructor is the value of the label server, or wheel, of
-// all its metrics. Two collectors of one registry need different names; the only
-// one may have an empty name. To add other labels, wrap the registry with
+// all its metrics. Two collectors of one registry need different names; a collector
+// that is alone may have an empty name. To add other labels, wrap the registry with
 // prometheus.WrapRegistererWith.
 //
 // The collector of a server does not include its wheel. To expose that, make the

@@ -37,7 +37,7 @@
 // less than 107 bytes, waits in the Conn for its first Read.
 //
 // Package tcp reads and writes a Conn through its methods, not past them. With a Conn, an
-// echo takes about 1.15 of the processor time that it takes with a plain socket, and as
+// echo takes about 1.15 times the processor time that it takes with a plain socket, and as
 // many system calls; BenchmarkEcho compares them.
 //
 // The type-length-value fields of a version 2 header are returned by [Conn.TLVs]. Its
