@@ -35,5 +35,6 @@
 // On a machine that is busy elsewhere everything is late. So each round has a
 // goroutine beside it that sleeps and notes how much too long, and lateness is
 // allowed a multiple of that, for the goroutines that must take turns until a
-// callback runs, over what is promised.
+// callback runs, over what is promised. In the same way a peer may be starved of
+// processor time until the server rightly times it out: it tries again.
 package soak

@@ -75,33 +75,47 @@ type freezeSender struct {
 // connect dials all peers. The senders send until they are hung up on.
 func (f *freeze) connect(ctx context.Context, addr string, senders, silent int) error {
 	for i := range senders + silent {
-		conn, err := dialServer(ctx, addr)
+		var conn net.Conn
+		var began time.Time
+		err := f.r.patiently(ctx, f.r.given(f.idle), func() (err error) {
+			began = time.Now()
+			conn, err = f.greet(ctx, addr)
+			return err
+		})
 		if err != nil {
 			return err
 		}
-		f.conns = append(f.conns, conn)
-		if _, err := io.WriteString(conn, "hello\n"); err != nil {
-			return broken(accepting, "a new session failed: %v", err)
-		}
-		_ = conn.SetReadDeadline(time.Now().Add(callbackPatience))
-		if _, err := bufio.NewReaderSize(conn, 16).ReadString('\n'); err != nil {
-			return broken(accepting, "a new session is not answered: %v", err)
-		}
-		_ = conn.SetReadDeadline(time.Time{})
 		if i >= senders {
 			f.quiet = append(f.quiet, conn)
 			continue
 		}
 		s := &freezeSender{addr: conn.LocalAddr().String()}
 		f.senders = append(f.senders, s)
-		f.peers.Go(func() { f.send(s, conn) })
+		f.peers.Go(func() { f.send(s, conn, began) })
 		f.peers.Go(func() { _, _ = io.Copy(io.Discard, conn) }) // ends with the connection
 	}
 	return nil
 }
 
-func (f *freeze) send(s *freezeSender, conn net.Conn) {
-	last := time.Now()
+// greet dials a peer and has a first message echoed.
+func (f *freeze) greet(ctx context.Context, addr string) (net.Conn, error) {
+	conn, err := dialServer(ctx, addr)
+	if err != nil {
+		return nil, err
+	}
+	f.conns = append(f.conns, conn)
+	if _, err := io.WriteString(conn, "hello\n"); err != nil {
+		return nil, broken(accepting, "a new session failed: %v", err)
+	}
+	_ = conn.SetReadDeadline(time.Now().Add(callbackPatience))
+	if _, err := bufio.NewReaderSize(conn, 16).ReadString('\n'); err != nil {
+		return nil, broken(accepting, "a new session is not answered: %v", err)
+	}
+	return conn, conn.SetReadDeadline(time.Time{})
+}
+
+// send sends until it is hung up on. The peer began to connect at the given time.
+func (f *freeze) send(s *freezeSender, conn net.Conn, last time.Time) {
 	for {
 		if _, err := io.WriteString(conn, "on\n"); err != nil {
 			return

@@ -1,6 +1,7 @@
 package soak
 
 import (
+	"context"
 	"slices"
 	"sync"
 	"time"
@@ -68,6 +69,21 @@ func (m *metronome) stop() {
 // scheduler's delay was so much.
 func allowed(d, delay time.Duration) time.Duration {
 	return d + slack + turns*delay
+}
+
+// starved tells whether this machine may have kept a peer for d from what it had to do, so
+// that the server has timed it out.
+func (r *Run) starved(d time.Duration) bool { return turns*r.delay.delay() > d }
+
+// patiently has a peer try again, for a while, what it did not do in time because it was
+// starved. It has at most d for it.
+func (r *Run) patiently(ctx context.Context, d time.Duration, try func() error) error {
+	for end := time.Now().Add(callbackPatience); ; {
+		err := try()
+		if err == nil || !r.starved(d) || ctx.Err() != nil || time.Now().After(end) {
+			return err
+		}
+	}
 }
 
 // percentile is the least value that p percent of the values do not exceed. It

@@ -11,6 +11,9 @@ import (
 // its own.
 const modelLanes = 8
 
+// modelLeast is how many operations a lane does, however late it begins.
+const modelLeast = 200
+
 // Each lane does one operation after the other and compares what it reports with
 // a model. Time is real, so the model knows of each deadline only that it lies
 // between two times: before the first the thing must be pending, and after it

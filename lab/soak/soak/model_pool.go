@@ -74,7 +74,7 @@ func modelPool(ctx context.Context, r *Run, rng *rand.Rand, end time.Time) error
 	if l.pool, err = pool.New(c); err != nil {
 		return err
 	}
-	for time.Now().Before(end) && ctx.Err() == nil && err == nil {
+	for n := 0; (n < modelLeast || time.Now().Before(end)) && ctx.Err() == nil && err == nil; n++ {
 		r.count(1)
 		err = l.step()
 		if rng.IntN(4) == 0 {

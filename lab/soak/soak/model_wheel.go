@@ -49,7 +49,7 @@ func modelWheel(ctx context.Context, r *Run, rng *rand.Rand, end time.Time) erro
 		})
 		timers[i] = t
 	}
-	for time.Now().Before(end) && ctx.Err() == nil {
+	for n := 0; (n < modelLeast || time.Now().Before(end)) && ctx.Err() == nil; n++ {
 		r.count(1)
 		t := timers[rng.IntN(len(timers))]
 		if err := t.step(r, rng, start); err != nil {

@@ -152,13 +152,20 @@ func (p *badPeer) several(ctx context.Context, n int, kind string, begin func(*n
 		}
 	}
 	for range n {
-		since = append(since, time.Now())
-		conn, err := p.dial(ctx, kind)
+		err := p.r.patiently(ctx, p.least, func() error {
+			began := time.Now()
+			conn, err := p.dial(ctx, kind)
+			if err != nil {
+				return err
+			}
+			if err := begin(conn); err != nil {
+				_ = conn.Close() // it did not begin
+				return err
+			}
+			conns, since = append(conns, conn), append(since, began)
+			return nil
+		})
 		if err != nil {
-			return conns, since, done, err
-		}
-		conns = append(conns, conn)
-		if err := begin(conn); err != nil {
 			return conns, since, done, err
 		}
 	}

@@ -82,6 +82,10 @@ func cutFrames(ctx context.Context, p *badPeer) error {
 // exchange sends bytes, with a pause before those of the given indexes, ends its
 // side, and compares what comes back with what must.
 func (p *badPeer) exchange(ctx context.Context, kind string, sent []byte, pauses ...int) error {
+	return p.r.patiently(ctx, p.least, func() error { return p.exchangeOnce(ctx, kind, sent, pauses) })
+}
+
+func (p *badPeer) exchangeOnce(ctx context.Context, kind string, sent []byte, pauses []int) error {
 	want, reason := echoesOfLines(sent, p.order.MaxFrame)
 	if kind == frames {
 		want, reason = echoesOfFrames(sent, p.order.MaxFrame)

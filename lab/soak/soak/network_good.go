@@ -16,9 +16,9 @@ import (
 // goodEvery is how often a well-behaved peer sends.
 const goodEvery = 10 * time.Millisecond
 
-// goodPeer sends a message every ten milliseconds and reads its echo. A round
-// trip counts from when the message was due, so that one that is held up holds
-// up the next ones too, as far as the figures go.
+// goodPeer sends a message every ten milliseconds and reads its echo. A round trip
+// that is held up holds up the messages that were due meanwhile, so the figures have
+// a round trip for each of them too.
 type goodPeer struct {
 	r         *Run
 	kind      string
@@ -28,6 +28,7 @@ type goodPeer struct {
 	// Of the goroutine that talks; read them when it has ended.
 	err          error
 	sent         int
+	last         time.Time       // when it began to send the last message, or to connect
 	calm, rough  []time.Duration // round trips before and since disturbed was set
 	gap          atomic.Int64    // the longest time between two messages
 	wire, answer []byte
@@ -35,11 +36,12 @@ type goodPeer struct {
 
 // newGoodPeer connects and has one message echoed.
 func newGoodPeer(ctx context.Context, r *Run, kind, addr string) (*goodPeer, error) {
+	began := time.Now()
 	conn, err := dialServer(ctx, addr)
 	if err != nil {
 		return nil, err
 	}
-	g := &goodPeer{r: r, kind: kind, conn: conn}
+	g := &goodPeer{r: r, kind: kind, conn: conn, last: began}
 	if kind == secure {
 		g.conn = tls.Client(conn, &tls.Config{InsecureSkipVerify: true}) // the certificate is made for the round
 	}
@@ -51,13 +53,25 @@ func newGoodPeer(ctx context.Context, r *Run, kind, addr string) (*goodPeer, err
 }
 
 // greet has one message echoed.
-func (g *goodPeer) greet(ctx context.Context) error {
+func (g *goodPeer) greet(ctx context.Context) error { return g.until(ctx, g.say) }
+
+// until does something that the end of ctx cuts short.
+func (g *goodPeer) until(ctx context.Context, do func() error) error {
 	stop := context.AfterFunc(ctx, func() { _ = g.conn.SetDeadline(time.Now()) })
 	defer stop()
-	return g.say()
+	return do()
 }
 
+// say has one message echoed.
 func (g *goodPeer) say() error {
+	if err := g.ask(); err != nil {
+		return err
+	}
+	return g.hear()
+}
+
+// ask sends one message.
+func (g *goodPeer) ask() error {
 	body := fmt.Appendf(nil, "%s %d %s", g.kind, g.sent, "abcdefghijklmnopqrstuvwxyz"[:g.sent%26])
 	if g.kind == frames {
 		g.wire, _ = tcp.AppendFrame(g.wire[:0], body) // it is short enough
@@ -65,9 +79,13 @@ func (g *goodPeer) say() error {
 		g.wire = append(append(g.wire[:0], body...), '\n')
 	}
 	_ = g.conn.SetDeadline(time.Now().Add(callbackPatience))
-	if _, err := g.conn.Write(g.wire); err != nil {
-		return err
-	}
+	_, err := g.conn.Write(g.wire)
+	return err
+}
+
+// hear reads its echo.
+func (g *goodPeer) hear() error {
+	_ = g.conn.SetDeadline(time.Now().Add(callbackPatience))
 	g.answer = append(g.answer[:0], g.wire...)
 	clear(g.answer)
 	if _, err := io.ReadFull(g.conn, g.answer); err != nil {
@@ -83,23 +101,24 @@ func (g *goodPeer) say() error {
 
 // talk sends until ctx ends or something fails.
 func (g *goodPeer) talk(ctx context.Context) {
-	due, last := time.Now(), time.Now()
 	for ctx.Err() == nil {
-		if pause(ctx, time.Until(due)) != nil {
-			return
-		}
 		now := time.Now()
-		g.gap.Store(max(g.gap.Load(), int64(now.Sub(last))))
-		last = now
+		g.gap.Store(max(g.gap.Load(), int64(now.Sub(g.last))))
+		g.last = now
 		if g.err = g.say(); g.err != nil {
 			return
 		}
-		if d := time.Since(due); g.disturbed.Load() {
-			g.rough = append(g.rough, d)
-		} else {
-			g.calm = append(g.calm, d)
+		figures := &g.calm
+		if g.disturbed.Load() {
+			figures = &g.rough
 		}
-		due = due.Add(goodEvery)
+		d := time.Since(now)
+		for held := d; held > 0; held -= goodEvery {
+			*figures = append(*figures, held)
+		}
+		if pause(ctx, goodEvery-d) != nil {
+			return
+		}
 	}
 }
 
