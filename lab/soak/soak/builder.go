@@ -104,7 +104,7 @@ func (b *builder) build(ctx context.Context, name, what string, prepare func(sou
 	if runtime.GOOS == "windows" {
 		exe += ".exe"
 	}
-	if _, err := goCommand(ctx, source, append(append([]string{"build", "-buildvcs=false", "-o", exe}, flags...), ".")...); err != nil {
+	if _, err := goCommand(ctx, source, append(append([]string{"build", "-buildvcs=false", "-ldflags=-w", "-o", exe}, flags...), ".")...); err != nil {
 		return "", err
 	}
 	b.built[name] = exe
@@ -150,13 +150,22 @@ func checkout() (string, error) {
 	return "", leftOut("it builds a program of its own: run it in a checkout of the project")
 }
 
-// writeJSON writes v into a file of dir and returns its path.
-func writeJSON(dir, name string, v any) (string, error) {
-	text, err := json.Marshal(v)
+// overlay writes what the go command's flag -overlay takes, to have it read the texts in the
+// place of the files with those paths, and returns its path.
+func overlay(dir string, texts map[string]string) (string, error) {
+	replaced := make(map[string]string)
+	for original, text := range texts {
+		path, err := writeFile(dir, "overlay-"+filepath.Base(original), text)
+		if err != nil {
+			return "", err
+		}
+		replaced[original] = path
+	}
+	list, err := json.Marshal(map[string]any{"Replace": replaced})
 	if err != nil {
 		return "", err
 	}
-	return writeFile(dir, name, string(text))
+	return writeFile(dir, "overlay.json", string(list))
 }
 
 func writeFile(dir, name, text string) (string, error) {

@@ -83,20 +83,12 @@ func prepareClock(ctx context.Context, source, dir string) ([]string, error) {
 	if strings.Count(string(text), reading) != 1 {
 		return nil, leftOut("package time of this Go (%s) reads the clock otherwise than it knows to change", runtime.Version())
 	}
-	replaced := make(map[string]string)
-	for original, text := range map[string]string{
+	overlay, err := overlay(dir, map[string]string{
 		timeGo: strings.Replace(string(text), reading, reading+"\tsec += WallOffset.Load()\n", 1),
 		filepath.Join(filepath.Dir(timeGo), "walloffset.go"): "package time\n\nimport \"sync/atomic\"\n\n" +
 			"// WallOffset is added to the wall clock, in seconds.\nvar WallOffset atomic.Int64\n",
 		filepath.Join(source, "soak", "setwall.go"): "package soak\n\nimport \"time\"\n\n" +
 			"func init() { setWall = time.WallOffset.Store }\n",
-	} {
-		path, err := writeFile(dir, filepath.Base(original), text)
-		if err != nil {
-			return nil, err
-		}
-		replaced[original] = path
-	}
-	overlay, err := writeJSON(dir, "overlay.json", map[string]any{"Replace": replaced})
+	})
 	return []string{"-overlay", overlay}, err
 }

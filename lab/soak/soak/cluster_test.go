@@ -24,7 +24,7 @@ import (
 // slower. TestMain removes it.
 var quickBroker = sync.OnceValues(func() (string, error) {
 	exe := filepath.Join(programs, "soak")
-	out, err := exec.Command("go", "build", "-buildvcs=false", "-o", exe, "..").CombinedOutput()
+	out, err := exec.Command("go", "build", "-buildvcs=false", "-ldflags=-w", "-o", exe, "..").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("%w: %s", err, out)
 	}

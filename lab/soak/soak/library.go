@@ -70,12 +70,10 @@ func libraryRound(ctx context.Context, r *Run) error {
 	return nil
 }
 
-// prepareLibrary writes the faulty library as a module and a go.mod that has it.
+// prepareLibrary writes a go.mod that has the faulty library in the place of the real one.
+// The library stands in the checkout, as far as the go command can tell: so it keeps what it
+// has compiled for the next build.
 func prepareLibrary(source, dir string) ([]string, error) {
-	library := filepath.Join(dir, "timingwheel")
-	if err := os.Mkdir(library, 0o700); err != nil {
-		return nil, err
-	}
 	mod, err := os.ReadFile(filepath.Join(source, "go.mod"))
 	if err != nil {
 		return nil, err
@@ -84,15 +82,18 @@ func prepareLibrary(source, dir string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, file := range []struct{ dir, name, text string }{
-		{library, "timingwheel.go", faultyLibrary},
-		{library, "go.mod", "module " + libraryPath + "\n\ngo 1.23\n"},
-		{dir, "faulty.mod", fmt.Sprintf("%s\nreplace %s => %q\n", mod, libraryPath, filepath.ToSlash(library))},
-		{dir, "faulty.sum", string(sum)},
+	for name, text := range map[string]string{
+		"faulty.mod": fmt.Sprintf("%s\nreplace %s => ./faultylibrary\n", mod, libraryPath),
+		"faulty.sum": string(sum),
 	} {
-		if _, err := writeFile(file.dir, file.name, file.text); err != nil {
+		if _, err := writeFile(dir, name, text); err != nil {
 			return nil, err
 		}
 	}
-	return []string{"-modfile", filepath.Join(dir, "faulty.mod"), "-tags", noCluster}, nil
+	library := filepath.Join(source, "faultylibrary")
+	overlay, err := overlay(dir, map[string]string{
+		filepath.Join(library, "timingwheel.go"): faultyLibrary,
+		filepath.Join(library, "go.mod"):         "module " + libraryPath + "\n\ngo 1.23\n",
+	})
+	return []string{"-modfile", filepath.Join(dir, "faulty.mod"), "-overlay", overlay, "-tags", noCluster}, err
 }
