@@ -53,7 +53,8 @@ export class ClosedSessions {
     this.#loading = false;
     this.#loadedAt = performance.now();
     setNotice("closed-trouble", trouble && `This list is not up to date: ${trouble}.`);
-    if (!trouble) this.#show();
+    if (trouble) this.#requestsDue = Math.max(1, this.#requestsDue);
+    else this.#show();
   }
 
   #show() {

@@ -66,15 +66,16 @@ func TestClosedSessions_ShowHostileTextAsText(t *testing.T) {
 	require.Equal(t, "sessionwheel", js[string](p, `document.title`))
 }
 
+// The page asks twice when a session has closed. It asks again for as long as that fails.
 func TestClosedSessions_SayWhenTheyAreNotUpToDate(t *testing.T) {
 	t.Parallel()
 	s, c := echoServer(t, time.Hour, false)
 	p := open(t, browser.Desktop, s.Page.URL)
-	p.run(chromedp.Evaluate(`window.fetched = window.fetch; window.fetch = async (path, ...rest) =>
-		path === "api/closed" ? new Response('{"error":"too busy"}', { status: 503 }) : window.fetched(path, ...rest)`, nil))
+	p.run(chromedp.Evaluate(`window.refused = 0; window.fetched = window.fetch; window.fetch = async (path, ...rest) =>
+		path === "api/closed" ? (window.refused++, new Response('{"error":"too busy"}', { status: 503 })) : window.fetched(path, ...rest)`, nil))
 	require.NoError(t, c.Connect(1))
 	c.Disconnect(1)
-	p.until(says("closed-trouble", "not up to date: too busy"))
+	p.until(says("closed-trouble", "not up to date: too busy") + ` && window.refused > 2`)
 	p.run(chromedp.Evaluate(`window.fetch = window.fetched`, nil))
 	p.until(`$("#closed-trouble").hidden && $$("#closed-rows tr").length === 1`)
 }
