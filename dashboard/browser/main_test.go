@@ -74,8 +74,17 @@ type page struct {
 	t *testing.T
 }
 
-// open opens a page in a new tab. The test fails if its console has any message.
+// open opens a page in a new tab, for a user who prefers reduced motion: an animation takes
+// much of the processors' time, which the other tests need. The test fails if its console has
+// any message.
 func open(t *testing.T, screen browser.Screen, url string) page {
+	t.Helper()
+	screen.ReducedMotion = true
+	return openMoving(t, screen, url)
+}
+
+// openMoving is open for a user who prefers what the screen says.
+func openMoving(t *testing.T, screen browser.Screen, url string) page {
 	t.Helper()
 	tab, err := requireBrowser(t).Open(screen, 3*timeout)
 	require.NoError(t, err)

@@ -37,7 +37,7 @@ func TestWheel_ShowsItsTimersAndTurns(t *testing.T) {
 	t.Parallel()
 	s, c := echoServer(t, 3*time.Second, false)
 	simulate(t, c, 40, 500*time.Millisecond)
-	p := open(t, browser.Desktop, s.Page.URL)
+	p := openMoving(t, browser.Desktop, s.Page.URL)
 	p.until(`$$(".slot.used").length > 0`)
 	p.until(`Number($(".center b").textContent) > 0`)
 	p.until(`$$(".slot.used title").some((s) => /^Level \d, slot \d+: \d+ timers?, due /.test(s.textContent))`)
@@ -57,7 +57,7 @@ func TestReducedMotion_MovesTheHandsWithTheEventsOnly(t *testing.T) {
 	require.NoError(t, c.Connect(1))
 	screen := browser.Desktop
 	screen.ReducedMotion = true
-	p := open(t, screen, s.Page.URL)
+	p := openMoving(t, screen, s.Page.URL)
 	p.until(`$$(".slot.used").length > 0`)
 	p.run(chromedp.Evaluate(`
 		window.moves = 0;
