@@ -16,7 +16,7 @@ const bookWorkers = 4
 // midst of that, or when the last should have expired. Then the books must
 // balance.
 func booksRound(ctx context.Context, r *Run) error {
-	n := r.size(1_000_000, 20_000)
+	n := r.size(1_000_000, 10_000)
 	idle := r.between(time.Second, 2*time.Second)
 	when := r.rand.IntN(4) // to shut down
 	if r.drill {
@@ -45,10 +45,10 @@ func booksRound(ctx context.Context, r *Run) error {
 		_ = pause(ctx, r.between(0, idle)) // the cause of ctx is returned below
 	case 1: // while there is all kinds of activity
 		b.filling.Wait()
-		_ = pause(ctx, r.span())
+		_ = pause(ctx, r.span()/2) // it takes all processors
 	default:
 		b.filling.Wait()
-		_ = pause(ctx, r.span())
+		_ = pause(ctx, r.span()/2)
 		idleNow()
 		workers.Wait()
 		expired = eventually(ctx, idle+callbackPatience+perMillion(n, 10*time.Second), func() bool { return p.Len() == 0 })

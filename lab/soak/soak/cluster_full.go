@@ -35,7 +35,7 @@ func fillDirectory(ctx context.Context, f *fleet) error {
 		if err := fill(); err != nil {
 			return err
 		}
-		if err := f.soak(ctx, progressEvery); err != nil {
+		if err := f.soak(ctx, time.Duration(f.r.size(1, 5))*progressEvery); err != nil {
 			return err
 		}
 	}
@@ -98,7 +98,7 @@ func (n *nodeProcess) fill(ctx context.Context, most int, rep *nodeReport) error
 		err := n.fillOne(ctx, meta, rep)
 		switch {
 		case errors.Is(err, cluster.ErrFull):
-			meta -= 1 + meta/16
+			meta -= 1 + meta/4
 		case err != nil:
 			return err
 		}

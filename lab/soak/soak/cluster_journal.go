@@ -67,11 +67,14 @@ func (j *journal) trouble() error {
 	return j.err
 }
 
+// slowBeat is how often a process looks whether it stood still. Each look wakes it.
+const slowBeat = 50 * time.Millisecond
+
 // keepTime notes when this process stands still for the given time or longer. It
 // does not end.
 func (j *journal) keepTime(least time.Duration) {
 	for last := time.Now(); ; {
-		time.Sleep(beat)
+		time.Sleep(slowBeat)
 		now := time.Now()
 		if now.Sub(last) >= least {
 			j.note(journalLine{Kind: noteStill, Since: last.UnixNano()})
