@@ -51,6 +51,24 @@ func (b *childBroker) Connect(opts ...nats.Option) (*nats.Conn, error) {
 	return nats.Connect(b.url, opts...)
 }
 
+// connect returns a connection that is closed at the end of the test.
+func (b *childBroker) connect(t testing.TB, opts ...nats.Option) *nats.Conn {
+	t.Helper()
+	nc, err := b.Connect(opts...)
+	require.NoError(t, err)
+	t.Cleanup(nc.Close)
+	return nc
+}
+
+// jetstream returns a connection that is closed at the end of the test, and its streams.
+func (b *childBroker) jetstream(t testing.TB) (*nats.Conn, jetstream.JetStream) {
+	t.Helper()
+	nc := b.connect(t)
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	return nc, js
+}
+
 // Close shuts the broker down. It may be called again.
 func (b *childBroker) Close() error {
 	_ = b.in.Close() // it may be closed already

@@ -101,11 +101,7 @@ func TestClient_WritesNothing(t *testing.T) {
 	t.Parallel()
 	b := broker(t)
 	spawn(t, "node", nodeArg{Name: "a", URL: b.URL(), Logins: 20}).kill()
-	nc, err := b.Connect()
-	require.NoError(t, err)
-	defer nc.Close()
-	js, err := jetstream.New(nc)
-	require.NoError(t, err)
+	_, js := b.jetstream(t)
 	info := func(stream string) *jetstream.StreamInfo {
 		s, err := js.Stream(within(t, patience), stream)
 		require.NoError(t, err)
@@ -148,9 +144,7 @@ func TestClient_WithoutAClusterFailsAndCreatesNone(t *testing.T) {
 	_, err := cluster.Open(within(t, patience), cluster.ClientConfig{URL: b.URL()})
 	require.ErrorIs(t, err, cluster.ErrNoCluster)
 	require.NotErrorIs(t, err, cluster.ErrUnavailable)
-	nc, err := b.Connect(cluster.ConnOptions(20 * time.Second)...)
-	require.NoError(t, err)
-	defer nc.Close()
+	nc := b.connect(t, cluster.ConnOptions(20*time.Second)...)
 	js, err := jetstream.New(nc)
 	require.NoError(t, err)
 	for name := range js.StreamNames(within(t, patience)).Name() {
@@ -171,9 +165,7 @@ func TestClient_WithoutAClusterFailsAndCreatesNone(t *testing.T) {
 func TestClient_ConfigErrorNamesTheInvalidField(t *testing.T) {
 	t.Parallel()
 	b := broker(t)
-	plain, err := b.Connect()
-	require.NoError(t, err)
-	defer plain.Close()
+	plain := b.connect(t)
 	for _, tt := range []struct {
 		c    cluster.ClientConfig
 		want string
@@ -191,7 +183,7 @@ func TestClient_ConfigErrorNamesTheInvalidField(t *testing.T) {
 	require.NoError(t, b.Close())
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
-	_, err = cluster.Open(ctx, cluster.ClientConfig{URL: url})
+	_, err := cluster.Open(ctx, cluster.ClientConfig{URL: url})
 	require.ErrorIs(t, err, cluster.ErrUnavailable)
 	require.ErrorContains(t, err, "ClientConfig.URL")
 }
@@ -227,9 +219,7 @@ func TestClient_JudgesByTheTombstone(t *testing.T) {
 	a := join(t, o, "a", cluster.Config{URL: b.URL()})
 	a.mustLogin("x")
 	require.NoError(t, a.node.Leave(within(t, patience)))
-	nc, err := b.Connect()
-	require.NoError(t, err)
-	defer nc.Close()
+	nc := b.connect(t)
 	write := func(subject, value string) {
 		t.Helper()
 		_, err := nc.Request("$KV.sessions_"+subject, []byte(value), patience)
@@ -238,7 +228,7 @@ func TestClient_JudgesByTheTombstone(t *testing.T) {
 	write("dir.s.y", `{"owner":"gone_1","node":"gone","token":5,"since":1}`)
 	write("nodes.gone_1", `{"node":"gone","lease":6000}`)
 	client := open(t, cluster.ClientConfig{URL: b.URL()})
-	_, err = client.Lookup(t.Context(), "y")
+	_, err := client.Lookup(t.Context(), "y")
 	require.NoError(t, err)
 	write("nodes.gone_1", `{"node":"gone","lease":6000,"dead":true}`)
 	eventually(t, "the certificate is seen", func() bool { return len(client.Nodes()) == 0 })

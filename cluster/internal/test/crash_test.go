@@ -31,9 +31,7 @@ func TestLease_OfAKilledProcessEndsItsTenThousandSessions(t *testing.T) {
 	t.Parallel()
 	const crowd = 10_000
 	b, o := broker(t), newObserver()
-	nc, err := b.Connect()
-	require.NoError(t, err)
-	defer nc.Close()
+	nc := b.connect(t)
 	c := join(t, o, "c", cluster.Config{URL: b.URL()})
 	d := join(t, o, "d", cluster.Config{URL: b.URL()})
 	require.NoError(t, many(within(t, patience), c.login, names(100, "c%d")...))

@@ -40,9 +40,7 @@ func TestLease_OfADeadNodeEndsItsSessions(t *testing.T) {
 	require.Equal(t, []int{1, 1}, []int{sessions, nodes})
 	require.Len(t, listed(t, c), 1)
 	eventually(t, "the record is gone: all entries are", func() bool {
-		nc, err := b.Connect()
-		require.NoError(t, err)
-		defer nc.Close()
+		nc := b.connect(t)
 		return last(t, nc, "KV_sessions_nodes", "$KV.sessions_nodes."+dead) == "" &&
 			last(t, nc, "KV_sessions_dir", "$KV.sessions_dir.s."+ids[499]) == ""
 	})
@@ -70,9 +68,7 @@ func TestTakeover_FromADeadNodeSucceedsWhenItsLeaseIsOver(t *testing.T) {
 func TestReconcile_AnotherNodeDeletesTheRestOfADeadNode(t *testing.T) {
 	t.Parallel()
 	b, o := broker(t), newObserver()
-	nc, err := b.Connect()
-	require.NoError(t, err)
-	defer nc.Close()
+	nc := b.connect(t)
 	a := join(t, o, "a", cluster.Config{URL: b.URL()})
 	ids := names(200, "u%d")
 	write := func(owner string, certified bool) {
@@ -95,7 +91,7 @@ func TestReconcile_AnotherNodeDeletesTheRestOfADeadNode(t *testing.T) {
 	write("half_2", true) // found by a node that joins now
 	write("none_3", false)
 	c := join(t, o, "c", cluster.Config{URL: b.URL()})
-	_, err = c.node.Lookup(t.Context(), "half_2"+ids[0])
+	_, err := c.node.Lookup(t.Context(), "half_2"+ids[0])
 	require.ErrorIs(t, err, cluster.ErrNotFound)
 	for _, owner := range []string{"half_2", "none_3"} {
 		eventually(t, "the entries of "+owner+" are deleted", func() bool {

@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionwheel/sessionwheel/cluster"
@@ -25,11 +24,7 @@ func TestFull_DirectoryHasRoomForATakeover(t *testing.T) {
 			b, o := broker(t), newObserver()
 			conf := cluster.Config{URL: b.URL(), Storage: storage, MaxBytes: room}
 			a, c := join(t, o, "a", conf), join(t, o, "c", conf)
-			nc, err := b.Connect()
-			require.NoError(t, err)
-			defer nc.Close()
-			js, err := jetstream.New(nc)
-			require.NoError(t, err)
+			_, js := b.jetstream(t)
 			left := func() int {
 				s, err := js.Stream(t.Context(), "KV_sessions_dir")
 				require.NoError(t, err)

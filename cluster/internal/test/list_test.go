@@ -166,9 +166,7 @@ func TestList_MissesNoSessionWhoseEntryIsWrittenAgain(t *testing.T) {
 	require.NoError(t, many(ctx, func(ctx context.Context, id string) error {
 		return a.node.Claim(ctx, id, make([]byte, 8<<10), a.begin(id))
 	}, ids...))
-	nc, err := b.Connect()
-	require.NoError(t, err)
-	defer nc.Close()
+	nc := b.connect(t)
 	again := func(id string) {
 		subject := "$KV.sessions_dir.s." + id
 		m, err := nc.Request(subject, []byte(last(t, nc, "KV_sessions_dir", subject)), patience)
@@ -206,9 +204,7 @@ func TestList_MissesNoSessionWhileEntriesAreWritten(t *testing.T) {
 	a := join(t, o, "a", cluster.Config{URL: b.URL(), Storage: cluster.Memory})
 	ids := names(200, "u%d")
 	a.mustLogin(ids...)
-	nc, err := b.Connect()
-	require.NoError(t, err)
-	defer nc.Close()
+	nc := b.connect(t)
 	entries := make(map[string]string)
 	for _, id := range ids {
 		entries[id] = last(t, nc, "KV_sessions_dir", "$KV.sessions_dir.s."+id)

@@ -38,9 +38,7 @@ func TestLoss_OfTheDirectoryIsNoticedByEveryNode(t *testing.T) {
 			require.NoError(t, err)
 			before := revision(t, b, "KV_sessions_dir")
 			quiet(t, events) // each node has seen the stream
-			nc, err := b.Connect()
-			require.NoError(t, err)
-			defer nc.Close()
+			nc := b.connect(t)
 			tt.lose(t, nc)
 			want := 20
 			if tt.login {

@@ -85,9 +85,7 @@ func TestLease_SurvivesAHeartbeatWhoseAnswerIsLost(t *testing.T) {
 func TestLeave_AfterAHeartbeatWhoseAnswerIsLostLeavesNothing(t *testing.T) {
 	t.Parallel()
 	b, o := broker(t), newObserver()
-	nc, err := b.Connect()
-	require.NoError(t, err)
-	defer nc.Close()
+	nc := b.connect(t)
 	p, silent, _ := betweenStalling(t, b.URL(), "_INBOX.")
 	a := join(t, o, "a", cluster.Config{URL: p.url()})
 	c := join(t, o, "c", cluster.Config{URL: b.URL()})
@@ -120,9 +118,7 @@ func beat(t *testing.T, by *site, name string) time.Time {
 func TestLeave_WhoseAnswerIsLateLeavesNothing(t *testing.T) {
 	t.Parallel()
 	b, o := broker(t), newObserver()
-	nc, err := b.Connect()
-	require.NoError(t, err)
-	defer nc.Close()
+	nc := b.connect(t)
 	p := between(t, b.URL())
 	a := join(t, o, "a", cluster.Config{URL: p.url()})
 	a.mustLogin("x")

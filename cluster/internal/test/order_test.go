@@ -92,9 +92,7 @@ func TestClaim_SucceedsWhateverTheClockOfTheOwnerSays(t *testing.T) {
 	b, o := broker(t), newObserver()
 	a := join(t, o, "a", cluster.Config{URL: b.URL()})
 	c := join(t, o, "c", cluster.Config{URL: b.URL()})
-	nc, err := b.Connect()
-	require.NoError(t, err)
-	defer nc.Close()
+	nc := b.connect(t)
 	entry, err := json.Marshal(map[string]any{
 		"owner": epoch(t, a, "c"), "node": "c", "token": 1, "since": 1, "began": time.Now().Add(time.Hour).UnixMicro(),
 	})

@@ -73,9 +73,7 @@ func TestProtocol_ANodeWhoseHeartbeatsAreNotHeardLives(t *testing.T) {
 func TestProtocol_ANodeThatCannotRenewItsLeaseDeclaresNobodyDead(t *testing.T) {
 	t.Parallel()
 	b, o := broker(t), newObserver()
-	nc, err := b.Connect()
-	require.NoError(t, err)
-	defer nc.Close()
+	nc := b.connect(t)
 	pa, pc := between(t, b.URL()), between(t, b.URL())
 	a := join(t, o, "a", cluster.Config{URL: pa.url()})
 	var mute atomic.Bool // c's heartbeats do not reach the broker
@@ -158,9 +156,7 @@ func TestProtocol_ALongerLeaseIsWaitedFor(t *testing.T) {
 func TestProtocol_AnEntryThatWasTakenOverIsNotDeleted(t *testing.T) {
 	t.Parallel()
 	b, o := broker(t), newObserver()
-	nc, err := b.Connect()
-	require.NoError(t, err)
-	defer nc.Close()
+	nc := b.connect(t)
 	p := between(t, b.URL())
 	reached, goOn := make(chan struct{}), make(chan struct{})
 	reach := sync.OnceFunc(func() { close(reached); <-goOn })
@@ -172,7 +168,7 @@ func TestProtocol_AnEntryThatWasTakenOverIsNotDeleted(t *testing.T) {
 	})
 	a := join(t, o, "a", cluster.Config{URL: b.URL()})
 	c := join(t, o, "c", cluster.Config{URL: p.url()})
-	_, err = nc.Request("$KV.sessions_dir.s.u0", []byte(`{"owner":"gone_1","node":"gone","token":5,"since":1}`), patience)
+	_, err := nc.Request("$KV.sessions_dir.s.u0", []byte(`{"owner":"gone_1","node":"gone","token":5,"since":1}`), patience)
 	require.NoError(t, err)
 	record := "$KV.sessions_nodes.gone_1"
 	_, err = nc.Request(record, []byte(`{"node":"gone","dead":true,"by":"`+epoch(t, a, "c")+`"}`), patience)

@@ -14,9 +14,7 @@ import (
 func TestReconcile_OneNodeDeletesTheEntriesOfADeadOne(t *testing.T) {
 	t.Parallel()
 	b, o := broker(t), newObserver()
-	nc, err := b.Connect()
-	require.NoError(t, err)
-	defer nc.Close()
+	nc := b.connect(t)
 	p := between(t, b.URL())
 	a := join(t, o, "a", cluster.Config{URL: b.URL()})
 	d := join(t, o, "d", cluster.Config{URL: b.URL()})
@@ -30,7 +28,7 @@ func TestReconcile_OneNodeDeletesTheEntriesOfADeadOne(t *testing.T) {
 	eventually(t, "a heartbeat has just been", func() bool { return beat(t, a, "c").After(beaten) })
 	start := time.Now()
 	p.hold()
-	_, err = nc.Request("$KV.sessions_nodes.gone_1", []byte(`{"node":"gone","dead":true,"by":"`+reaper+`"}`), patience)
+	_, err := nc.Request("$KV.sessions_nodes.gone_1", []byte(`{"node":"gone","dead":true,"by":"`+reaper+`"}`), patience)
 	require.NoError(t, err)
 	for time.Since(start) < lease*3/4 {
 		_, err := a.node.Lookup(t.Context(), "u0")

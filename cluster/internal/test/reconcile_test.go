@@ -65,9 +65,7 @@ func TestEviction_DeletesAnEntryWithoutASession(t *testing.T) {
 	b, o := broker(t), newObserver()
 	a := join(t, o, "a", cluster.Config{URL: b.URL()})
 	c := join(t, o, "c", cluster.Config{URL: b.URL()})
-	nc, err := b.Connect()
-	require.NoError(t, err)
-	defer nc.Close()
+	nc := b.connect(t)
 	write := func() {
 		_, err := nc.Request("$KV.sessions_dir.s.x", fmt.Appendf(nil, `{"owner":%q,"node":"a","token":7,"since":1}`, epoch(t, c, "a")), patience)
 		require.NoError(t, err)

@@ -27,12 +27,11 @@ func TestLease_IsGrantedToANodeWhoseRecordIsLost(t *testing.T) {
 			ids := names(100, "u%d")
 			a.mustLogin(ids...)
 			before := epoch(t, c, "a")
-			nc, err := b.Connect()
-			require.NoError(t, err)
-			defer nc.Close()
+			nc := b.connect(t)
 			beaten := beat(t, c, "a")
 			eventually(t, "a heartbeat has just been", func() bool { return beat(t, c, "a").After(beaten) })
 			subject := "$KV.sessions_nodes." + before
+			var err error
 			if tt.marker {
 				m := nats.NewMsg(subject)
 				m.Header.Set("Nats-Marker-Reason", "MaxAge")

@@ -4,7 +4,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionwheel/sessionwheel/cluster"
@@ -16,11 +15,7 @@ const fencedAtOnce = 256
 // revision returns the last revision of a stream.
 func revision(t *testing.T, b *childBroker, stream string) uint64 {
 	t.Helper()
-	nc, err := b.Connect()
-	require.NoError(t, err)
-	defer nc.Close()
-	js, err := jetstream.New(nc)
-	require.NoError(t, err)
+	_, js := b.jetstream(t)
 	s, err := js.Stream(within(t, patience), stream)
 	require.NoError(t, err)
 	return s.CachedInfo().State.LastSeq

@@ -83,9 +83,7 @@ func TestToken_OfAnEarlierLoginReachesNoLaterSession(t *testing.T) {
 	old, err := a.node.Lookup(t.Context(), "x")
 	require.NoError(t, err)
 	a.mustLogin("x")
-	nc, err := b.Connect()
-	require.NoError(t, err)
-	defer nc.Close()
+	nc := b.connect(t)
 	for _, op := range []string{"send", "kick", "evict"} {
 		r := ask(t, nc, old.Owner, op, map[string]any{"key": "s.x", "token": old.Token, "rev": 1, "reason": "late", "data": "bGF0ZQ=="})
 		require.Equal(t, false, r["ok"], op)
@@ -111,9 +109,7 @@ func TestRequest_ThatIsInvalidIsAnsweredAndChangesNothing(t *testing.T) {
 	b, o := broker(t), newObserver()
 	a := join(t, o, "a", cluster.Config{URL: b.URL()})
 	a.mustLogin("x")
-	nc, err := b.Connect()
-	require.NoError(t, err)
-	defer nc.Close()
+	nc := b.connect(t)
 	own := epoch(t, a, "a")
 	for _, op := range []string{"send", "kick", "evict", "dance"} {
 		for _, data := range []string{"", "{", `{"token":-1}`, "[]", `{"key":"s.x"}`, `{"key":"s."}`, `{"key":"b.eA"}`, `{"key":"foreign"}`} {
@@ -125,7 +121,7 @@ func TestRequest_ThatIsInvalidIsAnsweredAndChangesNothing(t *testing.T) {
 	require.True(t, a.has("x"))
 
 	// Any node may overwrite an entry without an owner.
-	_, err = nc.Request("$KV.sessions_dir.s.y", []byte("not an entry"), patience)
+	_, err := nc.Request("$KV.sessions_dir.s.y", []byte("not an entry"), patience)
 	require.NoError(t, err)
 	_, err = nc.Request("$KV.sessions_dir.foreign", []byte("not a key"), patience)
 	require.NoError(t, err)

@@ -30,9 +30,7 @@ func TestRequests_ForSessionsThatDoNotEndKeepOthersFromNone(t *testing.T) {
 		}
 	}
 	a.mu.Unlock()
-	nc, err := b.Connect()
-	require.NoError(t, err)
-	defer nc.Close()
+	nc := b.connect(t)
 	owner := epoch(t, c, "a")
 	for range 60 {
 		for _, op := range []string{"evict", "kick"} {

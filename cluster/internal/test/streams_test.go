@@ -43,11 +43,7 @@ func TestStreams_AreOneDirectory(t *testing.T) {
 		claimed[e.Entry.ID] = true
 		return len(claimed) == len(ids)
 	})
-	nc, err := b.Connect()
-	require.NoError(t, err)
-	defer nc.Close()
-	js, err := jetstream.New(nc)
-	require.NoError(t, err)
+	_, js := b.jetstream(t)
 	for i, n := range messages(t, js) {
 		require.Greater(t, n, uint64(5), "stream %d", i)
 	}
@@ -118,11 +114,7 @@ func TestStreams_LoseTheEntriesOfADeadNode(t *testing.T) {
 	a := join(t, o, "a", cluster.Config{URL: b.URL(), Streams: streams})
 	y.mustLogin(names(30, "u%d")...)
 	a.mustLogin("stays")
-	nc, err := b.Connect()
-	require.NoError(t, err)
-	defer nc.Close()
-	js, err := jetstream.New(nc)
-	require.NoError(t, err)
+	_, js := b.jetstream(t)
 	p.hold()
 	eventually(t, "only one entry is left", func() bool { return fmt.Sprint(messages(t, js)) == "[1 0 0]" })
 	require.Len(t, listed(t, a), 1)

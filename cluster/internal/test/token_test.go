@@ -14,11 +14,9 @@ func TestToken_FromTheFutureRaisesThoseOfItsIDOnly(t *testing.T) {
 	t.Parallel()
 	b, o := broker(t), newObserver()
 	a := join(t, o, "a", cluster.Config{URL: b.URL()})
-	nc, err := b.Connect()
-	require.NoError(t, err)
-	defer nc.Close()
+	nc := b.connect(t)
 	const future = 1 << 60
-	_, err = nc.Request("$KV.sessions_dir.s.x", []byte(`{"owner":"gone_1","node":"gone","token":1152921504606846976,"since":1}`), patience)
+	_, err := nc.Request("$KV.sessions_dir.s.x", []byte(`{"owner":"gone_1","node":"gone","token":1152921504606846976,"since":1}`), patience)
 	require.NoError(t, err)
 	_, err = nc.Request("$KV.sessions_nodes.gone_1", []byte(`{"node":"gone","dead":true}`), patience)
 	require.NoError(t, err)
