@@ -89,10 +89,10 @@ func TestStorm_OfLookupsOverASlowNetworkIsAnswered(t *testing.T) {
 	t.Parallel()
 	b, o := broker(t), newObserver()
 	a := join(t, o, "a", cluster.Config{URL: b.URL()})
-	p, slow := betweenPaced(t, b.URL(), 500<<10)
+	p, slow := betweenPaced(t, b.URL(), 200<<10)
 	slow()
 	c := join(t, o, "c", cluster.Config{URL: p.url()})
-	ids := names(4000, "u%d")
+	ids := names(1000, "u%d")
 	require.NoError(t, many(within(t, patience), a.login, ids...))
 	client := open(t, cluster.ClientConfig{URL: p.url()})
 	for name, lookup := range map[string]func(context.Context, string) (cluster.Entry, error){
@@ -132,14 +132,12 @@ func TestLease_IsKeptWhileTheDirectoryIsRead(t *testing.T) {
 	require.NoError(t, c.node.Leave(within(t, patience)))
 }
 
-// It runs by itself, since it is a storm to all others on the machine. With fewer sessions it
-// passes without the gate.
-
+// It runs by itself, since it is a storm to all others on the machine.
 func TestStorm_OfLookupsAndTakeoversIsSurvived(t *testing.T) {
 	b, o := broker(t), newObserver()
 	a := join(t, o, "a", cluster.Config{URL: b.URL(), OnLeaseLost: cluster.Fence})
 	c := join(t, o, "c", cluster.Config{URL: b.URL(), OnLeaseLost: cluster.Fence})
-	ids := names(5_000, "u%d")
+	ids := names(1_500, "u%d")
 	require.NoError(t, many(within(t, patience), a.login, ids...))
 	stop := leaseKept(t, a, c)
 	start := time.Now()
@@ -168,7 +166,7 @@ func TestStorm_OfLoginsThatWaitForADeadNodeIsSurvived(t *testing.T) {
 	y := join(t, o, "y", cluster.Config{URL: p.url(), OnLeaseLost: cluster.Fence})
 	a := join(t, o, "a", cluster.Config{URL: b.URL(), OnLeaseLost: cluster.Fence})
 	c := join(t, o, "c", cluster.Config{URL: b.URL(), OnLeaseLost: cluster.Fence})
-	ids := names(1_500, "u%d")
+	ids := names(500, "u%d")
 	require.NoError(t, many(within(t, patience), y.login, ids...))
 	own := names(200, "own%d")
 	a.mustLogin(own...)
