@@ -42,13 +42,12 @@ func onlyCluster(t *testing.T, scenario string) Config {
 	return c
 }
 
-// All but those that differ from another by a policy, or by what is struck, and those that are
-// a part of another: storm begins as restart does, and storm-node as kill.
+// All but those that differ from another by a policy, or by what is struck.
 func TestClusterScenario_HoldsForAShortRound(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{
 		"corrupt", "storm-lead", // three brokers: these take longest
-		"takeover", "stop-fence", "cut-fence", "storm", "storm-node", "rejoin", "lost", "full", "denied",
+		"takeover", "kill", "stop-fence", "cut-fence", "restart", "storm", "storm-node", "rejoin", "lost", "full", "denied",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
