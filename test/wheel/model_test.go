@@ -3,6 +3,7 @@ package wheel_test
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"math"
 	"reflect"
 	"slices"
@@ -266,7 +267,8 @@ func TestModel_AWheelDoesWhatASortedListDoes(t *testing.T) {
 }
 
 // TestModel_EveryOrderOfCallsEndsEachArmingOnce tries all sequences of four calls on
-// an armed timer.
+// an armed timer, one after the other on one wheel, and all sequences of three calls
+// one of which closes the wheel, each on a wheel of its own.
 func TestModel_EveryOrderOfCallsEndsEachArmingOnce(t *testing.T) {
 	t.Parallel() // beside tests that wait for their processes
 	const tick = 10 * time.Millisecond
@@ -277,34 +279,65 @@ func TestModel_EveryOrderOfCallsEndsEachArmingOnce(t *testing.T) {
 		{name: "Reset", d: 2*tick + 1},
 		{name: "Extend", d: 2 * tick},
 		{name: "Sleep", d: tick},
-		{name: "Close"},
 	}
-	const length = 4
-	calls := make([]modelCall, length+2)
-	calls[0] = modelCall{name: "Reset", d: tick + 1}
-	calls[length+1] = modelCall{name: "Sleep", d: time.Hour}
-	for n := range int(math.Pow(float64(len(choices)), length)) {
-		for i := range length {
-			calls[1+i] = choices[n%len(choices)]
-			n /= len(choices)
+	var all []modelCall
+	for calls := range sequences(4, choices) {
+		all = append(all, onArmed(tick, calls)...)
+	}
+	endsEachArmingOnce(t, tick, all)
+	for calls := range sequences(3, append(choices, modelCall{name: "Close"})) {
+		if slices.Contains(calls, modelCall{name: "Close"}) {
+			endsEachArmingOnce(t, tick, onArmed(tick, calls))
 		}
-		model := newSortedList(tick)
-		armed, ended, pending, closed := 0, 0, 0, false
-		for i, got := range runOnWheel(t, tick, 1, calls) {
-			require.Equal(t, model.do(calls[i]), got, "call %d of %v", i, calls)
-			switch name := calls[i].name; {
-			case name == "Reset" && !closed:
-				armed++
-			case name == "Close" && !closed:
-				closed = true
-				ended += pending
+	}
+}
+
+// sequences are all sequences of n choices.
+func sequences(n int, choices []modelCall) iter.Seq[[]modelCall] {
+	return func(yield func([]modelCall) bool) {
+		calls := make([]modelCall, n)
+		for k := range int(math.Pow(float64(len(choices)), float64(n))) {
+			for i := range calls {
+				calls[i] = choices[k%len(choices)]
+				k /= len(choices)
 			}
-			if got.reported && calls[i].name != "Extend" {
-				ended++
+			if !yield(calls) {
+				return
 			}
-			ended += len(got.ran)
-			pending = got.pending
-			require.Equal(t, armed, ended+pending, "call %d of %v", i, calls)
+		}
+	}
+}
+
+// onArmed puts the calls between one that arms the timer and a time after which no
+// timer waits.
+func onArmed(tick time.Duration, calls []modelCall) []modelCall {
+	return slices.Concat([]modelCall{{name: "Reset", d: tick + 1}}, calls, []modelCall{{name: "Sleep", d: time.Hour}})
+}
+
+// endsEachArmingOnce makes the calls on a wheel with one timer, compares each with the
+// model, and counts what was armed and what ended.
+func endsEachArmingOnce(t *testing.T, tick time.Duration, calls []modelCall) {
+	t.Helper()
+	model := newSortedList(tick)
+	armed, ended, pending, closed := 0, 0, 0, false
+	for i, got := range runOnWheel(t, tick, 1, calls) {
+		if want := model.do(calls[i]); !reflect.DeepEqual(want, got) {
+			require.Equal(t, want, got, "the last of %v", calls[max(0, i-5):i+1])
+		}
+		switch name := calls[i].name; {
+		case name == "Reset" && !closed:
+			armed++
+		case name == "Close" && !closed:
+			closed = true
+			ended += pending
+		}
+		if got.reported && calls[i].name != "Extend" {
+			ended++
+		}
+		ended += len(got.ran)
+		pending = got.pending
+		if armed != ended+pending {
+			require.Equal(t, armed, ended+pending, "after the last of %v", calls[max(0, i-5):i+1])
 		}
 	}
 }
