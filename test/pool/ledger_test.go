@@ -101,18 +101,25 @@ func together(n int, f func(i int)) {
 	wg.Wait()
 }
 
-// abreast runs up to n steps on two goroutines side by side, for at most a second.
-// Both start each step at the same time, but for a few nanoseconds that differ
-// from step to step, so that all overlaps are tried. It returns how many steps
-// were done.
-func abreast(n int, f func(step, side int)) int {
+// enough is set after half a second of real time. On a machine that is busy with other
+// things each step of abreast may take milliseconds, which both sides spend in a busy
+// loop. Call it outside of a bubble, whose time would stand still meanwhile.
+func enough() *atomic.Bool {
+	over := new(atomic.Bool)
+	time.AfterFunc(time.Second/2, func() { over.Store(true) })
+	return over
+}
+
+// abreast runs up to n steps on two goroutines side by side until over is set, but at
+// least 100. Both start each step at the same time, but for a few nanoseconds that differ
+// from step to step, so that all overlaps are tried. It returns how many steps were done.
+func abreast(n int, over *atomic.Bool, f func(step, side int)) int {
 	var arrived, done atomic.Int64
 	done.Store(int64(n))
-	end := time.Now().Add(time.Second)
 	var skew [2]int // what the compiler must not leave out
 	together(2, func(side int) {
 		for step := range n {
-			if side == 0 && time.Now().After(end) {
+			if side == 0 && step >= 100 && over.Load() {
 				done.Store(int64(step))
 			}
 			arrived.Add(1)

@@ -174,7 +174,9 @@ func (o *onceRun) judge(t *testing.T) {
 		}
 		r := *a.reason.Load()
 		reasons[r]++
-		require.Equal(t, r == "Kicked", a.won.Load() == 1)
+		if kicked := r == "Kicked"; kicked != (a.won.Load() == 1) {
+			require.Failf(t, "a session ended with another reason than its close", "%s, won %d", r, a.won.Load())
+		}
 		if r == pool.Timeout && a.ended.Load() < a.promised.Load() {
 			require.Failf(t, "a session timed out early", "%v before a Touch had promised",
 				time.Duration(a.promised.Load()-a.ended.Load()))

@@ -31,7 +31,7 @@ func TestClose_OfManyAtOnceOneWins(t *testing.T) {
 		l.accounts[i].returned.Store(true)
 	}
 	var wrong atomic.Int64
-	done := abreast(sessions, func(i, side int) {
+	done := abreast(sessions, enough(), func(i, side int) {
 		s := all[i]
 		reason := pool.Reason([]string{"by ID", "itself"}[side])
 		if side == 0 && p.CloseSession(i, reason) || side == 1 && s.Close(reason) {
@@ -262,7 +262,7 @@ func TestSetIdleTimeout_BesideATouchHolds(t *testing.T) {
 	for i := range all {
 		all[i] = mustRegister(t, p, i)
 	}
-	done := abreast(len(all), func(i, side int) {
+	done := abreast(len(all), enough(), func(i, side int) {
 		if side == 0 {
 			all[i].Touch()
 		} else {
