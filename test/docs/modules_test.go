@@ -31,11 +31,11 @@ func TestReplaceLines_OfTheReadmeAreEnoughForEachNestedModule(t *testing.T) {
 			require.Contains(t, setup, core)
 			require.Contains(t, setup, module)
 			dir := t.TempDir()
-			goIn(t, dir, "mod", "init", "example.org/server")
-			write(t, dir, "main.go", fmt.Sprintf("package main\n\nimport (\n\t_ %q\n\t_ %q\n)\n\nfunc main() {}\n", core+"/pool", module))
+			write(t, dir, "go.mod", "module example.org/server\n\ngo 1.26\n")
+			write(t, dir, "server.go", fmt.Sprintf("package server\n\nimport (\n\t_ %q\n\t_ %q\n)\n", core+"/pool", module))
 			goIn(t, dir, "mod", "edit", setup[core], setup[module])
 			goIn(t, dir, "mod", "tidy")
-			goIn(t, dir, "build", "-o", "server", ".")
+			goIn(t, dir, "build")
 		})
 	}
 }

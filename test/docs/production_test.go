@@ -19,6 +19,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -55,7 +56,8 @@ func TestSystemdUnit_StartsAServerThatSIGTERMDrains(t *testing.T) {
 	needUnix(t)
 	credentials := t.TempDir()
 	roots := certificate(t, credentials)
-	command := strings.NewReplacer("${CREDENTIALS_DIRECTORY}", credentials, "/usr/local/bin/sessionwheel", program(t)).Replace(unitCommand(t))
+	program, _ := image(t)
+	command := strings.NewReplacer("${CREDENTIALS_DIRECTORY}", credentials, "/usr/local/bin/sessionwheel", program).Replace(unitCommand(t))
 	server := start(t, strings.Fields(freePorts.Replace(command)))
 
 	conn, err := tls.Dial("tcp", server.addr, &tls.Config{RootCAs: roots, ServerName: "localhost"})
@@ -84,38 +86,15 @@ func TestSystemdUnit_WaitsLongerThanTheServerDrains(t *testing.T) {
 func TestContainerfile_BuildsAProgramWhoseCommandStarts(t *testing.T) {
 	t.Parallel()
 	needUnix(t)
-	image := t.TempDir()
-	var entrypoint, args []string
-	copied := make(map[string]string) // from the build stage's path to the image's
-	for _, step := range containerSteps(t) {
-		word, rest, _ := strings.Cut(step, " ")
-		switch word {
-		case "RUN":
-			cmd := exec.CommandContext(t.Context(), "sh", "-c", strings.ReplaceAll(rest, "/out/", filepath.Join(image, "out")+"/"))
-			cmd.Dir = root(t) // of WORKDIR and COPY . .
-			out, err := cmd.CombinedOutput()
-			require.NoError(t, err, "%s: %s", step, out)
-		case "COPY":
-			if from, ok := strings.CutPrefix(rest, "--from=build "); ok {
-				source, target, _ := strings.Cut(from, " ")
-				copied[target] = filepath.Join(image, source)
-			}
-		case "ENTRYPOINT":
-			require.NoError(t, json.Unmarshal([]byte(rest), &entrypoint))
-		case "CMD":
-			require.NoError(t, json.Unmarshal([]byte(freePorts.Replace(rest)), &args))
-		}
-	}
-	require.Len(t, entrypoint, 1)
-	require.Contains(t, copied, entrypoint[0], "the image does not hold its entry point")
+	program, args := image(t)
 	if runtime.GOOS == "linux" {
 		// An empty image has no dynamic linker.
-		headers, err := os.ReadFile(copied[entrypoint[0]])
+		headers, err := os.ReadFile(program)
 		require.NoError(t, err)
 		require.NotContains(t, string(headers), "/ld-linux", "the program is not static")
 	}
 
-	server := start(t, append([]string{copied[entrypoint[0]]}, args...))
+	server := start(t, append([]string{program}, args...))
 	conn, err := net.Dial("tcp", server.addr)
 	require.NoError(t, err)
 	server.drains(t, conn)
@@ -158,15 +137,56 @@ func containerSteps(t *testing.T) (steps []string) {
 	return steps
 }
 
-// program builds the program of the checkout.
-func program(t *testing.T) string {
+// built is where image builds. Once is enough, since that takes long.
+var (
+	built string
+	once  sync.Once
+)
+
+func TestMain(m *testing.M) {
+	var err error
+	if built, err = os.MkdirTemp("", "image"); err != nil {
+		panic(err)
+	}
+	status := m.Run()
+	_ = os.RemoveAll(built)
+	os.Exit(status)
+}
+
+// image does what the container file's steps say, and returns the program of the image
+// and the arguments of its command.
+func image(t *testing.T) (program string, args []string) {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "sessionwheel")
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-o", path, "./cmd/sessionwheel")
-	cmd.Dir = root(t)
-	out, err := cmd.CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	return path
+	steps := containerSteps(t)
+	once.Do(func() {
+		for _, step := range steps {
+			if command, ok := strings.CutPrefix(step, "RUN "); ok {
+				cmd := exec.CommandContext(t.Context(), "sh", "-c", strings.ReplaceAll(command, "/out/", filepath.Join(built, "out")+"/"))
+				cmd.Dir = root(t) // of WORKDIR and COPY . .
+				out, err := cmd.CombinedOutput()
+				require.NoError(t, err, "%s: %s", step, out)
+			}
+		}
+	})
+	var entrypoint []string
+	copied := make(map[string]string) // from the build stage's path to the image's
+	for _, step := range steps {
+		word, rest, _ := strings.Cut(step, " ")
+		switch word {
+		case "COPY":
+			if from, ok := strings.CutPrefix(rest, "--from=build "); ok {
+				source, target, _ := strings.Cut(from, " ")
+				copied[target] = filepath.Join(built, source)
+			}
+		case "ENTRYPOINT":
+			require.NoError(t, json.Unmarshal([]byte(rest), &entrypoint))
+		case "CMD":
+			require.NoError(t, json.Unmarshal([]byte(freePorts.Replace(rest)), &args))
+		}
+	}
+	require.Len(t, entrypoint, 1)
+	require.Contains(t, copied, entrypoint[0], "the image does not hold its entry point")
+	return copied[entrypoint[0]], args
 }
 
 // certificate writes a certificate of localhost and its key to the files that
