@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 )
 
@@ -53,6 +54,8 @@ func main() {
 
 // run serves until SIGINT or SIGTERM.
 func run(o settings) error {
+	var ending sync.WaitGroup
+	defer ending.Wait()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	listeners, err := o.listen()
@@ -66,7 +69,8 @@ func run(o settings) error {
 	for _, l := range listeners {
 		fmt.Fprintln(os.Stderr, "mqtt: listening on", l.Addr())
 	}
-	context.AfterFunc(ctx, func() {
+	ending.Go(func() {
+		<-ctx.Done()
 		stop() // another signal ends the process
 		fmt.Fprintln(os.Stderr, "mqtt: shutting down")
 	})

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 )
 
@@ -28,6 +29,8 @@ func main() {
 // run serves until SIGINT or SIGTERM, and then answers the commands that were
 // received.
 func run(addr string, timeout int64) error {
+	var ending sync.WaitGroup
+	defer ending.Wait()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	sv, err := newServer(timeout)
@@ -39,7 +42,8 @@ func run(addr string, timeout int64) error {
 		return fmt.Errorf("--addr %s: %w", addr, err)
 	}
 	fmt.Fprintln(os.Stderr, "resp: listening on", l.Addr())
-	context.AfterFunc(ctx, func() {
+	ending.Go(func() {
+		<-ctx.Done()
 		stop() // another signal ends the process
 		fmt.Fprintln(os.Stderr, "resp: draining")
 	})

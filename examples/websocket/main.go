@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -30,6 +31,8 @@ func main() {
 
 // run serves until SIGINT or SIGTERM, and then closes all sessions.
 func run(addr string, timeout, drainOver time.Duration) error {
+	var ending sync.WaitGroup
+	defer ending.Wait()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	c := newChat(timeout, drainOver, slog.New(slog.NewTextHandler(os.Stderr, nil)))
@@ -38,7 +41,8 @@ func run(addr string, timeout, drainOver time.Duration) error {
 		return fmt.Errorf("--addr %s: %w", addr, err)
 	}
 	fmt.Fprintf(os.Stderr, "websocket: open http://%s\n", l.Addr())
-	context.AfterFunc(ctx, func() {
+	ending.Go(func() {
+		<-ctx.Done()
 		stop() // another signal ends the process
 		fmt.Fprintln(os.Stderr, "websocket: the server is going away")
 	})
