@@ -54,8 +54,6 @@ func Start() (*Browser, error) {
 		// Several tabs are in use at once, and each is to run as if it were in front.
 		chromedp.Flag("disable-background-timer-throttling", true), chromedp.Flag("disable-renderer-backgrounding", true),
 		chromedp.Flag("disable-backgrounding-occluded-windows", true),
-		// A process for each tab takes a second of a processor's time to start.
-		chromedp.Flag("renderer-process-limit", "3"),
 		chromedp.WSURLReadTimeout(startTimeout),
 	)
 	ctx, _ := chromedp.NewContext(allocator)

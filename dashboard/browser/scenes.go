@@ -1,6 +1,7 @@
 package browser
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,7 +11,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -47,7 +47,7 @@ var Scenes = []Scene{
 		start: startClosings,
 	},
 	{
-		Name: "flood", About: "one of a hundred peers sends thousands of lines a second",
+		Name: "flood", About: "one of a hundred peers sends as fast as it can",
 		Says:  []string{"frames a second arrive, far more than usual", "One session was busy at each of", "looks: session ", "at 127.0.0.66:", "close it below"},
 		start: startFlood,
 	},
@@ -138,9 +138,8 @@ func startFlood() (*Stage, error) {
 	flood := func() error {
 		go func() { _, _ = io.Copy(io.Discard, conn) }() // these end with the connection
 		go func() {
-			many := []byte(strings.Repeat("me me me\n", 400))
-			for _, err := conn.Write(many); err == nil; _, err = conn.Write(many) {
-				time.Sleep(50 * time.Millisecond) // more would take the processors from the page
+			w := bufio.NewWriterSize(conn, 4096)
+			for _, err := io.WriteString(w, "me me me\n"); err == nil; _, err = io.WriteString(w, "me me me\n") {
 			}
 		}()
 		return nil

@@ -87,7 +87,7 @@ func TestWriteTimeout_CountsFromTheLastProgress(t *testing.T) {
 	overAll(t, func(t *testing.T, listen func(testing.TB, *tcp.Server) func() net.Conn) {
 		t.Parallel() // likewise
 		const size, piece = 16 << 20, 64 << 10
-		srv := &tcp.Server{WriteTimeout: time.Second, IdleTimeout: 2 * time.Second, MaxOutbound: size, OnMessage: func(s *tcp.Session, line []byte) {
+		srv := &tcp.Server{WriteTimeout: time.Second, MaxOutbound: size, OnMessage: func(s *tcp.Session, line []byte) {
 			if string(line) == "post" {
 				_ = s.Post(make([]byte, size))
 				return
