@@ -14,6 +14,7 @@ const looks = 3; // at which a session must have been busy
 const lookEvery = 400; // ms
 const busy = 0.05; // seconds without activity at most
 const held = 5; // the same for a session whose timer is held, as while it handles frames
+const calm = 3; // seconds without a flood after which it is over: it may pause for a moment
 
 const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0;
 
@@ -41,9 +42,9 @@ export class Flood {
     const known = this.#usual.length >= needed;
     const opening = rates.refused >= least.refused || (known && rates.opened >= Math.max(least.opened, times.opened * usual("opened")));
     const sending = known && rates.framesIn >= least.framesIn && rates.bytesIn >= times.bytesIn * usual("bytesIn");
-    if (!opening && !sending) this.#usual = [...this.#usual, rates].slice(-kept);
-    this.#opening = opening ? this.#opening ?? { at: new Date(), whom: "" } : null;
-    this.#sending = sending ? this.#sending ?? { at: new Date(), whom: "" } : null;
+    this.#opening = next(this.#opening, opening, sample.uptime);
+    this.#sending = next(this.#sending, sending, sample.uptime);
+    if (!this.#opening && !this.#sending) this.#usual = [...this.#usual, rates].slice(-kept);
     if (opening) this.#tellOpening(this.#opening, rates);
     if (sending) this.#tellSending(this.#sending, rates);
   }
@@ -89,6 +90,12 @@ export class Flood {
       await new Promise((done) => setTimeout(done, n < looks ? lookEvery : 5 * lookEvery));
     }
   }
+}
+
+// next returns the flood that goes on or begins, or null if there is none.
+function next(flood, seen, uptime) {
+  if (seen) return Object.assign(flood ?? { at: new Date(), whom: "" }, { seen: uptime });
+  return flood && uptime - flood.seen <= calm ? flood : null;
 }
 
 function describeBusy(always, n) {

@@ -10,6 +10,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -84,6 +85,31 @@ func TestFlood_ASearchThatIsRefusedHidesNoBusySession(t *testing.T) {
 	_, _, err = p.AwaitIncident(scene, time.Now().Add(timeout))
 	require.NoError(t, err)
 	require.Greater(t, searches.Load(), int64(4), "the second look failed")
+}
+
+// A page looks three times, which takes longer than each of these bursts.
+func TestFlood_InBurstsNamesTheSession(t *testing.T) {
+	t.Parallel()
+	s, err := browser.StartEchoServer(time.Hour, dashboard.Config{Interval: 200 * time.Millisecond})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	p := open(t, browser.Desktop, s.Page.URL)
+	time.Sleep(quiet)
+	conn, err := net.Dial("tcp", s.Addr)
+	require.NoError(t, err)
+	var flood sync.WaitGroup
+	defer flood.Wait()
+	defer conn.Close()
+	flood.Go(func() { _, _ = io.Copy(io.Discard, conn) })
+	flood.Go(func() {
+		burst := []byte(strings.Repeat("me\n", 5000))
+		for _, err := conn.Write(burst); err == nil; _, err = conn.Write(burst) {
+			for start := time.Now(); err == nil && time.Since(start) < 1500*time.Millisecond; time.Sleep(5 * time.Millisecond) {
+				_, err = io.WriteString(conn, "me\n")
+			}
+		}
+	})
+	p.until(says("incidents", "One session was busy at each of"))
 }
 
 func TestFlood_OfConnectionsNamesTheAddressThatOpensThem(t *testing.T) {
