@@ -70,7 +70,7 @@ func contended() plan {
 
 func crowded() plan {
 	p := one(keep)
-	p.rest, p.few = 10_000, 100
+	p.rest, p.few = 10_000, 300
 	return p
 }
 

@@ -138,18 +138,16 @@ func (f *fleet) launch(ctx context.Context, m *member) (err error) {
 	if m.link != nil {
 		url = f.brokers.urlAt(m.link.addr())
 	}
-	// In a short round other tests run beside it, and an operation takes much of a processor. So
-	// there are fewer, which contend for fewer IDs.
-	think, ids := f.plan.think, f.plan.ids
-	if f.r.short {
-		think, ids = think*12, min(ids, 12)
+	think := f.plan.think
+	if f.r.short { // then other tests run beside it
+		think *= 4
 	}
 	m.child, err = startChild(ctx, "", "node", nodeOrder{
 		Name: m.name, URL: url, Journal: f.journal(m), Log: f.log(m),
 		Replicas: f.plan.brokers, Storage: f.plan.storage, MaxBytes: int64(f.r.size(f.plan.room, f.plan.fewRoom)),
 		Policy: m.policy.lost, Degraded: m.policy.degraded,
 		Still: f.still(), Deaf: f.r.drill,
-		Load: loadOrder{Seed: f.r.rand.Uint64(), Workers: f.plan.workers, IDs: ids, Think: think},
+		Load: loadOrder{Seed: f.r.rand.Uint64(), Workers: f.plan.workers, IDs: f.plan.ids, Think: think},
 	})
 	m.running, m.done = err == nil, 0
 	return err

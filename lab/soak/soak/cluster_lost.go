@@ -25,7 +25,7 @@ func loseStream(ctx context.Context, f *fleet) error {
 			return err
 		}
 	}
-	return nil
+	return f.load(doLoad) // which lose has ended
 }
 
 // lose loses the stream in one way, and waits until all nodes have noticed and it is whole
