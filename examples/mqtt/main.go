@@ -11,7 +11,6 @@ import (
 	"net"
 	"os"
 	"os/signal"
-	"sync"
 	"syscall"
 )
 
@@ -54,25 +53,24 @@ func main() {
 
 // run serves until SIGINT or SIGTERM.
 func run(o settings) error {
-	var ending sync.WaitGroup
-	defer ending.Wait()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	signaled, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	listeners, err := o.listen()
 	if err != nil {
 		return err
 	}
-	b, err := newBroker(ctx, o)
+	b, err := newBroker(signaled, o)
 	if err != nil {
 		return err
 	}
 	for _, l := range listeners {
 		fmt.Fprintln(os.Stderr, "mqtt: listening on", l.Addr())
 	}
-	ending.Go(func() {
-		<-ctx.Done()
+	ctx, drain := context.WithCancel(context.Background())
+	context.AfterFunc(signaled, func() {
 		stop() // another signal ends the process
 		fmt.Fprintln(os.Stderr, "mqtt: shutting down")
+		drain()
 	})
 	return errors.Join(b.Run(ctx, listeners...), b.close())
 }

@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"os/signal"
-	"sync"
 	"syscall"
 )
 
@@ -29,9 +28,7 @@ func main() {
 // run serves until SIGINT or SIGTERM, and then answers the commands that were
 // received.
 func run(addr string, timeout int64) error {
-	var ending sync.WaitGroup
-	defer ending.Wait()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	signaled, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	sv, err := newServer(timeout)
 	if err != nil {
@@ -42,10 +39,11 @@ func run(addr string, timeout int64) error {
 		return fmt.Errorf("--addr %s: %w", addr, err)
 	}
 	fmt.Fprintln(os.Stderr, "resp: listening on", l.Addr())
-	ending.Go(func() {
-		<-ctx.Done()
+	ctx, drain := context.WithCancel(context.Background())
+	context.AfterFunc(signaled, func() {
 		stop() // another signal ends the process
 		fmt.Fprintln(os.Stderr, "resp: draining")
+		drain()
 	})
 	return sv.Run(ctx, l)
 }

@@ -12,7 +12,6 @@ import (
 	"net"
 	"os"
 	"os/signal"
-	"sync"
 	"syscall"
 	"time"
 
@@ -97,16 +96,12 @@ func serve(ctx context.Context, cfg config, log *slog.Logger) error {
 	}
 	srv := newDevices(cfg, log).srv
 	log.Info("listening", "addr", pc.LocalAddr().String(), "idle", cfg.idle)
-	var ending sync.WaitGroup
-	ctx, cancel := context.WithCancel(ctx)
-	ending.Go(func() {
-		<-ctx.Done()
-		log.Info("draining", "limit", cfg.drain)
+	draining, drain := context.WithCancel(context.Background())
+	context.AfterFunc(ctx, func() {
+		log.Info("draining", "devices", srv.Stats().Sessions, "limit", cfg.drain)
+		drain()
 	})
-	err = srv.Run(ctx, pc)
-	cancel() // if the socket has failed
-	ending.Wait()
-	switch {
+	switch err := srv.Run(draining, pc); {
 	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("not drained within --drain %v: %w", cfg.drain, err)
 	case err != nil:

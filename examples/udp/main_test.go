@@ -184,7 +184,7 @@ func TestSIGTERM_TellsEveryDevice(t *testing.T) {
 	for _, c := range devices {
 		require.Equal(t, "> bye Shutdown", read(t, c))
 	}
-	require.Contains(t, log, "msg=draining limit=")
+	require.Contains(t, log, "msg=draining devices=300")
 	require.Contains(t, log, "msg=stopped sessions=300 received=900 handled=600 refused=0 dropped=0 without_cookie=300")
 }
 

@@ -9,7 +9,6 @@ import (
 	"net"
 	"os"
 	"os/signal"
-	"sync"
 	"syscall"
 	"time"
 )
@@ -31,9 +30,7 @@ func main() {
 
 // run serves until SIGINT or SIGTERM, and then closes all sessions.
 func run(addr string, timeout, drainOver time.Duration) error {
-	var ending sync.WaitGroup
-	defer ending.Wait()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	signaled, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	c := newChat(timeout, drainOver, slog.New(slog.NewTextHandler(os.Stderr, nil)))
 	l, err := net.Listen("tcp", addr)
@@ -41,10 +38,11 @@ func run(addr string, timeout, drainOver time.Duration) error {
 		return fmt.Errorf("--addr %s: %w", addr, err)
 	}
 	fmt.Fprintf(os.Stderr, "websocket: open http://%s\n", l.Addr())
-	ending.Go(func() {
-		<-ctx.Done()
+	ctx, drain := context.WithCancel(context.Background())
+	context.AfterFunc(signaled, func() {
 		stop() // another signal ends the process
 		fmt.Fprintln(os.Stderr, "websocket: the server is going away")
+		drain()
 	})
 	return c.Run(ctx, l)
 }
