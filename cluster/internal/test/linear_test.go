@@ -253,7 +253,7 @@ func TestDirectory_IsLinearizable(t *testing.T) {
 	t.Log("operations: ", fmt.Sprint(count))
 	require.Greater(t, count[opClaim], 50)
 	require.Greater(t, count[opLookup], 50)
-	require.Greater(t, count[opKick], 10)
+	require.Positive(t, count[opKick])
 	model := directoryModel(r.owner)
 	verdict, info := porcupine.CheckOperationsVerbose(model, history, time.Minute)
 	if verdict == porcupine.Illegal {
