@@ -142,14 +142,14 @@ func (s *session) detach() {
 		return
 	}
 	s.link, s.out, s.Left = link{}, nil, time.Now().UnixMilli()
-	will := l.will
-	if will != nil && will.Props.WillDelayInterval > 0 {
-		delay := time.Duration(will.Props.WillDelayInterval) * time.Second
-		s.due, s.delay = will, s.broker.Wheel.AfterFunc(delay, func() { s.broker.publish(l.will) })
-		will = nil
+	now := l.will
+	if later := now; later != nil && later.Props.WillDelayInterval > 0 {
+		delay := time.Duration(later.Props.WillDelayInterval) * time.Second
+		s.due, s.delay = later, s.broker.Wheel.AfterFunc(delay, func() { s.broker.publish(later) })
+		now = nil
 	}
 	s.mu.Unlock()
-	s.broker.publish(will)
+	s.broker.publish(now)
 	if expiry == 0 {
 		s.entry.Close("Ended")
 	} else if s.entry.Renew(expiry) { // otherwise it is closed

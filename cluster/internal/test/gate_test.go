@@ -147,7 +147,7 @@ func TestGate_BoundsTheRequestsThatWaitForTheBroker(t *testing.T) {
 			done <- err
 		}()
 		eventually(t, kind.name+" wait", func() bool { return q.within(time.Hour) >= 128 })
-		time.Sleep(100 * time.Millisecond)
+		time.Sleep(100 * time.Millisecond) // in which more would come
 		got := q.within(500 * time.Millisecond)
 		q.release()
 		require.NoError(t, <-done, kind.name)

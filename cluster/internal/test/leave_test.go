@@ -129,7 +129,7 @@ func TestLeave_EndsLoginsThatWait(t *testing.T) {
 	p.hold()
 	waiting := make(chan error, 1)
 	go func() { waiting <- a.login(within(t, patience), "x") }()
-	time.Sleep(300 * time.Millisecond)
+	time.Sleep(300 * time.Millisecond) // until it waits, which nothing tells
 	start := time.Now()
 	require.NoError(t, a.node.Leave(within(t, patience)))
 	require.ErrorIs(t, <-waiting, cluster.ErrLeft)

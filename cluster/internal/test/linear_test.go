@@ -90,6 +90,18 @@ func (r *recorder) add(call, ret int64, o dirOp) {
 	r.ops = append(r.ops, porcupine.Operation{ClientId: len(r.ops), Input: o, Call: call, Return: ret})
 }
 
+// count returns how many operations of a kind the history has.
+func (r *recorder) count(op string) (n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, o := range r.ops {
+		if o.Input.(dirOp).op == op {
+			n++
+		}
+	}
+	return n
+}
+
 func (r *recorder) owner(token uint64) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -232,6 +244,9 @@ func TestDirectory_IsLinearizable(t *testing.T) {
 	links[3].heal()
 	ends(2, func() { require.NoError(t, sites[2].node.Leave(within(t, patience))) })
 	time.Sleep(2 * time.Second)
+	eventually(t, "a slow machine has done enough too", func() bool {
+		return r.count(opClaim) > 100 && r.count(opLookup) > 100 && r.count(opKick) > 20
+	})
 	ended.Store(true)
 	wg.Wait()
 	require.Zero(t, o.doubled())
@@ -253,7 +268,7 @@ func TestDirectory_IsLinearizable(t *testing.T) {
 	t.Log("operations: ", fmt.Sprint(count))
 	require.Greater(t, count[opClaim], 50)
 	require.Greater(t, count[opLookup], 50)
-	require.Positive(t, count[opKick])
+	require.Greater(t, count[opKick], 10)
 	model := directoryModel(r.owner)
 	verdict, info := porcupine.CheckOperationsVerbose(model, history, time.Minute)
 	if verdict == porcupine.Illegal {

@@ -89,10 +89,10 @@ func TestStorm_OfLookupsOverASlowNetworkIsAnswered(t *testing.T) {
 	t.Parallel()
 	b, o := broker(t), newObserver()
 	a := join(t, o, "a", cluster.Config{URL: b.URL()})
-	p, slow := betweenPaced(t, b.URL(), 200<<10)
+	p, slow := betweenPaced(t, b.URL(), 400<<10)
 	slow()
 	c := join(t, o, "c", cluster.Config{URL: p.url()})
-	ids := names(1000, "u%d")
+	ids := names(2000, "u%d")
 	require.NoError(t, many(within(t, patience), a.login, ids...))
 	client := open(t, cluster.ClientConfig{URL: p.url()})
 	for name, lookup := range map[string]func(context.Context, string) (cluster.Entry, error){

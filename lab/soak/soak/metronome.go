@@ -80,7 +80,7 @@ func (r *Run) starved(d time.Duration) bool { return turns*r.delay.delay() > d }
 func (r *Run) patiently(ctx context.Context, d time.Duration, try func() error) error {
 	for end := time.Now().Add(callbackPatience); ; {
 		err := try()
-		if err == nil || !r.starved(d) || ctx.Err() != nil || time.Now().After(end) {
+		if err == nil || !r.starved(d) || time.Now().After(end) || pause(ctx, goodEvery) != nil {
 			return err
 		}
 	}
