@@ -10,7 +10,7 @@ const least = { opened: 100, refused: 20, framesIn: 5000 }; // a second
 const times = { opened: 5, bytesIn: 10 }; // of what is usual
 const needed = 3; // rates that make what is usual
 const kept = 150; // rates
-const looks = 3; // at which a session must have been busy
+const looks = 3; // the last ones, at which a session must have been busy
 const lookEvery = 400; // ms
 const busy = 0.05; // seconds without activity at most
 const held = 5; // the same for a session whose timer is held, as while it handles frames
@@ -69,25 +69,17 @@ export class Flood {
     tell();
     if (flood.looking) return;
     flood.looking = true;
-    let always = null; // by key and generation: the sessions busy at each look, with the sums of their idle times
-    let n = 0;
+    let recent = []; // the sessions busy at each of the last looks, by key and generation
     while (this.#sending === flood) {
       const active = await list({ sort: "idle", order: "asc", limit: 50 });
       const endless = await list({ sort: "remaining", order: "desc", limit: 50 });
       if (active && endless) { // a look that failed says nothing about any session
-        n++;
         const now = [...active.filter((s) => s.idle_seconds <= busy), ...endless.filter((s) => s.remaining_seconds === null && s.idle_seconds <= held)];
-        const before = always;
-        always = new Map();
-        for (const s of now) {
-          const name = `${s.key} ${s.generation}`;
-          const one = before?.get(name);
-          if (!before || one) always.set(name, { session: s, idle: (one?.idle ?? 0) + s.idle_seconds });
-        }
-        if (n >= looks) flood.whom = describeBusy([...always.values()].sort((a, b) => a.idle - b.idle), n);
+        recent = [...recent, new Map(now.map((s) => [`${s.key} ${s.generation}`, s]))].slice(-looks);
+        if (recent.length === looks) flood.whom = describeBusy(recent);
       }
       if (this.#sending === flood) tell();
-      await new Promise((done) => setTimeout(done, n < looks ? lookEvery : 5 * lookEvery));
+      await new Promise((done) => setTimeout(done, recent.length < looks ? lookEvery : 5 * lookEvery));
     }
   }
 }
@@ -98,10 +90,15 @@ function next(flood, seen, uptime) {
   return flood && uptime - flood.seen <= calm ? flood : null;
 }
 
-function describeBusy(always, n) {
-  if (always.length === 0) return `No session was busy at each of ${count(n)} looks: many send a part of it.`;
-  const some = always.slice(0, 3).map(({ session: s }) => `session ${quoted(s.id)} at ${quoted(s.address || "no address")}`).join(", ");
-  return `${always.length > 1 ? `${plural(always.length, "session")} were` : "One session was"} busy at each of ${count(n)} looks: ${some}.`;
+// describeBusy names the sessions that were busy at each of the looks, the least
+// idle first. Whoever was late at an earlier look, as on a machine that was busy
+// itself, is found by later ones.
+function describeBusy(recent) {
+  const idle = (name) => recent.reduce((sum, look) => sum + look.get(name).idle_seconds, 0);
+  const always = [...recent[0].keys()].filter((name) => recent.every((look) => look.has(name))).sort((a, b) => idle(a) - idle(b));
+  if (always.length === 0) return `No session was busy at each of the last ${count(looks)} looks: many send a part of it.`;
+  const some = always.slice(0, 3).map((name) => recent.at(-1).get(name)).map((s) => `session ${quoted(s.id)} at ${quoted(s.address || "no address")}`).join(", ");
+  return `${always.length > 1 ? `${plural(always.length, "session")} were` : "One session was"} busy at each of the last ${count(looks)} looks: ${some}.`;
 }
 
 // list returns sessions, or null if there is no answer.
