@@ -138,11 +138,8 @@ func (s *session) appendLocked(d *delivery, dup bool) bool {
 	if s.maxSize > 0 && len(out)-len(s.out) > int(s.maxSize) {
 		return false
 	}
-	if s.out = out; alias > 0 && s.sent == nil {
-		s.sent = make(map[string]uint16)
-	}
-	if alias > 0 {
-		s.sent[m.Topic] = alias
+	if s.out = out; alias > 0 {
+		put(&s.sent, m.Topic, alias)
 	}
 	return true
 }

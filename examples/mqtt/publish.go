@@ -34,13 +34,10 @@ func (s *session) publish(pk *packet) error {
 		return code
 	}
 	if a := pk.Properties.TopicAlias; a > 0 {
-		if s.aliases == nil {
-			s.aliases = make(map[uint16]string)
-		}
 		if pk.TopicName == "" {
 			pk.TopicName = s.aliases[a]
 		}
-		if s.aliases[a] = pk.TopicName; pk.TopicName == "" {
+		if put(&s.aliases, a, pk.TopicName); pk.TopicName == "" {
 			return packets.ErrTopicAliasInvalid
 		}
 	}
@@ -53,11 +50,8 @@ func (s *session) publish(pk *packet) error {
 		s.reply(packets.Puback, &packet{PacketID: pk.PacketID})
 	case 2:
 		s.mu.Lock()
-		if s.Received == nil {
-			s.Received = make(map[uint16]bool)
-		}
 		again := s.Received[pk.PacketID]
-		s.Received[pk.PacketID] = true
+		put(&s.Received, pk.PacketID, true)
 		full := len(s.Received) > maxReceived
 		s.mu.Unlock()
 		if full {

@@ -48,6 +48,14 @@ type state struct {
 	LastID   uint16
 }
 
+// put sets an entry of a map that is made with the first one: most sessions need few of theirs.
+func put[K comparable, V any](m *map[K]V, key K, value V) {
+	if *m == nil {
+		*m = make(map[K]V)
+	}
+	(*m)[key] = value
+}
+
 // lasts returns how long the session lasts after the connection; negative: forever.
 func (st *state) lasts() time.Duration {
 	if st.Expiry == math.MaxUint32 {

@@ -65,13 +65,10 @@ func (s *session) unsubscribe(pk *packet) error {
 func (s *session) setSubscription(filter string, sub *subscription) (before bool) {
 	s.mu.Lock()
 	_, before = s.Subs[filter]
-	switch {
-	case sub == nil:
+	if sub == nil {
 		delete(s.Subs, filter)
-	case s.Subs == nil:
-		s.Subs = map[string]subscription{filter: *sub}
-	default:
-		s.Subs[filter] = *sub
+	} else {
+		put(&s.Subs, filter, *sub)
 	}
 	s.mu.Unlock()
 	s.broker.mu.Lock()
@@ -103,8 +100,8 @@ func (b *broker) retainedFor(filter string) (found []*message) {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	for topic, m := range b.retained {
-		tree.match(topic, func(subs map[*session]subscription) {
-			if len(subs) > 0 && !m.expired() {
+		tree.match(topic, func(map[*session]subscription) {
+			if !m.expired() {
 				found = append(found, m)
 			}
 		})

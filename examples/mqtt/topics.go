@@ -1,6 +1,7 @@
 package main
 
 import (
+	"maps"
 	"math/rand/v2"
 	"regexp"
 	"slices"
@@ -58,8 +59,7 @@ func (l *level) set(filter string, s *session, sub *subscription) {
 	}
 }
 
-// match calls f for each level below l whose filter matches a topic, perhaps without
-// subscriptions. Filters that begin with a wildcard do not match topics that begin with $.
+// match calls f for each level below l with subscriptions whose filter matches a topic. Filters that begin with a wildcard do not match topics that begin with $.
 func (l *level) match(topic string, f func(subs map[*session]subscription)) {
 	l.matchRest(topic, true, !strings.HasPrefix(topic, "$"), f)
 }
@@ -71,8 +71,10 @@ func (l *level) matchRest(topic string, more, wild bool, f func(subs map[*sessio
 	if all := l.next["#"]; all != nil && wild {
 		f(all.subs)
 	}
-	if !more {
+	if !more && len(l.subs) > 0 {
 		f(l.subs)
+	}
+	if !more {
 		return
 	}
 	name, rest, more := strings.Cut(topic, "/")
@@ -98,27 +100,19 @@ func (b *broker) targets(m *message) map[*session]subscription {
 	if shares := b.topics.next["$share"]; shares != nil {
 		for _, share := range shares.next {
 			share.match(m.Topic, func(subs map[*session]subscription) {
-				if s := pick(subs); s != nil {
-					all[s] = all[s].merge(subs[s])
-				}
+				s := pick(subs)
+				all[s] = all[s].merge(subs[s])
 			})
 		}
 	}
 	return all
 }
 
-// pick returns any member, of those that are connected if there are any; nil: there is none.
-func pick(subs map[*session]subscription) (member *session) {
-	connected := make([]*session, 0, len(subs))
-	for member = range subs {
-		if member.connected() {
-			connected = append(connected, member)
-		}
-	}
-	if len(connected) > 0 {
-		member = connected[rand.IntN(len(connected))]
-	}
-	return member
+// pick returns any of the sessions, of those that are connected if there are any.
+func pick(subs map[*session]subscription) *session {
+	members := slices.Collect(maps.Keys(subs))
+	rand.Shuffle(len(members), func(i, j int) { members[i], members[j] = members[j], members[i] })
+	return members[max(0, slices.IndexFunc(members, (*session).connected))]
 }
 
 // validTopic reports whether a message can be published to a topic.
