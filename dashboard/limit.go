@@ -30,7 +30,8 @@ const (
 //
 // A connection whose peer takes nothing of an answer for 5 seconds is reset. The limit
 // moves with each byte that the peer takes, so it ends neither an event stream nor a long
-// answer to a slow reader. A WriteTimeout of srv would; Limit sets none.
+// answer to a slow reader. A WriteTimeout of srv would; Limit sets none. The kernel
+// buffers about 150 KB for a peer that does not read; without Limit, up to some megabytes.
 //
 // Of the fields of srv that are 0, Limit sets ReadHeaderTimeout to 5 seconds, ReadTimeout
 // to 10 seconds, IdleTimeout to a minute, and MaxHeaderBytes to 16 KiB.

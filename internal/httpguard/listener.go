@@ -19,6 +19,10 @@ const (
 	// maxWrite is how many bytes are written to a connection before that counts as
 	// progress.
 	maxWrite = 64 << 10
+
+	// sendBuffer is the SO_SNDBUF of a connection, in bytes: without one, the kernel keeps
+	// up to some megabytes for a peer that does not read.
+	sendBuffer = 64 << 10
 )
 
 // Listener limits the number of connections, and ends those whose peer does not read.
@@ -55,6 +59,9 @@ func (l *Listener) Accept() (net.Conn, error) {
 	inner, err := l.Listener.Accept()
 	if err != nil {
 		return nil, err
+	}
+	if socket, ok := inner.(interface{ SetWriteBuffer(bytes int) error }); ok {
+		_ = socket.SetWriteBuffer(sendBuffer) // it fails for a connection that has ended
 	}
 	c := &conn{Conn: inner, l: l}
 	c.progressed()

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -213,4 +214,29 @@ func TestLimit_ItsListenerEndsWhileAConnectionWaitsForAPlace(t *testing.T) {
 		require.ErrorIs(t, <-accepted, net.ErrClosed)
 		harness.WaitClosed(t, waiting)
 	})
+}
+
+// Otherwise the kernel keeps up to some megabytes for each.
+func TestLimit_TheKernelKeepsLittleForAPeerThatDoesNotRead(t *testing.T) {
+	t.Parallel()
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	l := dashboard.Limit(new(http.Server), inner, 0)
+	defer l.Close()
+	peer, err := net.Dial("tcp", l.Addr().String())
+	require.NoError(t, err)
+	defer peer.Close()
+	require.NoError(t, peer.(*net.TCPConn).SetReadBuffer(4096))
+	c, err := l.Accept()
+	require.NoError(t, err)
+	defer c.Close()
+	written := 0
+	for err == nil {
+		require.NoError(t, c.SetWriteDeadline(time.Now().Add(500*time.Millisecond)))
+		var n int
+		n, err = c.Write(make([]byte, 8<<10))
+		written += n
+	}
+	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+	require.Less(t, written, 512<<10)
 }
