@@ -140,7 +140,7 @@ func (f *fleet) launch(ctx context.Context, m *member) (err error) {
 	}
 	think := f.plan.think
 	if f.r.short { // then other tests run beside it
-		think *= 4
+		think *= 12
 	}
 	m.child, err = startChild(ctx, "", "node", nodeOrder{
 		Name: m.name, URL: url, Journal: f.journal(m), Log: f.log(m),
