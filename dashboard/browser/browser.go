@@ -20,7 +20,7 @@ import (
 )
 
 // ErrNone is the error of Start when no browser is installed.
-var ErrNone = errors.New("browser: there is no chromium in PATH: install it, as with apt-get install chromium")
+var ErrNone = errors.New("browser: there is no chromium in PATH: install it, as with apt-get install chromium-headless-shell")
 
 // startTimeout limits how long a browser may take to start, on a busy machine too.
 const startTimeout = 2 * time.Minute
@@ -64,8 +64,9 @@ func Start() (*Browser, error) {
 	return b, nil
 }
 
+// find prefers the Chromium without windows, whose tabs take two thirds of the processor time.
 func find() (string, error) {
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+	for _, name := range []string{"chromium-headless-shell", "chromium", "chromium-browser", "google-chrome"} {
 		if path, err := exec.LookPath(name); err == nil {
 			return path, nil
 		}
