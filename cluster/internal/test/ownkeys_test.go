@@ -2,6 +2,7 @@ package test
 
 import (
 	"io"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -45,25 +46,36 @@ func TestReconcile_ReadsTheEntriesOfItsOwnSessionsOnly(t *testing.T) {
 	own := names(100, "own%d")
 	z.mustLogin(own...)
 	joined := read.Load()
+	require.Less(t, joined, int64(500<<10))
 	nc, err := r.b.Connect()
 	require.NoError(t, err)
-	for _, id := range own[:10] {
+	defer nc.Close()
+	purge := func(id string) {
 		_, err := nc.Request("$JS.API.STREAM.PURGE.KV_sessions_dir", []byte(`{"filter":"$KV.sessions_dir.s.`+id+`"}`), patience)
 		require.NoError(t, err)
 	}
-	nc.Close()
-	r.stop()
-	r.start()
-	eventually(t, "z's entries are there again", func() bool {
-		for _, id := range own {
-			if e, err := a.node.Lookup(within(t, patience), id); err != nil || e.Token != z.token(id) {
-				return false
-			}
+	// On a machine that is so slow that a node is declared dead, the other deletes its entries,
+	// for which it reads them all.
+	var restarted int64
+	for alive, attempts := false, 3; !alive && attempts > 0; attempts-- {
+		before, nodes := read.Load(), []string{epoch(t, a, "a"), epoch(t, a, "0")}
+		for _, id := range own[:10] {
+			purge(id)
 		}
-		return active(a, z)()
-	})
-	t.Logf("%d bytes until it had joined, %d after the restart; the directory has %d", joined, read.Load()-joined, 3000*size*4/3)
-	require.Less(t, joined, int64(500<<10))
-	require.Less(t, read.Load()-joined, int64(500<<10))
+		r.stop()
+		r.start()
+		eventually(t, "z's entries are there again", func() bool {
+			for _, id := range own {
+				if e, err := a.node.Lookup(within(t, patience), id); err != nil || e.Token != z.token(id) {
+					return false
+				}
+			}
+			return active(a, z)()
+		})
+		restarted = read.Load() - before
+		alive = slices.Equal(nodes, []string{epoch(t, a, "a"), epoch(t, a, "0")})
+	}
+	t.Logf("%d bytes until it had joined, %d after the restart; the directory has %d", joined, restarted, 3000*size*4/3)
+	require.Less(t, restarted, int64(500<<10))
 	require.Equal(t, []int{3000, 100}, []int{a.len(), z.len()})
 }
