@@ -13,8 +13,8 @@ func TestMain(m *testing.M) {
 	if role := os.Getenv(roleVar); role != "" {
 		os.Exit(beChild(role))
 	}
-	// The tests spend most of their time waiting for leases.
-	if err := flag.Set("test.parallel", "12"); err != nil {
+	// The tests spend most of their time waiting for leases, which are lost when too many run.
+	if err := flag.Set("test.parallel", "8"); err != nil {
 		panic(err)
 	}
 	// The configuration of the manual's brokers reads it. A parallel test cannot set it.

@@ -49,33 +49,28 @@ func TestReconcile_ReadsTheEntriesOfItsOwnSessionsOnly(t *testing.T) {
 	require.Less(t, joined, int64(500<<10))
 	nc, err := r.b.Connect()
 	require.NoError(t, err)
-	defer nc.Close()
-	purge := func(id string) {
+	for _, id := range own[:10] {
 		_, err := nc.Request("$JS.API.STREAM.PURGE.KV_sessions_dir", []byte(`{"filter":"$KV.sessions_dir.s.`+id+`"}`), patience)
 		require.NoError(t, err)
 	}
-	// On a machine that is so slow that a node is declared dead, the other deletes its entries,
-	// for which it reads them all.
-	var restarted int64
-	for alive, attempts := false, 3; !alive && attempts > 0; attempts-- {
-		before, nodes := read.Load(), []string{epoch(t, a, "a"), epoch(t, a, "0")}
-		for _, id := range own[:10] {
-			purge(id)
-		}
-		r.stop()
-		r.start()
-		eventually(t, "z's entries are there again", func() bool {
-			for _, id := range own {
-				if e, err := a.node.Lookup(within(t, patience), id); err != nil || e.Token != z.token(id) {
-					return false
-				}
+	nc.Close()
+	nodes := []string{epoch(t, a, "a"), epoch(t, a, "0")}
+	r.stop()
+	r.start()
+	eventually(t, "z's entries are there again", func() bool {
+		for _, id := range own {
+			if e, err := a.node.Lookup(within(t, patience), id); err != nil || e.Token != z.token(id) {
+				return false
 			}
-			return active(a, z)()
-		})
-		restarted = read.Load() - before
-		alive = slices.Equal(nodes, []string{epoch(t, a, "a"), epoch(t, a, "0")})
+		}
+		return active(a, z)()
+	})
+	t.Logf("%d bytes until it had joined, %d after the restart; the directory has %d", joined, read.Load()-joined, 3000*size*4/3)
+	require.Less(t, joined, int64(500<<10))
+	if slices.Equal(nodes, []string{epoch(t, a, "a"), epoch(t, a, "0")}) {
+		require.Less(t, read.Load()-joined, int64(500<<10))
+	} else { // on a machine that is so slow, the other reads all entries to delete those of the dead
+		t.Log("a node was declared dead meanwhile, so what was read says nothing")
 	}
-	t.Logf("%d bytes until it had joined, %d after the restart; the directory has %d", joined, restarted, 3000*size*4/3)
-	require.Less(t, restarted, int64(500<<10))
 	require.Equal(t, []int{3000, 100}, []int{a.len(), z.len()})
 }
