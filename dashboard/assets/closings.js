@@ -40,7 +40,7 @@ export class Closings {
     const n = now.closed - first.closed;
     if (n >= least && n >= share * (now.open + n)) {
       if (!this.#before || uptime - this.#last > calm) {
-        this.#before = this.#samples.findLast((s) => now.closed - s.closed >= 0.9 * n);
+        this.#before = this.#samples.findLast((s) => s.closed === first.closed); // just before the first of them
         this.#at = new Date();
       }
       this.#last = uptime;

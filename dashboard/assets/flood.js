@@ -10,7 +10,7 @@ const least = { opened: 100, refused: 20, framesIn: 5000 }; // a second
 const times = { opened: 5, bytesIn: 10 }; // of what is usual
 const needed = 3; // rates that make what is usual
 const kept = 150; // rates
-const looks = 3; // the last ones, at which a session must have been busy
+const looks = 3; // a session is named that was busy at each of the last ones
 const lookEvery = 400; // ms
 const busy = 0.05; // seconds without activity at most
 const held = 5; // the same for a session whose timer is held, as while it handles frames
@@ -91,8 +91,8 @@ function next(flood, seen, uptime) {
 }
 
 // describeBusy names the sessions that were busy at each of the looks, the least
-// idle first. Whoever was late at an earlier look, as on a machine that was busy
-// itself, is found by later ones.
+// idle first. These are the last looks only: on a busy machine, even the session that
+// floods may be idle at one of them.
 function describeBusy(recent) {
   const idle = (name) => recent.reduce((sum, look) => sum + look.get(name).idle_seconds, 0);
   const always = [...recent[0].keys()].filter((name) => recent.every((look) => look.has(name))).sort((a, b) => idle(a) - idle(b));

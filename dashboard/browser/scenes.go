@@ -42,8 +42,8 @@ func (s Scene) Start() (*Stage, error) { return s.start() }
 // Scenes are what may happen on a bad day.
 var Scenes = []Scene{
 	{
-		Name: "closings", About: "a thousand sessions close in a second, most of them behind one proxy",
-		Says:  []string{"sessions closed within", "EOF", "came from 127.0.0.9", "a proxy in between"},
+		Name: "closings", About: "a thousand sessions close within two seconds, most of them behind one proxy",
+		Says:  []string{"1,000 sessions closed within", "EOF", "came from 127.0.0.9", "a proxy in between"},
 		start: startClosings,
 	},
 	{
@@ -106,8 +106,11 @@ func startClosings() (*Stage, error) {
 	}
 	var conns []net.Conn
 	hangUp := func() error {
-		for _, c := range conns {
+		for i, c := range conns {
 			_ = c.Close()
+			if i == 50 {
+				time.Sleep(1200 * time.Millisecond) // the page's events are a second apart
+			}
 		}
 		conns = nil
 		return nil

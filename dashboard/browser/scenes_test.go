@@ -34,16 +34,7 @@ func TestScenes_AreToldAtTheTopOfThePage(t *testing.T) {
 	for _, s := range browser.Scenes {
 		t.Run(s.Name, func(t *testing.T) {
 			t.Parallel()
-			stage, err := s.Start()
-			require.NoError(t, err)
-			t.Cleanup(func() { require.NoError(t, stage.Close()) })
-			p := open(t, browser.Desktop, stage.URL)
-			time.Sleep(quiet)
-			text, err := p.Incidents()
-			require.NoError(t, err)
-			if !strings.Contains(text, "did not wake the wheel") { // which is true on a machine that starves it
-				require.Empty(t, text, "before anything happens")
-			}
+			stage, p := startQuietly(t, s)
 			if s.Name == "flood" {
 				flooding.Lock()
 				defer flooding.Unlock()
@@ -55,6 +46,27 @@ func TestScenes_AreToldAtTheTopOfThePage(t *testing.T) {
 			t.Logf("after %v", at.Sub(began)) // the command scene has a limit for it
 			p.ExpectNetworkErrors()           // the server closes before the page
 		})
+	}
+}
+
+// startQuietly starts a scene and opens its page, which must not report anything. A machine that
+// starves the wheel already has another two chances, each with a new server.
+func startQuietly(t *testing.T, s browser.Scene) (*browser.Stage, page) {
+	t.Helper()
+	for chances := 2; ; chances-- {
+		stage, err := s.Start()
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, stage.Close()) })
+		p := open(t, browser.Desktop, stage.URL)
+		time.Sleep(quiet)
+		text, err := p.Incidents()
+		require.NoError(t, err)
+		if chances > 0 && strings.Contains(text, "did not wake the wheel") {
+			p.ExpectNetworkErrors() // the server closes before the page
+			continue
+		}
+		require.Empty(t, text, "before anything happens")
+		return stage, p
 	}
 }
 

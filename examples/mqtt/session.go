@@ -48,7 +48,7 @@ type state struct {
 	LastID   uint16
 }
 
-// put sets an entry of a map that is made with the first one: most sessions need few of theirs.
+// put sets an entry of a map, and makes the map if it is nil: most sessions leave most of theirs empty.
 func put[K comparable, V any](m *map[K]V, key K, value V) {
 	if *m == nil {
 		*m = make(map[K]V)

@@ -59,7 +59,8 @@ func (l *level) set(filter string, s *session, sub *subscription) {
 	}
 }
 
-// match calls f for each level below l with subscriptions whose filter matches a topic. Filters that begin with a wildcard do not match topics that begin with $.
+// match calls f for each level below l that has subscriptions and whose filter matches a topic.
+// Filters that begin with a wildcard do not match topics that begin with $.
 func (l *level) match(topic string, f func(subs map[*session]subscription)) {
 	l.matchRest(topic, true, !strings.HasPrefix(topic, "$"), f)
 }
@@ -71,10 +72,10 @@ func (l *level) matchRest(topic string, more, wild bool, f func(subs map[*sessio
 	if all := l.next["#"]; all != nil && wild {
 		f(all.subs)
 	}
-	if !more && len(l.subs) > 0 {
-		f(l.subs)
-	}
 	if !more {
+		if len(l.subs) > 0 {
+			f(l.subs)
+		}
 		return
 	}
 	name, rest, more := strings.Cut(topic, "/")

@@ -20,8 +20,8 @@ const (
 	// progress.
 	maxWrite = 64 << 10
 
-	// sendBuffer is the SO_SNDBUF of a connection, in bytes: without one, the kernel keeps
-	// up to some megabytes for a peer that does not read.
+	// sendBuffer is the SO_SNDBUF of a connection, in bytes. Unless it is set, the kernel
+	// buffers up to some megabytes for a peer that does not read.
 	sendBuffer = 64 << 10
 )
 

@@ -216,7 +216,7 @@ func TestLimit_ItsListenerEndsWhileAConnectionWaitsForAPlace(t *testing.T) {
 	})
 }
 
-// Otherwise the kernel keeps up to some megabytes for each.
+// Without the limit, the kernel buffers some megabytes for each.
 func TestLimit_TheKernelKeepsLittleForAPeerThatDoesNotRead(t *testing.T) {
 	t.Parallel()
 	inner, err := net.Listen("tcp", "127.0.0.1:0")

@@ -68,7 +68,7 @@ func booksRound(ctx context.Context, r *Run) error {
 	if err != nil {
 		return err
 	}
-	// All may expire at once, for which the wheel has as long as the workers took for them.
+	// All may expire at once. They may take as long as the workers took to register them.
 	most := allowed(time.Second, r.delay.delay())
 	for _, took := range b.filled {
 		most += took
