@@ -52,7 +52,7 @@ func (n *Node) Kick(ctx context.Context, id string, why pool.Reason) error {
 	if err != nil {
 		return err
 	}
-	return n.kickFound(ctx, id, s, why)
+	return n.kickFound(ctx, s.Owner, kickRequest(id, s, why))
 }
 
 // KickEntry closes the session of an entry, as Kick does. The error is ErrNotFound if
@@ -62,28 +62,28 @@ func (n *Node) KickEntry(ctx context.Context, e Entry, why pool.Reason) error {
 	if err != nil {
 		return err
 	}
-	if s.Token != e.Token {
+	if s.Token < e.Token {
 		return ErrNotFound
 	}
-	return n.kickFound(ctx, e.ID, s, why)
+	q := kickRequest(e.ID, s, why)
+	q.Token, q.Exact = e.Token, true
+	return n.kickFound(ctx, s.Owner, q)
 }
 
-// kickFound closes the session of an entry that was just read.
-func (n *Node) kickFound(ctx context.Context, id string, s dirEntry, why pool.Reason) error {
-	q := kickRequest(id, s, why)
-	if n.isOwnEpoch(s.Owner) {
+// kickFound closes a session whose entry was just read.
+func (n *Node) kickFound(ctx context.Context, owner string, q request) error {
+	if n.isOwnEpoch(owner) {
 		ctx, cancel := context.WithTimeout(ctx, n.c.LeaseTTL)
 		defer cancel()
 		return asRemoteError(n.kick(ctx, q))
 	}
-	return n.callOwner(ctx, s.Owner, opKick, q)
+	return n.callOwner(ctx, owner, opKick, q)
 }
 
 // kick closes a session of this node.
 func (n *Node) kick(ctx context.Context, q request) error {
-	if !n.has(q.id, q.Token) {
-		n.forgetStray(q.id)
-		return errStale
+	if err := n.find(&q); err != nil {
+		return err
 	}
 	_, err := n.evict(ctx, q)
 	if isConflict(err) || errors.Is(err, ErrUnavailable) {
@@ -134,9 +134,8 @@ func (n *Node) deliverHere(ctx context.Context, q request) error {
 
 // deliver delivers a message to a session of this node.
 func (n *Node) deliver(ctx context.Context, q request) error {
-	if !n.has(q.id, q.Token) {
-		n.forgetStray(q.id)
-		return errStale
+	if err := n.find(&q); err != nil {
+		return err
 	}
 	// Deliver compares the token again, since the session may be replaced in between.
 	ok, err := n.c.Local.Deliver(ctx, q.id, q.Token, q.Data)
@@ -146,14 +145,25 @@ func (n *Node) deliver(ctx context.Context, q request) error {
 	return err
 }
 
-// forgetStray deletes the entry of an ID of which this node is asked for a session that it
-// does not have: a broker that has lost its last writes has the entry again.
-func (n *Node) forgetStray(id string) {
+// find returns errStale if this node does not have the session that a request is for. If the
+// entry that the requester has read is that of a login which was given up, the request is for
+// the session that the node has kept: find sets its token.
+func (n *Node) find(q *request) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.sessions[id] == nil {
-		n.addCleanupLocked(id, cleanup{})
+	s := n.sessions[q.id]
+	switch {
+	case s == nil:
+		// A broker that has lost its last writes has the entry again.
+		n.addCleanupLocked(q.id, cleanup{})
+		return errStale
+	case s.token == q.Token:
+		return nil
+	case s.token > q.Token || q.Exact || n.claims[q.id] != nil:
+		return errStale
 	}
+	q.Token = s.token
+	return nil
 }
 
 // has reports whether this node has a session with the given ID and token.

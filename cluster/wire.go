@@ -46,7 +46,8 @@ const (
 type request struct {
 	Key    string      `json:"key"`
 	Token  uint64      `json:"token"`
-	Rev    uint64      `json:"rev,omitempty"` // the revision of the entry to delete
+	Exact  bool        `json:"exact,omitempty"` // it is for this login alone
+	Rev    uint64      `json:"rev,omitempty"`   // the revision of the entry to delete
 	Reason pool.Reason `json:"reason,omitempty"`
 	Data   []byte      `json:"data,omitempty"`
 	Wait   int64       `json:"wait,omitempty"` // how long the requester waits, in milliseconds

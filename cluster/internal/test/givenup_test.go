@@ -1,6 +1,7 @@
 package test
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -34,4 +35,54 @@ func TestClaim_GivenUpOnTheNodeThatHasTheSessionLeavesItReachable(t *testing.T) 
 	require.NoError(t, c.node.Send(t.Context(), "x", []byte("hello")))
 	c.mustLogin("x")
 	require.Zero(t, o.doubled())
+}
+
+// Until the entry of the session that stays is written again, the entry is that of the login
+// which was given up. Whoever reads it then reaches the session all the same.
+func TestKick_AndSendReachASessionBesideALoginThatWasGivenUp(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name  string
+		do    func(ctx context.Context, by *cluster.Node, e cluster.Entry) error
+		isErr error
+	}{
+		{"Send", func(ctx context.Context, by *cluster.Node, e cluster.Entry) error {
+			return by.Send(ctx, "x", []byte("hello"))
+		}, nil},
+		{"Kick", func(ctx context.Context, by *cluster.Node, e cluster.Entry) error { return by.Kick(ctx, "x", "Kicked") }, nil},
+		{"KickEntry", func(ctx context.Context, by *cluster.Node, e cluster.Entry) error {
+			return by.KickEntry(ctx, e, "Kicked")
+		}, nil},
+		{"KickEntry of the login that was given up", func(ctx context.Context, by *cluster.Node, e cluster.Entry) error {
+			given, err := by.Lookup(ctx, "x")
+			if err != nil {
+				return err
+			}
+			return by.KickEntry(ctx, given, "Kicked")
+		}, cluster.ErrNotFound},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			b, o := broker(t), newObserver()
+			p := between(t, b.URL())
+			a := join(t, o, "a", cluster.Config{URL: p.url()})
+			c := join(t, o, "c", cluster.Config{URL: b.URL()})
+			a.mustLogin("x")
+			first, err := c.node.Lookup(t.Context(), "x")
+			require.NoError(t, err)
+			p.holdAfter(fmt.Sprintf("Sequence: %d\r", revision(t, b, "KV_sessions_dir")))
+			require.Error(t, a.login(within(t, time.Second), "x"))
+			require.True(t, p.holding())
+			given, err := c.node.Lookup(t.Context(), "x")
+			require.NoError(t, err)
+			require.Greater(t, given.Token, first.Token, "it was written")
+			done := make(chan error, 1)
+			go func() { done <- tt.do(within(t, patience), c.node, first) }()
+			time.Sleep(200 * time.Millisecond) // its request waits before the proxy
+			p.release()
+			require.ErrorIs(t, <-done, tt.isErr)
+			require.Equal(t, tt.isErr == nil && tt.name != "Send", !a.has("x"))
+			require.Equal(t, tt.name == "Send", len(a.received()) == 1)
+		})
+	}
 }
