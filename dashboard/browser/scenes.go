@@ -1,7 +1,6 @@
 package browser
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -47,7 +47,7 @@ var Scenes = []Scene{
 		start: startClosings,
 	},
 	{
-		Name: "flood", About: "one of a hundred peers sends as fast as it can",
+		Name: "flood", About: "one of a hundred peers sends twenty thousand messages a second",
 		Says:  []string{"frames a second arrive, far more than usual", "One session was busy at each of", "looks: session ", "at 127.0.0.66:", "close it below"},
 		start: startFlood,
 	},
@@ -139,10 +139,10 @@ func startFlood() (*Stage, error) {
 		return nil, errors.Join(err, end())
 	}
 	flood := func() error {
-		go func() { _, _ = io.Copy(io.Discard, conn) }() // these end with the connection
-		go func() {
-			w := bufio.NewWriterSize(conn, 4096)
-			for _, err := io.WriteString(w, "me me me\n"); err == nil; _, err = io.WriteString(w, "me me me\n") {
+		go func() { // ends with the connection
+			some := []byte(strings.Repeat("#me me me\n", 200))
+			for _, err := conn.Write(some); err == nil; _, err = conn.Write(some) {
+				time.Sleep(10 * time.Millisecond)
 			}
 		}()
 		return nil

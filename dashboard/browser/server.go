@@ -1,6 +1,7 @@
 package browser
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net"
@@ -12,7 +13,8 @@ import (
 	"github.com/sessionwheel/sessionwheel/wheel"
 )
 
-// EchoServer is a TCP server that echoes lines, with its dashboard.
+// EchoServer is a TCP server that echoes lines, with its dashboard. It does not answer a line
+// that begins with '#', so that it takes many of these even on a slow machine.
 type EchoServer struct {
 	Server *tcp.Server
 	Wheel  *wheel.Wheel
@@ -32,7 +34,11 @@ func StartEchoServer(idle time.Duration, c dashboard.Config) (*EchoServer, error
 	s := &EchoServer{Wheel: w, served: make(chan error, 1)}
 	s.Server = &tcp.Server{
 		Wheel: w, IdleTimeout: idle,
-		OnMessage: func(s *tcp.Session, line []byte) { _ = s.Send(append(line, '\n')) }, // on an error the session is closed
+		OnMessage: func(s *tcp.Session, line []byte) {
+			if !bytes.HasPrefix(line, []byte("#")) {
+				_ = s.Send(append(line, '\n')) // on an error the session is closed
+			}
+		},
 	}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
