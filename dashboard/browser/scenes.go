@@ -47,7 +47,7 @@ var Scenes = []Scene{
 		start: startClosings,
 	},
 	{
-		Name: "flood", About: "one of a hundred peers sends twenty thousand messages a second",
+		Name: "flood", About: "one of a hundred peers sends a hundred thousand messages a second",
 		Says:  []string{"frames a second arrive, far more than usual", "One session was busy at each of", "looks: session ", "at 127.0.0.66:", "close it below"},
 		start: startFlood,
 	},
@@ -140,7 +140,7 @@ func startFlood() (*Stage, error) {
 	}
 	flood := func() error {
 		go func() { // ends with the connection
-			some := []byte(strings.Repeat("#me me me\n", 200))
+			some := []byte(strings.Repeat("#me me me\n", 1000))
 			for _, err := conn.Write(some); err == nil; _, err = conn.Write(some) {
 				time.Sleep(10 * time.Millisecond)
 			}
