@@ -63,15 +63,16 @@ func TestKick_AndSendReachASessionBesideALoginThatWasGivenUp(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
+			const patient = 60 * time.Second // so that a network which stands still a little longer is not given up
 			b, o := broker(t), newObserver()
 			p := between(t, b.URL())
-			a := join(t, o, "a", cluster.Config{URL: p.url()})
-			c := join(t, o, "c", cluster.Config{URL: b.URL()})
+			a := join(t, o, "a", cluster.Config{URL: p.url(), LeaseTTL: patient})
+			c := join(t, o, "c", cluster.Config{URL: b.URL(), LeaseTTL: patient})
 			a.mustLogin("x")
 			first, err := c.node.Lookup(t.Context(), "x")
 			require.NoError(t, err)
 			p.holdAfter(fmt.Sprintf("Sequence: %d\r", revision(t, b, "KV_sessions_dir")))
-			require.Error(t, a.login(within(t, time.Second), "x"))
+			require.Error(t, a.login(within(t, 500*time.Millisecond), "x"))
 			require.True(t, p.holding())
 			given, err := c.node.Lookup(t.Context(), "x")
 			require.NoError(t, err)

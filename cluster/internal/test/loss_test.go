@@ -34,8 +34,7 @@ func TestLoss_OfTheDirectoryIsNoticedByEveryNode(t *testing.T) {
 			c := join(t, o, "c", cluster.Config{URL: b.URL(), OnLeaseLost: cluster.Fence})
 			ids := names(20, "u%d")
 			a.mustLogin(ids...)
-			events, err := a.node.Watch(t.Context())
-			require.NoError(t, err)
+			events := watch(t, a.node)
 			before := revision(t, b, "KV_sessions_dir")
 			quiet(t, events) // each node has seen the stream
 			nc := b.connect(t)

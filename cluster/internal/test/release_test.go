@@ -54,8 +54,7 @@ func TestRelease_AfterAReconnectionLeavesAnothersEntry(t *testing.T) {
 		d.mustRetryLogin(id)
 	}
 	t.Logf("%d entries at the revisions up to %d", len(ids), revision(t, r.b, "KV_sessions_dir"))
-	events, err := d.node.Watch(t.Context())
-	require.NoError(t, err)
+	events := watch(t, d.node)
 	eventually(t, "as many sessions of a as may be are being closed", func() bool {
 		mu.Lock()
 		defer mu.Unlock()

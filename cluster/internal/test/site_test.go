@@ -267,6 +267,27 @@ func eventually(t testing.TB, what string, ok func() bool) {
 	}
 }
 
+// watchable is a Node or a Client.
+type watchable interface {
+	Watch(context.Context) (<-chan cluster.Event, error)
+}
+
+// watch returns the events of a node or a client until the test ends. It asks again while the
+// broker is slow to answer, as on a busy machine.
+func watch(t testing.TB, of watchable) <-chan cluster.Event {
+	t.Helper()
+	var events <-chan cluster.Event
+	eventually(t, "the directory can be watched", func() bool {
+		var err error
+		events, err = of.Watch(t.Context())
+		if !errors.Is(err, cluster.ErrUnavailable) {
+			require.NoError(t, err)
+		}
+		return err == nil
+	})
+	return events
+}
+
 // listed returns what List lists, by ID.
 func listed(t testing.TB, s *site) map[string]cluster.Entry {
 	t.Helper()

@@ -95,12 +95,8 @@ func TestWatch_ThatHasStalledIsDetectedAndReportsMissed(t *testing.T) {
 	a := join(t, o, "a", cluster.Config{URL: p.url()})
 	c := join(t, o, "c", cluster.Config{URL: b.URL()})
 	client := open(t, cluster.ClientConfig{URL: p.url()})
-	for name, watch := range map[string]func() (<-chan cluster.Event, error){
-		"node":   func() (<-chan cluster.Event, error) { return a.node.Watch(t.Context()) },
-		"client": func() (<-chan cluster.Event, error) { return client.Watch(t.Context()) },
-	} {
-		events, err := watch()
-		require.NoError(t, err)
+	for name, of := range map[string]watchable{"node": a.node, "client": client} {
+		events := watch(t, of)
 		hears(t, c, events, "before "+name)
 		quiet(t, events)
 		was := dropped.Load()
@@ -156,10 +152,8 @@ func TestView_ThatHasStalledIsDetected(t *testing.T) {
 	c := join(t, o, "c", cluster.Config{URL: b.URL()})
 	a := join(t, o, "a", cluster.Config{URL: p.url()})
 	client := open(t, cluster.ClientConfig{URL: p.url()})
-	ofNode, err := a.node.Watch(t.Context())
-	require.NoError(t, err)
-	ofClient, err := client.Watch(t.Context())
-	require.NoError(t, err)
+	ofNode := watch(t, a.node)
+	ofClient := watch(t, client)
 	quiet(t, ofNode)
 	quiet(t, ofClient)
 	for drained := false; !drained; { // removes the earlier events

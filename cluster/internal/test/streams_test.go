@@ -33,8 +33,7 @@ func TestStreams_AreOneDirectory(t *testing.T) {
 	config := cluster.Config{URL: b.URL(), Streams: streams, OnLeaseLost: cluster.Fence}
 	a, c := join(t, o, "a", config), join(t, o, "c", config)
 	client := open(t, cluster.ClientConfig{URL: b.URL()})
-	events, err := client.Watch(t.Context())
-	require.NoError(t, err)
+	events := watch(t, client)
 	ids := names(60, "u%d")
 	a.mustLogin(ids...)
 	claimed := make(map[string]bool)
@@ -81,8 +80,7 @@ func TestStreams_AreWrittenAgainWhenTheyAreLost(t *testing.T) {
 	a.mustLogin(ids[:30]...)
 	c.mustLogin(ids[30:]...)
 	before := revision(t, r.b, "KV_sessions_dir_2")
-	events, err := c.node.Watch(t.Context())
-	require.NoError(t, err)
+	events := watch(t, c.node)
 	quiet(t, events) // each node has seen the stream
 	nc, err := r.b.Connect()
 	require.NoError(t, err)
