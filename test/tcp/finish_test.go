@@ -156,7 +156,7 @@ func TestFinish_LeavesAPeerThatReadsToTheKernel(t *testing.T) {
 		t.Skip("no other system tells how much is acknowledged")
 	}
 	t.Parallel() // it waits for a timeout
-	const size, linger = 1 << 20, 8 * time.Second
+	const size, linger = 1 << 20, 5 * time.Second
 	srv := &tcp.Server{LingerTimeout: linger, OnMessage: func(s *tcp.Session, _ []byte) {
 		require.NoError(t, s.Post(make([]byte, size)))
 		s.Finish("Quit")
