@@ -43,7 +43,7 @@ func (n *Node) findEntry(ctx context.Context, id string) (dirEntry, error) {
 }
 
 // Kick closes a session for the given reason, on whichever node it is, and returns
-// when the session processes nothing more. The error is ErrNotFound if there is no
+// when the session processes nothing more and its entry is deleted. The error is ErrNotFound if there is no
 // session, or if another login takes the ID at that moment; that session is not
 // closed. It wraps ErrUnavailable if the broker or the session's node does not answer
 // within a lease or until ctx ends; the session may be closed all the same.
@@ -86,8 +86,13 @@ func (n *Node) kick(ctx context.Context, q request) error {
 		return err
 	}
 	_, err := n.evict(ctx, q)
-	if isConflict(err) || errors.Is(err, ErrUnavailable) {
-		return nil // the session is closed, and a cleanup deletes its entry
+	// The session is closed. Its entry was written again since the requester has read it, or
+	// the broker does not answer.
+	for pause := (backoff{}); isConflict(err) || errors.Is(err, ErrUnavailable); {
+		if !pause.wait(ctx) {
+			return err // a cleanup deletes it
+		}
+		err = n.cleanUpEntry(ctx, q.id, cleanup{})
 	}
 	return err
 }

@@ -43,6 +43,32 @@ func TestKick_AndSendReachASessionFromAnyNode(t *testing.T) {
 	require.Empty(t, listed(t, a))
 }
 
+// The broker does not answer when the session has ended.
+func TestKick_ReturnsWhenTheEntryIsDeletedToo(t *testing.T) {
+	t.Parallel()
+	const patient = 60 * time.Second // so that a network which stands still is not given up
+	b, o := broker(t), newObserver()
+	p := between(t, b.URL())
+	a := join(t, o, "a", cluster.Config{URL: p.url(), LeaseTTL: patient})
+	c := join(t, o, "c", cluster.Config{URL: b.URL(), LeaseTTL: patient})
+	a.mustLogin("x", "y")
+	a.closing = func(string) { p.hold() }
+	require.ErrorIs(t, a.node.Kick(within(t, 2*time.Second), "x", "Kicked"), cluster.ErrUnavailable)
+	require.False(t, a.has("x"))
+	_, err := c.node.Lookup(t.Context(), "x")
+	require.NoError(t, err, "its entry is there")
+	p.release()
+	kicked := make(chan error, 1)
+	go func() { kicked <- a.node.Kick(within(t, patience), "y", "Kicked") }()
+	eventually(t, "the session has ended", func() bool { return !a.has("y") })
+	time.Sleep(2 * time.Second) // for longer than one request to the broker may take
+	p.release()
+	require.NoError(t, <-kicked)
+	_, err = c.node.Lookup(t.Context(), "y")
+	require.ErrorIs(t, err, cluster.ErrNotFound)
+	eventually(t, "the first one's entry is gone", func() bool { return len(listed(t, c)) == 0 })
+}
+
 func TestKickEntry_ClosesNoLaterLoginOfTheID(t *testing.T) {
 	t.Parallel()
 	b, o := broker(t), newObserver()
