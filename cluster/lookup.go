@@ -43,10 +43,11 @@ func (n *Node) findEntry(ctx context.Context, id string) (dirEntry, error) {
 }
 
 // Kick closes a session for the given reason, on whichever node it is, and returns
-// when the session processes nothing more and its entry is deleted. The error is ErrNotFound if there is no
-// session, or if another login takes the ID at that moment; that session is not
-// closed. It wraps ErrUnavailable if the broker or the session's node does not answer
-// within a lease or until ctx ends; the session may be closed all the same.
+// when the session processes nothing more and its entry is deleted. The error is
+// ErrNotFound if there is no session, or if another login takes the ID at that moment;
+// that session is not closed. It wraps ErrUnavailable if the broker or the session's
+// node does not answer within a lease or until ctx ends; the session may be closed all
+// the same.
 func (n *Node) Kick(ctx context.Context, id string, why pool.Reason) error {
 	s, err := n.findEntry(ctx, id)
 	if err != nil {
@@ -65,6 +66,7 @@ func (n *Node) KickEntry(ctx context.Context, e Entry, why pool.Reason) error {
 	if s.Token < e.Token {
 		return ErrNotFound
 	}
+	// A later entry may be that of a login that was given up: then e's session is still there.
 	q := kickRequest(e.ID, s, why)
 	q.Token, q.Exact = e.Token, true
 	return n.kickFound(ctx, s.Owner, q)

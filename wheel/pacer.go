@@ -38,9 +38,9 @@ const (
 	pause  = 50 * time.Millisecond
 	pauses = 5
 
-	// mostTries is how often it is helped. Each time has an even chance, so that ten would
-	// leave one library of a thousand without an end.
-	mostTries = 64
+	// mostHelps is how often the library is helped to stop. Each time works with even odds,
+	// so ten would leave one library in a thousand that never stops.
+	mostHelps = 64
 
 	// longest is the most that the library is asked for: it counts in wall time,
 	// which overflows in 2262.
@@ -65,15 +65,18 @@ func (l library) AfterFunc(d time.Duration, f func()) {
 // moment, one of its goroutines may wait for ever for the other one, which has ended
 // already. Start runs that one again. It soon ends again, but every second time, on
 // average, it first does what the other one is waiting for.
-func (l library) Stop() {
+func (l library) Stop() { stopWithHelp(l.TimingWheel.Stop, l.Start) }
+
+// stopWithHelp calls stop, and help each time that stop should have returned and has not.
+func stopWithHelp(stop, help func()) {
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)
 		defer ignoreReuse()
-		l.TimingWheel.Stop()
+		stop()
 	}()
 	inTime := 0 // in a row
-	for tries := 0; tries < mostTries; {
+	for helps := 0; helps < mostHelps; {
 		since := time.Now()
 		select {
 		case <-stopped:
@@ -85,16 +88,14 @@ func (l library) Stop() {
 		}
 		if inTime == pauses {
 			inTime = 0
-			tries++
-			l.startAgain()
+			helps++
+			func() {
+				defer ignoreReuse()
+				help()
+			}()
 		}
 	}
 	<-stopped // it may be deadlocked in other ways
-}
-
-func (l library) startAgain() {
-	defer ignoreReuse()
-	l.Start()
 }
 
 // ignoreReuse recovers from a panic of the library's WaitGroup. It panics if all its

@@ -3,12 +3,14 @@ package test
 import (
 	"context"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionwheel/sessionwheel/cluster"
+	"github.com/sessionwheel/sessionwheel/pool"
 )
 
 // A second login on the node that has the session is given up after its write was executed
@@ -42,24 +44,22 @@ func TestClaim_GivenUpOnTheNodeThatHasTheSessionLeavesItReachable(t *testing.T) 
 func TestKick_AndSendReachASessionBesideALoginThatWasGivenUp(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
-		name  string
-		do    func(ctx context.Context, by *cluster.Node, e cluster.Entry) error
-		isErr error
+		name             string
+		do               func(ctx context.Context, by *cluster.Node, first, given cluster.Entry) error
+		closed, received bool
 	}{
-		{"Send", func(ctx context.Context, by *cluster.Node, e cluster.Entry) error {
+		{name: "Send", received: true, do: func(ctx context.Context, by *cluster.Node, _, _ cluster.Entry) error {
 			return by.Send(ctx, "x", []byte("hello"))
-		}, nil},
-		{"Kick", func(ctx context.Context, by *cluster.Node, e cluster.Entry) error { return by.Kick(ctx, "x", "Kicked") }, nil},
-		{"KickEntry", func(ctx context.Context, by *cluster.Node, e cluster.Entry) error {
-			return by.KickEntry(ctx, e, "Kicked")
-		}, nil},
-		{"KickEntry of the login that was given up", func(ctx context.Context, by *cluster.Node, e cluster.Entry) error {
-			given, err := by.Lookup(ctx, "x")
-			if err != nil {
-				return err
-			}
+		}},
+		{name: "Kick", closed: true, do: func(ctx context.Context, by *cluster.Node, _, _ cluster.Entry) error {
+			return by.Kick(ctx, "x", "Kicked")
+		}},
+		{name: "KickEntry", closed: true, do: func(ctx context.Context, by *cluster.Node, first, _ cluster.Entry) error {
+			return by.KickEntry(ctx, first, "Kicked")
+		}},
+		{name: "KickEntry of the login that was given up", do: func(ctx context.Context, by *cluster.Node, _, given cluster.Entry) error {
 			return by.KickEntry(ctx, given, "Kicked")
-		}, cluster.ErrNotFound},
+		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -77,13 +77,51 @@ func TestKick_AndSendReachASessionBesideALoginThatWasGivenUp(t *testing.T) {
 			given, err := c.node.Lookup(t.Context(), "x")
 			require.NoError(t, err)
 			require.Greater(t, given.Token, first.Token, "it was written")
+			nc := b.connect(t)
+			requests, err := nc.SubscribeSync("sessions.node.>")
+			require.NoError(t, err)
+			require.NoError(t, nc.Flush())
 			done := make(chan error, 1)
-			go func() { done <- tt.do(within(t, patience), c.node, first) }()
-			time.Sleep(200 * time.Millisecond) // its request waits before the proxy
+			go func() { done <- tt.do(within(t, patience), c.node, first, given) }()
+			_, err = requests.NextMsg(patience)
+			require.NoError(t, err, "the request is on its way to a")
 			p.release()
-			require.ErrorIs(t, <-done, tt.isErr)
-			require.Equal(t, tt.isErr == nil && tt.name != "Send", !a.has("x"))
-			require.Equal(t, tt.name == "Send", len(a.received()) == 1)
+			if err := <-done; tt.closed || tt.received {
+				require.NoError(t, err)
+			} else {
+				require.ErrorIs(t, err, cluster.ErrNotFound)
+			}
+			require.Equal(t, tt.closed, !a.has("x"))
+			require.Equal(t, tt.received, len(a.received()) == 1)
 		})
 	}
+}
+
+// A login that is not given up has the ID as soon as its entry is written, although it waits
+// until the earlier session has ended.
+func TestKick_AndSendLeaveTheEarlierSessionToALoginThatWaitsForItsEnd(t *testing.T) {
+	t.Parallel()
+	b, o := broker(t), newObserver()
+	a := join(t, o, "a", cluster.Config{URL: b.URL()})
+	c := join(t, o, "c", cluster.Config{URL: b.URL()})
+	a.mustLogin("x")
+	first := a.token("x")
+	stuck := make(chan struct{})
+	letGo := sync.OnceFunc(func() { close(stuck) })
+	t.Cleanup(letGo)
+	a.closing = func(string) { <-stuck }
+	second := make(chan error, 1)
+	go func() { second <- a.login(within(t, patience), "x") }()
+	eventually(t, "its entry is written", func() bool {
+		e, err := c.node.Lookup(t.Context(), "x")
+		return err == nil && e.Token > first
+	})
+	for _, by := range []*site{a, c} {
+		require.ErrorIs(t, by.node.Kick(within(t, patience), "x", "Kicked"), cluster.ErrNotFound)
+		require.ErrorIs(t, by.node.Send(within(t, patience), "x", nil), cluster.ErrNotFound)
+	}
+	require.Empty(t, a.received())
+	letGo()
+	require.NoError(t, <-second)
+	require.Equal(t, pool.Replaced, a.reason("x"))
 }

@@ -101,6 +101,22 @@ func ask(t *testing.T, nc *nats.Conn, epoch, op string, q map[string]any) map[st
 	return r
 }
 
+// Whoever kicks has read an entry that was written again since.
+func TestKick_DeletesAnEntryThatWasWrittenAgainMeanwhile(t *testing.T) {
+	t.Parallel()
+	b, o := broker(t), newObserver()
+	nc := b.connect(t)
+	a := join(t, o, "a", cluster.Config{URL: b.URL()})
+	owner, ids := epoch(t, a, "a"), names(20, "u%d")
+	a.mustLogin(ids...)
+	for _, id := range ids {
+		r := ask(t, nc, owner, "kick", map[string]any{"key": "s." + id, "token": a.token(id), "rev": 1_000, "reason": "Kicked"})
+		require.Equal(t, true, r["ok"], r)
+		require.Empty(t, last(t, nc, "KV_sessions_dir", "$KV.sessions_dir.s."+id))
+		require.False(t, a.has(id))
+	}
+}
+
 func TestToken_OfAnEarlierLoginReachesNoLaterSession(t *testing.T) {
 	t.Parallel()
 	b, o := broker(t), newObserver()
