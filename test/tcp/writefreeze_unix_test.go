@@ -21,11 +21,12 @@ import (
 const (
 	frozenSend  = 16 << 20 // more than sockets take
 	frozenPeers = 10
-	frozenWrite = 6 * time.Second // the WriteTimeout
+	frozenWrite = 8 * time.Second // the WriteTimeout
 )
 
-// TestWriteTimeout_ForgivesAFreeze stops a server in the midst of its Sends for longer than
-// WriteTimeout. Its peers have read all that had been sent by then, and go on.
+// TestWriteTimeout_ForgivesAFreeze stops a server in the midst of its Sends, so that these take
+// longer than WriteTimeout. Some peers read meanwhile all that has been sent by then. The others
+// read again soon after the server goes on, in what is left of WriteTimeout.
 func TestWriteTimeout_ForgivesAFreeze(t *testing.T) {
 	t.Parallel() // it waits for a process that is stopped
 	if os.Getenv(harness.HelperEnv) != "" {
@@ -37,30 +38,34 @@ func TestWriteTimeout_ForgivesAFreeze(t *testing.T) {
 	}
 	p := startServerProcess(t)
 	conns := make([]net.Conn, frozenPeers)
+	start := time.Now()
 	for i := range conns {
 		conns[i] = p.dial()
 		require.NoError(t, conns[i].(*net.TCPConn).SetReadBuffer(64<<10))
 		harness.Write(t, conns[i], "send\n")
 	}
-	time.Sleep(frozenWrite * 5 / 6) // the Sends are blocked, and soon slow
+	time.Sleep(time.Until(start.Add(frozenWrite * 5 / 6))) // the Sends are blocked, and soon slow
 	p.signal(syscall.SIGSTOP)
 	time.Sleep(frozenWrite / 2)
 	got := make([]int64, frozenPeers)
 	var all sync.WaitGroup
-	for i, c := range conns {
+	for i, c := range conns[:frozenPeers/2] {
 		all.Go(func() { // reads what the kernel has
 			_ = c.SetReadDeadline(time.Now().Add(500 * time.Millisecond))
 			got[i], _ = io.Copy(io.Discard, c)
 		})
 	}
 	all.Wait()
-	for _, n := range got {
+	for _, n := range got[:frozenPeers/2] {
 		require.Positive(t, n)
 		require.Less(t, n, int64(frozenSend))
 	}
 	p.signal(syscall.SIGCONT)
 	for i, c := range conns {
 		all.Go(func() {
+			if got[i] == 0 {
+				time.Sleep(frozenWrite / 16)
+			}
 			_ = c.SetReadDeadline(time.Now().Add(harness.Patience))
 			n, err := io.CopyN(io.Discard, c, frozenSend-got[i])
 			assert.NoError(t, err, "peer %d after %d and %d bytes", i, got[i], n)

@@ -161,9 +161,8 @@ func TestList_MissesNoSessionWhoseEntryIsWrittenAgain(t *testing.T) {
 	b, o := broker(t), newObserver()
 	a := join(t, o, "a", cluster.Config{URL: b.URL()})
 	ids := names(1500, "u%d")
-	ctx := within(t, patience)
 	// More than the broker sends before it must wait for the reader.
-	require.NoError(t, many(ctx, func(ctx context.Context, id string) error {
+	require.NoError(t, many(within(t, patience), func(ctx context.Context, id string) error {
 		return a.node.Claim(ctx, id, make([]byte, 8<<10), a.begin(id))
 	}, ids...))
 	nc := b.connect(t)
@@ -175,7 +174,7 @@ func TestList_MissesNoSessionWhoseEntryIsWrittenAgain(t *testing.T) {
 	}
 	times := make(map[string]int)
 	var order []string
-	require.NoError(t, a.node.List(ctx, func(e cluster.Entry) bool {
+	require.NoError(t, a.node.List(within(t, patience), func(e cluster.Entry) bool {
 		times[e.ID]++
 		order = append(order, e.ID)
 		if len(order) == 100 {

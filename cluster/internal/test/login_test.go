@@ -57,7 +57,8 @@ func TestTakeover_UnderContentionNeverMakesTwoOwners(t *testing.T) {
 	b, o := broker(t), newObserver()
 	var sites []*site
 	for i := range 3 {
-		sites = append(sites, join(t, o, fmt.Sprint("n", i), cluster.Config{URL: b.URL()}))
+		// A lease that a busy machine loses would let others take what the node has.
+		sites = append(sites, join(t, o, fmt.Sprint("n", i), cluster.Config{URL: b.URL(), LeaseTTL: 5 * lease}))
 	}
 	const logins = 3000
 	var begun, won, superseded atomic.Int64
