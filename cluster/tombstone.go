@@ -45,7 +45,7 @@ func (n *Node) deleteTombstone(ctx context.Context, epoch string) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.peers[epoch] == p {
-		delete(n.peers, epoch)
+		n.dropRecordLocked(epoch)
 	}
 	return nil
 }

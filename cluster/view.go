@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -164,9 +165,24 @@ func (r *reader) addRecordLocked(epoch string, rec beatRecord, rev uint64) {
 func (r *reader) dropRecordLocked(epoch string) {
 	p := r.peers[epoch]
 	delete(r.peers, epoch)
-	if p != nil && !p.rec.Dead && r.noRecord[epoch] == nil && !r.ownEpochs[epoch] {
+	switch {
+	case p == nil:
+	case p.rec.Dead:
+		r.buryLocked(epoch)
+	case r.noRecord[epoch] == nil && !r.ownEpochs[epoch]:
 		r.noRecord[epoch] = &peer{rec: p.rec, seen: time.Now()}
 	}
+}
+
+// rememberDead is for how long an epoch is known to be dead after its tombstone was deleted.
+const rememberDead = 10 * time.Minute
+
+// buryLocked remembers a dead epoch, whose tombstone was deleted after its entries. It never
+// lives again.
+func (r *reader) buryLocked(epoch string) {
+	now := time.Now()
+	maps.DeleteFunc(r.buried, func(_ string, since time.Time) bool { return now.Sub(since) > rememberDead })
+	r.buried[epoch] = now
 }
 
 // finishSnapshot removes the epochs that are not in a complete snapshot, and makes the

@@ -1,6 +1,8 @@
 package test
 
 import (
+	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -44,4 +46,49 @@ func TestReconcile_OneNodeDeletesTheEntriesOfADeadOne(t *testing.T) {
 	})
 	p.heal()
 	eventually(t, "c is back", active(a, d, c))
+}
+
+// A list has read an entry, and before it comes to it the entry's node is declared dead, the
+// entry is deleted and then the tombstone.
+func TestList_LeavesOutADeadNodeWhoseTombstoneIsDeletedMeanwhile(t *testing.T) {
+	t.Parallel()
+	type reader interface {
+		List(context.Context, func(cluster.Entry) bool) error
+		Nodes() []cluster.NodeInfo
+	}
+	for _, name := range []string{"node", "client"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := broker(t)
+			a := join(t, newObserver(), "a", cluster.Config{URL: b.URL()})
+			var r reader = a.node
+			if name == "client" {
+				r = open(t, cluster.ClientConfig{URL: b.URL()})
+			}
+			nc := b.connect(t)
+			write := func(subject, value string) {
+				t.Helper()
+				_, err := nc.Request("$KV.sessions_"+subject, []byte(value), patience)
+				require.NoError(t, err)
+			}
+			a.mustLogin("x")
+			write("dir.s.y", `{"owner":"gone_1","node":"gone","token":5,"since":1}`)
+			write("nodes.gone_1", `{"node":"gone","lease":60000}`)
+			var ids []string
+			require.NoError(t, r.List(within(t, patience), func(e cluster.Entry) bool {
+				if ids = append(ids, e.ID); len(ids) == 1 {
+					write("nodes.gone_1", `{"node":"gone","lease":60000,"dead":true,"by":"`+epoch(t, a, "a")+`"}`)
+					eventually(t, "the tombstone is deleted", func() bool {
+						return last(t, nc, "KV_sessions_nodes", "$KV.sessions_nodes.gone_1") == ""
+					})
+					write("nodes.later_1", `{"node":"later","lease":60000}`)
+					eventually(t, "the reader has seen that", func() bool {
+						return slices.ContainsFunc(r.Nodes(), func(n cluster.NodeInfo) bool { return n.Name == "later" })
+					})
+				}
+				return true
+			}))
+			require.Equal(t, []string{"x"}, ids)
+		})
+	}
 }
