@@ -151,7 +151,8 @@ func (c *Client) findEntry(ctx context.Context, id string) (dirEntry, error) {
 }
 
 // Kick closes a session for the given reason, on whichever node it is, and returns when
-// the session processes nothing more and its entry is deleted. The errors are those of [Node.Kick], and ErrClosed.
+// the session processes nothing more and its entry is deleted. The errors are those of
+// [Node.Kick], and ErrClosed.
 func (c *Client) Kick(ctx context.Context, id string, why pool.Reason) error {
 	s, err := c.findEntry(ctx, id)
 	if err != nil {

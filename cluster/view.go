@@ -174,11 +174,11 @@ func (r *reader) dropRecordLocked(epoch string) {
 	}
 }
 
-// rememberDead is for how long an epoch is known to be dead after its tombstone was deleted.
+// rememberDead is how long an epoch is known to be dead after its tombstone was deleted.
 const rememberDead = 10 * time.Minute
 
-// buryLocked remembers a dead epoch, whose tombstone was deleted after its entries. It never
-// lives again.
+// buryLocked remembers a dead epoch whose tombstone was deleted, and forgets those that have
+// been remembered for long enough. A dead epoch never lives again.
 func (r *reader) buryLocked(epoch string) {
 	now := time.Now()
 	maps.DeleteFunc(r.buried, func(_ string, since time.Time) bool { return now.Sub(since) > rememberDead })

@@ -45,9 +45,10 @@ type Event struct {
 }
 
 // Watch returns a channel of all changes of the directory from now on. Call List after
-// Watch to get a complete copy. The changes of one ID come in their order. The sessions of a dead node are reported as Released when
-// their entries are deleted. The channel is unbuffered, and is closed when ctx ends or the
-// node leaves. A slow receiver makes the broker wait and takes a limited amount of memory.
+// Watch to get a complete copy. The changes of one ID come in their order. The sessions of a
+// dead node are reported as Released when their entries are deleted. The channel is
+// unbuffered, and is closed when ctx ends or the node leaves. A slow receiver makes the
+// broker wait and takes a limited amount of memory.
 //
 // The error is ErrLeft, or wraps ErrUnavailable if the broker does not answer.
 func (n *Node) Watch(ctx context.Context) (<-chan Event, error) { return n.subscribe(ctx) }
