@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/sessionwheel/sessionwheel/test/internal/harness"
 )
 
 // block is a fenced block of a page.
@@ -52,12 +54,17 @@ func blocksOf(t testing.TB, name, language string) (blocks []block) {
 }
 
 // goIn runs a command of the go tool in a directory, as a user who has no
-// workspace does, and returns its output.
+// workspace does, and returns its output. It compiles with the race detector if
+// the test was, since then most packages have been compiled already.
 func goIn(t testing.TB, dir string, args ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "go", args...)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=-buildvcs=false")
+	flags := "-buildvcs=false"
+	if harness.RaceDetector {
+		flags += " -race"
+	}
+	cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS="+flags)
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "go %s: %s", strings.Join(args, " "), out)
 	return string(out)
