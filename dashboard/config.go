@@ -47,7 +47,7 @@ type Config struct {
 	// Hosts lists the host names under which the dashboard is reached, such as
 	// "ops.example.com", without a port; "*" allows any name, for use behind a proxy
 	// that checks it. IP addresses and "localhost" are always allowed. A request for
-	// any other name gets status 403; the package comment says why.
+	// any other name gets status 421; the package comment says why.
 	Hosts []string
 
 	// Interval is the time between two events of a stream. 0 means 1 second; less
