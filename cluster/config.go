@@ -88,9 +88,9 @@ type Config struct {
 	Storage Storage
 
 	// MaxBytes bounds the directory at each broker that stores it. If it lies in several
-	// Streams, each has its share, which it may reach a little before the others. A session takes about
-	// 300 bytes, its ID and four thirds of its metadata. Logins beyond it fail with
-	// ErrFull, and nothing else does: the nodes' records have room of their own. The
+	// Streams, each has its share, which it may reach a little before the others. A session
+	// takes about 300 bytes, its ID and four thirds of its metadata. Logins beyond it fail
+	// with ErrFull, and nothing else does: the nodes' records have room of their own. The
 	// brokers reserve as much, so their own limits must be higher. 0 means 512 MiB, and
 	// negative means no limit but the brokers'. All nodes must use the same value.
 	MaxBytes int64

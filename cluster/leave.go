@@ -11,7 +11,7 @@ import (
 // Leave removes the node from the cluster and ends its goroutines. It closes the
 // sessions that the node still has with pool.Shutdown, because other nodes may take
 // their IDs afterwards, and deletes their entries. To let sessions finish, shut the
-// pool down first. As soon as Leave has begun, Claim returns ErrLeft, also one that is
+// pool down first. As soon as Leave has begun, Claim returns ErrLeft, even one that is
 // waiting. The node renews its lease until all its sessions are closed.
 //
 // The error says what could not be done, for example because the broker does not

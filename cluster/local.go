@@ -44,8 +44,8 @@ const LeaseLost pool.Reason = "LeaseLost"
 type LocalPool[C io.Closer] struct {
 	// OnMessage is called for each message that Node.Send or Client.Send sends to a
 	// session, on a goroutine of the node. The sender waits until it returns, or until
-	// Send's context ends. It may keep msg. If nil, no
-	// message can be delivered, and Send returns ErrNotFound.
+	// Send's context ends. OnMessage may keep msg. If nil, no message can be delivered, and
+	// Send returns ErrNotFound.
 	OnMessage func(s *pool.Session[string, C], msg []byte)
 
 	pool atomic.Pointer[pool.Pool[string, C]]

@@ -8,8 +8,8 @@
 //
 //	srv := &tcp.Server{Split: frame.Varint{Max: 1 << 20}.Split, MaxFrame: 1 << 20}
 //
-// Append appends a body to a slice as a frame, and Split gives the same body back; in
-// the case of LengthPrefix, if it strips the length and nothing else. Append returns
+// Append appends a body to a slice as a frame, and Split gives the same body back, in
+// the case of LengthPrefix only if it strips the length and nothing else. Append returns
 // an error for a body that Split would refuse or cut short.
 //
 // # Split

@@ -31,9 +31,10 @@
 // OnSessionClosed that blocks does not delay other sessions until MaxCallbacks of
 // the wheel, 256 by default, are blocked. From then on, sessions that time out wait
 // for a free goroutine. They stay open in the meantime, and a Touch still keeps
-// them. Only after closes that took less than a millisecond together does a
-// goroutine remove further sessions ahead, 127 at most: if all goroutines become
-// blocked just then, their connections are closed when one is free again.
+// them. A goroutine takes more than one session at a time, 128 at most, only if
+// its last closes took less than a millisecond together. All that it takes leave
+// the pool before the first connection is closed: if all goroutines become blocked
+// just then, the other connections are closed when a goroutine is free again.
 //
 // # When the process is stopped
 //
@@ -57,6 +58,6 @@
 //
 // Lock order: the lock of a shard of the pool, which is also that of each session
 // in it, then the lock of a group or of a shard of the wheel. Two shards of the same
-// kind are never locked at the same time. The wheel asks a session when it is due
-// while it holds a lock of its own, so the answer only reads atomics.
+// kind are never locked at the same time. The wheel holds a lock of its own while
+// it asks a session when it is due, so the session only reads atomics to answer.
 package pool

@@ -30,7 +30,7 @@ func (s *Session[K, C]) SetIdleTimeout(d time.Duration) {
 // nothing, if the session is closed. So it decides the race between an expiry and a peer that
 // comes back at the same moment.
 //
-// Unlike Touch, Renew takes a lock, and it allocates if the timeout is another one than before.
+// Unlike Touch, Renew takes a lock, and it allocates if the timeout differs from the one before.
 func (s *Session[K, C]) Renew(d time.Duration) bool {
 	renewed, wake := s.renewLocking(orDefault(d, 0))
 	if wake {

@@ -33,13 +33,13 @@
 // Each of these has a reason of its own; both ways of not reading are ReasonSlow. A panic in a
 // callback closes only the session that the callback was for.
 //
-// [Session.Finish] closes a session behind what is queued, for a command such as QUIT: post
-// the last reply, and then finish. [Server.Farewell] returns the last bytes for a session
-// that the server ends, for example at a timeout, a takeover or a shutdown. Such a session
-// lingers: the server closes its writing side, and reads and drops until the peer has closed
-// too, for [Server.LingerTimeout] at most. Closing at once could destroy what the peer has not
-// read yet. No callback waits for that. A peer that is slow or gone is reset instead, so that
-// the kernel keeps nothing for it.
+// [Session.Finish] sends what is queued and then closes the session, for a command such as
+// QUIT: post the last reply, and then finish. [Server.Farewell] returns the last bytes for a
+// session that the server ends, for example at a timeout, a takeover or a shutdown. Such a
+// session lingers: the server closes its writing side, and reads and drops until the peer has
+// closed too, for [Server.LingerTimeout] at most. Closing at once could destroy what the peer
+// has not read yet. No callback waits for that. A peer that is slow or gone is reset instead,
+// so that the kernel keeps nothing for it.
 //
 // A peer may close its own side and still read. Such a session ends with ReasonEOF when no
 // callback runs, nothing waits to be sent and nobody holds it; so call [Session.Hold] for a
@@ -47,12 +47,13 @@
 //
 // # Callbacks
 //
-// The callbacks of a session run one after another, on the goroutine that runs the session,
-// which is not always the same one, and OnIdle on one of the wheel: OnNewSessionRegister first,
-// OnMessage for each frame in order, Farewell if one is due, OnError if a fault ended the
-// session, and OnSessionClosed last. Callbacks of different sessions run at the same time. No
-// lock is held during a callback, so it may call any method of the server and its sessions,
-// except [Server.Shutdown] and [Server.Run], which wait for the callbacks.
+// The callbacks of a session run one after another: OnNewSessionRegister first, OnMessage for
+// each frame in order, Farewell if one is due, OnError if a fault ended the session, and
+// OnSessionClosed last. They run on the goroutine that runs the session, which is not always
+// the same one, except OnIdle, which runs on a goroutine of the wheel. Callbacks of different
+// sessions run at the same time. No lock is held during a callback, so it may call any method
+// of the server and its sessions, except [Server.Shutdown] and [Server.Run], which wait for the
+// callbacks.
 //
 // A callback that blocks delays only its own session. One that may take long should
 // watch [Session.Context], which is canceled when the session begins to close.
@@ -76,18 +77,18 @@
 //
 // This holds for TCP and Unix sockets, for TLS on them, and for connections that expose the socket
 // that they wrap through a method NetConn or SyscallConn. Such a connection must read from that
-// socket only while it is itself being read from: what it reads ahead on a goroutine of its own
-// wakes nobody. Other connections, and all on other systems, keep a goroutine each; nothing else
-// differs. A session also keeps its goroutine if it cannot be parked because the process has no
-// descriptor left or the system's limit of epoll watches is reached, which is reported to OnError
-// once.
+// socket only while it is itself being read from: input that it reads ahead on a goroutine of its
+// own does not wake the session. Other connections, and all on other systems, keep a goroutine
+// each; nothing else differs. A session also keeps its goroutine if it cannot be parked because
+// the process has no descriptor left or the system's limit of epoll watches is reached, which is
+// reported to OnError once.
 //
 // # Memory
 //
-// A connection takes a buffer only when there is something to read, from those that all
-// sessions share, and a session with nothing to send holds none for that. A connection under TLS
-// also holds what crypto/tls keeps. [Server.MaxPendingBytes] bounds what all sessions together
-// hold beyond that.
+// All sessions share a pool of read buffers, and a connection takes one only when there is
+// something to read. A session with nothing to send holds no buffer for sending. A connection
+// under TLS also holds what crypto/tls keeps. [Server.MaxPendingBytes] bounds what all sessions
+// together hold beyond that.
 //
 // # Closing under TLS
 //

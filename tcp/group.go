@@ -28,8 +28,8 @@ func (g *Group) Remove(s *Session) bool { return g.members.Remove(s.ps) }
 // Len returns the number of members.
 func (g *Group) Len() int { return g.members.Len() }
 
-// All iterates over the sessions that are members when the iteration begins, in no order. It
-// skips those that are closed by the time their turn comes. Sessions added or removed during
+// All iterates over the sessions that are members when the iteration begins, in no particular
+// order. It skips those that are closed by the time their turn comes. Sessions added or removed during
 // the iteration may or may not be included. No lock is held while the loop's body runs.
 func (g *Group) All() iter.Seq[*Session] {
 	return func(yield func(*Session) bool) {

@@ -1,6 +1,6 @@
 // Package udp serves a protocol of your own over UDP. It keeps a session for each
 // peer address, calls a callback for each datagram, and closes a session after a
-// period of inactivity, since UDP itself has no end of a connection.
+// period of inactivity, since UDP itself does not report that a peer has gone.
 //
 // A [Server] is a struct of settings whose zero value is ready to use. [Server.Run] serves
 // until a context ends, and then shuts the server down.
@@ -73,7 +73,7 @@
 //
 // # Loops
 //
-// Two programs that answer each other's replies go on for ever, and a single forged
+// Two programs that answer each other's replies go on forever, and a single forged
 // datagram sets them against each other. The server drops datagrams that come from
 // its own address and port; if its socket is bound to all addresses, from any
 // address of the machine with that port. It cannot recognize another server, nor
@@ -83,7 +83,7 @@
 // an error: an answer to what a server does not understand is something that a
 // second server may not understand either. Either make replies recognizable, for
 // example by their first byte, and drop them where requests are expected, or do not
-// answer what is no valid request.
+// answer anything that is not a valid request.
 //
 // # Memory
 //

@@ -20,9 +20,9 @@ import (
 // If another session has the address, it is closed with pool.Replaced. Its pending
 // datagrams become this session's, behind those that are pending here, except one
 // that OnMessage is handling and those beyond Server.MaxPending. Its Farewell is not
-// called, since the datagram would go to this session's peer. So OnMessage of a new
-// session that finds another session's name in its datagram may call Rebind on that
-// one with its own address, and ends with that.
+// called, since the datagram would go to this session's peer. So if OnMessage of
+// a new session finds another session's name in its datagram, it may call Rebind on that
+// other session with the new session's address, which ends the new session.
 //
 // Call Rebind only if the datagram is known to be from the session's peer, and if the
 // peer has proved that it receives at addr. Otherwise an attacker takes over the

@@ -33,7 +33,7 @@ func (srv *Server) ListenAndServe() error {
 }
 
 // Serve reads datagrams from pc until Shutdown or Close. A server has one socket,
-// because a session is known by the peer's address alone, which may send to several
+// because a session is known by its peer's address alone, and a peer may send to several
 // sockets. Serve blocks and always returns an error:
 //
 //   - ErrServerClosed after Shutdown or Close. pc is closed when that call returns,

@@ -24,14 +24,14 @@
 // wheel keeps. An owner that is a [Settler] decides for a whole chunk at once.
 //
 // The library github.com/RussellLuo/timingwheel paces the driver through longer
-// waits: it wakes the driver 200 ms before the next slot, to see that the process
-// has not stood still. The library counts milliseconds of the wall clock and can
+// waits: it wakes the driver 200 ms before the next slot, to check that the process
+// was not stopped. The library counts milliseconds of the wall clock and can
 // stall, so it is never trusted. The driver checks every deadline against the
 // monotonic clock, and 110 ms before the slot a runtime timer wakes it in any case; if
-// the library has failed three times in a row, the driver does without it. Nothing is
-// late because of it. The driver wakes once more when the slot comes up: so it wakes
-// twice for a slot, and once where slots are less than 200 ms apart. Without timers
-// it does not wake at all.
+// the library has failed three times in a row, the driver does without it. So no timer
+// is late because the library missed a slot. The driver wakes once more when the slot
+// comes up: so it wakes twice for a slot, and once where slots are less than 200 ms
+// apart. Without timers it does not wake at all.
 //
 // # Guarantees
 //

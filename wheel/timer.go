@@ -115,7 +115,7 @@ func (t *expiry) Fire(_, _ time.Duration) { t.handler.Fire() }
 // later than before. It reports whether t was pending; if so, the callback does not run for
 // the earlier arming. If d is zero or negative, t fires at once. If the deadline is more
 // than 292 years after the wheel was made, which a time.Duration cannot hold, t stays
-// pending for ever. On a closed wheel t does not become pending and Reset reports false.
+// pending forever. On a closed wheel t does not become pending and Reset reports false.
 //
 // Moving a pending timer to a later deadline takes no lock. Arming an embedded Timer does
 // not allocate.

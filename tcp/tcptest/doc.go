@@ -18,7 +18,7 @@
 // Make the listener inside the bubble in which it is used. Outside one, everything works
 // in real time.
 //
-// # Behaviour
+// # Behavior
 //
 // A connection behaves as a TCP connection of package net on Linux. Each direction has a
 // buffer: Write succeeds while there is room, whether or not the other side reads, and

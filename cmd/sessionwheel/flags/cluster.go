@@ -132,7 +132,7 @@ func (c *Node) Check() error {
 
 // Cluster is the commands for a running cluster.
 type Cluster struct {
-	Ls    ClusterLs    `cmd:"" help:"List the sessions, in no order: ID, node, time of the login, and the peer's address."`
+	Ls    ClusterLs    `cmd:"" help:"List the sessions, in no particular order: ID, node, time of the login, and the peer's address."`
 	Nodes ClusterNodes `cmd:"" help:"List the nodes: name, sessions and incarnation."`
 	Where ClusterWhere `cmd:"" help:"Show where a session is, as ls does. The exit status is 1 if there is no such session."`
 	Kick  ClusterKick  `cmd:"" help:"Close a session on any node. The exit status is 1 if there is no such session."`
