@@ -33,7 +33,7 @@
 // Each of these has a reason of its own; both ways of not reading are ReasonSlow. A panic in a
 // callback closes only the session that the callback was for.
 //
-// [Session.Finish] sends what is queued and then closes the session, for a command such as
+// [Session.Finish] closes a session and still sends what is queued, for a command such as
 // QUIT: post the last reply, and then finish. [Server.Farewell] returns the last bytes for a
 // session that the server ends, for example at a timeout, a takeover or a shutdown. Such a
 // session lingers: the server closes its writing side, and reads and drops until the peer has

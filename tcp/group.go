@@ -29,8 +29,8 @@ func (g *Group) Remove(s *Session) bool { return g.members.Remove(s.ps) }
 func (g *Group) Len() int { return g.members.Len() }
 
 // All iterates over the sessions that are members when the iteration begins, in no particular
-// order. It skips those that are closed by the time their turn comes. Sessions added or removed during
-// the iteration may or may not be included. No lock is held while the loop's body runs.
+// order. It skips those that are closed by the time their turn comes. Sessions added or removed
+// during the iteration may or may not be included. No lock is held while the loop's body runs.
 func (g *Group) All() iter.Seq[*Session] {
 	return func(yield func(*Session) bool) {
 		for ps := range g.members.All() {

@@ -121,13 +121,12 @@ func (s *Session) SetValue(v any) { s.value.Store(&v) }
 // closed when Close returns.
 func (s *Session) Close(r pool.Reason) bool { return s.ps.Close(r) }
 
-// Finish makes the server send what is queued and then close the session for the given
-// reason. Only the first Close or Finish counts; a reason of "" stands for pool.Closed. Finish
-// does not wait: from then on no further frame is handled, Post and Send return
-// ErrSessionClosed, and Farewell is not called. The server sends what is queued, for which
-// WriteTimeout applies, closes its writing side, and drops what the peer sends for at most
-// LingerTimeout, so that the peer gets all of it. So post the last reply first, and then call
-// Finish.
+// Finish closes the session for the given reason, and what is queued is still sent. Only the
+// first Close or Finish counts; a reason of "" stands for pool.Closed. Finish does not wait:
+// from then on no further frame is handled, Post and Send return ErrSessionClosed, and Farewell
+// is not called. The server sends what is queued, for which WriteTimeout applies, closes its
+// writing side, and drops what the peer sends for at most LingerTimeout, so that the peer gets
+// all of it. So post the last reply first, and then call Finish.
 func (s *Session) Finish(r pool.Reason) {
 	if s.ps.Reason() != "" {
 		return
