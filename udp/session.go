@@ -250,11 +250,14 @@ func (t *transport) Close() error {
 
 // drain closes the session with pool.Shutdown as soon as its pending datagrams
 // have been handled. It does not wait for that.
-func (s *Session) drain() {
+func (s *Session) drain(ps *poolSession) {
 	s.mu.Lock()
 	s.draining = true
 	wasBusy := s.busy
 	s.busy = true
+	if !wasBusy {
+		ps.Pin() // until it is closed: Rebind may give it datagrams before it runs
+	}
 	s.mu.Unlock()
 	if !wasBusy {
 		s.server.schedule(s)

@@ -25,7 +25,7 @@ func (srv *Server) Shutdown(ctx context.Context) error {
 	}
 	defer srv.socket.close()
 	for _, ps := range p.All() {
-		(*Session)(ps.Conn()).drain()
+		(*Session)(ps.Conn()).drain(ps)
 	}
 	select {
 	case <-srv.drained:
