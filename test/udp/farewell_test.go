@@ -1,6 +1,7 @@
 package udp_test
 
 import (
+	"context"
 	"net"
 	"runtime"
 	"syscall"
@@ -22,7 +23,7 @@ func TestFarewell_TellsThePeerWhyItsSessionEnds(t *testing.T) {
 	}{
 		{why: pool.Timeout},
 		{why: pool.Lifetime, life: time.Second},
-		{why: pool.Shutdown, end: func(srv *udp.Server, s *udp.Session) { _ = srv.Shutdown(s.Context()) }},
+		{why: pool.Shutdown, end: func(srv *udp.Server, _ *udp.Session) { _ = srv.Shutdown(context.Background()) }},
 		{why: "Kicked", end: func(_ *udp.Server, s *udp.Session) { s.Close("Kicked") }},
 		{why: pool.Closed, end: func(_ *udp.Server, s *udp.Session) { s.Close("") }},
 	} {
