@@ -47,8 +47,10 @@ func (s *Session) sendFarewell() {
 	if f == nil || r == ReasonPanic || s.isReplaced() {
 		return
 	}
-	defer s.reportPanic()
+	returned := false
+	defer s.reportCrash(&returned)
 	p := f(s, r)
+	returned = true
 	if p == nil {
 		return
 	}
@@ -70,16 +72,21 @@ func (s *Session) notifyClosed() {
 	}
 	s.inOnClosed.Store(true)
 	defer s.inOnClosed.Store(false)
-	defer s.reportPanic()
+	returned := false
+	defer s.reportCrash(&returned)
 	f(s, r)
+	returned = true
 }
 
-// reportPanic, when deferred, stops a panic, logs it and reports it to OnError.
-func (s *Session) reportPanic() {
+// reportCrash, when deferred, stops a panic, logs it and reports it to OnError. If there
+// is none and the callback has not returned, it reports that it called runtime.Goexit.
+func (s *Session) reportCrash(returned *bool) {
 	if v := recover(); v != nil {
 		stack := debug.Stack()
 		s.server.logPanic(v, stack)
 		s.reportFault(netserver.NewPanicError("udp", v, stack))
+	} else if !*returned {
+		s.reportFault(ErrGoexit)
 	}
 }
 

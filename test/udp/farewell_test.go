@@ -103,7 +103,9 @@ func TestFarewell_ThatFailsIsReportedAndTheSessionEndsAllTheSame(t *testing.T) {
 			var p *udp.PanicError
 			require.ErrorAs(t, <-e.errors, &p)
 		}},
-		{"a Goexit", nil, func(*udp.Session, pool.Reason) []byte { runtime.Goexit(); return nil }, func(*testing.T, serverEvents) {}},
+		{"a Goexit", nil, func(*udp.Session, pool.Reason) []byte { runtime.Goexit(); return nil }, func(t *testing.T, e serverEvents) {
+			require.ErrorIs(t, <-e.errors, udp.ErrGoexit)
+		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			srv := &udp.Server{MaxCallbacks: 1, Farewell: tt.farewell}

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -293,6 +294,23 @@ func TestPanic_AtTheEndOfASessionEndsNothingElse(t *testing.T) {
 				write(t, d, "b")
 				_, ok := srv.Session(localAddr(d))
 				return ok
+			})
+		})
+	}
+}
+
+func TestPanic_InOnSessionClosedIsReported(t *testing.T) {
+	for name, crash := range map[string]func(){"panic": func() { panic(udp.ErrGoexit) }, "Goexit": runtime.Goexit} {
+		t.Run(name, func(t *testing.T) {
+			srv := &udp.Server{
+				OnMessage:       func(s *udp.Session, _ []byte) { s.Close("done") },
+				OnSessionClosed: func(*udp.Session, pool.Reason) { crash() },
+			}
+			bubble(t, srv, func(t *testing.T, w *fakeSocket, e serverEvents) {
+				w.send("192.0.2.1:1", "x")
+				synctest.Wait()
+				require.Len(t, e.errors, 1)
+				require.ErrorIs(t, <-e.errors, udp.ErrGoexit)
 			})
 		})
 	}
