@@ -42,7 +42,10 @@ func readHeader(r io.Reader) (h header, rest []byte, err error) {
 	}
 	// The library needs all of a version 1 header in the reader's buffer.
 	parsed, err := pp.Read(bufio.NewReaderSize(bytes.NewReader(p), len(p)))
-	if err != nil {
+	switch {
+	case err != nil && isLocalV2(p): // its family and addresses are ignored
+		return header{}, rest, nil
+	case err != nil:
 		return header{}, nil, fmt.Errorf("%w: %w", ErrHeader, sentinelOf(err))
 	}
 	if tlvs, err := parsed.TLVs(); len(tlvs) > 0 || err != nil { // an error is for Conn.TLVs
@@ -117,6 +120,12 @@ func readRestV2(r io.Reader, p []byte) (_, rest []byte, err error) {
 		return nil, nil, err
 	}
 	return p[:n], p[n:], nil
+}
+
+// isLocalV2 reports whether a header of version 2 has the command LOCAL, with which a proxy
+// connects on its own behalf, for example for a health check.
+func isLocalV2(p []byte) bool {
+	return bytes.HasPrefix(p, pp.SIGV2) && pp.ProtocolVersionAndCommand(p[len(pp.SIGV2)]).IsLocal()
 }
 
 // appendAtLeast appends n bytes of r to p, and more if they are there and p has room.
