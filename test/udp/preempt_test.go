@@ -45,8 +45,12 @@ func twoSessions(t *testing.T, srv *udp.Server, f func(t *testing.T, w *fakeSock
 
 func TestPreempt_ADatagramWhoseAddressIsTakenMeanwhileGoesToTheSessionThatHasIt(t *testing.T) {
 	for _, stage := range []string{"moved", "the other one closed", "the other one closed before"} {
-		got := make(map[string]*udp.Session) // written by one session's callbacks
-		srv := &udp.Server{OnMessage: func(s *udp.Session, p []byte) { got[string(p)] = s }}
+		var got *udp.Session // written by one session's callback
+		srv := &udp.Server{OnMessage: func(s *udp.Session, p []byte) {
+			if string(p) == "mine" {
+				got = s
+			}
+		}}
 		twoSessions(t, srv, func(t *testing.T, w *fakeSocket, e serverEvents, s, newcomer *udp.Session) {
 			why, goOn, moved := pool.Replaced, make(chan struct{}), make(chan struct{})
 			preempt.Set(func(at string) {
@@ -80,7 +84,7 @@ func TestPreempt_ADatagramWhoseAddressIsTakenMeanwhileGoesToTheSessionThatHasIt(
 			defer preempt.Set(nil)
 			w.send(newAddr, "mine")
 			synctest.Wait()
-			require.Same(t, s, got["mine"], stage)
+			require.Same(t, s, got, stage)
 			close(goOn)
 			require.Equal(t, why, <-e.closed)
 			synctest.Wait()
