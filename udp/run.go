@@ -19,6 +19,9 @@ import (
 // goes on with that one, the error is ErrServing, and pc is left open. Run must not be called from
 // a callback, because it waits for it.
 func (srv *Server) Run(ctx context.Context, pc net.PacketConn) error {
+	if srv.isServing() {
+		return ErrServing
+	}
 	served := make(chan error, 1)
 	go func() { // ends with Shutdown, and is waited for below
 		if pc == nil {
@@ -45,6 +48,13 @@ func (srv *Server) Run(ctx context.Context, pc net.PacketConn) error {
 		err = nil
 	}
 	return errors.Join(err, down)
+}
+
+// isServing reports whether the server has a socket and is not closing.
+func (srv *Server) isServing() bool {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	return srv.socket != nil && !srv.closing.Load()
 }
 
 // drainLimit returns the context for the Shutdown of Run.

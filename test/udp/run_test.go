@@ -119,6 +119,31 @@ func TestRun_LeavesAServerAloneThatHasASocket(t *testing.T) {
 	require.NoError(t, harness.Next(t, ran))
 }
 
+// Neither a port that the server itself has taken nor a context that has ended may let Run
+// shut the server down that is serving.
+func TestRun_LeavesAServerAloneWhateverItIsCalledWith(t *testing.T) {
+	ended, end := context.WithCancel(t.Context())
+	end()
+	for name, run := range map[string]func(*udp.Server, net.PacketConn) error{
+		"its own Addr":             func(srv *udp.Server, _ net.PacketConn) error { return srv.Run(t.Context(), nil) },
+		"a context that has ended": func(srv *udp.Server, pc net.PacketConn) error { return srv.Run(ended, pc) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			pc, err := net.ListenPacket("udp", "127.0.0.1:0")
+			require.NoError(t, err)
+			srv := &udp.Server{Addr: pc.LocalAddr().String(), OnMessage: echo}
+			serveUDP(t, srv, pc)
+			c := dialUDP(t, pc.LocalAddr())
+			require.Equal(t, "hello", ask(t, c, "hello"))
+			second, err := net.ListenPacket("udp", "127.0.0.1:0")
+			require.NoError(t, err)
+			require.ErrorIs(t, run(srv, second), udp.ErrServing)
+			require.NoError(t, second.Close(), "it was left open")
+			require.Equal(t, "still", ask(t, c, "still"))
+		})
+	}
+}
+
 func TestRun_WithoutASocketListensOnAddr(t *testing.T) {
 	require.ErrorContains(t, (&udp.Server{}).Run(t.Context(), nil), "Server.Addr is empty")
 
