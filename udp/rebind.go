@@ -19,10 +19,11 @@ import (
 //
 // If another session has the address, it is closed with pool.Replaced. Its pending
 // datagrams become this session's, behind those that are pending here, except one
-// that OnMessage is handling and those beyond Server.MaxPending. Its Farewell is not
-// called, since the datagram would go to this session's peer. So if OnMessage of
-// a new session finds another session's name in its datagram, it may call Rebind on that
-// other session with the new session's address, which ends the new session.
+// that OnMessage is handling and those beyond Server.MaxPending, which are counted in
+// Stats.PendingFull but not reported to OnError. Its Farewell is not called, since the
+// datagram would go to this session's peer. So if OnMessage of a new session finds
+// another session's name in its datagram, it may call Rebind on that other session with
+// the new session's address, which ends the new session.
 //
 // Call Rebind only if the datagram is known to be from the session's peer, and if the
 // peer has proved that it receives at addr. Otherwise an attacker takes over the

@@ -110,6 +110,7 @@ func TestRebind_TakesTheAddressAndThePendingDatagramsOfANewcomer(t *testing.T) {
 		w.send(peerAddr, "0")
 		w.send(peerAddr, "1")
 		w.send(newAddr, "named")
+		synctest.Wait() // so that it is handled, and not pending with the others
 		for i := range 4 {
 			w.send(newAddr, fmt.Sprint(i+2))
 		}
@@ -120,6 +121,7 @@ func TestRebind_TakesTheAddressAndThePendingDatagramsOfANewcomer(t *testing.T) {
 		require.Equal(t, []string{"0", "1", "2", "3", "4"}, calls)
 		require.Empty(t, w.out, "a farewell would go to the session's peer")
 		require.EqualValues(t, 2, srv.Stats().PendingFull)
+		require.Len(t, e.errors, 1, "what Rebind drops is only counted")
 		require.Equal(t, newAddr, session.Load().RemoteAddr().String())
 
 		w.send(newAddr, "5")
