@@ -66,7 +66,9 @@ func (srv *Server) Stats() pool.Stats {
 	if p == nil {
 		return pool.Stats{}
 	}
+	ended := srv.ends.Count() // first: each has been closed
 	st := p.Stats()
+	st.Closing = int(st.Closed - ended)
 	st.RefusedFull += srv.refusedFull.Load()
 	st.Parked = int(srv.parked.Load())
 	return st

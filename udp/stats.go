@@ -49,6 +49,7 @@ func (srv *Server) Stats() Stats {
 		return Stats{}
 	}
 	c := &srv.counts
+	ended := srv.ends.Count() // first: each has been closed
 	st := Stats{
 		Stats:        p.Stats(),
 		RefusedPerIP: c.refusedPerIP.Load(),
@@ -61,6 +62,7 @@ func (srv *Server) Stats() Stats {
 		NotAdmitted:  c.notAdmitted.Load(),
 		Late:         c.late.Load(),
 	}
+	st.Closing = int(st.Closed - ended)
 	st.RefusedFull = c.refusedFull.Load()
 	st.RefusedClosed = c.refusedWhenClosed.Load()
 	return st

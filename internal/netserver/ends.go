@@ -2,13 +2,14 @@ package netserver
 
 import "sync"
 
-// Ends hands out channels that are closed when a session has ended. A session
+// Ends counts sessions that have ended, and hands out channels that are closed then. A session
 // that no one asks about costs nothing but the bool that its owner keeps for it.
 // The zero value is ready to use, by any number of goroutines.
 type Ends[S comparable] struct {
 	mu sync.Mutex
 	// Guarded by mu, as are the bools.
 	asked map[S]chan struct{}
+	count uint64
 }
 
 // Done returns a channel that End closes, or that is closed already. ended is the
@@ -36,8 +37,16 @@ func (e *Ends[S]) End(s S, ended *bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	*ended = true
+	e.count++
 	if done := e.asked[s]; done != nil {
 		close(done)
 		delete(e.asked, s)
 	}
+}
+
+// Count returns how many sessions have ended.
+func (e *Ends[S]) Count() uint64 {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.count
 }

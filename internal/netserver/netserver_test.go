@@ -121,4 +121,7 @@ func TestEnds(t *testing.T) {
 	if n := len(ends.asked); n != 0 {
 		t.Errorf("%d channels are kept after the end", n)
 	}
+	if n := ends.Count(); n != 2 {
+		t.Errorf("%d sessions have ended, and not 2", n)
+	}
 }

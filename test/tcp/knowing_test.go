@@ -55,7 +55,9 @@ func TestDone_IsTheEndOfTheLastCallback(t *testing.T) {
 			require.Fail(t, "OnSessionClosed has not returned")
 		default:
 		}
+		require.Equal(t, 1, srv.Stats().Closing)
 		<-done
+		require.Zero(t, srv.Stats().Closing)
 		require.Equal(t, time.Minute, time.Since(began))
 		_, ok := srv.Bound("alice")
 		require.False(t, ok)
