@@ -48,11 +48,16 @@ func (srv *Server) leave() {
 	srv.checkDrainedLocked()
 }
 
-// enterHelper counts a goroutine that works for a session beside the session's own.
-func (srv *Server) enterHelper() {
+// enterHelper counts a goroutine that works for a session beside the session's own. It reports
+// false if drained is closed: nobody would wait for that goroutine, and the session has ended.
+func (srv *Server) enterHelper() bool {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
+	if srv.isDrainedLocked() {
+		return false
+	}
 	srv.helpers++
+	return true
 }
 
 func (srv *Server) leaveHelper() {
@@ -64,9 +69,13 @@ func (srv *Server) leaveHelper() {
 
 // checkDrainedLocked closes drained when there is nothing left to wait for.
 func (srv *Server) checkDrainedLocked() {
-	if srv.closing.Load() && srv.active == 0 && srv.helpers == 0 {
+	if srv.isDrainedLocked() {
 		close(srv.drained)
 	}
+}
+
+func (srv *Server) isDrainedLocked() bool {
+	return srv.closing.Load() && srv.active == 0 && srv.helpers == 0
 }
 
 // keepIP notes the address that enter has counted a session under, since the one that

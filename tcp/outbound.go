@@ -159,10 +159,14 @@ func (s *Session) pump() (wrote bool, err error) {
 	}
 }
 
-// startWriter hands the turn to a writer. The session does not time out while that writes.
+// startWriter hands the turn to a writer. The session does not time out while that writes. If
+// the server has ended meanwhile, what is queued is dropped.
 func (s *Session) startWriter() {
+	if !s.server.enterHelper() {
+		s.breakOff(ErrSessionClosed)
+		return
+	}
 	s.ps.Pin()
-	s.server.enterHelper()
 	go func() { // owned by the server; ends when nothing waits or the connection is closed; Shutdown waits for it
 		defer s.server.leaveHelper()
 		_ = s.pumpWaiting(nil)

@@ -4,6 +4,7 @@ package tcp_test
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -278,4 +279,23 @@ func TestPreempt_APostDuringAFlushIsFlushed(t *testing.T) {
 	}
 	harness.Read(t, first, "aa")
 	harness.Read(t, second, "bbb")
+}
+
+// A Post is preempted until the server has ended: what it has queued is dropped.
+func TestPreempt_APostThatOutlivesItsServerIsDropped(t *testing.T) {
+	srv := &tcp.Server{}
+	e := watch(srv)
+	harness.ListenMemory(t, srv)() // what is posted there is written by a goroutine of its own
+	s := harness.Next(t, e.opened)
+	preempt.Set(func(p string) {
+		if p == "post: queued" {
+			require.NoError(t, srv.Close())
+			ctx, cancel := context.WithTimeout(context.Background(), harness.Patience)
+			defer cancel()
+			require.NoError(t, srv.Shutdown(ctx))
+		}
+	})
+	defer preempt.Set(nil)
+	_ = s.Post([]byte("x"))
+	harness.Until(t, func() bool { return srv.Traffic().Outbound == 0 })
 }
