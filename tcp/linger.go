@@ -102,7 +102,7 @@ func (s *Session) startLinger(last []byte) {
 		return
 	}
 	finished := s.finishOutbound(last)
-	_ = s.server.enterHelper() // the session itself counts still
+	s.server.enterHelper()
 	go func() { // owned by the server; ends when the connection is closed; Shutdown waits for it
 		defer s.server.leaveHelper()
 		s.linger(finished)

@@ -67,7 +67,7 @@ func (s *Session) post(p []byte, b *broadcast) error {
 				return err
 			}
 			o.mu.Lock()
-			if o.turn { // the socket is full
+			if o.turn && !o.closed { // the socket is full
 				if int(o.waiting.Load())+len(p) > s.server.maxOutbound {
 					o.mu.Unlock()
 					return s.overflow(len(p))

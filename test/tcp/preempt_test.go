@@ -299,3 +299,43 @@ func TestPreempt_APostThatOutlivesItsServerIsDropped(t *testing.T) {
 	_ = s.Post([]byte("x"))
 	harness.Until(t, func() bool { return srv.Traffic().Outbound == 0 })
 }
+
+// A Post writes what has gathered before it, and the session is closed and has said its last
+// meanwhile: nothing comes behind that.
+func TestPreempt_APostAmidACloseIsRefused(t *testing.T) {
+	const gathered, rest = 10 << 10, 16 << 20 // together more than the sockets take
+	for name, end := range map[string]func(*tcp.Session){
+		"Close":  func(s *tcp.Session) { s.Close("Kicked") },
+		"Finish": func(s *tcp.Session) { s.Finish("Kicked") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			last := ""
+			if name == "Close" {
+				last = "bye: Kicked\n"
+			}
+			srv := &tcp.Server{MaxOutbound: 64 << 20, LingerTimeout: harness.Patience, FlushInterval: time.Hour, Farewell: farewell}
+			e := watch(srv)
+			c := harness.ListenTCP(t, srv)()
+			s := harness.Next(t, e.opened)
+			require.NoError(t, s.Post([]byte("first")))
+			harness.Read(t, c, "first")
+			require.NoError(t, s.Post(make([]byte, gathered)))
+			var once sync.Once
+			preempt.Set(func(p string) {
+				if p == "pump: a piece is taken" {
+					once.Do(func() {
+						require.NoError(t, s.Post(make([]byte, rest)))
+						end(s)
+						require.Equal(t, pool.Reason("Kicked"), harness.Next(t, e.closed))
+					})
+				}
+			})
+			defer preempt.Set(nil)
+			require.ErrorIs(t, s.Post(make([]byte, gathered)), tcp.ErrSessionClosed)
+			got, err := io.ReadAll(c)
+			require.NoError(t, err)
+			require.Equal(t, gathered+rest+len(last), len(got))
+			require.Equal(t, last, string(got[gathered+rest:]))
+		})
+	}
+}
