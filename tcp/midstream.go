@@ -3,6 +3,7 @@ package tcp
 import (
 	"bufio"
 	"crypto/tls"
+	"time"
 )
 
 // framing is how a session's frames are cut, if not as the server's.
@@ -73,7 +74,8 @@ func (s *Session) StartTLS(config *tls.Config) error {
 		return err
 	}
 	s.disarmFrame()
-	s.stopCheck()
+	s.w.check.stop()
+	s.setReadDeadline(time.Time{}) // whatever has left one: the check, a hurry, or the time of a frame
 	s.tls.Store(s.newTLS(withMinVersion(config)))
 	f := s.handshake()
 	if f == nil {

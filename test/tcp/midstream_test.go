@@ -127,6 +127,29 @@ func TestStartTLS_RefusesPendingPlainText(t *testing.T) {
 	})
 }
 
+// A session on such a connection reads in a hurry what it is woken for, which does not hold for
+// the handshake.
+func TestStartTLS_OverAWrappedSocketWaitsForThePeer(t *testing.T) {
+	srv, client, upgraded := startTLS(t)
+	e := watch(srv)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	harness.ServeTCP(t, srv, wrapping{l})
+	c, err := net.Dial("tcp", l.Addr().String())
+	require.NoError(t, err)
+	defer c.Close()
+	harness.Next(t, e.opened)
+	time.Sleep(20 * time.Millisecond) // it is parked
+	harness.Write(t, c, "STARTTLS\n")
+	harness.Read(t, c, "go ahead\n")
+	time.Sleep(20 * time.Millisecond)
+	tc := tls.Client(c, client)
+	require.NoError(t, tc.Handshake())
+	require.NoError(t, harness.Next(t, upgraded))
+	harness.Write(t, tc, "secret\n")
+	harness.Read(t, tc, "secret\n")
+}
+
 // What comes later is taken for a handshake, which fails.
 func TestStartTLS_NeverHandlesPlainTextThatComesLater(t *testing.T) {
 	srv, _, upgraded := startTLS(t)
