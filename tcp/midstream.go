@@ -77,7 +77,14 @@ func (s *Session) StartTLS(config *tls.Config) error {
 	s.w.check.stop()
 	s.setReadDeadline(time.Time{}) // whatever has left one: the check, a hurry, or the time of a frame
 	s.tls.Store(s.newTLS(withMinVersion(config)))
+	returned := false
+	defer func() {
+		if !returned { // a callback of config panicked or called runtime.Goexit
+			s.breakOff(ErrSessionClosed)
+		}
+	}()
 	f := s.handshake()
+	returned = true
 	if f == nil {
 		_ = s.pumpPosted() // it closes the session if it fails
 		if s.phase.Load() == phaseOver {

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"io"
 	"net"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -194,6 +195,31 @@ func TestStartTLS_OfASessionThatIsClosedMeanwhileIsErrSessionClosed(t *testing.T
 	_, _ = io.Copy(&got, c)
 	require.NotContains(t, got.String(), "bye", "no farewell in plain text amid a handshake")
 	require.Less(t, time.Since(start), 9*time.Second, "HandshakeTimeout is 10 s")
+}
+
+// Callbacks of the config are code of the user's too.
+func TestStartTLS_ACrashInItsConfigEndsTheSession(t *testing.T) {
+	for name, crash := range map[string]func(){"panic": func() { panic("config") }, "goexit": runtime.Goexit} {
+		t.Run(name, func(t *testing.T) {
+			server, client := tlsConfigs(t)
+			server.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
+				crash()
+				return nil, nil
+			}
+			srv := &tcp.Server{OnMessage: func(s *tcp.Session, _ []byte) {
+				_ = s.Post([]byte("go ahead\n"))
+				_ = s.StartTLS(server)
+			}}
+			e := watch(srv)
+			c := harness.ListenTCP(t, srv)() // whose end waits for all that the session has started
+			s := harness.Next(t, e.opened)
+			harness.Write(t, c, "STARTTLS\n")
+			harness.Read(t, c, "go ahead\n")
+			require.Error(t, tls.Client(c, client).Handshake())
+			require.Equal(t, tcp.ReasonPanic, harness.Next(t, e.closed))
+			require.ErrorIs(t, s.Post([]byte("x")), tcp.ErrSessionClosed)
+		})
+	}
 }
 
 // copied is a connection of which everything that is read is copied.
