@@ -127,7 +127,7 @@ func (w *slowWatch) wakeLocked() {
 }
 
 // rearm lets the next write wait again. It reports whether the peer is slow, which it is not
-// if it has just taken something.
+// if it has just taken something, or nobody watches: then the write had another deadline.
 func (w *slowWatch) rearm(moved bool) (slow bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -135,7 +135,7 @@ func (w *slowWatch) rearm(moved bool) (slow bool) {
 	if moved {
 		w.strikes, w.taken = 0, w.s.out.taken.Load()
 	}
-	return w.strikes >= slowSlices
+	return w.strikes >= slowSlices || !w.watches
 }
 
 // stop leaves the timer as it is, since most writes are soon followed by others.
