@@ -15,10 +15,7 @@ func (s *Session) stream() net.Conn {
 }
 
 // secure reports whether the session is encrypted.
-func (s *Session) secure() bool {
-	_, brought := s.conn.(*tls.Conn)
-	return brought || s.tls.Load() != nil
-}
+func (s *Session) secure() bool { return tlsConn(s.stream()) != nil }
 
 // wire returns what the session's TLS works on, if the server has put it there.
 func (s *Session) wire() (*wire, bool) {
@@ -32,10 +29,7 @@ func (s *Session) wire() (*wire, bool) {
 func (s *Session) canWriteNow() bool { return s.raw != nil }
 
 // resumable reports whether a write whose deadline has passed can be taken up again.
-func (s *Session) resumable() bool {
-	_, brought := s.conn.(*tls.Conn)
-	return !brought
-}
+func (s *Session) resumable() bool { return tlsConn(s.conn) == nil }
 
 // writeNow writes as much of p as the connection takes without waiting.
 func (s *Session) writeNow(p []byte) (n int, err error) {

@@ -2,6 +2,7 @@ package tcp_test
 
 import (
 	"crypto/tls"
+	"io"
 	"net"
 	"sync/atomic"
 	"testing"
@@ -54,6 +55,29 @@ func (l persistentListener) Accept() (net.Conn, error) {
 	conn := &persistentConn{Conn: c, closed: make(chan time.Time, 10)}
 	l.conns <- conn
 	return conn, nil
+}
+
+// What TLS has not written whole cannot be taken up again, also where a connection wraps that
+// of a listener of package tls.
+func TestSlow_IsNotAPeerThatReadsAgainBeneathAWrappedTLS(t *testing.T) {
+	server, client := tlsConfigs(t)
+	synctest.Test(t, func(t *testing.T) {
+		const size = 1 << 20
+		srv := &tcp.Server{OnMessage: func(s *tcp.Session, _ []byte) { _ = s.Send(make([]byte, size)) }}
+		e := watch(srv)
+		l := tcptest.Listen()
+		conns := make(chan *persistentConn, 1)
+		harness.ServeTCP(t, srv, persistentListener{tls.NewListener(l, server), conns})
+		raw, err := l.Dial()
+		require.NoError(t, err)
+		defer raw.Close()
+		c := tls.Client(raw, client)
+		harness.Write(t, c, "more\n")
+		time.Sleep(20 * time.Second) // WriteTimeout is 30 s
+		n, err := io.CopyN(io.Discard, c, size)
+		require.NoError(t, err, "after %d bytes", n)
+		require.Empty(t, e.closed)
+	})
 }
 
 // The peer has taken the last reply, and has no room for TLS's goodbye behind it.
