@@ -259,7 +259,7 @@ func (s *Session) silent(tc *tls.Conn) bool {
 
 // sayGoodbye sends TLS's close_notify, if the session is encrypted.
 func (s *Session) sayGoodbye() {
-	if tc, ok := s.stream().(*tls.Conn); ok {
+	if tc := tlsConn(s.stream()); tc != nil {
 		_ = tc.CloseWrite() // the connection ends in any case
 	}
 }

@@ -195,6 +195,36 @@ func TestTLS_CloseNotifyIsSentUnlessThePeerIsGoneOrSlow(t *testing.T) {
 	}
 }
 
+func TestTLS_CloseNotifyFollowsTheFarewell(t *testing.T) {
+	for name, wrap := range map[string]func(net.Listener) net.Listener{
+		"tls":     func(l net.Listener) net.Listener { return l },
+		"wrapped": func(l net.Listener) net.Listener { return wrapping{l} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			server, client := tlsConfigs(t)
+			client.MaxVersion = tls.VersionTLS12 // as above
+			srv := &tcp.Server{Farewell: farewell}
+			e := watch(srv)
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			require.NoError(t, err)
+			harness.ServeTCP(t, srv, wrap(tls.NewListener(l, server)))
+			raw, err := net.Dial("tcp", l.Addr().String())
+			require.NoError(t, err)
+			defer raw.Close()
+			require.NoError(t, tls.Client(raw, client).Handshake())
+			harness.Next(t, e.opened).Close("Kicked")
+			rest, err := io.ReadAll(raw)
+			require.NoError(t, err)
+			var records []byte // the first byte of each
+			for len(rest) > 0 {
+				records = append(records, rest[0])
+				rest = rest[5+int(rest[3])<<8+int(rest[4]):]
+			}
+			require.Equal(t, []byte{23, 21}, records, "data, and an alert")
+		})
+	}
+}
+
 func TestTLS_ACloseDoesNotWaitForAPeerThatDoesNotRead(t *testing.T) {
 	server, client := tlsConfigs(t)
 	srv := &tcp.Server{TLSConfig: server, WriteTimeout: -1, OnMessage: func(s *tcp.Session, _ []byte) {
