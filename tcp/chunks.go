@@ -12,6 +12,7 @@ type chunk struct {
 	buf    *queueBuffer // what data lies in, if more can be appended there; else nil
 	shared *sharedCopy  // what data lies in, if it is of a Group; else nil
 	size   int          // reserved for data by itself, without buf or shared
+	sent   int          // how many of the last bytes of data are not of Post, but of a Send that follows
 
 	// Of a Send, which waits until the chunk leaves the queue: data is its caller's.
 	send  bool
@@ -20,6 +21,14 @@ type chunk struct {
 	err   error         // what the Send returns
 	gone  bool          // it has left the queue
 	done  chan struct{} // closed then; nil if the Send itself writes
+}
+
+// posted returns how many bytes of Post are still to be written.
+func (c *chunk) posted() int {
+	if c.send {
+		return 0
+	}
+	return max(0, len(c.data)-c.sent)
 }
 
 // chunks is a queue. The zero value is an empty one.
@@ -155,6 +164,7 @@ func (s *Session) enqueueLocked(p []byte, n int, b *broadcast) bool {
 		return true
 	}
 	if t := o.queue.tail; t != nil && t.buf != nil && s.gatherLocked(t, rest) {
+		s.addWaiting(len(rest))
 		return true
 	}
 	if len(rest) > maxQueue {
@@ -200,7 +210,6 @@ func (s *Session) gatherLocked(t *chunk, p []byte) bool {
 	}
 	t.buf.data = append(t.buf.data, p...)
 	t.data = t.buf.data[len(t.buf.data)-len(t.data)-len(p):]
-	s.addWaiting(len(p))
 	return true
 }
 
@@ -214,7 +223,7 @@ func (s *Session) dropLocked(c *chunk, err error) {
 		}
 		return
 	}
-	s.addWaiting(-len(c.data))
+	s.addWaiting(-c.posted())
 	c.data = nil
 	switch {
 	case c.buf != nil: // and c with it

@@ -113,10 +113,9 @@ func (s *Session) wrote(n int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	c := o.queue.head
+	before := c.posted()
 	c.data = c.data[n:]
-	if !c.send {
-		s.addWaiting(-n)
-	}
+	s.addWaiting(c.posted() - before)
 	s.counts().bytesOut.Add(uint64(n))
 }
 

@@ -97,7 +97,7 @@ func (s *Session) sendBehindLocked(p []byte) error {
 	o := &s.out
 	c := &chunk{data: p, send: true}
 	if t := o.queue.tail; t != nil && t.buf != nil && len(p) > 0 && s.gatherLocked(t, p) {
-		c.data = nil // one write for both
+		c.data, t.sent = nil, len(p) // one write for both; nothing is gathered behind
 	}
 	o.queue.push(c)
 	o.sends++

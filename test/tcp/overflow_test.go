@@ -93,6 +93,29 @@ func TestOverflow_DoesNotCountSends(t *testing.T) {
 	})
 }
 
+// Likewise if it goes out in one write with what a Post has queued before it.
+func TestOverflow_DoesNotCountASendThatIsGatheredWithAPost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := &tcp.Server{MaxOutbound: 1000, OnMessage: func(s *tcp.Session, _ []byte) {
+			_ = s.Post(make([]byte, 100))
+			_ = s.Send(make([]byte, 1500))
+		}}
+		e := watch(srv)
+		c := harness.ListenPipes(t, srv)()
+		s := harness.Next(t, e.opened)
+		harness.Write(t, c, "x\n")
+		synctest.Wait()
+		require.Equal(t, 100, s.Outbound())
+		require.NoError(t, s.Post([]byte("behind")))
+		harness.Read(t, c, string(make([]byte, 40)))
+		time.Sleep(10 * time.Second) // a pipe tells how much it has taken when it is looked at
+		require.Equal(t, 60+len("behind"), s.Outbound())
+		harness.Read(t, c, string(make([]byte, 1560))+"behind")
+		synctest.Wait()
+		require.Zero(t, srv.Traffic().Outbound)
+	})
+}
+
 func TestPost_WhileBytesWaitTheSessionIsNotIdle(t *testing.T) {
 	for _, activity := range []tcp.Activity{tcp.ReceivedOrSent, tcp.Received, tcp.Sent} {
 		synctest.Test(t, func(t *testing.T) {
