@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/sessionwheel/sessionwheel/internal/netserver"
+	"github.com/sessionwheel/sessionwheel/internal/preempt"
 	"github.com/sessionwheel/sessionwheel/pool"
 )
 
@@ -72,6 +73,7 @@ func (srv *Server) admit(conn net.Conn) {
 		srv.refuse(conn, err)
 		return
 	}
+	preempt.At("admit: the session is counted")
 	s := srv.newSession(conn)
 	srv.keepIP(s, ip)
 	ps, err := srv.sessions.Load().Register(srv.lastID.Add(1), (*transport)(s))
@@ -83,6 +85,11 @@ func (srv *Server) admit(conn net.Conn) {
 	}
 	s.ps = ps
 	ps.Pin() // until OnNewSessionRegister has returned
+	// Shutdown marks the server closing before it looks at the sessions: either it sees this
+	// one, or this sees the mark.
+	if srv.closing.Load() {
+		ps.Close(pool.Shutdown)
+	}
 	srv.workers.run(s)
 }
 

@@ -339,3 +339,33 @@ func TestPreempt_APostAmidACloseIsRefused(t *testing.T) {
 		})
 	}
 }
+
+// Shutdown looks at the sessions before one that has been accepted is among them, whose peer
+// would have time for its handshake.
+func TestPreempt_AShutdownAmidAnAcceptDoesNotWaitForAHandshake(t *testing.T) {
+	server, _ := tlsConfigs(t)
+	srv := &tcp.Server{TLSConfig: server, HandshakeTimeout: -1}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	harness.ServeTCP(t, srv, l)
+	down := make(chan error, 1)
+	var once sync.Once
+	preempt.Set(func(p string) {
+		if p != "admit: the session is counted" {
+			return
+		}
+		once.Do(func() {
+			go func() { // ends with the Shutdown, which the test waits for
+				ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+				defer cancel()
+				down <- srv.Shutdown(ctx)
+			}()
+			time.Sleep(50 * time.Millisecond) // it waits for the session
+		})
+	})
+	defer preempt.Set(nil)
+	c, err := net.Dial("tcp", l.Addr().String())
+	require.NoError(t, err)
+	defer c.Close()
+	require.NoError(t, harness.Next(t, down))
+}
