@@ -3,6 +3,7 @@ package pool
 import (
 	"context"
 	"io"
+	"maps"
 )
 
 // Directory decides which of several pools owns an ID, for example those of the nodes of a
@@ -176,10 +177,24 @@ func (sh *shard[K, C]) forget(s *Session[K, C]) (token uint64, ok bool) {
 		}
 		if len(claims) == 1 {
 			delete(sh.claims, s.id)
+			sh.shrinkClaimsLocked()
 		} else {
 			sh.claims[s.id] = append(claims[:i:i], claims[i+1:]...)
 		}
 		return c.token, true
 	}
 	return 0, false
+}
+
+// shrinkClaimsLocked gives memory back when three quarters of the claims have gone: a
+// map keeps what it has grown to.
+func (sh *shard[K, C]) shrinkClaimsLocked() {
+	const small = 16
+	n := len(sh.claims)
+	if sh.peakClaims <= small || n > sh.peakClaims/4 {
+		return
+	}
+	claims := make(map[K][]claim[K, C], n)
+	maps.Copy(claims, sh.claims)
+	sh.claims, sh.peakClaims = claims, n
 }

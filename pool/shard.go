@@ -23,13 +23,13 @@ type shard[K comparable, C io.Closer] struct {
 	registered uint64
 	closed     map[Reason]*closedCount
 	claims     map[K][]claim[K, C] // with a Directory: the sessions that have not ended
+	peakClaims int                 // how many IDs claims was made for, or has grown to
 
 	live   atomic.Int64 // sessions that have not ended, OnSessionClosed included; grows under mu
 	idling atomic.Int64 // calls of OnIdle that have not returned; grows under mu
 
-	// Two cache lines in all, which are fetched in pairs. An object of that size
-	// has an address to match, which an array of all shards would not have.
-	_ [8]byte
+	// It is two cache lines in all, which are fetched in pairs. An object of that
+	// size has an address to match, which an array of all shards would not have.
 }
 
 // shardOf returns the shard of an ID, and the hash that its table goes by.
@@ -91,6 +91,7 @@ func (sh *shard[K, C]) insert(s *Session[K, C], cl claim[K, C], reserved bool) (
 	}
 	if cl.s != nil {
 		sh.claims[s.id] = append(sh.claims[s.id], cl)
+		sh.peakClaims = max(sh.peakClaims, len(sh.claims))
 	}
 	sh.registered++
 	sh.live.Add(1)

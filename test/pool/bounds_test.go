@@ -79,14 +79,14 @@ func TestTimeout_AfterABacklogComesWithoutGrace(t *testing.T) {
 	})
 }
 
-func heapKept[K comparable](t *testing.T, id func(i int) K) {
+func heapKept[K comparable](t *testing.T, d pool.Directory[K], id func(i int) K) {
 	t.Helper()
 	const most = 2 << 20
 	sessions := 300_000
 	if harness.RaceDetector {
 		sessions = 50_000 // it makes so many slow
 	}
-	p, err := pool.New(pool.Config[K, *testConn]{})
+	p, err := pool.New(pool.Config[K, *testConn]{Directory: d})
 	require.NoError(t, err)
 	conn := new(testConn)
 	kept := int64(math.MaxInt64)
@@ -114,9 +114,24 @@ func heapKept[K comparable](t *testing.T, id func(i int) K) {
 }
 
 func TestMemory_ComesBackWhenTheSessionsHaveGone(t *testing.T) {
-	t.Run("int64", func(t *testing.T) { heapKept(t, func(i int) int64 { return int64(i) }) })
-	t.Run("string", func(t *testing.T) { heapKept(t, func(i int) string { return fmt.Sprintf("session %016d", i) }) })
+	number := func(i int) int64 { return int64(i) }
+	t.Run("int64", func(t *testing.T) { heapKept(t, nil, number) })
+	t.Run("string", func(t *testing.T) {
+		heapKept(t, nil, func(i int) string { return fmt.Sprintf("session %016d", i) })
+	})
+	t.Run("with a Directory", func(t *testing.T) { heapKept(t, new(countingDirectory), number) })
 }
+
+// countingDirectory gives every ID to everyone.
+type countingDirectory struct{ claims uint64 }
+
+func (d *countingDirectory) Claim(_ context.Context, _ int64, _ []byte, activate func(uint64)) error {
+	d.claims++
+	activate(d.claims)
+	return nil
+}
+
+func (*countingDirectory) Release(int64, uint64) {}
 
 // panickingDirectory panics in Claim, before or after activate.
 type panickingDirectory struct{ before, after bool }
