@@ -32,6 +32,12 @@ func (d *detail) since(active time.Duration) (notBefore time.Duration, warned, g
 	return d.notBefore, d.warned, d.graceUsed
 }
 
+// empty reports whether an open session can do without d.
+func (d *detail) empty() bool {
+	return d.idle == 0 && d.notBefore == 0 && !d.warned && !d.graceUsed &&
+		d.groups == nil && d.done == nil && d.ctx == nil
+}
+
 // changeLocked changes the session's detail.
 func (s *Session[K, C]) changeLocked(change func(*detail)) {
 	var d detail

@@ -48,7 +48,16 @@ func (g *Group[K, C]) Remove(s *Session[K, C]) bool {
 	s.changeLocked(func(d *detail) {
 		i := slices.Index(d.groups, group(g))
 		d.groups = slices.Delete(d.groups, i, i+1)
+		switch n := len(d.groups); {
+		case n == 0:
+			d.groups = nil
+		case n <= cap(d.groups)/4:
+			d.groups = slices.Clone(d.groups)
+		}
 	})
+	if s.detail.Load().empty() {
+		s.detail.Store(nil)
+	}
 	return true
 }
 

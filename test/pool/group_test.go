@@ -334,6 +334,36 @@ func TestGroup_ASessionThatLeftManyKeepsNothingOfThem(t *testing.T) {
 	runtime.KeepAlive(s)
 }
 
+// A session's memberships take memory only until it leaves.
+func TestGroup_ASessionThatLeavesTakesNoMoreThanBefore(t *testing.T) {
+	const n = 20_000
+	p := newRoomPool(t, pool.Config[int, unclosed]{IdleTimeout: time.Hour})
+	all := make([]*member, n)
+	for id := range all {
+		s, err := p.Register(id, unclosed{})
+		require.NoError(t, err)
+		all[id] = s
+	}
+	rooms := make([]room, n)
+	for name, in := range map[string]func(i int) *member{
+		"each of one":   func(i int) *member { return all[i] },
+		"one of each":   func(int) *member { return all[0] },
+		"many of a few": func(i int) *member { return all[i%10] },
+	} {
+		before := heap()
+		for i := range rooms {
+			require.True(t, rooms[i].Add(in(i)))
+		}
+		require.Greater(t, heap()-before, int64(50*n), name)
+		for i := range rooms {
+			require.True(t, rooms[i].Remove(in(i)))
+		}
+		require.Less(t, heap()-before, int64(2*n), name)
+	}
+	runtime.KeepAlive(rooms)
+	runtime.KeepAlive(all)
+}
+
 func heap() int64 {
 	runtime.GC()
 	runtime.GC()
