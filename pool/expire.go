@@ -126,9 +126,10 @@ func (e *expiry[K, C]) Settle(batch []wheel.Due) (settled int) {
 	return len(batch)
 }
 
-// expire does at once what the wheel does when it finds the session to be due.
+// expire does at once what the wheel does when it finds the session to be due, as it is
+// from now on.
 func (s *Session[K, C]) expire() {
-	batch := [1]wheel.Due{{Owner: (*expiry[K, C])(s)}}
+	batch := [1]wheel.Due{{Owner: (*expiry[K, C])(s), At: s.shard.pool.wheel.Elapsed()}}
 	(*expiry[K, C])(s).Settle(batch[:])
 	if due := batch[0]; due.Owner != nil {
 		due.Owner.Fire(s.shard.pool.wheel.Elapsed(), due.At)
@@ -172,7 +173,7 @@ func (sh *shard[K, C]) settle(batch []wheel.Due) (_ []wheel.Due, wake bool) {
 		case warned:
 			due.Owner = (*idling[K, C])(s)
 		case closed:
-			due.At = at
+			due.At = max(due.At, at) // due.At is later if the timeout was made shorter, or by UnpinAndExpire
 		}
 	}
 	return batch, wake

@@ -133,6 +133,34 @@ func TestRecentlyClosed_TellsHowLateAnExpiryWas(t *testing.T) {
 	}
 }
 
+// A session that becomes overdue at once, since its timeout is made shorter or its pin
+// ends, is not late by the time before that.
+func TestRecentlyClosed_CountsNoLatenessFromBeforeASessionWasToEnd(t *testing.T) {
+	for name, end := range map[string]func(*pool.Session[int, *recentConn]){
+		"a shorter timeout": func(s *pool.Session[int, *recentConn]) { s.SetIdleTimeout(time.Second) },
+		"a pin": func(s *pool.Session[int, *recentConn]) {
+			s.Pin()
+			s.SetIdleTimeout(time.Second)
+			time.Sleep(time.Hour)
+			s.UnpinAndExpire()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			harness.Bubble(t, func(t *testing.T) {
+				w := harness.NewWheel(t, wheel.Config{})
+				p := recentPool(t, pool.Config[int, *recentConn]{Wheel: w, IdleTimeout: 10 * time.Hour})
+				s := recentRegister(t, p, 1, at(""))
+				time.Sleep(time.Hour)
+				end(s)
+				<-s.Done()
+				require.Equal(t, pool.Timeout, s.Reason())
+				require.LessOrEqual(t, p.RecentlyClosed()[0].Late, 10*time.Millisecond)
+				require.LessOrEqual(t, w.Stats().Late.Sum, 10*time.Millisecond)
+			})
+		})
+	}
+}
+
 func TestRecentlyClosed_ReturnsTheLast64(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
 		p := recentPool(t, pool.Config[int, *recentConn]{})
