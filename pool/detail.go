@@ -3,6 +3,8 @@ package pool
 import (
 	"context"
 	"time"
+
+	"github.com/sessionwheel/sessionwheel/wheel"
 )
 
 // detail is what few open sessions have, and all closed ones. It is immutable: a
@@ -13,9 +15,9 @@ type detail struct {
 	// What happened to the session since its last activity, if that was at the
 	// time activity; after a later one it counts no more.
 	activity  time.Duration
-	notBefore time.Duration // the session does not time out before
-	warned    bool          // OnIdle was called
-	graceUsed bool          // it was spared once after a stall
+	notBefore time.Duration // the session does not time out before, and is not warned
+	warnedAt  time.Duration // when OnIdle was called; 0: it was not
+	graceUsed bool          // the session was spared once after a stall
 
 	groups []group                 // those that the open session is in; unlike the rest, guarded by the shard's mu
 	done   chan struct{}           // nil until Done asks for it
@@ -24,17 +26,20 @@ type detail struct {
 	reason Reason                  // once the session is closed
 }
 
+// warningPending is warnedAt of a session whose OnIdle is about to be called.
+const warningPending = wheel.Never
+
 // since returns what happened to the session since its activity at that time.
-func (d *detail) since(active time.Duration) (notBefore time.Duration, warned, graceUsed bool) {
+func (d *detail) since(active time.Duration) (notBefore, warnedAt time.Duration, graceUsed bool) {
 	if d == nil || d.activity != active {
-		return 0, false, false
+		return 0, 0, false
 	}
-	return d.notBefore, d.warned, d.graceUsed
+	return d.notBefore, d.warnedAt, d.graceUsed
 }
 
 // empty reports whether an open session can do without d.
 func (d *detail) empty() bool {
-	return d.idle == 0 && d.notBefore == 0 && !d.warned && !d.graceUsed &&
+	return d.idle == 0 && d.notBefore == 0 && d.warnedAt == 0 && !d.graceUsed &&
 		d.groups == nil && d.done == nil && d.ctx == nil
 }
 
@@ -48,13 +53,20 @@ func (s *Session[K, C]) changeLocked(change func(*detail)) {
 	s.detail.Store(&d)
 }
 
-// postponeLocked has a session that was active at that time not time out before
-// notBefore. It notes why: it was warned, or spared after a stall.
-func (s *Session[K, C]) postponeLocked(active, notBefore time.Duration, warned, graceUsed bool) {
+// spareLocked has a session that was active at that time not time out before
+// notBefore, once after a stall.
+func (s *Session[K, C]) spareLocked(active, notBefore time.Duration) {
 	s.changeLocked(func(d *detail) {
-		_, wasWarned, graceWasUsed := d.since(active)
-		d.activity, d.notBefore = active, notBefore
-		d.warned, d.graceUsed = wasWarned || warned, graceWasUsed || graceUsed
+		_, warnedAt, _ := d.since(active)
+		d.activity, d.notBefore, d.warnedAt, d.graceUsed = active, notBefore, warnedAt, true
+	})
+}
+
+// warnLocked notes when OnIdle is called for a session that was active at that time.
+func (s *Session[K, C]) warnLocked(active, at time.Duration) {
+	s.changeLocked(func(d *detail) {
+		notBefore, _, graceUsed := d.since(active)
+		d.activity, d.notBefore, d.warnedAt, d.graceUsed = active, notBefore, at, graceUsed
 	})
 }
 

@@ -35,11 +35,15 @@ func (s *Session[K, C]) idleAt(active time.Duration) time.Duration {
 		return wheel.Never
 	}
 	preempt.At("due: the idle timeout is read")
-	notBefore, warned, _ := s.detail.Load().since(active)
-	if !warned {
-		idle = s.quiet()
+	notBefore, warnedAt, _ := s.detail.Load().since(active)
+	switch warnedAt {
+	case warningPending: // its time goes on when OnIdle is called
+		return wheel.Never
+	case 0:
+		return max(active+s.quiet(), notBefore)
+	default:
+		return max(active+idle, warnedAt+s.shard.pool.c.warning(idle), notBefore)
 	}
-	return max(active+idle, notBefore)
 }
 
 // idleDue is idleAt of an open session's last activity.
@@ -72,12 +76,14 @@ func (s *Session[K, C]) Deadline() (at time.Time, ok bool) {
 	due := s.lifeEnd()
 	if s.state.Load() < onePin {
 		idle := s.idleTimeout()
-		notBefore, warned, _ := s.detail.Load().since(time.Duration(active))
-		end := max(time.Duration(active)+idle, notBefore)
-		if !warned && notBefore > 0 { // the warning was put off, and what follows it too
-			end = max(end, notBefore+s.shard.pool.c.warning(idle))
+		notBefore, warnedAt, _ := s.detail.Load().since(time.Duration(active))
+		switch warnedAt {
+		case 0: // if the warning was put off, what follows it is too
+			warnedAt = notBefore
+		case warningPending:
+			warnedAt = s.shard.pool.wheel.Elapsed()
 		}
-		due = min(due, end)
+		due = min(due, max(time.Duration(active)+idle, warnedAt+s.shard.pool.c.warning(idle), notBefore))
 	}
 	if due >= never {
 		return time.Time{}, false
@@ -206,7 +212,7 @@ type outcome uint8
 
 const (
 	goesOn outcome = iota // and its entry is armed again
-	warned                // so does this one, and OnIdle is to be called
+	warned                // so does this one, and OnIdle is to be called, which arms it
 	closed                // to be finished
 )
 
@@ -243,26 +249,48 @@ func (s *Session[K, C]) judgeLocked(active, now time.Duration) (o outcome, r Rea
 	case s.pinned():
 		return goesOn, "", now + s.quiet()
 	}
-	_, wasWarned, graceUsed := s.detail.Load().since(active)
+	_, warnedAt, graceUsed := s.detail.Load().since(active)
 	// The grace is given once for one stretch of idleness.
 	from, to := p.wheel.LastStall()
 	if to != 0 && due >= from && now < to+grace && !graceUsed {
-		s.postponeLocked(active, to+grace, false, true)
+		s.spareLocked(active, to+grace)
 		return goesOn, "", to + grace
 	}
-	if warning := p.c.warning(s.idleTimeout()); !wasWarned && warning > 0 {
-		s.postponeLocked(active, now+warning, true, false)
+	if warnedAt == 0 && p.c.warning(s.idleTimeout()) > 0 {
+		s.warnLocked(active, warningPending)
 		s.shard.idling.Add(1)
-		return warned, "", now + warning
+		return warned, "", wheel.Never
 	}
 	return closed, Timeout, due
 }
 
-// notifyIdle calls OnIdle.
+// notifyIdle calls OnIdle, if the session is still to be warned.
 func (s *Session[K, C]) notifyIdle() {
 	defer s.idleReturned()
-	defer s.shard.pool.guard()
-	s.shard.pool.c.OnIdle(s)
+	warned, wake := s.beginWarning()
+	if wake {
+		s.shard.pool.wheel.Wake()
+	}
+	if warned {
+		defer s.shard.pool.guard()
+		s.shard.pool.c.OnIdle(s)
+	}
+}
+
+// beginWarning has a session that is to be warned go on from now. It reports false if it
+// was closed, touched, pinned or given more time since it was found to be idle.
+func (s *Session[K, C]) beginWarning() (warned, wake bool) {
+	s.shard.mu.Lock()
+	defer s.shard.mu.Unlock()
+	active, now := time.Duration(s.active.Load()), s.shard.pool.wheel.Elapsed()
+	if _, at, _ := s.detail.Load().since(active); at == warningPending {
+		if warned = s.state.Load() < onePin; warned {
+			s.warnLocked(active, now)
+		} else {
+			s.warnLocked(active, 0)
+		}
+	}
+	return warned, s.armLocked(now)
 }
 
 func (s *Session[K, C]) idleReturned() {

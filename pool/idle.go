@@ -77,9 +77,9 @@ func (s *Session[K, C]) rearmLocking(change func(*detail)) (wake bool) {
 // its new idle timeout puts that off.
 func (s *Session[K, C]) warnAgainLocked(now time.Duration) {
 	active, idle := time.Duration(s.active.Load()), s.idleTimeout()
-	_, warned, _ := s.detail.Load().since(active)
-	if warned && active+idle-s.shard.pool.c.warning(idle) > now {
-		s.changeLocked(func(d *detail) { d.warned, d.notBefore = false, 0 })
+	_, warnedAt, _ := s.detail.Load().since(active)
+	if warnedAt != 0 && active+idle-s.shard.pool.c.warning(idle) > now {
+		s.warnLocked(active, 0)
 	}
 }
 

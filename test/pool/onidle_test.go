@@ -56,6 +56,14 @@ func TestOnIdle_IsCalledOnceForEachStretchOfIdleness(t *testing.T) {
 			steps: []timedStep{{50 * time.Second, setIdleStep(90 * time.Second)}}, told: seconds(40, 70), end: 90 * time.Second, reason: pool.Timeout,
 		},
 		{
+			name: "a shorter idle timeout after it", idle: 60 * time.Second, warning: 20 * time.Second,
+			steps: []timedStep{{45 * time.Second, setIdleStep(50 * time.Second)}}, told: seconds(40), end: 60 * time.Second, reason: pool.Timeout,
+		},
+		{
+			name: "one that is over already after it", idle: 100 * time.Second,
+			steps: []timedStep{{65 * time.Second, setIdleStep(20 * time.Second)}}, told: seconds(50), end: 65 * time.Second, reason: pool.Timeout,
+		},
+		{
 			name: "an idle timeout that is over already", idle: time.Hour, warning: 20 * time.Second,
 			steps: []timedStep{{100 * time.Second, setIdleStep(60 * time.Second)}}, told: seconds(100), end: 120 * time.Second, reason: pool.Timeout,
 		},

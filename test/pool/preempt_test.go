@@ -218,3 +218,31 @@ func TestPreempt_NoTouchThatReportedTrueIsForgotten(t *testing.T) {
 		}
 	}
 }
+
+// A goroutine that is to call OnIdle is preempted for longer than the session has left.
+func TestPreempt_NoSessionTimesOutBeforeItsOnIdle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const idle, warning = time.Minute, 10 * time.Second
+		var told, ended time.Duration
+		start := time.Now()
+		p, err := pool.New(pool.Config[int, io.Closer]{
+			IdleTimeout: idle, IdleWarning: warning,
+			OnIdle:          func(*pool.Session[int, io.Closer]) { told = time.Since(start) },
+			OnSessionClosed: func(*pool.Session[int, io.Closer], pool.Reason) { ended = time.Since(start) },
+		})
+		require.NoError(t, err)
+		defer func() { require.NoError(t, p.Shutdown(context.Background())) }()
+		s, err := p.Register(1, nothingToClose{})
+		require.NoError(t, err)
+		preempt.Set(func(point string) {
+			if point == "chunk: it is settled" {
+				preempt.Set(nil)
+				time.Sleep(3 * warning)
+			}
+		})
+		defer preempt.Set(nil)
+		<-s.Done()
+		require.GreaterOrEqual(t, told, idle+2*warning)
+		require.GreaterOrEqual(t, ended, told+warning)
+	})
+}
