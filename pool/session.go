@@ -121,9 +121,9 @@ func (s *Session[K, C]) Hold() (release func()) {
 // matched by one [Session.Unpin].
 func (s *Session[K, C]) Pin() { s.state.Add(onePin) }
 
-// Unpin ends a Pin. It does not count as activity. But if the idle timeout has passed
-// while the session was pinned, the session gets a full one from now. Unpin panics without a
-// Pin.
+// Unpin ends a Pin. It does not count as activity. But if the idle timeout, or the time for
+// OnIdle, has passed while the session was pinned, that is activity, and the session gets a
+// full idle timeout from now. Unpin panics without a Pin.
 func (s *Session[K, C]) Unpin() {
 	if due, open := s.idleDue(); open && due <= s.shard.pool.wheel.Elapsed() {
 		s.Touch() // before the pin is gone, so that expire sees one or the other

@@ -77,6 +77,10 @@ func TestOnIdle_IsCalledOnceForEachStretchOfIdleness(t *testing.T) {
 			name: "held after it", idle: 60 * time.Second, warning: 20 * time.Second,
 			steps: []timedStep{{50 * time.Second, hold}, {200 * time.Second, release}}, told: seconds(40, 240), end: 260 * time.Second, reason: pool.Timeout,
 		},
+		{
+			name: "pinned at its time", idle: 60 * time.Second, warning: 20 * time.Second,
+			steps: []timedStep{{30 * time.Second, pinStep}, {45 * time.Second, unpinStep}}, told: seconds(85), end: 105 * time.Second, reason: pool.Timeout,
+		},
 		{name: "the lifetime is over first", idle: 60 * time.Second, life: 20 * time.Second, end: 20 * time.Second, reason: pool.Lifetime},
 		{name: "the lifetime ends the warning", idle: 60 * time.Second, life: 50 * time.Second, told: seconds(30), end: 50 * time.Second, reason: pool.Lifetime},
 	} {
