@@ -33,8 +33,11 @@ const (
 	maxRescues = 3
 
 	// heldUpInterval is how often a driver that waits for callbacks to end looks
-	// at the clock.
-	heldUpInterval = time.Second
+	// at the clock. It notices a stall of twice that.
+	heldUpInterval = 100 * time.Millisecond
+
+	// heldUpAfter is how long it waits until it reports that.
+	heldUpAfter = time.Second
 
 	// mergeWithin is long enough for everything that came due in a stall to be
 	// looked at before another one hides it.
@@ -170,14 +173,16 @@ func (d *driver) takeDue() (next int64) {
 // roomForMore waits while enough callbacks wait already, and reports false when
 // the wheel closes. That wait is no stall, however long; one that lies in it is.
 func (d *driver) roomForMore() bool {
-	for !d.w.callbacks.hasRoom() {
+	for began := d.seen; !d.w.callbacks.hasRoom(); {
 		by := d.seen + heldUpInterval
 		d.timer.Reset(heldUpInterval)
 		select {
 		case <-d.w.callbacks.room:
 		case <-d.timer.C:
-			running, waiting := d.w.callbacks.counts()
-			d.reporter.tell(d.w.Elapsed(), heldUp, slog.Int("running", running), slog.Int("waiting", waiting))
+			if now := d.w.Elapsed(); now-began >= heldUpAfter {
+				running, waiting := d.w.callbacks.counts()
+				d.reporter.tell(now, heldUp, slog.Int("running", running), slog.Int("waiting", waiting))
+			}
 		case <-d.quit:
 			return false
 		}

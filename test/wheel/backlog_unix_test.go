@@ -56,3 +56,59 @@ func TestBacklog_DoesNotHideAFreezeOfTheProcess(t *testing.T) {
 	require.NoError(t, cmd.Wait())
 	require.Greater(t, time.Duration(stall), stopped/2)
 }
+
+// A process is stopped again and again, for less than a second each time, while its wheel
+// waits for callbacks to end.
+func TestBacklog_DoesNotHideShortFreezesOfTheProcess(t *testing.T) {
+	const (
+		stopped = 400 * time.Millisecond
+		times   = 4
+	)
+	if os.Getenv(harness.HelperEnv) != "" {
+		w, err := wheel.New(wheel.Config{MaxCallbacks: 1})
+		require.NoError(t, err)
+		w.AfterFunc(0, func() { select {} })
+		for range 20_000 {
+			w.AfterFunc(50*time.Millisecond, func() {})
+		}
+		for st := w.Stats(); st.Waiting < 2000; st = w.Stats() {
+			time.Sleep(time.Millisecond)
+		}
+		for range times {
+			before := time.Now()
+			fmt.Println("waits")
+			for { // until it was stopped
+				time.Sleep(10 * time.Millisecond)
+				now := time.Now()
+				if now.Sub(before) > stopped*3/4 {
+					break
+				}
+				before = now
+			}
+			thawed := w.Elapsed()
+			time.Sleep(1500 * time.Millisecond) // stalls that are nearer are one
+			_, to := w.LastStall()
+			fmt.Println(int64(thawed - to))
+		}
+		return
+	}
+	t.Parallel() // it waits for a process of its own
+	cmd := harness.Helper(t, "backlog")
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	for range times {
+		var waits string
+		_, err = fmt.Fscan(out, &waits)
+		require.NoError(t, err)
+		require.NoError(t, cmd.Process.Signal(syscall.SIGSTOP))
+		time.Sleep(stopped)
+		require.NoError(t, cmd.Process.Signal(syscall.SIGCONT))
+		var since int64 // from the stall's end to when the process noticed its own
+		_, err = fmt.Fscan(out, &since)
+		require.NoError(t, err)
+		require.Less(t, time.Duration(since), stopped/2, "no stall was noticed")
+	}
+	_, _ = io.Copy(io.Discard, out)
+	require.NoError(t, cmd.Wait())
+}
