@@ -39,12 +39,12 @@ type reader struct {
 
 	mu sync.Mutex
 	// Guarded by mu.
-	closing   bool                 // Leave or Close has begun
-	ownEpochs map[string]bool      // all epochs of this process; empty for a client
-	peers     map[string]*peer     // the nodes' records as the view knows them, by epoch
-	noRecord  map[string]*peer     // epochs that have entries and no record; seen is when that was found
-	buried    map[string]time.Time // dead epochs without a tombstone, and since when they have none
-	resync    chan struct{}        // closed and replaced when watchers must be restarted
+	closing   bool             // Leave or Close has begun
+	ownEpochs map[string]bool  // all epochs of this process; empty for a client
+	peers     map[string]*peer // the nodes' records as the view knows them, by epoch
+	noRecord  map[string]*peer // epochs that have entries and no record; seen is when that was found
+	buried    burials          // dead epochs whose tombstones were deleted
+	resync    chan struct{}    // closed and replaced when watchers must be restarted
 }
 
 // newReader returns a reader on a connection, and on one for the nodes' records, which may
@@ -74,7 +74,7 @@ func newReader(c Config, nc, beatConn *nats.Conn, closed error) (*reader, error)
 		ownEpochs: make(map[string]bool),
 		peers:     make(map[string]*peer),
 		noRecord:  make(map[string]*peer),
-		buried:    make(map[string]time.Time),
+		buried:    newBurials(),
 		resync:    make(chan struct{}),
 	}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
@@ -287,8 +287,8 @@ func (r *reader) hasRecord(epoch string) bool {
 func (r *reader) isKnownDead(epoch string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	p, buried := r.peers[epoch], !r.buried[epoch].IsZero()
-	return epoch == "" || buried || p != nil && p.rec.Dead
+	p := r.peers[epoch]
+	return epoch == "" || r.buried.has(epoch) || p != nil && p.rec.Dead
 }
 
 // readRecord reads the record of an epoch and adds it to the view.

@@ -3,7 +3,6 @@ package cluster
 import (
 	"context"
 	"errors"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -155,6 +154,9 @@ func (r *reader) addRecordLocked(epoch string, rec beatRecord, rev uint64) {
 		}
 		r.peers[epoch] = next
 		delete(r.noRecord, epoch)
+		if !rec.Dead {
+			r.buried.revive(epoch, rev)
+		}
 	}
 }
 
@@ -168,21 +170,10 @@ func (r *reader) dropRecordLocked(epoch string) {
 	switch {
 	case p == nil:
 	case p.rec.Dead:
-		r.buryLocked(epoch)
+		r.buried.add(epoch, p.rev)
 	case r.noRecord[epoch] == nil && !r.ownEpochs[epoch]:
 		r.noRecord[epoch] = &peer{rec: p.rec, seen: time.Now()}
 	}
-}
-
-// rememberDead is how long an epoch is known to be dead after its tombstone was deleted.
-const rememberDead = 10 * time.Minute
-
-// buryLocked remembers a dead epoch whose tombstone was deleted, and forgets those that have
-// been remembered for long enough. A dead epoch never lives again.
-func (r *reader) buryLocked(epoch string) {
-	now := time.Now()
-	maps.DeleteFunc(r.buried, func(_ string, since time.Time) bool { return now.Sub(since) > rememberDead })
-	r.buried[epoch] = now
 }
 
 // finishSnapshot removes the epochs that are not in a complete snapshot, and makes the
