@@ -88,13 +88,17 @@ func (n *Node) isFirstLocked() bool {
 
 // isDead reports whether an epoch has been declared dead, declaring it so first if its
 // lease has expired. If it returns an error, the epoch must be taken as alive.
+//
+// An epoch whose tombstone was deleted, and which has an entry all the same, gets another
+// tombstone at once. That its record is still missing is decided by the compare-and-set: a
+// broker that was killed may have lost the tombstone, and then the epoch's node goes on.
 func (n *Node) isDead(ctx context.Context, epoch string) (bool, error) {
 	if epoch == "" {
 		return true, nil // an entry without an owner
 	}
 	n.mu.Lock()
 	p := n.peers[epoch]
-	current := epoch == n.epoch
+	current, buried := epoch == n.epoch, n.buried.has(epoch)
 	var dead, silent bool
 	if p != nil {
 		dead, silent = p.rec.Dead, n.isSilentLocked(p, time.Now())
@@ -107,11 +111,12 @@ func (n *Node) isDead(ctx context.Context, epoch string) (bool, error) {
 		return false, nil
 	case silent:
 		return n.declareDead(ctx, epoch)
-	case p != nil:
+	case p != nil && !buried:
 		return false, nil
 	}
 
-	// Its record was not received yet, or does not exist.
+	// Its record was not received yet, or is an old one from a broker that lags behind, or does
+	// not exist.
 	f, rec, err := n.readRecord(ctx, epoch)
 	if err != nil || f.live {
 		return rec.Dead, err
@@ -122,7 +127,7 @@ func (n *Node) isDead(ctx context.Context, epoch string) (bool, error) {
 		p = &peer{seen: time.Now()}
 		n.noRecord[epoch] = p
 	}
-	silent = n.isSilentLocked(p, time.Now())
+	silent = buried || n.isSilentLocked(p, time.Now())
 	n.mu.Unlock()
 	if !silent {
 		return false, nil
