@@ -42,9 +42,6 @@ func newBroker(ctx context.Context, o settings) (*broker, error) {
 	b.OnSessionClosed = func(c *tcp.Session, _ pool.Reason) {
 		if s, ok := c.Value().(*session); ok {
 			s.detach()
-			s.mu.Lock()
-			s.last = nil // another may follow
-			s.mu.Unlock()
 		}
 	}
 	config := pool.Config[string, *session]{Wheel: w, IdleTimeout: -1, OnSessionClosed: b.sessionEnded}

@@ -24,10 +24,11 @@ type link struct {
 	conn       *tcp.Session      // nil: the client is away
 	will       *message          // nil: none
 	aliases    map[uint16]string // the topics of the client's aliases
-	sent       map[string]uint16 // the aliases that it was sent, by topic
+	told       map[string]uint16 // the aliases that it was sent, by topic
 	expiry     uint32            // of the session, in seconds after the connection; math.MaxUint32: never
 	maxSize    uint32            // bytes of a packet that the client accepts; 0: any
 	maxAliases uint16            // aliases that it accepts
+	sent       int               // how many messages of the queue it was sent: they come first
 	window     uint16            // messages with QoS 1 and 2 that it accepts at the same time
 	version    byte              // of the protocol: 3, 4 or 5
 }
@@ -64,6 +65,7 @@ func (b *broker) connect(c *tcp.Session, pk *packet) error {
 		var e *entry
 		e, ack.SessionPresent, err = b.open(ctx, pk.Connect.ClientIdentifier, pk.Connect.Clean)
 		if err == nil && e.Conn().attach(e, l, ack) {
+			e.Conn().takeWill() // the client is back
 			c.SetValue(e.Conn())
 			return nil
 		}
@@ -144,17 +146,15 @@ func (s *session) leave(pk *packet) error {
 	if changed && expiry > 0 && s.Expiry == 0 {
 		return packets.ErrProtocolViolationZeroNonZeroExpiry
 	}
-	c := s.conn
 	s.mu.Lock()
 	if changed {
 		s.Expiry = expiry
 	}
 	if pk.ReasonCode != packets.CodeDisconnectWillMessage.Code {
-		s.link.will = nil
+		s.will = nil
 	}
 	s.mu.Unlock()
-	s.detach() // before the client can know of it
-	c.Finish("Disconnected")
+	s.conn.Finish("Disconnected")
 	return nil
 }
 

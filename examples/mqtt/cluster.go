@@ -78,26 +78,21 @@ func (p *peers) move(msg *nats.Msg) {
 	if e, ok := p.broker.sessions.Get(string(msg.Data)); ok {
 		s := e.Conn()
 		s.disconnect()
-		s.mu.Lock()
-		s.takeWillLocked() // the client is back
-		s.mu.Unlock()
+		s.takeWill() // the client is back
 		data, _ = json.Marshal(s)
 		e.Close(pool.Replaced)
 	}
 	_ = msg.Respond(data) // the other node sees whether it got it
 }
 
-// fetch takes over what another node has of a session. It returns nil if that is nothing.
-func (p *peers) fetch(ctx context.Context, id string) []byte {
+// fetch takes over what another node has of a session. It reports whether there is one.
+func (p *peers) fetch(ctx context.Context, id string, st *state) bool {
 	e, err := p.node.Lookup(ctx, id)
 	if err != nil {
-		return nil
+		return false
 	}
 	msg, err := p.conn.RequestWithContext(ctx, subjectMove+e.Node, []byte(id))
-	if err != nil || string(msg.Data) == "null" {
-		return nil
-	}
-	return msg.Data
+	return err == nil && string(msg.Data) != "null" && json.Unmarshal(msg.Data, st) == nil
 }
 
 // leave is called when the broker has no sessions any more.

@@ -69,6 +69,28 @@ func TestReceiveMaximum_BoundsWhatIsSentAtTheSameTime(t *testing.T) {
 	})
 }
 
+// Only against this broker: mosquitto sends all of it at once.
+func TestReceiveMaximum_BoundsWhatIsSentAgain(t *testing.T) {
+	t.Parallel()
+	addr := ours(t)
+	sub, _ := login(t, addr, 5, "sub", keeps(60))
+	sub.subscribe(1, "a")
+	pub, _ := login(t, addr, 5, "pub")
+	for i := range 3 {
+		pub.send(packets.Publish, msg(1, "a", fmt.Sprint(i)))
+		pub.want(packets.Puback)
+		sub.wantMessage("a", fmt.Sprint(i)) // it is not acknowledged
+	}
+	sub, _ = login(t, addr, 5, "sub", keeps(60), func(pk *packets.Packet) { pk.Properties.ReceiveMaximum = 1 })
+	for i := range 3 {
+		m := sub.wantMessage("a", fmt.Sprint(i))
+		require.True(t, m.FixedHeader.Dup)
+		sub.wantSilence(300 * time.Millisecond)
+		sub.ack(packets.Puback, m)
+	}
+	sub.ping()
+}
+
 func TestReceiveMaximum_OfTheBrokerHolds(t *testing.T) {
 	t.Parallel()
 	p, ack := login(t, ours(t), 5, "id")

@@ -35,7 +35,7 @@ func (s *session) deliver(m *message, sub subscription, once *encodings) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case d.QoS > 0 && len(s.Queue) < maxQueued:
+	case d.QoS > 0 && len(s.Queue) < s.sent+maxQueued:
 		s.Queue = append(s.Queue, d)
 		s.pumpLocked()
 		s.save()
@@ -56,42 +56,33 @@ func (s *session) deliver(m *message, sub subscription, once *encodings) {
 func (s *session) unreadLocked() int { return s.conn.Outbound() + len(s.out) }
 
 // pumpLocked sends what may be sent of the queue: as many messages at the same time as the client
-// accepts, and no more bytes than it can be expected to read.
+// accepts, and no more bytes than it can be expected to read. What an earlier connection has left
+// unacknowledged comes first, and is sent again.
 func (s *session) pumpLocked() {
-	for s.conn != nil && len(s.Queue) > 0 && len(s.Inflight) < int(s.window) {
-		if len(s.Inflight) > 0 && s.unreadLocked() > maxOutbound/4 {
+	for s.connectedLocked() && s.sent < min(len(s.Queue), int(s.window)) {
+		if s.sent > 0 && s.unreadLocked() > maxOutbound/4 {
 			break // an acknowledgment will come, and then there is room
 		}
-		d := s.Queue[0]
-		if s.Queue = s.Queue[1:]; d.Msg.expired() {
-			continue
-		}
-		for d.ID == 0 || s.findLocked(d.ID) >= 0 {
+		d := &s.Queue[s.sent]
+		again := d.ID > 0
+		for d.ID == 0 || !again && s.findLocked(d.ID) >= 0 {
 			s.LastID++
 			d.ID = s.LastID
 		}
-		if s.appendLocked(&d, false) {
-			s.Inflight = append(s.Inflight, d)
+		if !again && d.Msg.expired() || !s.appendLocked(d, again) {
+			s.Queue = slices.Delete(s.Queue, s.sent, s.sent+1)
+		} else {
+			s.sent++
 		}
 	}
 	if len(s.Queue) == 0 {
-		s.Queue = nil // which keeps the messages
+		s.Queue = nil // which keeps memory
 	}
 }
 
+// findLocked returns where in the queue a message is that this connection was sent, or -1.
 func (s *session) findLocked(id uint16) int {
-	return slices.IndexFunc(s.Inflight, func(d delivery) bool { return d.ID == id })
-}
-
-// resendLocked sends what the client has not acknowledged on its earlier connection.
-func (s *session) resendLocked() {
-	s.Inflight = slices.DeleteFunc(s.Inflight, func(d delivery) bool {
-		if d.Released {
-			s.out = encode(s.out, packets.Pubrel, s.version, &packet{PacketID: d.ID})
-			return false
-		}
-		return !s.appendLocked(&d, true)
-	})
+	return slices.IndexFunc(s.Queue[:s.sent], func(d delivery) bool { return d.ID == id })
 }
 
 // acknowledge handles PUBACK, PUBREC and PUBCOMP.
@@ -105,11 +96,12 @@ func (s *session) acknowledge(pk *packet) error {
 		if i < 0 {
 			release.ReasonCode = packets.ErrPacketIdentifierNotFound.Code
 		} else {
-			s.Inflight[i].Released, s.Inflight[i].Msg = true, nil
+			s.Queue[i].Released, s.Queue[i].Msg = true, nil
 		}
 		s.out = encode(s.out, packets.Pubrel, s.version, release)
-	case i >= 0 && (kind == packets.Puback) == (s.Inflight[i].QoS == 1):
-		s.Inflight = slices.Delete(s.Inflight, i, i+1)
+	case i >= 0 && (kind == packets.Puback) == (s.Queue[i].QoS == 1):
+		s.Queue = slices.Delete(s.Queue, i, i+1)
+		s.sent--
 	}
 	s.pumpLocked()
 	s.postLocked()
@@ -117,9 +109,13 @@ func (s *session) acknowledge(pk *packet) error {
 	return nil
 }
 
-// appendLocked appends the PUBLISH of a delivery to what the client is to be sent. It reports
-// false if the client does not accept a packet of that size.
+// appendLocked appends the PUBLISH of a delivery, or its PUBREL, to what the client is to be sent.
+// It reports false if the client does not accept a packet of that size.
 func (s *session) appendLocked(d *delivery, dup bool) bool {
+	if d.Released {
+		s.out = encode(s.out, packets.Pubrel, s.version, &packet{PacketID: d.ID})
+		return true
+	}
 	m := d.Msg
 	pk := &packet{TopicName: m.Topic, Payload: m.Payload, PacketID: d.ID, Properties: m.Props}
 	pk.FixedHeader = packets.FixedHeader{Qos: d.QoS, Retain: d.Retain, Dup: dup && d.QoS > 0}
@@ -127,11 +123,11 @@ func (s *session) appendLocked(d *delivery, dup bool) bool {
 		pk.Properties.MessageExpiryInterval = uint32(max(1, math.Ceil(time.Until(m.Expires).Seconds())))
 	}
 	pk.Properties.SubscriptionIdentifier = d.IDs
-	alias, known := s.sent[m.Topic]
+	alias, known := s.told[m.Topic]
 	if known {
 		pk.TopicName = ""
-	} else if len(s.sent) < int(s.maxAliases) {
-		alias = uint16(len(s.sent) + 1)
+	} else if len(s.told) < int(s.maxAliases) {
+		alias = uint16(len(s.told) + 1)
 	}
 	pk.Properties.TopicAlias, pk.Properties.TopicAliasFlag = alias, alias > 0
 	out := encode(s.out, packets.Publish, s.version, pk)
@@ -139,7 +135,7 @@ func (s *session) appendLocked(d *delivery, dup bool) bool {
 		return false
 	}
 	if s.out = out; alias > 0 {
-		put(&s.sent, m.Topic, alias)
+		put(&s.told, m.Topic, alias)
 	}
 	return true
 }

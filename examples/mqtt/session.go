@@ -3,14 +3,12 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"math"
 	"sync"
 	"time"
 
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	"github.com/sessionwheel/sessionwheel/pool"
-	"github.com/sessionwheel/sessionwheel/tcp"
 	"github.com/sessionwheel/sessionwheel/wheel"
 )
 
@@ -30,7 +28,6 @@ type session struct {
 	link
 	state
 	entry   *entry
-	last    *tcp.Session // the connection, until its last callback has returned; nil: none
 	due     *message     // the will of a client that has left; nil: none
 	delay   *wheel.Timer // publishes it; nil: none
 	out     []byte       // what the client is to be sent
@@ -40,8 +37,7 @@ type session struct {
 // state is what the store keeps of a session, and another node gets.
 type state struct {
 	Subs     map[string]subscription // by filter
-	Inflight []delivery              // sent and not acknowledged, in order
-	Queue    []delivery              // not sent yet
+	Queue    []delivery              // messages with QoS 1 and 2 that are not acknowledged, in order
 	Received map[uint16]bool         // the client's messages with QoS 2 that it has not released
 	Left     int64                   // when the client left, as a Unix time in milliseconds; 0: it is connected
 	Expiry   uint32                  // in seconds after that; math.MaxUint32: never
@@ -56,13 +52,8 @@ func put[K comparable, V any](m *map[K]V, key K, value V) {
 	(*m)[key] = value
 }
 
-// lasts returns how long the session lasts after the connection; negative: forever.
-func (st *state) lasts() time.Duration {
-	if st.Expiry == math.MaxUint32 {
-		return -1
-	}
-	return time.Duration(st.Expiry) * time.Second
-}
+// lasts returns how long the session lasts after the connection. Forever is 136 years.
+func (st *state) lasts() time.Duration { return time.Duration(st.Expiry) * time.Second }
 
 // MarshalJSON returns the session's state, or null if it has ended or does not outlive its
 // connection.
@@ -89,35 +80,30 @@ func (b *broker) open(ctx context.Context, id string, clean bool) (e *entry, pre
 		e.Close("Clean") // or it has just expired
 		<-e.Done()
 	}
-	var moved []byte
+	st := new(state)
 	if b.peers != nil && !clean {
-		moved = b.peers.fetch(ctx, id)
+		present = b.peers.fetch(ctx, id, st)
 	}
-	if e, err = b.create(ctx, id, moved); err != nil {
+	if e, err = b.create(ctx, id, st); err != nil {
 		err = packets.ErrServerUnavailable
 	}
-	return e, moved != nil, err
+	return e, present, err
 }
 
-// create makes a session, with the state of an earlier one if that is not nil.
-func (b *broker) create(ctx context.Context, id string, earlier []byte) (*entry, error) {
-	s := &session{id: id, broker: b}
-	if earlier != nil {
-		if err := json.Unmarshal(earlier, &s.state); err != nil {
-			return nil, err
-		}
-	}
+// create makes a session with the given state.
+func (b *broker) create(ctx context.Context, id string, st *state) (*entry, error) {
+	s := &session{id: id, broker: b, state: *st}
 	e, err := b.sessions.RegisterContext(ctx, id, s, nil)
 	if err != nil {
 		return nil, err
 	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.entry = e
-	s.mu.Unlock()
 	for filter, sub := range s.Subs {
-		b.mu.Lock()
 		b.topics.set(filter, s, &sub)
-		b.mu.Unlock()
 	}
 	return e, nil
 }
@@ -128,13 +114,11 @@ func (b *broker) create(ctx context.Context, id string, earlier []byte) (*entry,
 func (s *session) attach(e *entry, l link, ack *packet) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.last != nil || !e.Renew(0) {
+	if s.conn != nil || !e.Renew(0) {
 		return false
 	}
-	s.entry, s.last = e, l.conn
-	s.takeWillLocked() // the client is back
-	s.link, s.Expiry, s.Left, s.out = l, l.expiry, 0, encode(nil, packets.Connack, l.version, ack)
-	s.resendLocked()
+	s.entry, s.link, s.Expiry, s.Left = e, l, l.expiry, 0
+	s.out = encode(nil, packets.Connack, l.version, ack)
 	s.pumpLocked()
 	s.postLocked()
 	return true
@@ -144,13 +128,8 @@ func (s *session) attach(e *entry, l link, ack *packet) bool {
 // the session expiry left, and the will its delay, unless the session ends before.
 func (s *session) detach() {
 	s.mu.Lock()
-	l, expiry := s.link, s.lasts()
-	if l.conn == nil {
-		s.mu.Unlock()
-		return
-	}
-	s.link, s.out, s.Left = link{}, nil, time.Now().UnixMilli()
-	now := l.will
+	s.Left = time.Now().UnixMilli()
+	expiry, now := s.lasts(), s.will
 	if later := now; later != nil && later.Props.WillDelayInterval > 0 {
 		delay := time.Duration(later.Props.WillDelayInterval) * time.Second
 		s.due, s.delay = later, s.broker.Wheel.AfterFunc(delay, func() { s.broker.publish(later) })
@@ -158,16 +137,22 @@ func (s *session) detach() {
 	}
 	s.mu.Unlock()
 	s.broker.publish(now)
-	if expiry == 0 {
-		s.entry.Close("Ended")
-	} else if s.entry.Renew(expiry) { // otherwise it is closed
+	if expiry > 0 && s.entry.Renew(expiry) {
 		s.save()
+	} else {
+		s.entry.Close("Ended") // or it was closed before
+		s.broker.publish(s.takeWill())
 	}
+	s.mu.Lock()
+	s.link, s.out = link{}, nil // another connection may follow
+	s.mu.Unlock()
 }
 
-// takeWillLocked ends the delay of the will of a client that has left, which may be as long as
-// 136 years. It returns the will, or nil if there is none or it was published.
-func (s *session) takeWillLocked() (will *message) {
+// takeWill ends the delay of the will of a client that has left, which may be as long as 136
+// years. It returns the will, or nil if there is none or it was published.
+func (s *session) takeWill() (will *message) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.delay != nil && s.delay.Stop() {
 		will = s.due
 	}
@@ -175,17 +160,21 @@ func (s *session) takeWillLocked() (will *message) {
 	return will
 }
 
+// connectedLocked reports whether the client is connected. The connection stays with the session
+// until its last callback.
+func (s *session) connectedLocked() bool { return s.conn != nil && s.conn.Reason() == "" }
+
 func (s *session) connected() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.conn != nil
+	return s.connectedLocked()
 }
 
 // disconnect closes the connection, if there is one, because the session is taken over, and waits
 // for its last callback.
 func (s *session) disconnect() {
 	s.mu.Lock()
-	c := s.last
+	c := s.conn
 	s.mu.Unlock()
 	if c != nil {
 		c.Close(pool.Replaced)
@@ -212,8 +201,5 @@ func (b *broker) sessionEnded(e *entry, reason pool.Reason) {
 		b.mu.Unlock()
 		s.save() // which deletes it
 	}
-	s.mu.Lock()
-	will := s.takeWillLocked()
-	s.mu.Unlock()
-	b.publish(will)
+	b.publish(s.takeWill())
 }

@@ -93,20 +93,22 @@ func (b *broker) restore() error {
 			b.retained[key] = m
 			return json.Unmarshal(value, m)
 		}
-		e, err := b.create(context.Background(), key, value)
-		if err != nil {
+		st := new(state)
+		if err := json.Unmarshal(value, st); err != nil {
 			return err
 		}
-		s := e.Conn()
-		if s.Left == 0 { // the broker crashed while the client was connected
-			s.Left = time.Now().UnixMilli()
+		if st.Left == 0 { // the broker crashed while the client was connected
+			st.Left = time.Now().UnixMilli()
 		}
-		expiry := s.lasts()
-		if left := expiry - time.Since(time.UnixMilli(s.Left)); left > 0 {
+		left := st.lasts() - time.Since(time.UnixMilli(st.Left))
+		if left <= 0 {
+			b.store.mark(sessionsBucket, key, nil)
+			return nil
+		}
+		e, err := b.create(context.Background(), key, st)
+		if err == nil {
 			e.Renew(left)
-		} else if expiry >= 0 {
-			e.Close("Expired") // which deletes it
 		}
-		return nil
+		return err
 	})
 }
