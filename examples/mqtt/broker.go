@@ -17,7 +17,7 @@ import (
 // Lock order: mu, then that of a session.
 type broker struct {
 	tcp.Server
-	settings
+	flags    *flags
 	sessions *pool.Pool[string, *session] // by client ID
 	store    *store                       // nil: none
 	peers    *peers                       // nil: none
@@ -28,12 +28,12 @@ type broker struct {
 	retained map[string]*message // by topic
 }
 
-func newBroker(ctx context.Context, o settings) (*broker, error) {
+func newBroker(ctx context.Context, f *flags) (*broker, error) {
 	w, err := wheel.New(wheel.Config{})
 	if err != nil {
 		return nil, err
 	}
-	b := &broker{settings: o, retained: make(map[string]*message), topics: newLevel()}
+	b := &broker{flags: f, retained: make(map[string]*message), topics: newLevel()}
 	b.Wheel, b.Split, b.MaxFrame, b.MaxOutbound = w, framing.Split, maxPacket, maxOutbound
 	b.FlushInterval = time.Millisecond // messages that follow each other closely are one write
 	b.Activity = tcp.Received          // what is sent to a client says nothing about it
@@ -45,7 +45,7 @@ func newBroker(ctx context.Context, o settings) (*broker, error) {
 		}
 	}
 	config := pool.Config[string, *session]{Wheel: w, IdleTimeout: -1, OnSessionClosed: b.sessionEnded}
-	if o.nats != "" {
+	if f.Cluster != "" {
 		if b.peers, err = b.join(ctx); err != nil {
 			return nil, err
 		}
@@ -54,8 +54,8 @@ func newBroker(ctx context.Context, o settings) (*broker, error) {
 	if b.sessions, err = pool.New(config); err == nil && b.peers != nil {
 		err = b.peers.begin()
 	}
-	if err == nil && o.file != "" {
-		if b.store, err = openStore(o.file, w); err == nil {
+	if err == nil && f.Store != "" {
+		if b.store, err = openStore(f.Store, w); err == nil {
 			err = b.restore()
 		}
 	}

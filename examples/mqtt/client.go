@@ -109,10 +109,10 @@ func (b *broker) admit(c *tcp.Session, pk, ack *packet) (l link, err error) {
 	if given == "" {
 		params.ClientIdentifier, told.AssignedClientID = id, id
 	}
-	keep := int(params.Keepalive)
-	if most := b.maxKeepAlive; pk.ProtocolVersion == 5 && most > 0 && (keep == 0 || keep > most) {
+	keep := params.Keepalive
+	if most := b.flags.MaxKeepAlive; pk.ProtocolVersion == 5 && most > 0 && (keep == 0 || keep > most) {
 		keep = most
-		told.ServerKeepAlive, told.ServerKeepAliveFlag = uint16(keep), true
+		told.ServerKeepAlive, told.ServerKeepAliveFlag = keep, true
 	}
 	c.SetIdleTimeout(time.Duration(keep)*1500*time.Millisecond - 1) // negative: none
 	l.conn, l.version, l.window = c, pk.ProtocolVersion, maxInflight

@@ -30,11 +30,11 @@ const (
 // join makes the broker a node, before it has sessions.
 func (b *broker) join(ctx context.Context) (p *peers, err error) {
 	p = &peers{broker: b}
-	if p.conn, err = nats.Connect(b.nats, nats.NoEcho(), nats.MaxReconnects(-1)); err == nil {
-		p.node, err = cluster.Join(ctx, cluster.Config{Name: b.name, Namespace: "mqtt", URL: b.nats, Local: &p.local})
+	if p.conn, err = nats.Connect(b.flags.Cluster, nats.NoEcho(), nats.MaxReconnects(-1)); err == nil {
+		p.node, err = cluster.Join(ctx, cluster.Config{Name: b.flags.Node, Namespace: "mqtt", URL: b.flags.Cluster, Local: &p.local})
 	}
 	if err != nil {
-		return nil, fmt.Errorf("--cluster %s: %w", b.nats, err)
+		return nil, fmt.Errorf("--cluster %s: %w", b.flags.Cluster, err)
 	}
 	return p, nil
 }
@@ -45,7 +45,7 @@ func (p *peers) begin() error {
 	inbox := p.conn.NewRespInbox()
 	_, err1 := p.conn.Subscribe(subjectPublish, messages(p.broker.spread))
 	_, err2 := p.conn.Subscribe(inbox, messages(func(m *message) { p.broker.retain(m, false) }))
-	_, err3 := p.conn.Subscribe(subjectMove+p.broker.name, p.move)
+	_, err3 := p.conn.Subscribe(subjectMove+p.broker.flags.Node, p.move)
 	_, err4 := p.conn.QueueSubscribe(subjectRetained, "one", func(msg *nats.Msg) {
 		p.send(msg.Reply, p.broker.retainedFor("#")...)
 	})

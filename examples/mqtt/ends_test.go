@@ -204,7 +204,7 @@ func TestWill_DependsOnHowTheConnectionEnded(t *testing.T) {
 // inProcess starts a broker in the test's process and returns it with its address.
 func inProcess(t *testing.T) (b *broker, addr string) {
 	t.Helper()
-	b, err := newBroker(t.Context(), settings{})
+	b, err := newBroker(t.Context(), new(flags))
 	require.NoError(t, err)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

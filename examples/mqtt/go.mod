@@ -3,6 +3,8 @@ module github.com/sessionwheel/sessionwheel/examples/mqtt
 go 1.26.0
 
 require (
+	github.com/alecthomas/kong v1.17.0
+	github.com/docker/go-connections v0.8.2
 	github.com/eclipse/paho.golang v0.23.0
 	github.com/eclipse/paho.mqtt.golang v1.5.1
 	github.com/mochi-mqtt/server/v2 v2.7.9

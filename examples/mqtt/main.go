@@ -4,62 +4,46 @@ package main
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
-	"flag"
 	"fmt"
 	"net"
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/alecthomas/kong"
+	"github.com/docker/go-connections/tlsconfig"
 )
 
-// settings are the flags.
-type settings struct {
-	addr, tlsAddr, cert, key, clientCA string
-
-	maxKeepAlive int    // in seconds, for clients of version 5; 0: any
-	deny         string // a filter to which nobody may subscribe; "": none
-	file         string // for the store; "": none
-	nats, name   string // the address of the cluster's brokers, and the name of this node; "": no cluster
+// flags are the flags.
+type flags struct {
+	Addr         string `default:"127.0.0.1:1883" help:"Listen here. Port 0 takes a free one."`
+	TLSAddr      string `placeholder:"HOST:PORT" help:"Listen for TLS here."`
+	Cert         string `placeholder:"FILE" help:"The server's certificate, in PEM."`
+	Key          string `placeholder:"FILE" help:"Its key, in PEM."`
+	ClientCA     string `placeholder:"FILE" help:"Require certificates of these authorities. Their common name is the client ID."`
+	MaxKeepAlive uint16 `placeholder:"SECONDS" help:"The longest keep-alive of a client of version 5. 0 means any."`
+	Deny         string `placeholder:"FILTER" help:"Refuse subscriptions to this filter."`
+	Store        string `placeholder:"FILE" xor:"place" help:"Keep sessions and retained messages in this file."`
+	Cluster      string `placeholder:"URL" xor:"place" and:"node" help:"Share sessions and messages through NATS at this URL."`
+	Node         string `placeholder:"NAME" and:"node" help:"The name of this node in the cluster, which no other has."`
 }
 
 func main() {
-	var o settings
-	flag.StringVar(&o.addr, "addr", "127.0.0.1:1883", "listen on this `host:port`; port 0 takes a free one")
-	flag.StringVar(&o.tlsAddr, "tls-addr", "", "listen for TLS on this `host:port`")
-	flag.StringVar(&o.cert, "cert", "", "the server's certificate: a PEM `file`")
-	flag.StringVar(&o.key, "key", "", "its key: a PEM `file`")
-	flag.StringVar(&o.clientCA, "client-ca", "", "require client certificates of the authorities in this PEM `file`; the common name is the client ID")
-	flag.IntVar(&o.maxKeepAlive, "max-keep-alive", 0, "the longest keep-alive of a client of version 5, in `seconds`; 0 means any")
-	flag.StringVar(&o.deny, "deny", "", "refuse subscriptions to this `filter`")
-	flag.StringVar(&o.file, "store", "", "keep sessions and retained messages in this `file`")
-	flag.StringVar(&o.nats, "cluster", "", "share the sessions and messages of a cluster through NATS at this `URL`")
-	flag.StringVar(&o.name, "node", "", "the `name` of this node in the cluster, which no other has")
-	flag.Parse() // exits with status 2 when a flag is wrong
-	if o.maxKeepAlive < 0 || o.maxKeepAlive > 65535 || flag.NArg() > 0 {
-		fmt.Fprintln(os.Stderr, "mqtt: --max-keep-alive must be from 0 to 65535 seconds, and there are no arguments except flags")
-		os.Exit(2)
-	}
-	if (o.nats == "") != (o.name == "") || o.nats != "" && o.file != "" {
-		fmt.Fprintln(os.Stderr, "mqtt: --cluster and --node belong together, and --store cannot be combined with them")
-		os.Exit(2)
-	}
-	if err := run(o); err != nil {
-		fmt.Fprintln(os.Stderr, "mqtt:", err)
-		os.Exit(1)
-	}
+	var f flags
+	exit := func(status int) { os.Exit(min(status, 2)) } // kong has a higher one for flags that are wrong
+	kong.Parse(&f, kong.Name("mqtt"), kong.Exit(exit)).FatalIfErrorf(f.run())
 }
 
 // run serves until SIGINT or SIGTERM.
-func run(o settings) error {
+func (f *flags) run() error {
 	signaled, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	listeners, err := o.listen()
+	listeners, err := f.listen()
 	if err != nil {
 		return err
 	}
-	b, err := newBroker(signaled, o)
+	b, err := newBroker(signaled, f)
 	if err != nil {
 		return err
 	}
@@ -76,32 +60,25 @@ func run(o settings) error {
 }
 
 // listen opens the listeners.
-func (o *settings) listen() (ls []net.Listener, err error) {
-	l, err := net.Listen("tcp", o.addr)
+func (f *flags) listen() ([]net.Listener, error) {
+	plain, err := net.Listen("tcp", f.Addr)
 	if err != nil {
-		return nil, fmt.Errorf("--addr %s: %w", o.addr, err)
+		return nil, fmt.Errorf("--addr %s: %w", f.Addr, err)
 	}
-	if o.tlsAddr == "" {
-		return []net.Listener{l}, nil
+	if f.TLSAddr == "" {
+		return []net.Listener{plain}, nil
 	}
-	cert, err := tls.LoadX509KeyPair(o.cert, o.key)
+	options := tlsconfig.Options{CertFile: f.Cert, KeyFile: f.Key, CAFile: f.ClientCA, ExclusiveRootPools: true}
+	if f.ClientCA != "" {
+		options.ClientAuth = tls.RequireAndVerifyClientCert
+	}
+	config, err := tlsconfig.Server(options)
 	if err != nil {
-		return nil, fmt.Errorf("--cert, --key: %w", err)
+		return nil, fmt.Errorf("--cert, --key, --client-ca: %w", err)
 	}
-	config := &tls.Config{Certificates: []tls.Certificate{cert}}
-	if o.clientCA != "" {
-		pem, err := os.ReadFile(o.clientCA)
-		if err != nil {
-			return nil, fmt.Errorf("--client-ca: %w", err)
-		}
-		config.ClientCAs, config.ClientAuth = x509.NewCertPool(), tls.RequireAndVerifyClientCert
-		if !config.ClientCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("--client-ca %s: no certificate", o.clientCA)
-		}
-	}
-	secure, err := tls.Listen("tcp", o.tlsAddr, config)
+	secure, err := tls.Listen("tcp", f.TLSAddr, config)
 	if err != nil {
-		return nil, fmt.Errorf("--tls-addr %s: %w", o.tlsAddr, err)
+		return nil, fmt.Errorf("--tls-addr %s: %w", f.TLSAddr, err)
 	}
-	return []net.Listener{l, secure}, nil
+	return []net.Listener{plain, secure}, nil
 }

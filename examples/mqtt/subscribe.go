@@ -23,7 +23,7 @@ func (s *session) subscribe(pk *packet) error {
 		}
 		code := f.Qos
 		switch {
-		case f.Filter == s.broker.deny, s.version < 5 && invalidFilter.MatchString(f.Filter):
+		case f.Filter == s.broker.flags.Deny, s.version < 5 && invalidFilter.MatchString(f.Filter):
 			code = packets.ErrUnspecifiedError.Code
 		case invalidFilter.MatchString(f.Filter):
 			code = packets.ErrTopicFilterInvalid.Code
