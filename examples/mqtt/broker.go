@@ -24,7 +24,7 @@ type broker struct {
 
 	mu sync.RWMutex
 	// Guarded by mu.
-	topics   *level
+	topics   level
 	retained map[string]*message // by topic
 }
 
@@ -33,7 +33,7 @@ func newBroker(ctx context.Context, f *flags) (*broker, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &broker{flags: f, retained: make(map[string]*message), topics: newLevel()}
+	b := &broker{flags: f, retained: make(map[string]*message)}
 	b.Wheel, b.Split, b.MaxFrame, b.MaxOutbound = w, framing.Split, maxPacket, maxOutbound
 	b.FlushInterval = time.Millisecond // messages that follow each other closely are one write
 	b.Activity = tcp.Received          // what is sent to a client says nothing about it

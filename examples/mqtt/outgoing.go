@@ -85,20 +85,26 @@ func (s *session) findLocked(id uint16) int {
 	return slices.IndexFunc(s.Queue[:s.sent], func(d delivery) bool { return d.ID == id })
 }
 
-// acknowledge handles PUBACK, PUBREC and PUBCOMP.
+// acknowledge handles PUBACK, PUBREC, PUBREL and PUBCOMP.
 func (s *session) acknowledge(pk *packet) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i, kind := s.findLocked(pk.PacketID), pk.FixedHeader.Type
+	answer := &packet{PacketID: pk.PacketID}
 	switch {
+	case kind == packets.Pubrel:
+		if !s.Received[pk.PacketID] {
+			answer.ReasonCode = packets.ErrPacketIdentifierNotFound.Code
+		}
+		delete(s.Received, pk.PacketID)
+		s.out = encode(s.out, packets.Pubcomp, s.version, answer)
 	case kind == packets.Pubrec && pk.ReasonCode < 0x80:
-		release := &packet{PacketID: pk.PacketID}
 		if i < 0 {
-			release.ReasonCode = packets.ErrPacketIdentifierNotFound.Code
+			answer.ReasonCode = packets.ErrPacketIdentifierNotFound.Code
 		} else {
 			s.Queue[i].Released, s.Queue[i].Msg = true, nil
 		}
-		s.out = encode(s.out, packets.Pubrel, s.version, release)
+		s.out = encode(s.out, packets.Pubrel, s.version, answer)
 	case i >= 0 && (kind == packets.Puback) == (s.Queue[i].QoS == 1):
 		s.Queue = slices.Delete(s.Queue, i, i+1)
 		s.sent--

@@ -67,20 +67,6 @@ func (s *session) publish(pk *packet) error {
 	return nil
 }
 
-// release handles PUBREL.
-func (s *session) release(pk *packet) error {
-	complete := &packet{PacketID: pk.PacketID}
-	s.mu.Lock()
-	if !s.Received[pk.PacketID] {
-		complete.ReasonCode = packets.ErrPacketIdentifierNotFound.Code
-	}
-	delete(s.Received, pk.PacketID)
-	s.mu.Unlock()
-	s.save()
-	s.reply(packets.Pubcomp, complete)
-	return nil
-}
-
 // publish publishes a message on all nodes, if it is not nil.
 func (b *broker) publish(m *message) {
 	if m == nil {

@@ -81,9 +81,7 @@ func (b *broker) open(ctx context.Context, id string, clean bool) (e *entry, pre
 		<-e.Done()
 	}
 	st := new(state)
-	if b.peers != nil && !clean {
-		present = b.peers.fetch(ctx, id, st)
-	}
+	present = b.peers != nil && !clean && b.peers.fetch(ctx, id, st)
 	if e, err = b.create(ctx, id, st); err != nil {
 		err = packets.ErrServerUnavailable
 	}

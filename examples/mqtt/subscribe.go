@@ -95,13 +95,13 @@ func (s *session) sendRetained(filter string, sub subscription) {
 
 // retainedFor returns the retained messages whose topics match a filter.
 func (b *broker) retainedFor(filter string) (found []*message) {
-	tree := newLevel() // of this filter alone
+	var tree level // of this filter alone
 	tree.set(filter, nil, new(subscription))
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	for topic, m := range b.retained {
-		tree.match(topic, func(map[*session]subscription) {
-			if !m.expired() {
+		tree.match(topic, func(subs map[*session]subscription) {
+			if len(subs) > 0 && !m.expired() {
 				found = append(found, m)
 			}
 		})

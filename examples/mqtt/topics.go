@@ -26,14 +26,10 @@ func (sub subscription) merge(other subscription) subscription {
 }
 
 // level is a level of the tree of filters, with what is subscribed to there. A shared
-// subscription is below the levels $share and NAME, as its filter says. A nil level is empty.
+// subscription is below the levels $share and NAME, as its filter says. The zero value is empty.
 type level struct {
-	next map[string]*level
+	next map[string]level
 	subs map[*session]subscription
-}
-
-func newLevel() *level {
-	return &level{next: make(map[string]*level), subs: make(map[*session]subscription)}
 }
 
 // set subscribes a session to a filter below l, or unsubscribes it if sub is nil. It makes the
@@ -41,47 +37,38 @@ func newLevel() *level {
 func (l *level) set(filter string, s *session, sub *subscription) {
 	name, rest, more := strings.Cut(filter, "/")
 	next := l.next[name]
-	if next == nil {
-		next = newLevel()
-	}
 	switch {
 	case more:
 		next.set(rest, s, sub)
 	case sub == nil:
 		delete(next.subs, s)
 	default:
-		next.subs[s] = *sub
+		put(&next.subs, s, *sub)
 	}
-	if len(next.next)+len(next.subs) == 0 {
-		delete(l.next, name)
+	if len(next.next)+len(next.subs) > 0 {
+		put(&l.next, name, next)
 	} else {
-		l.next[name] = next
+		delete(l.next, name)
 	}
 }
 
-// match calls f for each level below l that has subscriptions and whose filter matches a topic.
-// Filters that begin with a wildcard do not match topics that begin with $.
-func (l *level) match(topic string, f func(subs map[*session]subscription)) {
-	l.matchRest(topic, true, !strings.HasPrefix(topic, "$"), f)
+// match calls f for the levels below l whose filter matches a topic, with the subscriptions
+// there, if any. Filters that begin with a wildcard do not match topics that begin with $.
+func (l level) match(topic string, f func(subs map[*session]subscription)) {
+	l.matchNames(strings.Split(topic, "/"), !strings.HasPrefix(topic, "$"), f)
 }
 
-func (l *level) matchRest(topic string, more, wild bool, f func(subs map[*session]subscription)) {
-	if l == nil {
-		return
-	}
-	if all := l.next["#"]; all != nil && wild {
-		f(all.subs)
-	}
-	if !more {
-		if len(l.subs) > 0 {
-			f(l.subs)
-		}
-		return
-	}
-	name, rest, more := strings.Cut(topic, "/")
-	l.next[name].matchRest(rest, more, true, f)
+func (l level) matchNames(names []string, wild bool, f func(subs map[*session]subscription)) {
 	if wild {
-		l.next["+"].matchRest(rest, more, true, f)
+		f(l.next["#"].subs)
+	}
+	if len(names) == 0 {
+		f(l.subs)
+	} else if len(l.next) > 0 {
+		l.next[names[0]].matchNames(names[1:], true, f)
+		if wild {
+			l.next["+"].matchNames(names[1:], true, f)
+		}
 	}
 }
 
@@ -98,13 +85,13 @@ func (b *broker) targets(m *message) map[*session]subscription {
 			}
 		}
 	})
-	if shares := b.topics.next["$share"]; shares != nil {
-		for _, share := range shares.next {
-			share.match(m.Topic, func(subs map[*session]subscription) {
+	for _, share := range b.topics.next["$share"].next {
+		share.match(m.Topic, func(subs map[*session]subscription) {
+			if len(subs) > 0 {
 				s := pick(subs)
 				all[s] = all[s].merge(subs[s])
-			})
-		}
+			}
+		})
 	}
 	return all
 }

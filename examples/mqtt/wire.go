@@ -26,7 +26,7 @@ var handlers = map[byte]struct {
 	packets.Publish:     {(*packet).PublishDecode, (*session).publish},
 	packets.Puback:      {(*packet).PubackDecode, (*session).acknowledge},
 	packets.Pubrec:      {(*packet).PubrecDecode, (*session).acknowledge},
-	packets.Pubrel:      {(*packet).PubrelDecode, (*session).release},
+	packets.Pubrel:      {(*packet).PubrelDecode, (*session).acknowledge},
 	packets.Pubcomp:     {(*packet).PubcompDecode, (*session).acknowledge},
 	packets.Subscribe:   {(*packet).SubscribeDecode, (*session).subscribe},
 	packets.Unsubscribe: {(*packet).UnsubscribeDecode, (*session).unsubscribe},
