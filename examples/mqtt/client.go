@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -66,7 +67,6 @@ func (b *broker) connect(c *tcp.Session, pk *packet) error {
 		e, ack.SessionPresent, err = b.open(ctx, pk.Connect.ClientIdentifier, pk.Connect.Clean)
 		if err == nil && e.Conn().attach(e, l, ack) {
 			e.Conn().takeWill() // the client is back
-			c.SetValue(e.Conn())
 			return nil
 		}
 	}
@@ -75,7 +75,7 @@ func (b *broker) connect(c *tcp.Session, pk *packet) error {
 		code.Code = packets.V5CodesToV3[code].Code
 	}
 	if code.Code > 0 { // there is none for what is no MQTT
-		post(c, encode(nil, packets.Connack, pk.ProtocolVersion, &packet{ReasonCode: code.Code}))
+		_ = c.Post(encode(nil, packets.Connack, pk.ProtocolVersion, &packet{ReasonCode: code.Code}))
 	}
 	return err
 }
@@ -115,11 +115,8 @@ func (b *broker) admit(c *tcp.Session, pk, ack *packet) (l link, err error) {
 		told.ServerKeepAlive, told.ServerKeepAliveFlag = keep, true
 	}
 	c.SetIdleTimeout(time.Duration(keep)*1500*time.Millisecond - 1) // negative: none
-	l.conn, l.version, l.window = c, pk.ProtocolVersion, maxInflight
+	l.conn, l.version, l.window = c, pk.ProtocolVersion, min(maxInflight, cmp.Or(props.ReceiveMaximum, maxInflight))
 	l.maxSize, l.maxAliases = props.MaximumPacketSize, props.TopicAliasMaximum
-	if props.ReceiveMaximum > 0 {
-		l.window = min(l.window, props.ReceiveMaximum)
-	}
 	if params.WillFlag {
 		l.will = newMessage(id, params.WillTopic, payload, params.WillQos, params.WillRetain, &params.WillProperties)
 	}
@@ -130,9 +127,8 @@ func (b *broker) admit(c *tcp.Session, pk, ack *packet) (l link, err error) {
 	return l, nil
 }
 
-func (s *session) reply(kind byte, pk *packet) { post(s.conn, encode(nil, kind, s.version, pk)) }
-
-func post(c *tcp.Session, p []byte) { _ = c.Post(p) } // if it fails, the connection ends
+// reply posts a packet. If that fails, the connection ends.
+func (s *session) reply(kind byte, pk *packet) { _ = s.conn.Post(encode(nil, kind, s.version, pk)) }
 
 // ping handles PINGREQ.
 func (s *session) ping(pk *packet) error {

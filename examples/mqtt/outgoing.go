@@ -37,7 +37,6 @@ func (s *session) deliver(m *message, sub subscription, once *encodings) {
 	switch {
 	case d.QoS > 0 && len(s.Queue) < s.sent+maxQueued:
 		s.Queue = append(s.Queue, d)
-		s.pumpLocked()
 		s.save()
 	case d.QoS > 0 || s.conn == nil || s.unreadLocked() > maxUnread: // it is dropped
 	case d.Retain || d.IDs != nil || s.maxSize > 0 || s.maxAliases > 0:
@@ -54,31 +53,6 @@ func (s *session) deliver(m *message, sub subscription, once *encodings) {
 
 // unreadLocked returns how many bytes wait for the client to read.
 func (s *session) unreadLocked() int { return s.conn.Outbound() + len(s.out) }
-
-// pumpLocked sends what may be sent of the queue: as many messages at the same time as the client
-// accepts, and no more bytes than it can be expected to read. What an earlier connection has left
-// unacknowledged comes first, and is sent again.
-func (s *session) pumpLocked() {
-	for s.connectedLocked() && s.sent < min(len(s.Queue), int(s.window)) {
-		if s.sent > 0 && s.unreadLocked() > maxOutbound/4 {
-			break // an acknowledgment will come, and then there is room
-		}
-		d := &s.Queue[s.sent]
-		again := d.ID > 0
-		for d.ID == 0 || !again && s.findLocked(d.ID) >= 0 {
-			s.LastID++
-			d.ID = s.LastID
-		}
-		if !again && d.Msg.expired() || !s.appendLocked(d, again) {
-			s.Queue = slices.Delete(s.Queue, s.sent, s.sent+1)
-		} else {
-			s.sent++
-		}
-	}
-	if len(s.Queue) == 0 {
-		s.Queue = nil // which keeps memory
-	}
-}
 
 // findLocked returns where in the queue a message is that this connection was sent, or -1.
 func (s *session) findLocked(id uint16) int {
@@ -109,7 +83,6 @@ func (s *session) acknowledge(pk *packet) error {
 		s.Queue = slices.Delete(s.Queue, i, i+1)
 		s.sent--
 	}
-	s.pumpLocked()
 	s.postLocked()
 	s.save()
 	return nil
@@ -146,19 +119,45 @@ func (s *session) appendLocked(d *delivery, dup bool) bool {
 	return true
 }
 
-// postLocked posts what the client is to be sent. It releases mu meanwhile, so it must be the
-// last that its caller does. What others append in between is left to the one that posts.
+// postLocked posts what the client is to be sent, and what may be sent of the queue. It releases
+// mu meanwhile, so it must be the last that its caller does with the session. What others append in
+// between is left to the one that posts.
 func (s *session) postLocked() {
 	if s.posting {
 		return
 	}
 	s.posting = true
-	for len(s.out) > 0 && s.conn != nil {
+	for s.pumpLocked(); len(s.out) > 0 && s.conn != nil; s.pumpLocked() {
 		c, p := s.conn, s.out
 		s.out = nil
 		s.mu.Unlock()
-		post(c, p)
+		_ = c.Post(p) // if it fails, the connection ends
 		s.mu.Lock()
 	}
 	s.posting = false
+}
+
+// pumpLocked appends what may be sent of the queue to what the client is to be sent: as many
+// messages at the same time as it accepts, and no more bytes than it can be expected to read. What
+// an earlier connection has left unacknowledged comes first, and is sent again.
+func (s *session) pumpLocked() {
+	for s.connectedLocked() && s.sent < min(len(s.Queue), int(s.window)) {
+		if s.sent > 0 && s.unreadLocked() > maxOutbound/4 {
+			break // an acknowledgment will come, and then there is room
+		}
+		d := &s.Queue[s.sent]
+		again := d.ID > 0
+		for d.ID == 0 || !again && s.findLocked(d.ID) >= 0 {
+			s.LastID++
+			d.ID = s.LastID
+		}
+		if !again && d.Msg.expired() || !s.appendLocked(d, again) {
+			s.Queue = slices.Delete(s.Queue, s.sent, s.sent+1)
+		} else {
+			s.sent++
+		}
+	}
+	if len(s.Queue) == 0 {
+		s.Queue = nil // which keeps memory
+	}
 }

@@ -9,8 +9,12 @@ import (
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	"github.com/sessionwheel/sessionwheel/pool"
+	"github.com/sessionwheel/sessionwheel/tcp"
 	"github.com/sessionwheel/sessionwheel/wheel"
 )
+
+// ended is why a session is closed that does not outlive its connection.
+const ended pool.Reason = "Ended"
 
 // entry is a session's place in the pool.
 type entry = pool.Session[string, *session]
@@ -115,31 +119,34 @@ func (s *session) attach(e *entry, l link, ack *packet) bool {
 	if s.conn != nil || !e.Renew(0) {
 		return false
 	}
+	l.conn.SetValue(s)
 	s.entry, s.link, s.Expiry, s.Left = e, l, l.expiry, 0
 	s.out = encode(nil, packets.Connack, l.version, ack)
-	s.pumpLocked()
 	s.postLocked()
 	return true
 }
 
-// detach is called when the connection of the session's client has ended. Then the session has
-// the session expiry left, and the will its delay, unless the session ends before.
-func (s *session) detach() {
+// detach is the OnSessionClosed of package tcp. The session has the session expiry left, and the
+// will its delay, unless the session ends before.
+func (b *broker) detach(c *tcp.Session, _ pool.Reason) {
+	s, ok := c.Value().(*session)
+	if !ok {
+		return
+	}
 	s.mu.Lock()
 	s.Left = time.Now().UnixMilli()
-	expiry, now := s.lasts(), s.will
+	e, expiry, now := s.entry, s.lasts(), s.will
 	if later := now; later != nil && later.Props.WillDelayInterval > 0 {
 		delay := time.Duration(later.Props.WillDelayInterval) * time.Second
-		s.due, s.delay = later, s.broker.Wheel.AfterFunc(delay, func() { s.broker.publish(later) })
+		s.due, s.delay = later, b.Wheel.AfterFunc(delay, func() { b.publish(later) })
 		now = nil
 	}
 	s.mu.Unlock()
-	s.broker.publish(now)
-	if expiry > 0 && s.entry.Renew(expiry) {
+	b.publish(now)
+	if expiry > 0 && e.Renew(expiry) {
 		s.save()
 	} else {
-		s.entry.Close("Ended") // or it was closed before
-		s.broker.publish(s.takeWill())
+		e.Close(ended) // or it was closed before
 	}
 	s.mu.Lock()
 	s.link, s.out = link{}, nil // another connection may follow
@@ -180,23 +187,20 @@ func (s *session) disconnect() {
 	}
 }
 
-// Close is called by the pool when the session has ended.
-func (s *session) Close() error {
-	if s.connected() { // another node takes the session over
-		s.disconnect()
-	}
-	return nil
-}
+// Close is called by the pool, and then sessionEnded.
+func (s *session) Close() error { return nil }
 
-// sessionEnded is called after Close. The will of a session that has ended waits no longer.
+// sessionEnded is the OnSessionClosed of the pool. If there is a connection, another node takes
+// the session over. The will of a session that has ended waits no longer.
 func (b *broker) sessionEnded(e *entry, reason pool.Reason) {
 	s := e.Conn()
+	if reason != ended { // by the last callback of the connection
+		s.disconnect()
+	}
 	if reason != pool.Shutdown { // then it is stored
-		b.mu.Lock()
 		for filter := range s.Subs {
-			b.topics.set(filter, s, nil)
+			s.setSubscription(filter, nil)
 		}
-		b.mu.Unlock()
 		s.save() // which deletes it
 	}
 	b.publish(s.takeWill())
