@@ -49,9 +49,9 @@ func (b *broker) receive(c *tcp.Session, p []byte) {
 	c.Finish(pool.Reason(code.Reason))
 }
 
-// reasonOf returns the code of an error.
+// reasonOf returns the code of an error. Only those for which there is no session have none.
 func reasonOf(err error) packets.Code {
-	code := packets.ErrUnspecifiedError
+	code := packets.ErrServerUnavailable
 	errors.As(err, &code)
 	return code
 }
@@ -64,7 +64,7 @@ func (b *broker) connect(c *tcp.Session, pk *packet) error {
 	l, err := b.admit(c, pk, ack)
 	for err == nil { // until no other client comes in between
 		var e *entry
-		e, ack.SessionPresent, err = b.open(ctx, pk.Connect.ClientIdentifier, pk.Connect.Clean)
+		e, err = b.open(ctx, pk.Connect.ClientIdentifier, pk.Connect.Clean)
 		if err == nil && e.Conn().attach(e, l, ack) {
 			e.Conn().takeWill() // the client is back
 			return nil

@@ -85,14 +85,13 @@ func (p *peers) move(msg *nats.Msg) {
 	_ = msg.Respond(data) // the other node sees whether it got it
 }
 
-// fetch takes over what another node has of a session. It reports whether there is one.
-func (p *peers) fetch(ctx context.Context, id string, st *state) bool {
-	e, err := p.node.Lookup(ctx, id)
-	if err != nil {
-		return false
+// fetch takes over what another node has of a session, if there is one.
+func (p *peers) fetch(ctx context.Context, id string, st *state) {
+	if e, err := p.node.Lookup(ctx, id); err == nil {
+		if msg, err := p.conn.RequestWithContext(ctx, subjectMove+e.Node, []byte(id)); err == nil {
+			_ = json.Unmarshal(msg.Data, st) // which null does not change
+		}
 	}
-	msg, err := p.conn.RequestWithContext(ctx, subjectMove+e.Node, []byte(id))
-	return err == nil && string(msg.Data) != "null" && json.Unmarshal(msg.Data, st) == nil
 }
 
 // leave is called when the broker has no sessions any more.

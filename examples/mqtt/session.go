@@ -27,8 +27,8 @@ type session struct {
 	broker *broker
 
 	mu sync.Mutex
-	// Guarded by mu. Only the callbacks of the connection change the link and Expiry; they may
-	// read them without mu.
+	// Guarded by mu. Only the callbacks of the connection change the link, Received and Expiry;
+	// they may read them without mu.
 	link
 	state
 	entry   *entry
@@ -43,7 +43,7 @@ type state struct {
 	Subs     map[string]subscription // by filter
 	Queue    []delivery              // messages with QoS 1 and 2 that are not acknowledged, in order
 	Received map[uint16]bool         // the client's messages with QoS 2 that it has not released
-	Left     int64                   // when the client left, as a Unix time in milliseconds; 0: it is connected
+	Left     int64                   // when the client left, as a Unix time in milliseconds; 0: it is connected, or new
 	Expiry   uint32                  // in seconds after that; math.MaxUint32: never
 	LastID   uint16
 }
@@ -73,23 +73,21 @@ func (s *session) MarshalJSON() ([]byte, error) {
 // save has the session written soon.
 func (s *session) save() { s.broker.store.mark(sessionsBucket, s.id, s) }
 
-// open returns the session of a client ID, and reports whether it was there before. A client that
-// has it is disconnected.
-func (b *broker) open(ctx context.Context, id string, clean bool) (e *entry, present bool, err error) {
+// open returns the session of a client ID. A client that has it is disconnected.
+func (b *broker) open(ctx context.Context, id string, clean bool) (*entry, error) {
 	if e, ok := b.sessions.Get(id); ok {
 		e.Conn().disconnect()
 		if !clean && e.Reason() == "" {
-			return e, true, nil
+			return e, nil
 		}
 		e.Close("Clean") // or it has just expired
 		<-e.Done()
 	}
 	st := new(state)
-	present = b.peers != nil && !clean && b.peers.fetch(ctx, id, st)
-	if e, err = b.create(ctx, id, st); err != nil {
-		err = packets.ErrServerUnavailable
+	if b.peers != nil && !clean {
+		b.peers.fetch(ctx, id, st)
 	}
-	return e, present, err
+	return b.create(ctx, id, st)
 }
 
 // create makes a session with the given state.
@@ -119,6 +117,7 @@ func (s *session) attach(e *entry, l link, ack *packet) bool {
 	if s.conn != nil || !e.Renew(0) {
 		return false
 	}
+	ack.SessionPresent = s.Left > 0
 	l.conn.SetValue(s)
 	s.entry, s.link, s.Expiry, s.Left = e, l, l.expiry, 0
 	s.out = encode(nil, packets.Connack, l.version, ack)

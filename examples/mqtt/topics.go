@@ -54,14 +54,13 @@ func (s *session) publish(pk *packet) error {
 	case 1:
 		s.reply(packets.Puback, &packet{PacketID: pk.PacketID})
 	case 2:
-		s.mu.Lock()
 		again := s.Received[pk.PacketID]
-		put(&s.Received, pk.PacketID, true)
-		full := len(s.Received) > maxReceived
-		s.mu.Unlock()
-		if full {
+		if !again && len(s.Received) == maxReceived {
 			return packets.ErrReceiveMaximum
 		}
+		s.mu.Lock()
+		put(&s.Received, pk.PacketID, true)
+		s.mu.Unlock()
 		s.save()
 		s.reply(packets.Pubrec, &packet{PacketID: pk.PacketID})
 		if again {
