@@ -21,7 +21,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/wheel"
 )
 
-// flags are the flags.
+// flags are what the command line says.
 type flags struct {
 	Addr         string `default:"127.0.0.1:1883" help:"Listen here. Port 0 takes a free one."`
 	TLSAddr      string `placeholder:"HOST:PORT" help:"Listen for TLS here."`

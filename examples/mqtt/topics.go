@@ -256,19 +256,20 @@ func (l *level) set(filter string, s *session, sub *subscription) {
 // match calls f for the levels below l whose filter matches a topic, with the subscriptions
 // there, if any. Filters that begin with a wildcard do not match topics that begin with $.
 func (l level) match(topic string, f func(subs map[*session]subscription)) {
-	l.matchNames(strings.Split(topic, "/"), !strings.HasPrefix(topic, "$"), f)
+	l.matchRest(topic, true, !strings.HasPrefix(topic, "$"), f)
 }
 
-func (l level) matchNames(names []string, wild bool, f func(subs map[*session]subscription)) {
+func (l level) matchRest(topic string, more, wild bool, f func(subs map[*session]subscription)) {
 	if wild {
 		f(l.next["#"].subs)
 	}
-	if len(names) == 0 {
+	if !more {
 		f(l.subs)
 	} else if len(l.next) > 0 {
-		l.next[names[0]].matchNames(names[1:], true, f)
+		name, rest, more := strings.Cut(topic, "/")
+		l.next[name].matchRest(rest, more, true, f)
 		if wild {
-			l.next["+"].matchNames(names[1:], true, f)
+			l.next["+"].matchRest(rest, more, true, f)
 		}
 	}
 }
