@@ -16,19 +16,26 @@ import (
 	"github.com/sessionwheel/sessionwheel/wheel"
 )
 
+// heldUp returns a wheel that waits for callbacks to end, and goes on waiting.
+func heldUp(t *testing.T) *wheel.Wheel {
+	t.Helper()
+	w, err := wheel.New(wheel.Config{MaxCallbacks: 1})
+	require.NoError(t, err)
+	w.AfterFunc(0, func() { select {} })
+	for range 20_000 {
+		w.AfterFunc(50*time.Millisecond, func() {})
+	}
+	for st := w.Stats(); st.Waiting < 2000; st = w.Stats() {
+		time.Sleep(time.Millisecond)
+	}
+	return w
+}
+
 // A process is stopped while its wheel waits for callbacks to end.
 func TestBacklog_DoesNotHideAFreezeOfTheProcess(t *testing.T) {
 	const stopped = 2 * time.Second
 	if os.Getenv(harness.HelperEnv) != "" {
-		w, err := wheel.New(wheel.Config{MaxCallbacks: 1})
-		require.NoError(t, err)
-		w.AfterFunc(0, func() { select {} })
-		for range 20_000 {
-			w.AfterFunc(50*time.Millisecond, func() {})
-		}
-		for st := w.Stats(); st.Waiting < 2000; st = w.Stats() {
-			time.Sleep(time.Millisecond)
-		}
+		w := heldUp(t)
 		fmt.Println("waits")
 		var from, to time.Duration
 		for end := time.Now().Add(30 * time.Second); to-from < stopped/2 && time.Now().Before(end); {
@@ -65,15 +72,7 @@ func TestBacklog_DoesNotHideShortFreezesOfTheProcess(t *testing.T) {
 		times   = 4
 	)
 	if os.Getenv(harness.HelperEnv) != "" {
-		w, err := wheel.New(wheel.Config{MaxCallbacks: 1})
-		require.NoError(t, err)
-		w.AfterFunc(0, func() { select {} })
-		for range 20_000 {
-			w.AfterFunc(50*time.Millisecond, func() {})
-		}
-		for st := w.Stats(); st.Waiting < 2000; st = w.Stats() {
-			time.Sleep(time.Millisecond)
-		}
+		w := heldUp(t)
 		for range times {
 			began := w.Elapsed()
 			fmt.Println("waits")
