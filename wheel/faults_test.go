@@ -179,21 +179,6 @@ func TestLibrary_StoppedWhileItMovesATimerEnds(t *testing.T) {
 	}
 }
 
-// Each help works with even odds, so it may have to be given many times.
-func TestLibrary_IsHelpedToStopAsOftenAsItTakes(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		helps, stopped := 0, make(chan struct{})
-		stopWithHelp(func() { <-stopped }, func() {
-			if helps++; helps == 40 {
-				close(stopped)
-			}
-		})
-		if helps != 40 {
-			t.Errorf("helped %d times", helps)
-		}
-	})
-}
-
 // Many goroutines add timers of few ticks to the very library that paces a
 // wheel. They hold it up, and at times deadlock it for good. The wheel goes on.
 func TestPacer_AWheelOutlivesALibraryThatOthersOverload(t *testing.T) {

@@ -1,10 +1,12 @@
 package wheel
 
 import (
+	"reflect"
 	"sync/atomic"
 	"time"
 
 	"github.com/RussellLuo/timingwheel"
+	"github.com/RussellLuo/timingwheel/delayqueue"
 )
 
 // pacer is the seam to the library: all that the wheel asks of it. Nothing that
@@ -38,10 +40,6 @@ const (
 	pause  = 50 * time.Millisecond
 	pauses = 5
 
-	// mostHelps is how often the library is helped to stop. Each time works with even odds,
-	// so ten would leave one library in a thousand that never stops.
-	mostHelps = 64
-
 	// longest is the most that the library is asked for: it counts in wall time,
 	// which overflows in 2262.
 	longest = 365 * 24 * time.Hour
@@ -62,45 +60,38 @@ func (l library) AfterFunc(d time.Duration, f func()) {
 }
 
 // Stop stops the library. If the library is moving a timer to a lower level at that
-// moment, one of its goroutines may wait for ever for the other one, which has ended
-// already. Start runs that one again. It soon ends again, but every second time, on
-// average, it first does what the other one is waiting for.
-func (l library) Stop() { stopWithHelp(l.TimingWheel.Stop, l.Start) }
+// moment, one of its goroutines may wait for ever for another one, which has ended
+// already. Stop then does what that one did.
+func (l library) Stop() { stopWithHelp(l.TimingWheel.Stop, l.poll) }
 
-// stopWithHelp calls stop, and help each time that stop should have returned and has not.
-func stopWithHelp(stop, help func()) {
+// poll lets the library's goroutine add timers to its queue, until end is closed. Nothing in
+// the queue comes due. (Start would do so too, but uses the WaitGroup for which Stop waits.)
+func (l library) poll(end chan struct{}) {
+	queue := reflect.ValueOf(l.TimingWheel).Elem().FieldByName("queue")
+	(*delayqueue.DelayQueue)(queue.UnsafePointer()).Poll(end, func() int64 { return 0 })
+}
+
+// stopWithHelp calls stop, and then help if stop should have returned and has not. Help
+// returns when stopped is closed.
+func stopWithHelp(stop func(), help func(stopped chan struct{})) {
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)
-		defer ignoreReuse()
 		stop()
 	}()
-	inTime := 0 // in a row
-	for helps := 0; helps < mostHelps; {
+	for inTime := 0; inTime < pauses; inTime++ {
 		since := time.Now()
 		select {
 		case <-stopped:
 			return
 		case <-time.After(pause):
 		}
-		if inTime++; time.Since(since) > pause+pause/5 {
-			inTime = 0 // the machine is busy: it may still be stopping
-		}
-		if inTime == pauses {
-			inTime = 0
-			helps++
-			func() {
-				defer ignoreReuse()
-				help()
-			}()
+		if time.Since(since) > pause+pause/5 {
+			inTime = -1 // the machine is busy: it may still be stopping
 		}
 	}
-	<-stopped // it may be deadlocked in other ways
+	help(stopped)
 }
-
-// ignoreReuse recovers from a panic of the library's WaitGroup. It panics if all its
-// goroutines end in the middle of a Start, and then the library has stopped.
-func ignoreReuse() { _ = recover() }
 
 // feeder is the one caller of a pacer, on a goroutine of its own: the driver
 // goes on if the pacer blocks.

@@ -26,7 +26,7 @@ const (
 // the go.sum of everyone who imports it. A package that is not listed imports the
 // standard library alone.
 var allowedImports = map[string][]string{
-	"wheel":     {libraryPath, modulePath + "/internal/preempt"},
+	"wheel":     {libraryPath, libraryPath + "/delayqueue", modulePath + "/internal/preempt"},
 	"pool":      {modulePath + "/wheel", modulePath + "/internal/preempt"},
 	"tcp":       {modulePath + "/wheel", modulePath + "/pool", modulePath + "/internal/netserver", modulePath + "/internal/preempt"},
 	"udp":       {modulePath + "/wheel", modulePath + "/pool", modulePath + "/internal/netserver", modulePath + "/internal/preempt"},
