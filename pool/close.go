@@ -21,6 +21,17 @@ func (s *Session[K, C]) Close(r Reason) bool {
 	return won
 }
 
+// CloseFunc is Close for a caller that must do something before the connection is closed: if this
+// call closes the session, it first calls f.
+func (s *Session[K, C]) CloseFunc(r Reason, f func()) bool {
+	won := s.tryClose(r)
+	if won {
+		defer s.finish()
+		f()
+	}
+	return won
+}
+
 // tryClose decides who closes the session. The winner calls finish.
 func (s *Session[K, C]) tryClose(r Reason) bool {
 	s.shard.mu.Lock()

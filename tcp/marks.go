@@ -9,7 +9,7 @@ const (
 	markHeard     uint32 = 1 << iota // something was read
 	markWatched                      // the poller knows its descriptor
 	markAwaiting                     // its peer has closed its side, and it owes replies
-	markFinishing                    // Finish was called
+	markFinishing                    // Finish has closed the session
 	markSecured                      // the TLS handshake is done
 	markLingers                      // the goroutine that ends the connection has been started
 	markGone                         // the connection is closed

@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/sessionwheel/sessionwheel/internal/preempt"
 	"github.com/sessionwheel/sessionwheel/pool"
 )
 
@@ -128,11 +129,8 @@ func (s *Session) Close(r pool.Reason) bool { return s.ps.Close(r) }
 // writing side, and drops what the peer sends for at most LingerTimeout, so that the peer gets
 // all of it. So post the last reply first, and then call Finish.
 func (s *Session) Finish(r pool.Reason) {
-	if s.ps.Reason() != "" {
-		return
-	}
-	s.marks.set(markFinishing)
-	s.ps.Close(r)
+	preempt.At("finish: begun")
+	s.ps.CloseFunc(r, func() { s.marks.set(markFinishing) })
 }
 
 // Hold keeps the session from timing out until release is called, for example while another
