@@ -23,8 +23,10 @@ const (
 // While the session's callbacks handle frames, what is posted is gathered, so that the
 // replies to a pipeline are one write: it is written when the frames that were received
 // together have been handled, when 16 KiB have gathered, or after about 10 milliseconds.
-// Send(nil) writes it before. With a Server.FlushInterval, what is posted soon after something
-// else is gathered too.
+// Send(nil) writes it before. With a Server.FlushInterval, what other goroutines post is gathered
+// too, and written by a goroutine of the server's.
+//
+// Post calls no callback, so its caller may hold locks that the callbacks take.
 //
 // If more than Server.MaxOutbound bytes would wait, Server.Overflow decides: the session is
 // closed with ReasonSlow, and the error wraps ErrSlow, or p is dropped, and the error wraps
@@ -84,7 +86,6 @@ func (s *Session) post(p []byte, b *broadcast) error {
 		default:
 			o.turn = true
 			o.mu.Unlock()
-			s.gatherNext()
 			return s.postNow(p, b)
 		}
 	}
@@ -92,16 +93,7 @@ func (s *Session) post(p []byte, b *broadcast) error {
 
 // gathers reports whether what is posted waits for the end of callbacks that handle frames, or
 // for the flusher.
-func (s *Session) gathers() bool {
-	return s.inBatch() || s.server.flushInterval > 0 && s.marks.has(markListed)
-}
-
-// gatherNext has what is posted next gathered, if there is a FlushInterval.
-func (s *Session) gatherNext() {
-	if s.server.flushInterval > 0 {
-		s.server.flusher.add(s)
-	}
-}
+func (s *Session) gathers() bool { return s.server.flushInterval > 0 || s.inBatch() }
 
 // inBatch reports whether callbacks handle frames.
 func (s *Session) inBatch() bool {
@@ -175,10 +167,11 @@ func (s *Session) postBehindLocked(p []byte, n int, b *broadcast) error {
 	s.counts().framesOut.Add(1)
 	switch {
 	case write:
-		s.gatherNext()
 		return s.pumpPosted()
-	case later:
+	case later && s.inBatch(): // at the end of which it is written, unless that takes long
 		s.server.flusher.add(s)
+	case later:
+		s.server.flusher.addDue(s)
 	}
 	return nil
 }

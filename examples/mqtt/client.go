@@ -44,7 +44,7 @@ func (b *broker) receive(c *tcp.Session, p []byte) {
 	}
 	code := reasonOf(err)
 	if s != nil && s.version == 5 {
-		s.reply(packets.Disconnect, &packet{ReasonCode: code.Code})
+		_ = s.reply(packets.Disconnect, &packet{ReasonCode: code.Code})
 	}
 	c.Finish(pool.Reason(code.Reason))
 }
@@ -75,7 +75,7 @@ func (b *broker) connect(c *tcp.Session, pk *packet) error {
 		code.Code = packets.V5CodesToV3[code].Code
 	}
 	if code.Code > 0 { // there is none for what is no MQTT
-		_ = c.Post(encode(nil, packets.Connack, pk.ProtocolVersion, &packet{ReasonCode: code.Code}))
+		_ = c.Post(encode(packets.Connack, pk.ProtocolVersion, &packet{ReasonCode: code.Code}))
 	}
 	return err
 }
@@ -128,13 +128,10 @@ func (b *broker) admit(c *tcp.Session, pk, ack *packet) (l link, err error) {
 }
 
 // reply posts a packet. If that fails, the connection ends.
-func (s *session) reply(kind byte, pk *packet) { _ = s.conn.Post(encode(nil, kind, s.version, pk)) }
+func (s *session) reply(kind byte, pk *packet) error { return s.conn.Post(encode(kind, s.version, pk)) }
 
 // ping handles PINGREQ.
-func (s *session) ping(pk *packet) error {
-	s.reply(packets.Pingresp, pk)
-	return nil
-}
+func (s *session) ping(pk *packet) error { return s.reply(packets.Pingresp, pk) }
 
 // leave handles DISCONNECT.
 func (s *session) leave(pk *packet) error {
@@ -170,5 +167,5 @@ func (b *broker) farewell(c *tcp.Session, r pool.Reason) []byte {
 	if s, _ := c.Value().(*session); s == nil || s.version != 5 {
 		return nil
 	}
-	return encode(nil, packets.Disconnect, 5, &packet{ReasonCode: farewells[r]})
+	return encode(packets.Disconnect, 5, &packet{ReasonCode: farewells[r]})
 }

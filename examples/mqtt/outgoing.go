@@ -25,34 +25,39 @@ type delivery struct {
 	Released bool   `json:",omitempty"` // the client has it (PUBREC), and is sent PUBREL
 }
 
+// with returns the delivery of a message that one more subscription of the session matches.
+func (d delivery) with(m *message, sub subscription) delivery {
+	d.Msg, d.QoS = m, max(d.QoS, min(m.QoS, sub.Qos))
+	d.Retain = d.Retain || m.Retain && sub.RetainAsPublished
+	if sub.Identifier > 0 {
+		d.IDs = append(d.IDs, sub.Identifier)
+	}
+	return d
+}
+
 // encodings holds a message with QoS 0 as most clients of a version are sent it, encoded once for
 // all of them.
 type encodings [2][]byte
 
 // deliver sends the client a message, or keeps it until the client can be sent it.
-func (s *session) deliver(m *message, sub subscription, once *encodings) {
-	d := delivery{Msg: m, QoS: min(m.QoS, sub.QoS), Retain: m.Retain && sub.RetainAsPublished, IDs: sub.IDs}
+func (s *session) deliver(d delivery, once *encodings) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	p := &once[s.version/5]
 	switch {
 	case d.QoS > 0 && len(s.Queue) < s.sent+maxQueued:
 		s.Queue = append(s.Queue, d)
-		s.save()
-	case d.QoS > 0 || s.conn == nil || s.unreadLocked() > maxUnread: // it is dropped
+		s.pumpLocked()
+	case d.QoS > 0 || s.conn == nil || s.conn.Outbound() > maxUnread: // it is dropped
 	case d.Retain || d.IDs != nil || s.maxSize > 0 || s.maxAliases > 0:
-		s.appendLocked(&d, false)
-	case once[s.version/5] != nil:
-		s.out = append(s.out, once[s.version/5]...)
+		_ = s.conn.Post(s.encodeLocked(&d, false))
 	default:
-		n := len(s.out)
-		s.appendLocked(&d, false)
-		once[s.version/5] = slices.Clone(s.out[n:])
+		if *p == nil {
+			*p = s.encodeLocked(&d, false)
+		}
+		_ = s.conn.Post(*p)
 	}
-	s.postLocked()
 }
-
-// unreadLocked returns how many bytes wait for the client to read.
-func (s *session) unreadLocked() int { return s.conn.Outbound() + len(s.out) }
 
 // findLocked returns where in the queue a message is that this connection was sent, or -1.
 func (s *session) findLocked(id uint16) int {
@@ -60,7 +65,7 @@ func (s *session) findLocked(id uint16) int {
 }
 
 // acknowledge handles PUBACK, PUBREC, PUBREL and PUBCOMP.
-func (s *session) acknowledge(pk *packet) error {
+func (s *session) acknowledge(pk *packet) (err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i, kind := s.findLocked(pk.PacketID), pk.FixedHeader.Type
@@ -71,33 +76,34 @@ func (s *session) acknowledge(pk *packet) error {
 			answer.ReasonCode = packets.ErrPacketIdentifierNotFound.Code
 		}
 		delete(s.Received, pk.PacketID)
-		s.out = encode(s.out, packets.Pubcomp, s.version, answer)
+		err = s.reply(packets.Pubcomp, answer)
 	case kind == packets.Pubrec && pk.ReasonCode < 0x80:
 		if i < 0 {
 			answer.ReasonCode = packets.ErrPacketIdentifierNotFound.Code
 		} else {
 			s.Queue[i].Released, s.Queue[i].Msg = true, nil
 		}
-		s.out = encode(s.out, packets.Pubrel, s.version, answer)
+		err = s.reply(packets.Pubrel, answer)
 	case i >= 0 && (kind == packets.Puback) == (s.Queue[i].QoS == 1):
 		s.Queue = slices.Delete(s.Queue, i, i+1)
 		s.sent--
 	}
-	s.postLocked()
-	s.save()
-	return nil
+	s.pumpLocked()
+	return err
 }
 
-// appendLocked appends the PUBLISH of a delivery, or its PUBREL, to what the client is to be sent.
-// It reports false if the client does not accept a packet of that size.
-func (s *session) appendLocked(d *delivery, dup bool) bool {
+// encodeLocked returns the PUBLISH of a delivery, or its PUBREL. It returns nil if the client does
+// not accept a packet of that size, or if the message has expired before it was sent.
+func (s *session) encodeLocked(d *delivery, again bool) []byte {
 	if d.Released {
-		s.out = encode(s.out, packets.Pubrel, s.version, &packet{PacketID: d.ID})
-		return true
+		return encode(packets.Pubrel, s.version, &packet{PacketID: d.ID})
 	}
 	m := d.Msg
+	if !again && m.expired() {
+		return nil
+	}
 	pk := &packet{TopicName: m.Topic, Payload: m.Payload, PacketID: d.ID, Properties: m.Props}
-	pk.FixedHeader = packets.FixedHeader{Qos: d.QoS, Retain: d.Retain, Dup: dup && d.QoS > 0}
+	pk.FixedHeader = packets.FixedHeader{Qos: d.QoS, Retain: d.Retain, Dup: again}
 	if !m.Expires.IsZero() {
 		pk.Properties.MessageExpiryInterval = uint32(max(1, math.Ceil(time.Until(m.Expires).Seconds())))
 	}
@@ -109,40 +115,22 @@ func (s *session) appendLocked(d *delivery, dup bool) bool {
 		alias = uint16(len(s.told) + 1)
 	}
 	pk.Properties.TopicAlias, pk.Properties.TopicAliasFlag = alias, alias > 0
-	out := encode(s.out, packets.Publish, s.version, pk)
-	if s.maxSize > 0 && len(out)-len(s.out) > int(s.maxSize) {
-		return false
+	p := encode(packets.Publish, s.version, pk)
+	if s.maxSize > 0 && len(p) > int(s.maxSize) {
+		return nil
 	}
-	if s.out = out; alias > 0 {
+	if alias > 0 {
 		put(&s.told, m.Topic, alias)
 	}
-	return true
+	return p
 }
 
-// postLocked posts what the client is to be sent, and what may be sent of the queue. It releases
-// mu meanwhile, so it must be the last that its caller does with the session. What others append in
-// between is left to the one that posts.
-func (s *session) postLocked() {
-	if s.posting {
-		return
-	}
-	s.posting = true
-	for s.pumpLocked(); len(s.out) > 0 && s.conn != nil; s.pumpLocked() {
-		c, p := s.conn, s.out
-		s.out = nil
-		s.mu.Unlock()
-		_ = c.Post(p) // if it fails, the connection ends
-		s.mu.Lock()
-	}
-	s.posting = false
-}
-
-// pumpLocked appends what may be sent of the queue to what the client is to be sent: as many
-// messages at the same time as it accepts, and no more bytes than it can be expected to read. What
-// an earlier connection has left unacknowledged comes first, and is sent again.
+// pumpLocked sends what may be sent of the queue: as many messages at the same time as the client
+// accepts, and no more bytes than it can be expected to read. What an earlier connection has left
+// unacknowledged comes first, and is sent again.
 func (s *session) pumpLocked() {
 	for s.connectedLocked() && s.sent < min(len(s.Queue), int(s.window)) {
-		if s.sent > 0 && s.unreadLocked() > maxOutbound/4 {
+		if s.sent > 0 && s.conn.Outbound() > maxOutbound/4 {
 			break // an acknowledgment will come, and then there is room
 		}
 		d := &s.Queue[s.sent]
@@ -151,13 +139,15 @@ func (s *session) pumpLocked() {
 			s.LastID++
 			d.ID = s.LastID
 		}
-		if !again && d.Msg.expired() || !s.appendLocked(d, again) {
-			s.Queue = slices.Delete(s.Queue, s.sent, s.sent+1)
-		} else {
+		if p := s.encodeLocked(d, again); p != nil {
+			_ = s.conn.Post(p) // if it fails, the connection ends
 			s.sent++
+		} else {
+			s.Queue = slices.Delete(s.Queue, s.sent, s.sent+1)
 		}
 	}
 	if len(s.Queue) == 0 {
 		s.Queue = nil // which keeps memory
 	}
+	s.save()
 }

@@ -31,11 +31,9 @@ type session struct {
 	// they may read them without mu.
 	link
 	state
-	entry   *entry
-	due     *message     // the will of a client that has left; nil: none
-	delay   *wheel.Timer // publishes it; nil: none
-	out     []byte       // what the client is to be sent
-	posting bool         // somebody is in postLocked
+	entry *entry
+	due   *message     // the will of a client that has left; nil: none
+	delay *wheel.Timer // publishes it; nil: none
 }
 
 // state is what the store keeps of a session, and another node gets.
@@ -120,8 +118,8 @@ func (s *session) attach(e *entry, l link, ack *packet) bool {
 	ack.SessionPresent = s.Left > 0
 	l.conn.SetValue(s)
 	s.entry, s.link, s.Expiry, s.Left = e, l, l.expiry, 0
-	s.out = encode(nil, packets.Connack, l.version, ack)
-	s.postLocked()
+	_ = s.reply(packets.Connack, ack)
+	s.pumpLocked()
 	return true
 }
 
@@ -148,7 +146,7 @@ func (b *broker) detach(c *tcp.Session, _ pool.Reason) {
 		e.Close(ended) // or it was closed before
 	}
 	s.mu.Lock()
-	s.link, s.out = link{}, nil // another connection may follow
+	s.link = link{} // another connection may follow
 	s.mu.Unlock()
 }
 

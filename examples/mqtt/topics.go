@@ -34,7 +34,7 @@ func newMessage(origin, topic string, payload []byte, qos byte, retain bool, pro
 func (m *message) expired() bool { return !m.Expires.IsZero() && !time.Now().Before(m.Expires) }
 
 // publish handles PUBLISH.
-func (s *session) publish(pk *packet) error {
+func (s *session) publish(pk *packet) (err error) {
 	if code := pk.PublishValidate(maxAliases); code != packets.CodeSuccess {
 		return code
 	}
@@ -50,11 +50,9 @@ func (s *session) publish(pk *packet) error {
 		return packets.ErrTopicNameInvalid
 	}
 	m := newMessage(s.id, pk.TopicName, pk.Payload, pk.FixedHeader.Qos, pk.FixedHeader.Retain, &pk.Properties)
-	switch m.QoS {
-	case 1:
-		s.reply(packets.Puback, &packet{PacketID: pk.PacketID})
-	case 2:
-		again := s.Received[pk.PacketID]
+	ack, again := packets.Puback, false
+	if m.QoS == 2 {
+		ack, again = packets.Pubrec, s.Received[pk.PacketID]
 		if !again && len(s.Received) == maxReceived {
 			return packets.ErrReceiveMaximum
 		}
@@ -62,13 +60,14 @@ func (s *session) publish(pk *packet) error {
 		put(&s.Received, pk.PacketID, true)
 		s.mu.Unlock()
 		s.save()
-		s.reply(packets.Pubrec, &packet{PacketID: pk.PacketID})
-		if again {
-			return nil
-		}
 	}
-	s.broker.publish(m)
-	return nil
+	if m.QoS > 0 {
+		err = s.reply(ack, &packet{PacketID: pk.PacketID})
+	}
+	if !again {
+		s.broker.publish(m)
+	}
+	return err
 }
 
 // publish publishes a message on all nodes, if it is not nil.
@@ -88,8 +87,8 @@ func (b *broker) spread(m *message) {
 		b.retain(m, true)
 	}
 	var once encodings
-	for s, sub := range b.targets(m) {
-		s.deliver(m, sub, &once)
+	for s, d := range b.deliveries(m) {
+		s.deliver(d, &once)
 	}
 }
 
@@ -103,31 +102,30 @@ func (s *session) subscribe(pk *packet) error {
 	}
 	ack := &packet{PacketID: pk.PacketID}
 	retained := make(map[string]subscription) // by filter, whose retained messages follow the SUBACK
-	for _, f := range pk.Filters {
-		shared := strings.HasPrefix(f.Filter, "$share/")
-		if shared && f.NoLocal || f.RetainHandling > 2 {
+	for _, sub := range pk.Filters {
+		shared := strings.HasPrefix(sub.Filter, "$share/")
+		if shared && sub.NoLocal || sub.RetainHandling > 2 {
 			return packets.ErrProtocolViolation
 		}
-		code := f.Qos
+		code := sub.Qos
 		switch {
-		case f.Filter == s.broker.flags.Deny, s.version < 5 && invalidFilter.MatchString(f.Filter):
+		case sub.Filter == s.broker.flags.Deny, s.version < 5 && invalidFilter.MatchString(sub.Filter):
 			code = packets.ErrUnspecifiedError.Code
-		case invalidFilter.MatchString(f.Filter):
+		case invalidFilter.MatchString(sub.Filter):
 			code = packets.ErrTopicFilterInvalid.Code
 		default:
-			sub := subscription{QoS: f.Qos, NoLocal: f.NoLocal, RetainAsPublished: f.RetainAsPublished, IDs: ids}
-			before := s.setSubscription(f.Filter, &sub)
-			if !shared && (f.RetainHandling == 0 || f.RetainHandling == 1 && !before) {
-				retained[f.Filter] = sub
+			before := s.setSubscription(sub.Filter, &sub)
+			if !shared && (sub.RetainHandling == 0 || sub.RetainHandling == 1 && !before) {
+				retained[sub.Filter] = sub
 			}
 		}
 		ack.ReasonCodes = append(ack.ReasonCodes, code)
 	}
-	s.reply(packets.Suback, ack)
-	for filter, sub := range retained {
-		s.sendRetained(filter, sub)
+	err := s.reply(packets.Suback, ack)
+	for _, sub := range retained {
+		s.sendRetained(sub)
 	}
-	return nil
+	return err
 }
 
 // unsubscribe handles UNSUBSCRIBE.
@@ -143,8 +141,7 @@ func (s *session) unsubscribe(pk *packet) error {
 		}
 		ack.ReasonCodes = append(ack.ReasonCodes, code.Code)
 	}
-	s.reply(packets.Unsuback, ack)
-	return nil
+	return s.reply(packets.Unsuback, ack)
 }
 
 // setSubscription subscribes a session to a filter, or unsubscribes it if sub is nil. It reports
@@ -167,16 +164,16 @@ func (s *session) setSubscription(filter string, sub *subscription) (before bool
 
 // sendRetained sends a new subscriber what is retained. It waits for the client to read, so that
 // nothing has to be dropped.
-func (s *session) sendRetained(filter string, sub subscription) {
+func (s *session) sendRetained(sub subscription) {
 	sub.RetainAsPublished = true
-	for _, m := range s.broker.retainedFor(filter) {
+	for _, m := range s.broker.retainedFor(sub.Filter) {
 		if sub.NoLocal && m.Origin == s.id {
 			continue
 		}
 		if s.conn.Outbound() > maxUnread/2 && s.conn.Send(nil) != nil {
 			return // the connection is closed
 		}
-		s.deliver(m, sub, new(encodings))
+		s.deliver(delivery{}.with(m, sub), new(encodings))
 	}
 }
 
@@ -207,23 +204,6 @@ func (b *broker) retain(m *message, replace bool) {
 		b.retained[m.Topic] = m
 	}
 	b.store.mark(retainedBucket, m.Topic, b.retained[m.Topic])
-}
-
-// subscription is how a session has subscribed to a filter.
-type subscription struct {
-	QoS               byte
-	NoLocal           bool  `json:",omitempty"`
-	RetainAsPublished bool  `json:",omitempty"`
-	IDs               []int `json:",omitempty"` // subscription identifiers: of this one, or of all that match a message
-}
-
-// merge returns what two subscriptions of a session that match a message ask for.
-func (sub subscription) merge(other subscription) subscription {
-	return subscription{
-		QoS:               max(sub.QoS, other.QoS),
-		RetainAsPublished: sub.RetainAsPublished || other.RetainAsPublished,
-		IDs:               slices.Concat(sub.IDs, other.IDs),
-	}
 }
 
 // level is a level of the tree of filters, with what is subscribed to there. A shared
@@ -274,16 +254,16 @@ func (l level) matchRest(topic string, more, wild bool, f func(subs map[*session
 	}
 }
 
-// targets returns which sessions get a message: those that have subscribed, and one member of each
-// shared subscription. A session with several subscriptions that match gets the message once.
-func (b *broker) targets(m *message) map[*session]subscription {
+// deliveries returns which sessions get a message: those that have subscribed, and one member of
+// each shared subscription. A session with several subscriptions that match gets the message once.
+func (b *broker) deliveries(m *message) map[*session]delivery {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
-	all := make(map[*session]subscription)
+	all := make(map[*session]delivery)
 	b.topics.match(m.Topic, func(subs map[*session]subscription) {
 		for s, sub := range subs {
 			if !sub.NoLocal || s.id != m.Origin {
-				all[s] = all[s].merge(sub)
+				all[s] = all[s].with(m, sub)
 			}
 		}
 	})
@@ -291,7 +271,7 @@ func (b *broker) targets(m *message) map[*session]subscription {
 		share.match(m.Topic, func(subs map[*session]subscription) {
 			if len(subs) > 0 {
 				s := pick(subs)
-				all[s] = all[s].merge(subs[s])
+				all[s] = all[s].with(m, subs[s])
 			}
 		})
 	}

@@ -10,7 +10,10 @@ import (
 	"github.com/sessionwheel/sessionwheel/tcp"
 )
 
-type packet = packets.Packet
+type (
+	packet       = packets.Packet
+	subscription = packets.Subscription
+)
 
 const maxPacket = 1 << 20 // bytes of one packet; a larger one is answered with 0x95
 
@@ -79,14 +82,14 @@ func (b *broker) handle(c *tcp.Session, s *session, p []byte) error {
 	return h.handle(s, pk)
 }
 
-// encode appends a packet of the given type to dst.
-func encode(dst []byte, kind, version byte, pk *packet) []byte {
+// encode returns a packet of the given type.
+func encode(kind, version byte, pk *packet) []byte {
 	pk.FixedHeader.Type, pk.ProtocolVersion = kind, version
 	if kind == packets.Pubrel {
 		pk.FixedHeader.Qos = 1 // reserved bits that are set
 	}
 	pk.Mods.AllowResponseInfo = true // response topics pass through
-	buf := bytes.NewBuffer(dst)
+	buf := new(bytes.Buffer)
 	if err := encoders[kind](pk, buf); err != nil {
 		panic(err) // only for packets that this program has made wrong
 	}

@@ -84,8 +84,10 @@ func TestFlushInterval_OnASocket(t *testing.T) {
 	e := watch(srv)
 	c := harness.ListenTCP(t, srv)()
 	s := harness.Next(t, e.opened)
+	before := s.LastActive()
 	require.NoError(t, s.Post([]byte("a")))
 	harness.Read(t, c, "a")
+	harness.Until(t, func() bool { return s.LastActive().After(before) }) // it is written, and counted
 	require.NoError(t, s.Post([]byte("b")))
 	require.Equal(t, 1, s.Outbound())
 	require.NoError(t, s.Send(nil))

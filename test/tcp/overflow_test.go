@@ -52,6 +52,29 @@ func TestOverflow_MayDropTheNewest(t *testing.T) {
 	})
 }
 
+// A Post that closes the session leaves the callbacks to another goroutine.
+func TestOverflow_MayHappenUnderALockThatTheCallbacksTake(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lock := make(chan struct{}, 1) // for a Mutex, the bubble's time would stand still
+		srv := &tcp.Server{MaxOutbound: 1000}
+		e := watch(srv)
+		srv.OnSessionClosed = func(_ *tcp.Session, r pool.Reason) {
+			lock <- struct{}{}
+			e.closed <- r
+			<-lock
+		}
+		harness.ListenPipes(t, srv)()
+		s := harness.Next(t, e.opened)
+		lock <- struct{}{}
+		require.NoError(t, s.Post(make([]byte, 1000)))
+		require.ErrorIs(t, s.Post(make([]byte, 1)), tcp.ErrSlow)
+		synctest.Wait()
+		require.Empty(t, e.closed)
+		<-lock
+		require.Equal(t, tcp.ReasonSlow, harness.Next(t, e.closed))
+	})
+}
+
 func TestOverflow_OfOneMessageClosesNothing(t *testing.T) {
 	for _, overflow := range []tcp.Overflow{tcp.CloseSlow, tcp.DropNewest} {
 		srv := &tcp.Server{MaxOutbound: 1000, Overflow: overflow}

@@ -273,12 +273,49 @@ func TestPreempt_APostDuringAFlushIsFlushed(t *testing.T) {
 		}
 	})
 	defer preempt.Set(nil)
-	for range 2 { // the second is gathered
+	for range 2 { // in one flush or in two
 		require.NoError(t, a.Post([]byte("a")))
 		require.NoError(t, b.Post([]byte("b")))
 	}
 	harness.Read(t, first, "aa")
 	harness.Read(t, second, "bbb")
+}
+
+// While the flusher writes to one session, posts to it and to another are gathered, and wait for
+// no write.
+func TestPreempt_WhatIsPostedDuringAFlushIsGathered(t *testing.T) {
+	srv := &tcp.Server{FlushInterval: time.Millisecond}
+	e := watch(srv)
+	dial := harness.ListenTCP(t, srv)
+	first := dial()
+	a := harness.Next(t, e.opened)
+	second := dial()
+	b := harness.Next(t, e.opened)
+	writing, goOn := make(chan struct{}, 1), make(chan struct{})
+	var once sync.Once
+	preempt.Set(func(p string) {
+		if p == "pump: a piece is taken" {
+			once.Do(func() {
+				writing <- struct{}{}
+				select {
+				case <-goOn:
+				case <-time.After(harness.Patience):
+					t.Error("a Post waits for a write")
+				}
+			})
+		}
+	})
+	defer preempt.Set(nil)
+	require.NoError(t, a.Post([]byte("a")))
+	harness.Next(t, writing)
+	for range 10 {
+		require.NoError(t, a.Post([]byte("a")))
+		require.NoError(t, b.Post([]byte("b")))
+	}
+	require.Equal(t, 10, b.Outbound())
+	close(goOn)
+	harness.Read(t, first, strings.Repeat("a", 11))
+	harness.Read(t, second, strings.Repeat("b", 10))
 }
 
 // A Post is preempted until the server has ended: what it has queued is dropped.
@@ -300,6 +337,25 @@ func TestPreempt_APostThatOutlivesItsServerIsDropped(t *testing.T) {
 	harness.Until(t, func() bool { return srv.Traffic().Outbound == 0 })
 }
 
+// The session is closed by somebody else when Finish has begun: it is their close that counts.
+func TestPreempt_ACloseAmidAFinishSaysFarewell(t *testing.T) {
+	srv := &tcp.Server{LingerTimeout: harness.Patience, Farewell: farewell}
+	e := watch(srv)
+	c := harness.ListenTCP(t, srv)()
+	s := harness.Next(t, e.opened)
+	preempt.Set(func(p string) {
+		if p == "finish: begun" {
+			s.Close("Kicked")
+		}
+	})
+	defer preempt.Set(nil)
+	s.Finish("Done")
+	got, err := io.ReadAll(c)
+	require.NoError(t, err)
+	require.Equal(t, "bye: Kicked\n", string(got))
+	require.Equal(t, pool.Reason("Kicked"), harness.Next(t, e.closed))
+}
+
 // A Post writes what has gathered before it, and the session is closed and has said its last
 // meanwhile: nothing comes behind that.
 func TestPreempt_APostAmidACloseIsRefused(t *testing.T) {
@@ -317,8 +373,10 @@ func TestPreempt_APostAmidACloseIsRefused(t *testing.T) {
 			e := watch(srv)
 			c := harness.ListenTCP(t, srv)()
 			s := harness.Next(t, e.opened)
+			before := s.LastActive()
 			require.NoError(t, s.Post([]byte("first")))
 			harness.Read(t, c, "first")
+			harness.Until(t, func() bool { return s.LastActive().After(before) }) // it is written, and counted
 			require.NoError(t, s.Post(make([]byte, gathered)))
 			var once sync.Once
 			preempt.Set(func(p string) {
