@@ -128,7 +128,7 @@ func newBroker(ctx context.Context, f *flags) (*broker, error) {
 		err = b.peers.begin()
 	}
 	if err == nil && f.Store != "" {
-		if b.store, err = openStore(f.Store, w); err == nil {
+		if b.store, err = openStore(f.Store); err == nil {
 			err = b.restore()
 		}
 	}
@@ -142,8 +142,7 @@ func (b *broker) close() error {
 	err := b.sessions.Shutdown(ctx)
 	b.Wheel.Close()
 	if b.store != nil {
-		b.store.flush()
-		err = errors.Join(err, b.store.db.Close())
+		err = errors.Join(err, b.store.close())
 	}
 	if b.peers != nil {
 		err = errors.Join(err, b.peers.leave(ctx))

@@ -6,6 +6,7 @@ import (
 
 	"github.com/mochi-mqtt/server/v2/packets"
 	"github.com/stretchr/testify/require"
+	"go.etcd.io/bbolt"
 )
 
 func TestStore_KeepsSessionsAndRetainedMessages(t *testing.T) {
@@ -93,12 +94,14 @@ func TestStore_DeletesSessionsThatExpiredWhileTheBrokerWasDown(t *testing.T) {
 // stored returns the IDs of the sessions in a file.
 func stored(t *testing.T, file string) (ids []string) {
 	t.Helper()
-	st, err := openStore(file, nil)
+	st, err := openStore(file)
 	require.NoError(t, err)
-	require.NoError(t, st.load(func(_, id string, _ []byte) error {
-		ids = append(ids, id)
-		return nil
+	require.NoError(t, st.db.View(func(tx *bbolt.Tx) error {
+		return tx.Bucket([]byte(sessionsBucket)).ForEach(func(k, _ []byte) error {
+			ids = append(ids, string(k))
+			return nil
+		})
 	}))
-	require.NoError(t, st.db.Close())
+	require.NoError(t, st.close())
 	return ids
 }
