@@ -33,7 +33,7 @@ func (r Reason) orClosed() Reason {
 // Errors that Register and RegisterContext return, to be matched with errors.Is.
 var (
 	ErrDuplicateID = errors.New("pool: duplicate ID")   // a session has the ID, and Config.OnDuplicate is Reject
-	ErrFull        = errors.New("pool: full")           // Config.MaxSessions sessions are registered
+	ErrFull        = errors.New("pool: full")           // Config.MaxSessions is reached, or 65,536 replaced sessions have not ended
 	ErrPoolClosed  = errors.New("pool: closed")         // Shutdown was called
 	ErrNilConn     = errors.New("pool: nil connection") // the connection is nil
 	ErrBadID       = errors.New("pool: invalid ID")     // the ID, such as NaN, does not equal itself and could not be found
@@ -114,10 +114,10 @@ type Config[K comparable, C io.Closer] struct {
 	IdleWarning time.Duration
 
 	// OnPanic is called when OnNewSessionRegister, OnSessionClosed, OnIdle, the
-	// Logger or a connection's Close panics, on the same goroutine. Its arguments are the
-	// panic's value and the stack as formatted by runtime/debug.Stack. The session
-	// continues as if the call had returned. If nil, the panic is not recovered; on a
-	// goroutine of the wheel or the pool it ends the process.
+	// Logger, a connection's Close or the Directory's Release panics, on the same
+	// goroutine. Its arguments are the panic's value and the stack as formatted by
+	// runtime/debug.Stack. The session continues as if the call had returned. If nil, the
+	// panic is not recovered; on a goroutine of the wheel or the pool it ends the process.
 	OnPanic func(v any, stack []byte)
 
 	// Logger receives sessions that are registered (debug), refused (warn) and closed

@@ -152,11 +152,14 @@ func isNil[C any](conn C) bool {
 
 // sessionEnded counts a session whose OnSessionClosed has returned.
 func (p *Pool[K, C]) sessionEnded(s *Session[K, C]) {
+	defer func() { // also when the Directory panics
+		if s.shard.live.Add(-1) == 0 && p.passed.Load() {
+			p.checkDrained()
+		}
+	}()
 	if p.c.Directory != nil {
+		defer p.guard()
 		p.release(s)
-	}
-	if s.shard.live.Add(-1) == 0 && p.passed.Load() {
-		p.checkDrained()
 	}
 }
 

@@ -133,8 +133,8 @@ func (d *countingDirectory) Claim(_ context.Context, _ int64, _ []byte, activate
 
 func (*countingDirectory) Release(int64, uint64) {}
 
-// panickingDirectory panics in Claim, before or after activate.
-type panickingDirectory struct{ before, after bool }
+// panickingDirectory panics in Claim, before or after activate, or in Release.
+type panickingDirectory struct{ before, after, release bool }
 
 func (d *panickingDirectory) Claim(_ context.Context, _ int, _ []byte, activate func(uint64)) error {
 	if d.before {
@@ -147,7 +147,11 @@ func (d *panickingDirectory) Claim(_ context.Context, _ int, _ []byte, activate 
 	return nil
 }
 
-func (*panickingDirectory) Release(int, uint64) {}
+func (d *panickingDirectory) Release(int, uint64) {
+	if d.release {
+		panic("in Release")
+	}
+}
 
 func TestDirectory_ThatPanicsLeaksNoPlace(t *testing.T) {
 	harness.Bubble(t, func(t *testing.T) {
@@ -168,6 +172,26 @@ func TestDirectory_ThatPanicsLeaksNoPlace(t *testing.T) {
 		d.after = false
 		mustRegister(t, p, 1)
 		require.Equal(t, 1, p.Len())
+	})
+}
+
+func TestDirectory_WhoseReleasePanicsKeepsNoSession(t *testing.T) {
+	harness.Bubble(t, func(t *testing.T) {
+		panics := make(chan any, 10)
+		p := newPool(t, testConfig{
+			Directory: &panickingDirectory{release: true}, IdleTimeout: time.Minute,
+			OnPanic: func(v any, _ []byte) { panics <- v },
+		})
+		closed, timedOut := mustRegister(t, p, 1), mustRegister(t, p, 2)
+		require.True(t, closed.Close("Bye"))
+		require.Equal(t, "in Release", harness.Next(t, panics))
+		time.Sleep(time.Hour)
+		require.Equal(t, "in Release", harness.Next(t, panics), "on a goroutine of the wheel")
+		require.True(t, hasEnded(timedOut))
+		require.Zero(t, p.Stats().Closing)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		require.NoError(t, p.Shutdown(ctx))
 	})
 }
 
