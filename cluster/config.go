@@ -117,6 +117,14 @@ type Config struct {
 	// Local gives access to the node's own sessions. Use a *LocalPool for a pool.
 	Local Local
 
+	// OnTell is called for each message that another node sends with Node.Tell, on a goroutine
+	// of the node: for one message to this node after the other, and likewise for those to all
+	// nodes. n is the node, also before Join has returned it, and from the name of the node that
+	// sent the message. Messages that arrive meanwhile wait, 65,536 or 64 MiB of them at most;
+	// further ones are dropped. OnTell may keep msg, and must not call Leave, which waits for it.
+	// If nil, messages are dropped.
+	OnTell func(n *Node, from string, msg []byte)
+
 	// Logger receives what happens in the background: leases that are lost and
 	// regained, nodes that are declared dead, and operations that failed and are
 	// repeated. If nil, nothing is logged.

@@ -70,9 +70,10 @@ func joinOn(ctx context.Context, c Config, nc, beatConn *nats.Conn) (*Node, erro
 	uncaptured := func(ctx context.Context) error {
 		return n.nodes.checkCaptured(ctx, c.Namespace+".node.>")
 	}
-	for _, step := range []func(context.Context) error{n.ensure, n.open, uncaptured, n.newEpoch} {
+	for _, step := range []func(context.Context) error{n.ensure, n.open, uncaptured, n.newEpoch, n.listen} {
 		if err := n.retry(ctx, step); err != nil {
 			n.cancelLast()
+			n.stopListening()
 			return nil, err
 		}
 	}
@@ -130,6 +131,7 @@ func (n *Node) undoJoin() error {
 	sub := n.sub
 	n.mu.Unlock()
 	err := sub.Unsubscribe()
+	n.stopListening()
 	n.cancel()
 	n.wg.Wait()
 	n.endLast()

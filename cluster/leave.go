@@ -76,6 +76,7 @@ func (n *Node) leave(ctx context.Context) error {
 	if sub != nil {
 		err = errors.Join(err, unavailable(sub.Unsubscribe()))
 	}
+	n.stopListening()
 	n.beatConn.Close()
 	if n.ownConn {
 		n.nc.Close()

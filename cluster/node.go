@@ -15,7 +15,7 @@ import (
 // its sessions. Make one with [Join] and end it with [Node.Leave]. All its methods may
 // be called from any goroutine.
 //
-// Its background goroutines are listed in startLoops.
+// Its goroutines end in Leave.
 type Node struct {
 	*reader
 
@@ -36,7 +36,8 @@ type Node struct {
 	cancelLast context.CancelFunc
 	lastLoops  sync.WaitGroup
 
-	disconnected string // the last reason that logDisconnected has logged; of beatLoop's goroutine
+	tells        []*nats.Subscription // receive what other nodes tell this one; set in Join
+	disconnected string               // the last reason that logDisconnected has logged; of beatLoop's goroutine
 
 	// Guarded by mu, which is the reader's.
 	epoch         string             // the current incarnation; a new one after each death
