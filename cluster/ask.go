@@ -20,12 +20,15 @@ func sendRequest(id string, s dirEntry, msg []byte) request {
 
 // checkMessage returns an error for a message that the broker would not take.
 func (r *reader) checkMessage(msg []byte) error {
-	// A message is sent in base64, together with the ID.
-	if most := r.nc.MaxPayload()*3/4 - 2*maxID; int64(len(msg)) > most {
+	if most := r.maxData(); int64(len(msg)) > most {
 		return fmt.Errorf("%w: a message of %d bytes: use up to %d", ErrInvalid, len(msg), most)
 	}
 	return nil
 }
+
+// maxData returns how many bytes a request or a reply may carry. They are sent in base64,
+// together with an ID or an error.
+func (r *reader) maxData() int64 { return r.nc.MaxPayload()*3/4 - 2*maxID }
 
 // callOwner sends a request to the owner of a session and waits for the reply, for a
 // lease at most: the longer of the owner's and this process's.

@@ -261,7 +261,9 @@ func (n *Node) closePrevious(ctx context.Context, id string) (token uint64, mayH
 	}
 	token, mayHaveEntry = old.token, old.mayHaveEntry
 	n.mu.Unlock()
-	_, err = n.closeSession(ctx, id, token, pool.Replaced)
+	var state []byte
+	_, err = n.closeSession(ctx, id, token, pool.Replaced, &state)
+	received(ctx, state)
 	return token, mayHaveEntry, err
 }
 

@@ -33,7 +33,7 @@ func (n *Node) Release(id string, token uint64) {
 		return
 	}
 	delete(n.sessions, id)
-	if s.mayHaveEntry && s.ending == nil { // else the entry is left to whoever closes it
+	if s.mayHaveEntry && (s.ending == nil || s.ending.over) { // else the entry is left to whoever closes it
 		n.addCleanupLocked(id, cleanup{rev: s.rev, gen: s.gen})
 	}
 }

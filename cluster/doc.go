@@ -47,6 +47,10 @@
 // clocks, and applies only to logins that overlap: otherwise a node whose clock is ahead would
 // keep others from its IDs.
 //
+// What a session keeps for its client stays on its node, unless it is handed over: a login
+// made with [WithHandover] gets the bytes that LocalPool.Handover returns for the session it
+// takes over. They come with the owner's reply, at most once.
+//
 // A token identifies one login of an ID. The token of a login that takes over is always higher
 // than the one before. If the login before has ended, its entry is gone and its token
 // forgotten. The next token is then higher unless the clock of the later login's node is behind

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"sync"
 
 	"github.com/sessionwheel/sessionwheel/pool"
 )
@@ -9,7 +10,8 @@ import (
 // ending is a call of Local.Close. All who want a session closed wait for the same call,
 // each until its own context ends.
 type ending struct {
-	done chan struct{} // closed when the call has returned
+	done  chan struct{} // closed when the call has returned
+	state func() []byte // hands the session over at the first call; nil: nobody takes it over
 
 	// Guarded by Node.mu.
 	waiting int // how many wait for it
@@ -21,9 +23,12 @@ type ending struct {
 // returns when the session has ended, or with the error of ctx. It reports false, and closes
 // nothing, if the ID has another session. The caller has locked the ID. If closeSession
 // returns no error, the caller deletes the session's entry.
-func (n *Node) closeSession(ctx context.Context, id string, token uint64, why pool.Reason) (bool, error) {
+//
+// If state is not nil, the session is taken over: it hands over what it keeps before it is
+// closed, unless it is being closed already, and closeSession sets *state to that.
+func (n *Node) closeSession(ctx context.Context, id string, token uint64, why pool.Reason, state *[]byte) (bool, error) {
 	for {
-		e, same := n.beginEnding(ctx, id, token, why)
+		e, same := n.beginEnding(ctx, id, token, why, state != nil)
 		if e == nil {
 			return same, nil
 		}
@@ -36,6 +41,9 @@ func (n *Node) closeSession(ctx context.Context, id string, token uint64, why po
 		ended := e.over && e.err == nil
 		n.mu.Unlock()
 		if ended {
+			if state != nil && e.state != nil {
+				*state = e.state()
+			}
 			return true, nil
 		}
 		// The call may have had the context of somebody who has waited for longer.
@@ -47,15 +55,22 @@ func (n *Node) closeSession(ctx context.Context, id string, token uint64, why po
 
 // beginEnding calls Local.Close for a session, unless that is done already. If there is no
 // session with that ID and token, it returns nil, and reports false if there is another one.
-func (n *Node) beginEnding(ctx context.Context, id string, token uint64, why pool.Reason) (e *ending, same bool) {
+// A session that is taken over is handed over once, however often Local.Close fails.
+func (n *Node) beginEnding(ctx context.Context, id string, token uint64, why pool.Reason, takenOver bool) (e *ending, same bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	s := n.sessions[id]
 	if s == nil || s.token != token {
 		return nil, s == nil
 	}
-	if s.ending == nil {
+	if s.ending == nil || s.ending.over {
 		e := &ending{done: make(chan struct{})}
+		if s.ending != nil {
+			e.state = s.ending.state
+		}
+		if takenOver && e.state == nil {
+			e.state = sync.OnceValue(func() []byte { return n.handOver(ctx, id, token) })
+		}
 		s.ending = e
 		// Leave waits for it. It ends with the session, or with ctx if Local heeds that.
 		n.endings.Go(func() { n.endSession(ctx, id, s, e, why) })
@@ -64,9 +79,13 @@ func (n *Node) beginEnding(ctx context.Context, id string, token uint64, why poo
 	return s.ending, true
 }
 
-// endSession calls Local.Close. Until the session has ended, it counts as one of this node.
-// If nobody waits for that any more, the entry is left to a cleanup.
+// endSession calls Local.Close, and before that Local's HandOver if the session is taken over.
+// Until the session has ended, it counts as one of this node. If nobody waits for that any
+// more, the entry is left to a cleanup.
 func (n *Node) endSession(ctx context.Context, id string, s *ownSession, e *ending, why pool.Reason) {
+	if e.state != nil {
+		e.state()
+	}
 	_, err := n.c.Local.Close(ctx, id, s.token, why)
 	n.mu.Lock()
 	if n.sessions[id] == s { // else Release was called
@@ -81,7 +100,6 @@ func (n *Node) endSession(ctx context.Context, id string, s *ownSession, e *endi
 		}
 	}
 	e.over = true
-	s.ending = nil
 	n.mu.Unlock()
 	close(e.done)
 }

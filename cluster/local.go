@@ -48,6 +48,22 @@ type LocalPool[C io.Closer] struct {
 	// Send returns ErrNotFound.
 	OnMessage func(s *pool.Session[string, C], msg []byte)
 
+	// Handover, if not nil, returns what the login that takes a session over is to get of
+	// it: see [WithHandover]. If the result is empty, nothing is handed over. If it is longer
+	// than a message for Send may be, it reaches no other node: the session is taken over
+	// without it, and the node logs that.
+	//
+	// Handover is called at most once for a session, when a login on any node takes it over.
+	// It is not called for a session that is kicked, closed by [Node.Leave] or for a lost
+	// lease, or closing already. If nodes that were cut off from each other have admitted
+	// the same ID, it may be called for the session that goes; nobody gets the result then.
+	//
+	// It is called on a goroutine of the node, with the ID locked, before the session is
+	// closed, and possibly before the session's RegisterContext has returned. It may close the
+	// connection, wait for its callbacks, and close the session. Until it returns, the node
+	// does not close the session for any other reason either, and no other login gets the ID.
+	Handover func(s *pool.Session[string, C]) []byte
+
 	pool atomic.Pointer[pool.Pool[string, C]]
 }
 
@@ -65,12 +81,11 @@ func (l *LocalPool[C]) Close(ctx context.Context, id string, token uint64, why p
 
 // Deliver calls OnMessage for a session of the pool. See [Local].
 func (l *LocalPool[C]) Deliver(_ context.Context, id string, token uint64, msg []byte) (bool, error) {
-	p := l.pool.Load()
-	if p == nil || l.OnMessage == nil {
+	if l.OnMessage == nil {
 		return false, nil
 	}
-	s, ok := p.Get(id)
-	if !ok || s.Token() != token {
+	s := l.session(id, token)
+	if s == nil {
 		return false, nil
 	}
 	l.OnMessage(s, msg)

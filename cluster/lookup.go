@@ -87,7 +87,7 @@ func (n *Node) kick(ctx context.Context, q request) error {
 	if err := n.find(&q); err != nil {
 		return err
 	}
-	_, err := n.evict(ctx, q)
+	_, err := n.evict(ctx, q, nil)
 	// The session is closed. Its entry was written again since the requester has read it, or
 	// the broker does not answer.
 	for pause := (backoff{}); isConflict(err) || errors.Is(err, ErrUnavailable); {

@@ -64,7 +64,7 @@ type ownSession struct {
 	since        int64 // unix milliseconds
 	began        int64 // when its Claim began, in unix microseconds
 	meta         []byte
-	ending       *ending // not nil while Local.Close runs
+	ending       *ending // the last one; nil if Local.Close was not called
 	mayHaveEntry bool    // false for a login that this node admitted without a lease
 	rev          uint64  // the revision of its entry
 	gen          uint64  // the generation of rev

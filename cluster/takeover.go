@@ -83,6 +83,7 @@ func (n *Node) freeEntry(ctx context.Context, id string, seen dirEntry, why pool
 	defer cancel()
 	free.gen = n.generation()
 	r, err := n.askOwner(ctx, seen.Owner, opEvict, request{Key: keyOf(id), id: id, Token: seen.Token, Rev: seen.rev, Reason: why})
+	received(ctx, r.State)
 	free.rev = r.Rev
 	return free, err
 }
@@ -91,15 +92,15 @@ func (n *Node) freeEntry(ctx context.Context, id string, seen dirEntry, why pool
 // must have the revision that the requester has seen. It returns the revision of the
 // deletion's marker, which the requester's next write expects. If there is no session
 // of the ID, only the entry is deleted. If there is another session, evict returns
-// errStale.
-func (n *Node) evict(ctx context.Context, q request) (uint64, error) {
+// errStale. state is that of closeSession.
+func (n *Node) evict(ctx context.Context, q request, state *[]byte) (uint64, error) {
 	// If the session is being activated, the lock waits until it can be closed.
 	unlock, err := n.locks.lock(ctx, q.id)
 	if err != nil {
 		return 0, err
 	}
 	defer unlock()
-	closed, err := n.closeSession(ctx, q.id, q.Token, q.Reason)
+	closed, err := n.closeSession(ctx, q.id, q.Token, q.Reason, state)
 	if err != nil {
 		return 0, err
 	}
@@ -138,7 +139,7 @@ func (n *Node) closeAndCleanUp(ctx context.Context, ref sessionRef, why pool.Rea
 	}
 	hasEntry := s != nil && s.mayHaveEntry
 	n.mu.Unlock()
-	closed, err := n.closeSession(ctx, ref.id, ref.token, why)
+	closed, err := n.closeSession(ctx, ref.id, ref.token, why, nil)
 	if err == nil && closed && hasEntry {
 		n.addCleanup(ref.id, cl)
 	}

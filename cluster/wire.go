@@ -60,6 +60,7 @@ type reply struct {
 	OK    bool   `json:"ok"`              // it was executed
 	Stale bool   `json:"stale,omitempty"` // there is no session with that token
 	Rev   uint64 `json:"rev,omitempty"`   // the revision of the marker of the entry's deletion
+	State []byte `json:"state,omitempty"` // what the evicted session hands over; also beside an Error
 	Error string `json:"error,omitempty"`
 }
 

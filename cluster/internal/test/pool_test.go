@@ -22,10 +22,10 @@ type member struct {
 	why map[string]pool.Reason
 }
 
-func newMember(t *testing.T, name, url string) *member {
+func newMember(t *testing.T, name, url string, handover func(*pool.Session[string, net.Conn]) []byte) *member {
 	t.Helper()
 	m := &member{why: make(map[string]pool.Reason)}
-	local := &cluster.LocalPool[net.Conn]{OnMessage: func(s *pool.Session[string, net.Conn], msg []byte) {
+	local := &cluster.LocalPool[net.Conn]{Handover: handover, OnMessage: func(s *pool.Session[string, net.Conn], msg []byte) {
 		if _, err := s.Conn().Write(msg); err != nil {
 			s.Close("Error")
 		}
@@ -36,6 +36,7 @@ func newMember(t *testing.T, name, url string) *member {
 	delivered, err := local.Deliver(t.Context(), "x", 1, nil)
 	require.NoError(t, err)
 	require.False(t, delivered)
+	require.Empty(t, local.HandOver(t.Context(), "x", 1))
 	node, err := cluster.Join(within(t, patience), cluster.Config{Name: name, URL: url, Local: local})
 	require.NoError(t, err)
 	p, err := pool.New(pool.Config[string, net.Conn]{
@@ -69,7 +70,7 @@ func (m *member) reason(id string) pool.Reason {
 func TestPool_SharesItsIDsWithThePoolsOfOtherNodes(t *testing.T) {
 	t.Parallel()
 	b := broker(t)
-	a, c := newMember(t, "a", b.URL()), newMember(t, "c", b.URL())
+	a, c := newMember(t, "a", b.URL(), nil), newMember(t, "c", b.URL(), nil)
 	server, client := net.Pipe()
 	defer client.Close()
 	first, err := a.pool.RegisterContext(t.Context(), "x", server, []byte("meta"))

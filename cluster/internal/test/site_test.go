@@ -232,7 +232,10 @@ func join(t testing.TB, o *observer, name string, c cluster.Config) *site {
 func (s *site) joins(ctx context.Context, name string, c cluster.Config) {
 	t := s.t
 	t.Helper()
-	c.Name, c.Local = name, s
+	c.Name = name
+	if c.Local == nil {
+		c.Local = s
+	}
 	if os.Getenv("CLUSTER_LOG") != "" {
 		c.Logger = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}

@@ -1,0 +1,82 @@
+package cluster
+
+import (
+	"context"
+
+	"github.com/sessionwheel/sessionwheel/pool"
+)
+
+// HandoverLocal is a Local whose sessions hand something over when they are taken over.
+// *LocalPool is a HandoverLocal.
+type HandoverLocal interface {
+	Local
+	// HandOver returns what the login that takes over the session with the given ID and
+	// token is to get, or nothing. It is called when [LocalPool.Handover] is, and at most
+	// once for a session: Close follows. If ctx ends first, nobody waits for the result at
+	// the moment; the next login or request that takes the session over gets it.
+	HandOver(ctx context.Context, id string, token uint64) []byte
+}
+
+type handoverKey struct{}
+
+// WithHandover returns a context for a Claim, and so for a pool's RegisterContext or a
+// session's Bind. The Claim sets *state to what the session that it takes over hands over,
+// on whichever node that session is: see [LocalPool.Handover]. It does so on its own
+// goroutine, before it calls activate. If nothing is handed over, *state is left alone.
+//
+// The state is handed over at most once. If Claim returns an error after that, the earlier
+// session has ended all the same, and *state is the only copy. The state is lost if the
+// other node is dead or cut off, or its reply is lost. It may also be lost if Handover and the
+// closing of the session take longer than a second: the other node is asked again then, and
+// the session may end between two requests. A node of a version without handovers hands
+// nothing over.
+func WithHandover(ctx context.Context, state *[]byte) context.Context {
+	return context.WithValue(ctx, handoverKey{}, state)
+}
+
+// received sets the state of a claim's context, if it has one, to what was handed over.
+func received(ctx context.Context, state []byte) {
+	if to, ok := ctx.Value(handoverKey{}).(*[]byte); ok && to != nil && len(state) > 0 {
+		*to = state
+	}
+}
+
+// handOver returns what a session of this node hands over.
+func (n *Node) handOver(ctx context.Context, id string, token uint64) []byte {
+	if l, ok := n.c.Local.(HandoverLocal); ok {
+		return l.HandOver(ctx, id, token)
+	}
+	return nil
+}
+
+// sendable returns state, or nil if the broker would not take a reply that carries it.
+func (n *Node) sendable(state []byte) []byte {
+	if most := n.maxData(); int64(len(state)) > most {
+		n.log.Warn("a session's state is too large to be handed over", "bytes", len(state), "max", most)
+		return nil
+	}
+	return state
+}
+
+// HandOver calls Handover for a session of the pool. See [HandoverLocal].
+func (l *LocalPool[C]) HandOver(_ context.Context, id string, token uint64) []byte {
+	if l.Handover == nil {
+		return nil
+	}
+	if s := l.session(id, token); s != nil {
+		return l.Handover(s)
+	}
+	return nil
+}
+
+// session returns the session with the given ID and token, or nil if it is not there.
+func (l *LocalPool[C]) session(id string, token uint64) *pool.Session[string, C] {
+	p := l.pool.Load()
+	if p == nil {
+		return nil
+	}
+	if s, ok := p.Get(id); ok && s.Token() == token {
+		return s
+	}
+	return nil
+}
