@@ -3,99 +3,63 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 
-	"github.com/nats-io/nats.go"
-
 	"github.com/sessionwheel/sessionwheel/cluster"
-	"github.com/sessionwheel/sessionwheel/pool"
 )
 
-// peers connects the broker with the other nodes of a cluster: a client ID has one session, on
+// news is what one node tells another: a message, or, without one, that it asks for those that are
+// retained.
+type news struct {
+	Message *message `json:",omitempty"`
+	Answer  bool     `json:",omitempty"` // it was asked for
+}
+
+// join makes the broker a node of a cluster, before it has sessions: a client ID has one session, on
 // the node where the client logged in last, and messages reach the subscribers of all nodes.
-type peers struct {
-	broker *broker
-	node   *cluster.Node
-	local  cluster.LocalPool[*session]
-	conn   *nats.Conn // for messages; the node has its own
-}
-
-const (
-	subjectPublish  = "mqtt.publish"  // a message
-	subjectRetained = "mqtt.retained" // a request for what is retained
-	subjectMove     = "mqtt.move."    // and the name of a node: a request for a session
-)
-
-// join makes the broker a node, before it has sessions.
-func (b *broker) join(ctx context.Context) (p *peers, err error) {
-	p = &peers{broker: b}
-	if p.conn, err = nats.Connect(b.flags.Cluster, nats.NoEcho(), nats.MaxReconnects(-1)); err == nil {
-		p.node, err = cluster.Join(ctx, cluster.Config{Name: b.flags.Node, Namespace: "mqtt", URL: b.flags.Cluster, Local: &p.local})
-	}
-	if err != nil {
-		return nil, fmt.Errorf("--cluster %s: %w", b.flags.Cluster, err)
-	}
-	return p, nil
-}
-
-// begin answers the other nodes, and asks them for what they have retained.
-func (p *peers) begin() error {
-	p.local.Use(p.broker.sessions)
-	inbox := p.conn.NewRespInbox()
-	_, err1 := p.conn.Subscribe(subjectPublish, messages(p.broker.spread))
-	_, err2 := p.conn.Subscribe(inbox, messages(func(m *message) { p.broker.retain(m, false) }))
-	_, err3 := p.conn.Subscribe(subjectMove+p.broker.flags.Node, p.move)
-	_, err4 := p.conn.QueueSubscribe(subjectRetained, "one", func(msg *nats.Msg) {
-		p.send(msg.Reply, p.broker.retainedFor("#")...)
+func (b *broker) join(ctx context.Context) (err error) {
+	b.local.Handover = b.handOver
+	b.node, err = cluster.Join(ctx, cluster.Config{
+		Name: b.flags.Node, Namespace: "mqtt", URL: b.flags.Cluster, Local: &b.local, OnTell: b.hear,
 	})
-	return errors.Join(err1, err2, err3, err4, p.conn.PublishRequest(subjectRetained, inbox, nil))
+	if err != nil {
+		return fmt.Errorf("--cluster %s: %w", b.flags.Cluster, err)
+	}
+	tell(b.node, "", news{})
+	return nil
 }
 
-func messages(f func(*message)) nats.MsgHandler {
-	return func(msg *nats.Msg) {
-		m := new(message)
-		if json.Unmarshal(msg.Data, m) == nil {
-			f(m)
+// tell tells another node, or all others if its name is "". What is too large for NATS stays here.
+func tell(n *cluster.Node, name string, what news) {
+	if data, err := json.Marshal(what); err == nil {
+		_ = n.Tell(name, data)
+	}
+}
+
+// hear is the OnTell of package cluster.
+func (b *broker) hear(n *cluster.Node, from string, data []byte) {
+	var what news
+	switch err := json.Unmarshal(data, &what); {
+	case err != nil: // of another program
+	case what.Message == nil:
+		for _, m := range b.retainedFor("#") {
+			tell(n, from, news{m, true})
 		}
+	case what.Answer:
+		b.retain(what.Message, false)
+	default:
+		b.spread(what.Message)
 	}
 }
 
-// send sends messages to a subject. What NATS does not accept, because it is too large, stays on
-// this node.
-func (p *peers) send(subject string, msgs ...*message) {
-	for _, m := range msgs {
-		if data, err := json.Marshal(m); err == nil {
-			_ = p.conn.Publish(subject, data)
-		}
-	}
-}
-
-// move hands a session over to another node, and ends it here. NATS calls it for one session
-// after the other.
-func (p *peers) move(msg *nats.Msg) {
-	data := []byte("null")
-	if e, ok := p.broker.sessions.Get(string(msg.Data)); ok {
-		s := e.Conn()
-		s.disconnect()
-		s.takeWill() // the client is back
-		data, _ = json.Marshal(s)
-		e.Close(pool.Replaced)
-	}
-	_ = msg.Respond(data) // the other node sees whether it got it
-}
-
-// fetch takes over what another node has of a session, if there is one.
-func (p *peers) fetch(ctx context.Context, id string, st *state) {
-	if e, err := p.node.Lookup(ctx, id); err == nil {
-		if msg, err := p.conn.RequestWithContext(ctx, subjectMove+e.Node, []byte(id)); err == nil {
-			_ = json.Unmarshal(msg.Data, st) // which null does not change
-		}
-	}
-}
-
-// leave is called when the broker has no sessions any more.
-func (p *peers) leave(ctx context.Context) error {
-	defer p.conn.Close()
-	return errors.Join(p.conn.FlushWithContext(ctx), p.node.Leave(ctx))
+// handOver is the Handover of package cluster. It returns the state of a session that another node
+// takes over, whose client is back there.
+func (b *broker) handOver(e *entry) []byte {
+	s := e.Conn()
+	s.making.Lock() // this node may just have got the state itself
+	defer s.making.Unlock()
+	s.disconnect()
+	s.takeWill()
+	data, _ := json.Marshal(s) // null if it has ended
+	return data
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/alecthomas/kong"
 	"github.com/docker/go-connections/tlsconfig"
 
+	"github.com/sessionwheel/sessionwheel/cluster"
 	"github.com/sessionwheel/sessionwheel/pool"
 	"github.com/sessionwheel/sessionwheel/tcp"
 	"github.com/sessionwheel/sessionwheel/wheel"
@@ -98,7 +99,8 @@ type broker struct {
 	flags    *flags
 	sessions *pool.Pool[string, *session] // by client ID
 	store    *store                       // nil: none
-	peers    *peers                       // nil: none
+	node     *cluster.Node                // nil: none
+	local    cluster.LocalPool[*session]  // the sessions, for the other nodes
 
 	mu sync.RWMutex
 	// Guarded by mu.
@@ -119,13 +121,13 @@ func newBroker(ctx context.Context, f *flags) (*broker, error) {
 	b.OnMessage, b.Farewell, b.OnSessionClosed = b.receive, b.farewell, b.detach
 	config := pool.Config[string, *session]{Wheel: w, IdleTimeout: -1, OnSessionClosed: b.sessionEnded}
 	if f.Cluster != "" {
-		if b.peers, err = b.join(ctx); err != nil {
+		if err = b.join(ctx); err != nil {
 			return nil, err
 		}
-		config.Directory = b.peers.node
+		config.Directory = b.node
 	}
-	if b.sessions, err = pool.New(config); err == nil && b.peers != nil {
-		err = b.peers.begin()
+	if b.sessions, err = pool.New(config); err == nil {
+		b.local.Use(b.sessions)
 	}
 	if err == nil && f.Store != "" {
 		if b.store, err = openStore(f.Store); err == nil {
@@ -144,8 +146,8 @@ func (b *broker) close() error {
 	if b.store != nil {
 		err = errors.Join(err, b.store.close())
 	}
-	if b.peers != nil {
-		err = errors.Join(err, b.peers.leave(ctx))
+	if b.node != nil {
+		err = errors.Join(err, b.node.Leave(ctx))
 	}
 	return err
 }

@@ -27,10 +27,10 @@ type delivery struct {
 
 // with returns the delivery of a message that one more subscription of the session matches.
 func (d delivery) with(m *message, sub subscription) delivery {
-	d.Msg, d.QoS = m, max(d.QoS, min(m.QoS, sub.Qos))
+	d.Msg, d.QoS = m, max(d.QoS, min(m.QoS, sub.QoS))
 	d.Retain = d.Retain || m.Retain && sub.RetainAsPublished
-	if sub.Identifier > 0 {
-		d.IDs = append(d.IDs, sub.Identifier)
+	if sub.ID > 0 {
+		d.IDs = append(d.IDs, sub.ID)
 	}
 	return d
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/mochi-mqtt/server/v2/packets"
 
+	"github.com/sessionwheel/sessionwheel/cluster"
 	"github.com/sessionwheel/sessionwheel/pool"
 	"github.com/sessionwheel/sessionwheel/tcp"
 	"github.com/sessionwheel/sessionwheel/wheel"
@@ -25,6 +26,7 @@ type entry = pool.Session[string, *session]
 type session struct {
 	id     string
 	broker *broker
+	making sync.Mutex // held by create; before mu
 
 	mu sync.Mutex
 	// Guarded by mu. Only the callbacks of the connection change the link, Received and Expiry;
@@ -81,16 +83,18 @@ func (b *broker) open(ctx context.Context, id string, clean bool) (*entry, error
 		e.Close("Clean") // or it has just expired
 		<-e.Done()
 	}
-	st := new(state)
-	if b.peers != nil && !clean {
-		b.peers.fetch(ctx, id, st)
+	var handed []byte // by another node
+	if !clean {
+		ctx = cluster.WithHandover(ctx, &handed)
 	}
-	return b.create(ctx, id, st)
+	return b.create(ctx, id, &handed)
 }
 
-// create makes a session with the given state.
-func (b *broker) create(ctx context.Context, id string, st *state) (*entry, error) {
-	s := &session{id: id, broker: b, state: *st}
+// create makes a session with the given state, which may be handed over while it is registered.
+func (b *broker) create(ctx context.Context, id string, stored *[]byte) (*entry, error) {
+	s := &session{id: id, broker: b}
+	s.making.Lock()
+	defer s.making.Unlock()
 	e, err := b.sessions.RegisterContext(ctx, id, s, nil)
 	if err != nil {
 		return nil, err
@@ -100,10 +104,13 @@ func (b *broker) create(ctx context.Context, id string, st *state) (*entry, erro
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.entry = e
+	if len(*stored) > 0 {
+		err = json.Unmarshal(*stored, &s.state)
+	}
 	for filter, sub := range s.Subs {
 		b.topics.set(filter, s, &sub)
 	}
-	return e, nil
+	return e, err
 }
 
 // attach connects a client, which is sent the CONNACK and then what it has not acknowledged. It

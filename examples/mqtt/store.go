@@ -84,21 +84,16 @@ func (b *broker) restoreEntry(bucket, key string, value []byte) error {
 		b.retained[key] = m
 		return json.Unmarshal(value, m)
 	}
-	st := new(state)
-	if err := json.Unmarshal(value, st); err != nil {
+	e, err := b.create(context.Background(), key, &value)
+	if err != nil {
 		return err
 	}
-	if st.Left == 0 { // the broker crashed while the client was connected
-		st.Left = time.Now().UnixMilli()
+	s := e.Conn()
+	if s.Left == 0 { // the broker crashed while the client was connected
+		s.Left = time.Now().UnixMilli()
 	}
-	left := st.lasts() - time.Since(time.UnixMilli(st.Left))
-	if left <= 0 {
-		b.store.mark(sessionsBucket, key, nil)
-		return nil
+	if left := s.lasts() - time.Since(time.UnixMilli(s.Left)); left <= 0 || !e.Renew(left) {
+		e.Close(ended)
 	}
-	e, err := b.create(context.Background(), key, st)
-	if err == nil {
-		e.Renew(left)
-	}
-	return err
+	return nil
 }

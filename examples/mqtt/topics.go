@@ -76,8 +76,8 @@ func (b *broker) publish(m *message) {
 		return
 	}
 	b.spread(m)
-	if b.peers != nil {
-		b.peers.send(subjectPublish, m)
+	if b.node != nil {
+		tell(b.node, "", news{Message: m})
 	}
 }
 
@@ -102,28 +102,29 @@ func (s *session) subscribe(pk *packet) error {
 	}
 	ack := &packet{PacketID: pk.PacketID}
 	retained := make(map[string]subscription) // by filter, whose retained messages follow the SUBACK
-	for _, sub := range pk.Filters {
-		shared := strings.HasPrefix(sub.Filter, "$share/")
-		if shared && sub.NoLocal || sub.RetainHandling > 2 {
+	for _, f := range pk.Filters {
+		shared := strings.HasPrefix(f.Filter, "$share/")
+		if shared && f.NoLocal || f.RetainHandling > 2 {
 			return packets.ErrProtocolViolation
 		}
-		code := sub.Qos
+		code := f.Qos
 		switch {
-		case sub.Filter == s.broker.flags.Deny, s.version < 5 && invalidFilter.MatchString(sub.Filter):
+		case f.Filter == s.broker.flags.Deny, s.version < 5 && invalidFilter.MatchString(f.Filter):
 			code = packets.ErrUnspecifiedError.Code
-		case invalidFilter.MatchString(sub.Filter):
+		case invalidFilter.MatchString(f.Filter):
 			code = packets.ErrTopicFilterInvalid.Code
 		default:
-			before := s.setSubscription(sub.Filter, &sub)
-			if !shared && (sub.RetainHandling == 0 || sub.RetainHandling == 1 && !before) {
-				retained[sub.Filter] = sub
+			sub := subscription{QoS: f.Qos, NoLocal: f.NoLocal, RetainAsPublished: f.RetainAsPublished, ID: f.Identifier}
+			before := s.setSubscription(f.Filter, &sub)
+			if !shared && (f.RetainHandling == 0 || f.RetainHandling == 1 && !before) {
+				retained[f.Filter] = sub
 			}
 		}
 		ack.ReasonCodes = append(ack.ReasonCodes, code)
 	}
 	err := s.reply(packets.Suback, ack)
-	for _, sub := range retained {
-		s.sendRetained(sub)
+	for filter, sub := range retained {
+		s.sendRetained(filter, sub)
 	}
 	return err
 }
@@ -164,9 +165,9 @@ func (s *session) setSubscription(filter string, sub *subscription) (before bool
 
 // sendRetained sends a new subscriber what is retained. It waits for the client to read, so that
 // nothing has to be dropped.
-func (s *session) sendRetained(sub subscription) {
+func (s *session) sendRetained(filter string, sub subscription) {
 	sub.RetainAsPublished = true
-	for _, m := range s.broker.retainedFor(sub.Filter) {
+	for _, m := range s.broker.retainedFor(filter) {
 		if sub.NoLocal && m.Origin == s.id {
 			continue
 		}
@@ -204,6 +205,14 @@ func (b *broker) retain(m *message, replace bool) {
 		b.retained[m.Topic] = m
 	}
 	b.store.mark(retainedBucket, m.Topic, b.retained[m.Topic])
+}
+
+// subscription is how a session has subscribed to a filter.
+type subscription struct {
+	QoS               byte
+	NoLocal           bool `json:",omitempty"`
+	RetainAsPublished bool `json:",omitempty"`
+	ID                int  `json:",omitempty"` // 0: none
 }
 
 // level is a level of the tree of filters, with what is subscribed to there. A shared

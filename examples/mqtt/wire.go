@@ -10,10 +10,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/tcp"
 )
 
-type (
-	packet       = packets.Packet
-	subscription = packets.Subscription
-)
+type packet = packets.Packet
 
 const maxPacket = 1 << 20 // bytes of one packet; a larger one is answered with 0x95
 
