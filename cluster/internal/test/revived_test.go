@@ -33,20 +33,7 @@ func TestRelease_IsExecutedAgainWhenAKilledBrokerHasTheEntriesAgain(t *testing.T
 	}
 	c.mustLogin("stays")
 
-	messages := func() uint64 {
-		nc, err := nats.Connect(url)
-		if err != nil {
-			return 0
-		}
-		defer nc.Close()
-		js, err := jetstream.New(nc)
-		require.NoError(t, err)
-		s, err := js.Stream(t.Context(), "KV_sessions_dir")
-		if err != nil {
-			return 0
-		}
-		return s.CachedInfo().State.Msgs
-	}
+	messages := func() uint64 { return messagesAt(t, url) }
 	eventually(t, "the markers have expired", func() bool { return messages() == 1 })
 	b.kill()
 	b = spawn(t, "broker", arg)
@@ -58,4 +45,51 @@ func TestRelease_IsExecutedAgainWhenAKilledBrokerHasTheEntriesAgain(t *testing.T
 	time.Sleep(lease / 3) // and it stays so
 	require.EqualValues(t, 1, messages())
 	agree(t, c, []*site{a, c})
+}
+
+// The same, if the answers to the deletions are lost: the node has only seen that the entries are
+// gone.
+func TestRelease_WhoseAnswerIsLostIsExecutedAgainToo(t *testing.T) {
+	t.Parallel()
+	r, o := newTrio(t), newObserver()
+	arg := brokerd.Arg{Name: "alone", Dir: t.TempDir(), Host: r.host, Port: r.ports[0]}
+	b := spawn(t, "broker", arg)
+	url := fmt.Sprintf("nats://%s:%d", r.host, r.ports[0])
+	p := between(t, url)
+	a := join(t, o, "a", cluster.Config{URL: p.url()})
+	c := join(t, o, "c", cluster.Config{URL: url})
+	c.mustLogin("stays")
+	a.mustLogin("x")
+	p.holdAfter("$KV.sessions_dir.s.x")
+	a.logout("x")
+	eventually(t, "the deletion is on its way", p.holding)
+	eventually(t, "the marker has expired", func() bool { return messagesAt(t, url) == 1 })
+	p.heal()
+	eventually(t, "the node is back", active(a))
+	time.Sleep(lease / 3) // it has found that the entry is gone
+	b.kill()
+	b = spawn(t, "broker", arg)
+	t.Cleanup(b.stop)
+	t.Logf("the broker has %d messages after it was killed", messagesAt(t, url))
+	eventually(t, "the nodes are back", active(a, c))
+	eventually(t, "only the session that is there has an entry", func() bool { return messagesAt(t, url) == 1 })
+	agree(t, c, []*site{a, c})
+}
+
+// messagesAt returns how many messages the directory's stream has, or 0 if the broker does not
+// say.
+func messagesAt(t *testing.T, url string) uint64 {
+	t.Helper()
+	nc, err := nats.Connect(url)
+	if err != nil {
+		return 0
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	s, err := js.Stream(t.Context(), "KV_sessions_dir")
+	if err != nil {
+		return 0
+	}
+	return s.CachedInfo().State.Msgs
 }
