@@ -68,6 +68,10 @@ func (l library) Stop() { stopWithHelp(l.TimingWheel.Stop, l.poll) }
 // the queue comes due. (Start would do so too, but uses the WaitGroup for which Stop waits.)
 func (l library) poll(end chan struct{}) {
 	queue := reflect.ValueOf(l.TimingWheel).Elem().FieldByName("queue")
+	if !queue.IsValid() || queue.Type() != reflect.TypeFor[*delayqueue.DelayQueue]() {
+		<-end // another version of the library
+		return
+	}
 	(*delayqueue.DelayQueue)(queue.UnsafePointer()).Poll(end, func() int64 { return 0 })
 }
 

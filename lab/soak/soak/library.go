@@ -18,6 +18,9 @@ const libraryPath = "github.com/RussellLuo/timingwheel"
 //go:embed faulty.go.txt
 var faultyLibrary string
 
+// faultyQueue is its other package, of which the wheel uses this, and only if the library has it.
+const faultyQueue = "package delayqueue\n\ntype DelayQueue struct{}\n\nfunc (*DelayQueue) Poll(chan struct{}, func() int64) {}\n"
+
 // libraryFaults are the faults, and whether the wheel needs its watchdog to
 // live with them.
 var libraryFaults = []struct {
@@ -92,8 +95,9 @@ func prepareLibrary(source, dir string) ([]string, error) {
 	}
 	library := filepath.Join(source, "faultylibrary")
 	overlay, err := overlay(dir, map[string]string{
-		filepath.Join(library, "timingwheel.go"): faultyLibrary,
-		filepath.Join(library, "go.mod"):         "module " + libraryPath + "\n\ngo 1.23\n",
+		filepath.Join(library, "timingwheel.go"):              faultyLibrary,
+		filepath.Join(library, "delayqueue", "delayqueue.go"): faultyQueue,
+		filepath.Join(library, "go.mod"):                      "module " + libraryPath + "\n\ngo 1.23\n",
 	})
 	return []string{"-modfile", filepath.Join(dir, "faulty.mod"), "-overlay", overlay, "-tags", noCluster}, err
 }
