@@ -10,6 +10,7 @@ import (
 
 	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/console"
 	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/console/consoletest"
+	"github.com/sessionwheel/sessionwheel/internal/loopback"
 )
 
 func TestUsage_AMistakeIsOneLineThatNamesItAndTheHelp(t *testing.T) {
@@ -135,11 +136,9 @@ func TestError_IsOneLineThatNamesTheAddressAndTheFix(t *testing.T) {
 	require.Equal(t, console.ExitRuntime, o.Status)
 	o.OneErrorLine(t, noPEM, "--tls-cert")
 
-	// A port that was free a moment ago, and that nobody listens on.
-	free, err := net.Listen("tcp", "127.0.0.1:0")
+	free, err := loopback.Addrs(1)
 	require.NoError(t, err)
-	nobody := free.Addr().String()
-	require.NoError(t, free.Close())
+	nobody := free[0]
 	o = consoletest.Run(t, "load", "--addr", nobody)
 	require.Equal(t, console.ExitRuntime, o.Status)
 	o.OneErrorLine(t, nobody, "refused", "--addr", "sessionwheel serve")

@@ -16,6 +16,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/console"
 	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/console/consoletest"
 	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/internal/servetest"
+	"github.com/sessionwheel/sessionwheel/internal/loopback"
 )
 
 func TestServe_EchoesLinesAndFramesAndDrainsOnASignal(t *testing.T) {
@@ -83,10 +84,9 @@ func TestServe_RefusesSessionsBeyondItsLimits(t *testing.T) {
 func TestServe_LogsNothingBelowItsLevel(t *testing.T) {
 	t.Parallel()
 	// Port 0 would not be told at this level, so a free one is looked for.
-	free, err := net.Listen("tcp", "127.0.0.1:0")
+	free, err := loopback.Addrs(1)
 	require.NoError(t, err)
-	addr := free.Addr().String()
-	require.NoError(t, free.Close())
+	addr := free[0]
 	p := consoletest.Launch(t, "serve", "--addr", addr, "--log-level", "error")
 	require.Eventually(t, func() bool {
 		c, err := net.Dial("tcp", addr)

@@ -12,6 +12,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/console/consoletest"
 	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/flags"
 	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/internal/servetest"
+	"github.com/sessionwheel/sessionwheel/internal/loopback"
 )
 
 // clusterToken gives access to the brokers of the tests.
@@ -139,10 +140,9 @@ func TestBroker_ThatIsNotThereOrRefusesIsOneLineThatNamesItAndTheFix(t *testing.
 	require.NoError(t, err)
 	defer free.Close()
 	taken := free.Addr().String()
-	gone, err := net.Listen("tcp", "127.0.0.1:0")
+	gone, err := loopback.Addrs(1)
 	require.NoError(t, err)
-	nobody := "SESSIONWHEEL_CLUSTER=nats://user:s3cret@" + gone.Addr().String()
-	require.NoError(t, gone.Close())
+	nobody := "SESSIONWHEEL_CLUSTER=nats://user:s3cret@" + gone[0]
 
 	for _, args := range [][]string{
 		{"serve", "--addr", "127.0.0.1:0", "--node", "a", "--cluster-timeout", "300ms"},
@@ -152,7 +152,7 @@ func TestBroker_ThatIsNotThereOrRefusesIsOneLineThatNamesItAndTheFix(t *testing.
 		cmd.Env = append(cmd.Env, nobody)
 		o := consoletest.End(t, cmd)
 		require.Equal(t, console.ExitRuntime, o.Status, o.Err)
-		o.OneErrorLine(t, "no broker at --cluster nats://"+gone.Addr().String(), "--cluster-timeout 300ms", "serve --cluster embedded")
+		o.OneErrorLine(t, "no broker at --cluster nats://"+gone[0], "--cluster-timeout 300ms", "serve --cluster embedded")
 		require.NotContains(t, o.Err, "s3cret")
 	}
 	tried(t, "--cluster", "embedded", "--cluster-listen", taken).OneErrorLine(t, "--cluster embedded", "--cluster-listen", taken, "in use")

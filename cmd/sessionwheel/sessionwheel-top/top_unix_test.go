@@ -3,7 +3,6 @@
 package main
 
 import (
-	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -17,6 +16,7 @@ import (
 	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/console"
 	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/console/consoletest"
 	"github.com/sessionwheel/sessionwheel/cmd/sessionwheel/internal/servetest"
+	"github.com/sessionwheel/sessionwheel/internal/loopback"
 )
 
 func TestTop_ShowsARunningServerAndFollowsIt(t *testing.T) {
@@ -168,10 +168,9 @@ func TestTop_PrintsOnceWhereThereIsNoTerminal(t *testing.T) {
 
 func TestTop_SaysWhatIsWrongInOneLine(t *testing.T) {
 	t.Parallel()
-	free, err := net.Listen("tcp", "127.0.0.1:0")
+	free, err := loopback.Addrs(1)
 	require.NoError(t, err)
-	nobody := free.Addr().String()
-	require.NoError(t, free.Close())
+	nobody := free[0]
 	o := consoletest.Run(t, "top", nobody)
 	require.Equal(t, console.ExitRuntime, o.Status)
 	o.OneErrorLine(t, nobody, "connection refused", "sessionwheel serve --http")
