@@ -20,24 +20,26 @@ type HandoverLocal interface {
 type handoverKey struct{}
 
 // WithHandover returns a context for a Claim, and so for a pool's RegisterContext or a
-// session's Bind. The Claim sets *state to what the session that it takes over hands over,
-// on whichever node that session is: see [LocalPool.Handover]. It does so on its own
-// goroutine, before it calls activate. If nothing is handed over, *state is left alone.
+// session's Bind. The Claim calls f with what the session that it takes over hands over, on
+// whichever node that session is: see [LocalPool.Handover]. It does so on its own goroutine and
+// before it calls activate, so nobody can find the new session yet. f may keep state. It is
+// not called if nothing is handed over, and may be called again if another session was in the
+// way. f must not block.
 //
 // The state is handed over at most once. If Claim returns an error after that, the earlier
-// session has ended all the same, and *state is the only copy. The state is lost if the
+// session has ended all the same, and f has the only copy. The state is lost if the
 // other node is dead or cut off, or its reply is lost. It may also be lost if Handover and the
 // closing of the session take longer than a second: the other node is asked again then, and
 // the session may end between two requests. A node of a version without handovers hands
 // nothing over.
-func WithHandover(ctx context.Context, state *[]byte) context.Context {
-	return context.WithValue(ctx, handoverKey{}, state)
+func WithHandover(ctx context.Context, f func(state []byte)) context.Context {
+	return context.WithValue(ctx, handoverKey{}, f)
 }
 
-// received sets the state of a claim's context, if it has one, to what was handed over.
+// received calls the function of a claim's context, if it has one, with what was handed over.
 func received(ctx context.Context, state []byte) {
-	if to, ok := ctx.Value(handoverKey{}).(*[]byte); ok && to != nil && len(state) > 0 {
-		*to = state
+	if f, ok := ctx.Value(handoverKey{}).(func([]byte)); ok && len(state) > 0 {
+		f(state)
 	}
 }
 

@@ -53,12 +53,15 @@ func (k *keeper) login(ctx context.Context, t *testing.T, id string) *pool.Sessi
 	return s
 }
 
+// into sets state to what is handed over.
+func into(state *[]byte) func([]byte) { return func(handed []byte) { *state = handed } }
+
 // loginWith logs in and returns the state that was handed over, as it is when the session is
 // activated.
 func (s *site) loginWith(id string) string {
 	s.t.Helper()
 	state, active := []byte("nothing"), ""
-	ctx := cluster.WithHandover(within(s.t, patience), &state)
+	ctx := cluster.WithHandover(within(s.t, patience), into(&state))
 	require.NoError(s.t, s.node.Claim(ctx, id, nil, func(token uint64) {
 		active = string(state)
 		s.begin(id)(token)
@@ -78,7 +81,7 @@ func TestHandover_ALoginGetsWhatTheSessionOfAnotherNodeKeeps(t *testing.T) {
 	require.Zero(t, a.ofClosed.Load())
 	require.Equal(t, "nothing", c.loginWith("y"), "a new session")
 	state := []byte("nothing")
-	a.login(cluster.WithHandover(t.Context(), &state), t, "y")
+	a.login(cluster.WithHandover(t.Context(), into(&state)), t, "y")
 	require.Equal(t, "nothing", string(state), "a site is no HandoverLocal")
 	require.False(t, c.has("y"))
 }
@@ -88,7 +91,7 @@ func TestHandover_ALoginGetsWhatTheSessionOfItsOwnNodeKeeps(t *testing.T) {
 	a := newKeeper(t, "a", broker(t).URL(), "kept")
 	s := a.login(t.Context(), t, "x")
 	var state []byte
-	a.login(cluster.WithHandover(t.Context(), &state), t, "x")
+	a.login(cluster.WithHandover(t.Context(), into(&state)), t, "x")
 	require.Equal(t, "kept", string(state))
 	require.Equal(t, pool.Replaced, s.Reason())
 	require.EqualValues(t, 1, a.handedOver.Load())
@@ -102,7 +105,7 @@ func TestHandover_ReachesALoginByBind(t *testing.T) {
 	a.login(t.Context(), t, "x")
 	srv := &tcp.Server{Directory: c.node, OnMessage: func(s *tcp.Session, id []byte) {
 		var state []byte
-		if s.Bind(cluster.WithHandover(s.Context(), &state), string(id), nil) == nil {
+		if s.Bind(cluster.WithHandover(s.Context(), into(&state)), string(id), nil) == nil {
 			_ = s.Send(state)
 		}
 	}}
@@ -185,7 +188,7 @@ func TestHandover_OfMoreThanTheBrokerTakesReachesNoOtherNode(t *testing.T) {
 	}
 	a.login(t.Context(), t, "z")
 	var state []byte
-	a.login(cluster.WithHandover(t.Context(), &state), t, "z")
+	a.login(cluster.WithHandover(t.Context(), into(&state)), t, "z")
 	require.Equal(t, len(a.keeps), len(state), "it stays on its node")
 }
 

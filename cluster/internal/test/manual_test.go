@@ -106,13 +106,18 @@ func TestManual_BrokerConfigurationWorksForNodes(t *testing.T) {
 		return nc
 	}
 	o := newObserver()
-	a := join(t, o, "a", cluster.Config{Conn: connect(), Replicas: 3})
+	heard := make(chan told, 1)
+	a := join(t, o, "a", cluster.Config{Conn: connect(), Replicas: 3, OnTell: func(_ *cluster.Node, from string, msg []byte) {
+		heard <- told{from, string(msg)}
+	}})
 	c := join(t, o, "c", cluster.Config{Conn: connect(), Replicas: 3})
 	events := watch(t, c.node)
 	a.mustLogin("x", "y")
 	until(t, events, func(e cluster.Event) bool { return e.Kind == cluster.Claimed && e.Entry.ID == "y" })
 	require.NoError(t, c.node.Send(t.Context(), "x", []byte("hello")))
 	require.Equal(t, []string{"x: hello"}, a.received())
+	require.NoError(t, c.node.Tell("", []byte("all")))
+	require.Equal(t, told{"c", "all"}, hear(t, heard))
 	c.mustLogin("x")
 	require.NoError(t, c.node.Kick(t.Context(), "y", "Kicked"))
 	agree(t, a, []*site{a, c})
