@@ -38,15 +38,13 @@ type link struct {
 // there was a CONNECT.
 func (b *broker) receive(c *tcp.Session, p []byte) {
 	s, _ := c.Value().(*session)
-	err := b.handle(c, s, p)
-	if err == nil {
-		return
+	if err := b.handle(c, s, p); err != nil {
+		code := reasonOf(err)
+		if s != nil && s.version == 5 {
+			_ = s.reply(packets.Disconnect, &packet{ReasonCode: code.Code})
+		}
+		c.Finish(pool.Reason(code.Reason))
 	}
-	code := reasonOf(err)
-	if s != nil && s.version == 5 {
-		_ = s.reply(packets.Disconnect, &packet{ReasonCode: code.Code})
-	}
-	c.Finish(pool.Reason(code.Reason))
 }
 
 // reasonOf returns the code of an error. Only those for which there is no session have none.

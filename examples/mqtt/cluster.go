@@ -31,9 +31,8 @@ func (b *broker) join(ctx context.Context) (err error) {
 
 // tell tells another node, or all others if its name is "". What is too large for NATS stays here.
 func tell(n *cluster.Node, name string, what news) {
-	if data, err := json.Marshal(what); err == nil {
-		_ = n.Tell(name, data)
-	}
+	data, _ := json.Marshal(what)
+	_ = n.Tell(name, data)
 }
 
 // hear is the OnTell of package cluster.
@@ -56,8 +55,6 @@ func (b *broker) hear(n *cluster.Node, from string, data []byte) {
 // takes over, whose client is back there.
 func (b *broker) handOver(e *entry) []byte {
 	s := e.Conn()
-	s.making.Lock() // this node may just have got the state itself
-	defer s.making.Unlock()
 	s.disconnect()
 	s.takeWill()
 	data, _ := json.Marshal(s) // null if it has ended

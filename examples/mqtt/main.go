@@ -38,8 +38,8 @@ type flags struct {
 
 func main() {
 	var f flags
-	exit := func(status int) { os.Exit(min(status, 2)) } // kong has a higher one for flags that are wrong
-	kong.Parse(&f, kong.Name("mqtt"), kong.Exit(exit)).FatalIfErrorf(f.run())
+	// kong's status for flags that are wrong is higher than 2.
+	kong.Parse(&f, kong.Name("mqtt"), kong.Exit(func(status int) { os.Exit(min(status, 2)) })).FatalIfErrorf(f.run())
 }
 
 // run serves until SIGINT or SIGTERM.
@@ -69,11 +69,8 @@ func (f *flags) run() error {
 // listen opens the listeners.
 func (f *flags) listen() ([]net.Listener, error) {
 	plain, err := net.Listen("tcp", f.Addr)
-	if err != nil {
-		return nil, fmt.Errorf("--addr %s: %w", f.Addr, err)
-	}
-	if f.TLSAddr == "" {
-		return []net.Listener{plain}, nil
+	if err != nil || f.TLSAddr == "" {
+		return []net.Listener{plain}, err
 	}
 	options := tlsconfig.Options{CertFile: f.Cert, KeyFile: f.Key, CAFile: f.ClientCA, ExclusiveRootPools: true}
 	if f.ClientCA != "" {
@@ -84,10 +81,7 @@ func (f *flags) listen() ([]net.Listener, error) {
 		return nil, fmt.Errorf("--cert, --key, --client-ca: %w", err)
 	}
 	secure, err := tls.Listen("tcp", f.TLSAddr, config)
-	if err != nil {
-		return nil, fmt.Errorf("--tls-addr %s: %w", f.TLSAddr, err)
-	}
-	return []net.Listener{plain, secure}, nil
+	return []net.Listener{plain, secure}, err
 }
 
 // broker is the broker. One wheel holds the keep-alives, the session expiries and the delays of
@@ -114,10 +108,9 @@ func newBroker(ctx context.Context, f *flags) (*broker, error) {
 		return nil, err
 	}
 	b := &broker{flags: f, retained: make(map[string]*message)}
-	b.Wheel, b.Split, b.MaxFrame, b.MaxOutbound = w, framing.Split, maxPacket, maxOutbound
+	b.Wheel, b.Split, b.MaxFrame, b.MaxOutbound, b.IdleTimeout = w, framing.Split, maxPacket, maxOutbound, connectTimeout
 	b.FlushInterval = time.Millisecond // messages that follow each other closely are one write
 	b.Activity = tcp.Received          // what is sent to a client says nothing about it
-	b.IdleTimeout = connectTimeout
 	b.OnMessage, b.Farewell, b.OnSessionClosed = b.receive, b.farewell, b.detach
 	config := pool.Config[string, *session]{Wheel: w, IdleTimeout: -1, OnSessionClosed: b.sessionEnded}
 	if f.Cluster != "" {
@@ -130,9 +123,7 @@ func newBroker(ctx context.Context, f *flags) (*broker, error) {
 		b.local.Use(b.sessions)
 	}
 	if err == nil && f.Store != "" {
-		if b.store, err = openStore(f.Store); err == nil {
-			err = b.restore()
-		}
+		err = b.openStore(f.Store)
 	}
 	return b, err
 }

@@ -83,6 +83,7 @@ func (s *session) acknowledge(pk *packet) (err error) {
 		} else {
 			s.Queue[i].Released, s.Queue[i].Msg = true, nil
 		}
+		answer.FixedHeader.Qos = 1 // as the protocol has it for PUBREL
 		err = s.reply(packets.Pubrel, answer)
 	case i >= 0 && (kind == packets.Puback) == (s.Queue[i].QoS == 1):
 		s.Queue = slices.Delete(s.Queue, i, i+1)
@@ -96,7 +97,7 @@ func (s *session) acknowledge(pk *packet) (err error) {
 // not accept a packet of that size, or if the message has expired before it was sent.
 func (s *session) encodeLocked(d *delivery, again bool) []byte {
 	if d.Released {
-		return encode(packets.Pubrel, s.version, &packet{PacketID: d.ID})
+		return encode(packets.Pubrel, s.version, &packet{PacketID: d.ID, FixedHeader: packets.FixedHeader{Qos: 1}})
 	}
 	m := d.Msg
 	if !again && m.expired() {

@@ -26,7 +26,7 @@ func TestFlags_ErrorNamesTheFlagAndHelpIsPrinted(t *testing.T) {
 		{"--cluster nats://127.0.0.1", 2, "--node"},
 		{"--node a", 2, "--cluster"},
 		{"--cluster nats://127.0.0.1 --node a --store f", 2, "--store"},
-		{"--addr " + addr, 1, "mqtt: error: --addr " + addr + ": listen tcp " + addr},
+		{"--addr " + addr, 1, "mqtt: error: listen tcp " + addr + ": "},
 		{"--addr 127.0.0.1:0 --tls-addr 127.0.0.1:0", 1, "mqtt: error: --cert, --key, --client-ca: "},
 	} {
 		var said bytes.Buffer

@@ -26,7 +26,6 @@ type entry = pool.Session[string, *session]
 type session struct {
 	id     string
 	broker *broker
-	making sync.Mutex // held by create; before mu
 
 	mu sync.Mutex
 	// Guarded by mu. Only the callbacks of the connection change the link, Received and Expiry;
@@ -44,7 +43,7 @@ type state struct {
 	Queue    []delivery              // messages with QoS 1 and 2 that are not acknowledged, in order
 	Received map[uint16]bool         // the client's messages with QoS 2 that it has not released
 	Left     int64                   // when the client left, as a Unix time in milliseconds; 0: it is connected, or new
-	Expiry   uint32                  // in seconds after that; math.MaxUint32: never
+	Expiry   uint32                  // in seconds after that; math.MaxUint32: never, which is 136 years
 	LastID   uint16
 }
 
@@ -56,15 +55,12 @@ func put[K comparable, V any](m *map[K]V, key K, value V) {
 	(*m)[key] = value
 }
 
-// lasts returns how long the session lasts after the connection. Forever is 136 years.
-func (st *state) lasts() time.Duration { return time.Duration(st.Expiry) * time.Second }
-
 // MarshalJSON returns the session's state, or null if it has ended or does not outlive its
 // connection.
 func (s *session) MarshalJSON() ([]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if r := s.entry.Reason(); s.Expiry == 0 || r != "" && r != pool.Shutdown {
+	if s.Expiry == 0 || s.entry != nil && s.entry.Reason() != "" && s.entry.Reason() != pool.Shutdown {
 		return []byte("null"), nil
 	}
 	return json.Marshal(s.state)
@@ -83,19 +79,16 @@ func (b *broker) open(ctx context.Context, id string, clean bool) (*entry, error
 		e.Close("Clean") // or it has just expired
 		<-e.Done()
 	}
-	var handed []byte // by another node
+	s := &session{id: id, broker: b}
 	if !clean {
-		ctx = cluster.WithHandover(ctx, &handed)
+		ctx = cluster.WithHandover(ctx, func(data []byte) { _ = json.Unmarshal(data, &s.state) })
 	}
-	return b.create(ctx, id, &handed)
+	return b.create(ctx, s)
 }
 
-// create makes a session with the given state, which may be handed over while it is registered.
-func (b *broker) create(ctx context.Context, id string, stored *[]byte) (*entry, error) {
-	s := &session{id: id, broker: b}
-	s.making.Lock()
-	defer s.making.Unlock()
-	e, err := b.sessions.RegisterContext(ctx, id, s, nil)
+// create makes an entry for a session, which may have subscriptions already.
+func (b *broker) create(ctx context.Context, s *session) (*entry, error) {
+	e, err := b.sessions.RegisterContext(ctx, s.id, s, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -104,13 +97,10 @@ func (b *broker) create(ctx context.Context, id string, stored *[]byte) (*entry,
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.entry = e
-	if len(*stored) > 0 {
-		err = json.Unmarshal(*stored, &s.state)
-	}
 	for filter, sub := range s.Subs {
 		b.topics.set(filter, s, &sub)
 	}
-	return e, err
+	return e, nil
 }
 
 // attach connects a client, which is sent the CONNACK and then what it has not acknowledged. It
@@ -139,12 +129,11 @@ func (b *broker) detach(c *tcp.Session, _ pool.Reason) {
 	}
 	s.mu.Lock()
 	s.Left = time.Now().UnixMilli()
-	e, expiry, now := s.entry, s.lasts(), s.will
-	if later := now; later != nil && later.Props.WillDelayInterval > 0 {
+	if later := s.will; later != nil && later.Props.WillDelayInterval > 0 {
 		delay := time.Duration(later.Props.WillDelayInterval) * time.Second
-		s.due, s.delay = later, b.Wheel.AfterFunc(delay, func() { b.publish(later) })
-		now = nil
+		s.will, s.due, s.delay = nil, later, b.Wheel.AfterFunc(delay, func() { b.publish(later) })
 	}
+	e, expiry, now := s.entry, time.Duration(s.Expiry)*time.Second, s.will
 	s.mu.Unlock()
 	b.publish(now)
 	if expiry > 0 && e.Renew(expiry) {

@@ -23,13 +23,19 @@ type store struct {
 // The buckets: retained messages by topic, and sessions by client ID.
 const retainedBucket, sessionsBucket = "retained", "sessions"
 
-func openStore(file string) (*store, error) {
+// openStore opens the store, and brings back what is in it.
+func (b *broker) openStore(file string) error {
 	db, err := bbolt.Open(file, 0o600, &bbolt.Options{Timeout: time.Second}) // another process may have it
 	if err != nil {
-		return nil, fmt.Errorf("--store %s: %w", file, err)
+		return fmt.Errorf("--store %s: %w", file, err)
 	}
 	db.MaxBatchDelay = 100 * time.Millisecond
-	return &store{db: db}, nil
+	b.store = &store{db: db}
+	return db.View(func(tx *bbolt.Tx) error {
+		return tx.ForEach(func(name []byte, entries *bbolt.Bucket) error {
+			return entries.ForEach(func(k, v []byte) error { return b.restore(string(name), string(k), v) })
+		})
+	})
 }
 
 // mark has a value written soon, as the JSON that it then is; null deletes the entry. A nil store
@@ -69,31 +75,24 @@ func (st *store) close() error {
 	return st.db.Close()
 }
 
-// restore brings back what is stored.
-func (b *broker) restore() error {
-	return b.store.db.View(func(tx *bbolt.Tx) error {
-		return tx.ForEach(func(name []byte, entries *bbolt.Bucket) error {
-			return entries.ForEach(func(k, v []byte) error { return b.restoreEntry(string(name), string(k), v) })
-		})
-	})
-}
-
-func (b *broker) restoreEntry(bucket, key string, value []byte) error {
+// restore brings back a retained message or a session.
+func (b *broker) restore(bucket, key string, value []byte) error {
 	if bucket == retainedBucket {
 		m := new(message)
 		b.retained[key] = m
 		return json.Unmarshal(value, m)
 	}
-	e, err := b.create(context.Background(), key, &value)
-	if err != nil {
+	s := &session{id: key, broker: b}
+	if err := json.Unmarshal(value, &s.state); err != nil {
 		return err
 	}
-	s := e.Conn()
 	if s.Left == 0 { // the broker crashed while the client was connected
 		s.Left = time.Now().UnixMilli()
 	}
-	if left := s.lasts() - time.Since(time.UnixMilli(s.Left)); left <= 0 || !e.Renew(left) {
+	e, err := b.create(context.Background(), s)
+	left := time.Until(time.UnixMilli(s.Left).Add(time.Duration(s.Expiry) * time.Second))
+	if err == nil && (left <= 0 || !e.Renew(left)) {
 		e.Close(ended)
 	}
-	return nil
+	return err
 }

@@ -94,14 +94,14 @@ func TestStore_DeletesSessionsThatExpiredWhileTheBrokerWasDown(t *testing.T) {
 // stored returns the IDs of the sessions in a file.
 func stored(t *testing.T, file string) (ids []string) {
 	t.Helper()
-	st, err := openStore(file)
+	db, err := bbolt.Open(file, 0o600, nil)
 	require.NoError(t, err)
-	require.NoError(t, st.db.View(func(tx *bbolt.Tx) error {
+	require.NoError(t, db.View(func(tx *bbolt.Tx) error {
 		return tx.Bucket([]byte(sessionsBucket)).ForEach(func(k, _ []byte) error {
 			ids = append(ids, string(k))
 			return nil
 		})
 	}))
-	require.NoError(t, st.close())
+	require.NoError(t, db.Close())
 	return ids
 }

@@ -1,8 +1,8 @@
 package main
 
 import (
+	"cmp"
 	"maps"
-	"math/rand/v2"
 	"regexp"
 	"slices"
 	"strings"
@@ -39,9 +39,7 @@ func (s *session) publish(pk *packet) (err error) {
 		return code
 	}
 	if a := pk.Properties.TopicAlias; a > 0 {
-		if pk.TopicName == "" {
-			pk.TopicName = s.aliases[a]
-		}
+		pk.TopicName = cmp.Or(pk.TopicName, s.aliases[a])
 		if put(&s.aliases, a, pk.TopicName); pk.TopicName == "" {
 			return packets.ErrTopicAliasInvalid
 		}
@@ -97,14 +95,12 @@ func (s *session) subscribe(pk *packet) error {
 	ids := pk.Properties.SubscriptionIdentifier
 	if code := pk.SubscribeValidate(); code != packets.CodeSuccess {
 		return code
-	} else if len(ids) > 1 || len(ids) == 1 && ids[0] == 0 {
-		return packets.ErrProtocolViolation
 	}
 	ack := &packet{PacketID: pk.PacketID}
 	retained := make(map[string]subscription) // by filter, whose retained messages follow the SUBACK
 	for _, f := range pk.Filters {
 		shared := strings.HasPrefix(f.Filter, "$share/")
-		if shared && f.NoLocal || f.RetainHandling > 2 {
+		if shared && f.NoLocal || f.RetainHandling > 2 || len(ids) > 1 || len(ids) == 1 && ids[0] == 0 {
 			return packets.ErrProtocolViolation
 		}
 		code := f.Qos
@@ -289,8 +285,7 @@ func (b *broker) deliveries(m *message) map[*session]delivery {
 
 // pick returns any of the sessions, of those that are connected if there are any.
 func pick(subs map[*session]subscription) *session {
-	members := slices.Collect(maps.Keys(subs))
-	rand.Shuffle(len(members), func(i, j int) { members[i], members[j] = members[j], members[i] })
+	members := slices.Collect(maps.Keys(subs)) // in an order that is random enough
 	return members[max(0, slices.IndexFunc(members, (*session).connected))]
 }
 

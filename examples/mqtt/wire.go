@@ -82,9 +82,6 @@ func (b *broker) handle(c *tcp.Session, s *session, p []byte) error {
 // encode returns a packet of the given type.
 func encode(kind, version byte, pk *packet) []byte {
 	pk.FixedHeader.Type, pk.ProtocolVersion = kind, version
-	if kind == packets.Pubrel {
-		pk.FixedHeader.Qos = 1 // reserved bits that are set
-	}
 	pk.Mods.AllowResponseInfo = true // response topics pass through
 	buf := new(bytes.Buffer)
 	if err := encoders[kind](pk, buf); err != nil {
