@@ -45,7 +45,7 @@ func TestReadme_NamesTheTwoCommands(t *testing.T) {
 		}
 	}
 	require.Contains(t, commands, "go run ./cmd/sessionwheel")
-	require.Contains(t, commands, "GOGC=400 go test -race work")
+	require.Contains(t, commands, "GOGC=400 go test -race -p 3 work")
 }
 
 // It builds the program in a module made by the README's commands, as a reader
