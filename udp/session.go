@@ -114,8 +114,8 @@ func (s *Session) SetIdleTimeout(d time.Duration) { s.ps.Load().SetIdleTimeout(d
 // If the socket rejects the datagram, for example because it is too large for UDP
 // or because an ICMP message reported that the peer's port is closed, the error
 // wraps ErrWrite and the session stays open. If the session is closed, the error
-// is ErrSessionClosed, except that OnSessionClosed may still send while the socket
-// is open.
+// is ErrSessionClosed, except while OnSessionClosed runs, which may still send as long as the
+// socket is open.
 func (s *Session) Send(p []byte) error {
 	ps := s.ps.Load()
 	if ps.Reason() != "" && !s.inOnClosed.Load() {

@@ -123,13 +123,17 @@ func TestFarewell_ThatFailsIsReportedAndTheSessionEndsAllTheSame(t *testing.T) {
 
 func TestSend_AfterACloseSendsNothing(t *testing.T) {
 	for _, why := range []pool.Reason{"", "Kicked"} {
-		srv := &udp.Server{}
+		var goOn chan struct{} // made in the bubble
+		srv := &udp.Server{OnMessage: func(*udp.Session, []byte) { <-goOn }}
 		bubble(t, srv, func(t *testing.T, w *fakeSocket, e serverEvents) {
+			goOn = make(chan struct{})
 			w.send(peerAddr, "hello")
 			s := <-e.opened
+			synctest.Wait() // OnMessage runs, and OnSessionClosed waits for it
 			require.NoError(t, s.Send([]byte("in time")))
 			require.True(t, s.Close(why))
 			require.ErrorIs(t, s.Send([]byte("late")), udp.ErrSessionClosed)
+			close(goOn)
 			synctest.Wait()
 			require.ErrorIs(t, s.Send([]byte("later")), udp.ErrSessionClosed)
 			require.Len(t, w.out, 1)
