@@ -118,11 +118,11 @@ type Config struct {
 	Local Local
 
 	// OnTell is called for each message that another node sends with Node.Tell, on a goroutine
-	// of the node: for one message to this node after the other, and likewise for those to all
-	// nodes. n is the node, also before Join has returned it, and from the name of the node that
-	// sent the message. Messages that arrive meanwhile wait, 65,536 or 64 MiB of them at most;
-	// further ones are dropped. OnTell may keep msg, and must not call Leave, which waits for it.
-	// If nil, messages are dropped.
+	// of the node, possibly before Join has returned. n is this node, and from is the name of
+	// the sender. Messages to this node alone are handled one after the other, and so are those
+	// to all nodes, but one of each may be handled at the same time. Up to 65,536 messages or
+	// 64 MiB of either kind wait; further ones are dropped. OnTell may keep msg. It must not
+	// call Leave, which waits for it. If nil, messages are dropped.
 	OnTell func(n *Node, from string, msg []byte)
 
 	// Logger receives what happens in the background: leases that are lost and

@@ -99,8 +99,8 @@ func joinOn(ctx context.Context, c Config, nc, beatConn *nats.Conn) (*Node, erro
 //	viewLoop       on each change of a node's record         peers and noRecord
 //	connLoop       on each reconnection                      nothing; notifies the loops, restarts watchers
 //
-// Each request of another node (serve), each lost lease with sessions to close (fence)
-// and each Watch has a goroutine of its own beside these.
+// Each request of another node (serve), each OnTell (hear), each lost lease with sessions
+// to close (fence) and each Watch has a goroutine of its own beside these.
 func (n *Node) startLoops() {
 	n.lastLoops.Go(n.beatLoop)
 	n.lastLoops.Go(n.cleanupLoop)

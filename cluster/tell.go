@@ -29,12 +29,12 @@ func (n *Node) tellSubject(name string) string {
 // same name arrive in the order of the calls. If several nodes have the name, each of them gets
 // the message.
 //
-// The error is ErrInvalid if there can be no such name or the message is longer than the broker
-// allows, 1 MiB by default. It is ErrLeft after Leave, and wraps ErrUnavailable if the node is not
-// connected.
+// The error is ErrLeft after Leave. It wraps ErrInvalid if no node can have that name or if the
+// message is longer than the broker allows, 1 MiB by default, and ErrUnavailable if this node is
+// not connected.
 func (n *Node) Tell(name string, msg []byte) error {
 	if name != "" && !isName(name) {
-		return fmt.Errorf("%w: %.80q is no name of a node", ErrInvalid, name)
+		return fmt.Errorf("%w: %.80q is not the name of a node", ErrInvalid, name)
 	}
 	if most := n.nc.MaxPayload() - headerSize; int64(len(msg)) > most {
 		return fmt.Errorf("%w: a message of %d bytes: use up to %d", ErrInvalid, len(msg), most)

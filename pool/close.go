@@ -21,8 +21,9 @@ func (s *Session[K, C]) Close(r Reason) bool {
 	return won
 }
 
-// CloseFunc is Close for a caller that must do something before the connection is closed: if this
-// call closes the session, it first calls f.
+// CloseFunc is Close for a caller that must do something before the connection is closed. If this
+// call closes the session, it calls f when that is decided, on the caller's goroutine and without
+// a lock, and then closes the connection, even if f panics. Otherwise f is not called.
 func (s *Session[K, C]) CloseFunc(r Reason, f func()) bool {
 	won := s.tryClose(r)
 	if won {

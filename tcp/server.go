@@ -97,13 +97,13 @@ type Server struct {
 
 	// FlushInterval is how long a session to which something was posted gathers what is posted
 	// next, so that many messages for many sessions, such as the members of a room, take one
-	// write for each session and not one for each message. A goroutine of the server's writes,
-	// and not Post: at once what is posted after a longer pause, and one session after the
-	// other, so that more is gathered while there is much to write. What is gathered is written
-	// earlier when it reaches 16 KiB, which Post then writes, with the replies that a callback
-	// of the session posts, by Send, or when the session ends. Until it is written, it does not
-	// keep the session from timing out. 0 and negative mean that only what is posted while the
-	// session's callbacks handle frames is gathered; see [Session.Post].
+	// write for each session and not one for each message. Not Post but a goroutine of the
+	// server's does the writing, for one session after the other. It writes at once what is
+	// posted after a longer pause; while it is busy, more is gathered. What is gathered is
+	// written earlier when it reaches 16 KiB (Post then writes it), with the replies that a
+	// callback of the session posts, by Send, or when the session ends. Until it is written, it
+	// does not keep the session from timing out. 0 and negative mean that only what is posted
+	// while the session's callbacks handle frames is gathered; see [Session.Post].
 	FlushInterval time.Duration
 
 	// LingerTimeout is how long the server goes on with the connection of a session that

@@ -149,3 +149,25 @@ func TestClose_FreesTheIDBeforeTheConnectionIsClosed(t *testing.T) {
 		require.Equal(t, 1, p.Len())
 	})
 }
+
+func TestCloseFunc_CallsItBetweenTheDecisionAndTheConnectionsClose(t *testing.T) {
+	harness.Bubble(t, func(t *testing.T) {
+		var steps []string
+		p := newPool(t, testConfig{OnSessionClosed: func(*testSession, pool.Reason) { steps = append(steps, "closed") }})
+		conn := &testConn{onClose: func() { steps = append(steps, "conn") }}
+		s, err := p.Register(1, conn)
+		require.NoError(t, err)
+		require.True(t, s.CloseFunc("Bye", func() {
+			require.Equal(t, pool.Reason("Bye"), s.Reason())
+			require.Zero(t, p.Len())
+			steps = append(steps, "func")
+		}))
+		require.False(t, s.CloseFunc("Again", func() { t.Error("called for a session that is closed") }))
+		require.Equal(t, []string{"func", "conn", "closed"}, steps)
+
+		s = mustRegister(t, p, 2)
+		require.Equal(t, "oops", recovered(func() { s.CloseFunc("Bye", func() { panic("oops") }) }))
+		require.True(t, hasEnded(s))
+		require.EqualValues(t, 1, s.Conn().closes.Load())
+	})
+}

@@ -257,15 +257,21 @@ func TestPreempt_ACloseAmidASendOrAPostSendsItsRest(t *testing.T) {
 	}
 }
 
-// Others post while the flusher writes what they have posted before.
-func TestPreempt_APostDuringAFlushIsFlushed(t *testing.T) {
+// twoFlushed returns two sessions of a server that gathers what is posted, with their peers.
+func twoFlushed(t *testing.T) (a *tcp.Session, first net.Conn, b *tcp.Session, second net.Conn) {
+	t.Helper()
 	srv := &tcp.Server{FlushInterval: time.Millisecond}
 	e := watch(srv)
 	dial := harness.ListenTCP(t, srv)
-	first := dial()
-	a := harness.Next(t, e.opened)
-	second := dial()
-	b := harness.Next(t, e.opened)
+	first = dial()
+	a = harness.Next(t, e.opened)
+	second = dial()
+	return a, first, harness.Next(t, e.opened), second
+}
+
+// Others post while the flusher writes what they have posted before.
+func TestPreempt_APostDuringAFlushIsFlushed(t *testing.T) {
+	a, first, b, second := twoFlushed(t)
 	var once sync.Once
 	preempt.Set(func(p string) {
 		if p == "pump: a piece is taken" {
@@ -284,13 +290,7 @@ func TestPreempt_APostDuringAFlushIsFlushed(t *testing.T) {
 // While the flusher writes to one session, posts to it and to another are gathered, and wait for
 // no write.
 func TestPreempt_WhatIsPostedDuringAFlushIsGathered(t *testing.T) {
-	srv := &tcp.Server{FlushInterval: time.Millisecond}
-	e := watch(srv)
-	dial := harness.ListenTCP(t, srv)
-	first := dial()
-	a := harness.Next(t, e.opened)
-	second := dial()
-	b := harness.Next(t, e.opened)
+	a, first, b, second := twoFlushed(t)
 	writing, goOn := make(chan struct{}, 1), make(chan struct{})
 	var once sync.Once
 	preempt.Set(func(p string) {

@@ -17,10 +17,8 @@ import (
 // expired, and others have written since.
 func TestRelease_IsExecutedAgainWhenAKilledBrokerHasTheEntriesAgain(t *testing.T) {
 	t.Parallel()
-	r, o := newTrio(t), newObserver()
-	arg := brokerd.Arg{Name: "alone", Dir: t.TempDir(), Host: r.host, Port: r.ports[0]}
-	b := spawn(t, "broker", arg)
-	url := fmt.Sprintf("nats://%s:%d", r.host, r.ports[0])
+	o := newObserver()
+	url, revive := killable(t)
 	a := join(t, o, "a", cluster.Config{URL: url})
 	c := join(t, o, "c", cluster.Config{URL: url})
 	ids := names(10, "u%d")
@@ -35,9 +33,7 @@ func TestRelease_IsExecutedAgainWhenAKilledBrokerHasTheEntriesAgain(t *testing.T
 
 	messages := func() uint64 { return messagesAt(t, url) }
 	eventually(t, "the markers have expired", func() bool { return messages() == 1 })
-	b.kill()
-	b = spawn(t, "broker", arg)
-	t.Cleanup(b.stop)
+	revive()
 	back := messages()
 	t.Logf("the broker has %d messages after it was killed", back)
 	eventually(t, "the nodes are back", active(a, c))
@@ -51,10 +47,8 @@ func TestRelease_IsExecutedAgainWhenAKilledBrokerHasTheEntriesAgain(t *testing.T
 // gone.
 func TestRelease_WhoseAnswerIsLostIsExecutedAgainToo(t *testing.T) {
 	t.Parallel()
-	r, o := newTrio(t), newObserver()
-	arg := brokerd.Arg{Name: "alone", Dir: t.TempDir(), Host: r.host, Port: r.ports[0]}
-	b := spawn(t, "broker", arg)
-	url := fmt.Sprintf("nats://%s:%d", r.host, r.ports[0])
+	o := newObserver()
+	url, revive := killable(t)
 	p := between(t, url)
 	a := join(t, o, "a", cluster.Config{URL: p.url()})
 	c := join(t, o, "c", cluster.Config{URL: url})
@@ -67,13 +61,24 @@ func TestRelease_WhoseAnswerIsLostIsExecutedAgainToo(t *testing.T) {
 	p.heal()
 	eventually(t, "the node is back", active(a))
 	time.Sleep(lease / 3) // it has found that the entry is gone
-	b.kill()
-	b = spawn(t, "broker", arg)
-	t.Cleanup(b.stop)
+	revive()
 	t.Logf("the broker has %d messages after it was killed", messagesAt(t, url))
 	eventually(t, "the nodes are back", active(a, c))
 	eventually(t, "only the session that is there has an entry", func() bool { return messagesAt(t, url) == 1 })
 	agree(t, c, []*site{a, c})
+}
+
+// killable starts a broker. revive kills it and starts it again at the same address.
+func killable(t *testing.T) (url string, revive func()) {
+	t.Helper()
+	r := newTrio(t)
+	arg := brokerd.Arg{Name: "alone", Dir: t.TempDir(), Host: r.host, Port: r.ports[0]}
+	b := spawn(t, "broker", arg)
+	return fmt.Sprintf("nats://%s:%d", r.host, r.ports[0]), func() {
+		b.kill()
+		b = spawn(t, "broker", arg)
+		t.Cleanup(b.stop)
+	}
 }
 
 // messagesAt returns how many messages the directory's stream has, or 0 if the broker does not
