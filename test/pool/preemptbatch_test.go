@@ -38,7 +38,7 @@ type batchSchedule struct {
 	ended  []time.Duration // when its connection was closed; negative: it was not
 	reason []pool.Reason   // what OnSessionClosed got
 	twice  bool
-	nested bool
+	depth  int // how many points are making a call
 }
 
 func (c *batchSchedule) draw(n int) int {
@@ -63,25 +63,25 @@ func (c *batchSchedule) touch(id int) {
 // held there: then no time may pass.
 func (c *batchSchedule) at(point string) {
 	c.mu.Lock()
-	nested := c.nested
+	nested := c.depth > 0
 	c.mu.Unlock()
 	if nested || c.draw(4) != 0 {
 		return
 	}
 	switch word, _, _ := strings.Cut(point, ":"); word {
 	case "expire", "close", "due", "pinned":
-		c.nest(true)
+		c.nest(1)
 		c.touch(c.draw(len(c.sessions)))
-		c.nest(false)
+		c.nest(-1)
 	default:
 		time.Sleep(time.Duration(c.draw(3)) * c.idle / 4)
 	}
 }
 
-func (c *batchSchedule) nest(on bool) {
+func (c *batchSchedule) nest(by int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.nested = on
+	c.depth += by
 }
 
 func (c *batchSchedule) connClosed(id int) {

@@ -40,7 +40,7 @@ type schedule struct {
 	armings  []*arming
 	changes  int  // how often Reset and Stop were called
 	changing bool // one of them is under way
-	nested   bool // a point has made a call
+	depth    int  // how many points are making a call
 	fired    []time.Duration
 	double   bool // an arming ended twice
 }
@@ -105,7 +105,7 @@ func (c *schedule) extend(d time.Duration) {
 // Extend can be called, which takes none.
 func (c *schedule) at(point string) {
 	c.mu.Lock()
-	nested := c.nested
+	nested := c.depth > 0
 	c.mu.Unlock()
 	if nested || c.draw(2) != 0 {
 		return
@@ -114,15 +114,15 @@ func (c *schedule) at(point string) {
 		time.Sleep(time.Duration(c.draw(5)) * preemptUnit / 2)
 		return
 	}
-	c.nest(true)
+	c.nest(1)
 	c.extend(time.Duration(1+c.draw(4)) * preemptUnit)
-	c.nest(false)
+	c.nest(-1)
 }
 
-func (c *schedule) nest(on bool) {
+func (c *schedule) nest(by int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.nested = on
+	c.depth += by
 }
 
 // judge compares what has fired to what was promised.
