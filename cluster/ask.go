@@ -50,7 +50,8 @@ func (r *reader) callOwner(ctx context.Context, epoch, op string, q request) err
 // if the owner did not reply or could not do what was requested.
 func (r *reader) askOwner(ctx context.Context, epoch, op string, q request) (reply, error) {
 	if until, ok := ctx.Deadline(); ok {
-		q.Wait = max(1, time.Until(until).Milliseconds())
+		wait := time.Until(until)
+		q.Wait = max(1, (wait - wait/8).Milliseconds()) // the rest is for the reply, which may have a state
 	}
 	m, err := r.nc.RequestWithContext(ctx, r.c.Namespace+".node."+epoch+"."+op, encode(q))
 	if err != nil {

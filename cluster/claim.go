@@ -251,13 +251,19 @@ func (n *Node) giveBack(id string, rev uint64) {
 
 // closePrevious closes this node's session of an ID with pool.Replaced, if there is
 // one. It returns the session's token and whether it may have an entry, or the error of ctx
-// if the session has not ended before. The caller has locked the ID.
+// if the session has not ended before. If the session has ended and what it handed over is
+// kept, the claim gets that. The caller has locked the ID.
 func (n *Node) closePrevious(ctx context.Context, id string) (token uint64, mayHaveEntry bool, err error) {
 	n.mu.Lock()
 	old := n.sessions[id]
 	if old == nil {
+		k := n.dropKeptLocked(id)
 		n.mu.Unlock()
-		return 0, false, nil
+		if k == nil {
+			return 0, false, nil
+		}
+		received(ctx, k.state)
+		return k.token, true, nil
 	}
 	token, mayHaveEntry = old.token, old.mayHaveEntry
 	n.mu.Unlock()

@@ -19,6 +19,8 @@ type cleanup struct {
 	inDoubt     bool
 	expectedRev uint64
 
+	kept *kept // if not nil, the entry is deleted later
+
 	seq uint64 // distinguishes cleanups of the same ID
 }
 
@@ -34,7 +36,7 @@ func (n *Node) Release(id string, token uint64) {
 	}
 	delete(n.sessions, id)
 	if s.mayHaveEntry && (s.ending == nil || s.ending.over) { // else the entry is left to whoever closes it
-		n.addCleanupLocked(id, cleanup{rev: s.rev, gen: s.gen})
+		n.leaveEntryLocked(id, s)
 	}
 }
 
@@ -46,8 +48,12 @@ func (n *Node) addCleanup(id string, cl cleanup) {
 }
 
 func (n *Node) addCleanupLocked(id string, cl cleanup) {
-	if old, ok := n.cleanups[id]; ok && old.inDoubt && !cl.inDoubt {
+	old := n.cleanups[id]
+	if old.inDoubt && !cl.inDoubt {
 		cl.inDoubt, cl.expectedRev = true, old.expectedRev
+	}
+	if cl.kept == nil {
+		cl.kept = old.kept
 	}
 	n.cleanupSeq++
 	cl.seq = n.cleanupSeq
@@ -71,11 +77,9 @@ func (n *Node) cleanupLoop() {
 	}
 }
 
-// runCleanups runs all cleanups, and removes those that succeed.
+// runCleanups runs the cleanups that are due, and removes those that succeed.
 func (n *Node) runCleanups(ctx context.Context) error {
-	n.mu.Lock()
-	pending := maps.Clone(n.cleanups)
-	n.mu.Unlock()
+	pending := n.dueCleanups()
 	return parallel(ctx, slices.Collect(maps.Keys(pending)), func(ctx context.Context, id string) error {
 		err := n.cleanUpEntry(ctx, id, pending[id])
 		n.mu.Lock()

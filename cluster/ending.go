@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"sync"
 
 	"github.com/sessionwheel/sessionwheel/pool"
 )
@@ -10,8 +9,8 @@ import (
 // ending is a call of Local.Close. All who want a session closed wait for the same call,
 // each until its own context ends.
 type ending struct {
-	done  chan struct{} // closed when the call has returned
-	state func() []byte // hands the session over at the first call; nil: nobody takes it over
+	done      chan struct{} // closed when the call has returned
+	handsOver bool          // the session hands over what it keeps before
 
 	// Guarded by Node.mu.
 	waiting int // how many wait for it
@@ -25,12 +24,19 @@ type ending struct {
 // returns no error, the caller deletes the session's entry.
 //
 // If state is not nil, the session is taken over: it hands over what it keeps before it is
-// closed, unless it is being closed already, and closeSession sets *state to that.
+// closed, unless it is being closed already, and closeSession sets *state to that, or to what
+// it handed over while nobody waited for it.
 func (n *Node) closeSession(ctx context.Context, id string, token uint64, why pool.Reason, state *[]byte) (bool, error) {
 	for {
-		e, same := n.beginEnding(ctx, id, token, why, state != nil)
+		s, e := n.beginEnding(ctx, id, token, why, state != nil)
+		if s == nil {
+			if state != nil {
+				*state = n.takeKept(id, token)
+			}
+			return true, nil
+		}
 		if e == nil {
-			return same, nil
+			return false, nil
 		}
 		select {
 		case <-e.done:
@@ -39,11 +45,11 @@ func (n *Node) closeSession(ctx context.Context, id string, token uint64, why po
 		n.mu.Lock()
 		e.waiting--
 		ended := e.over && e.err == nil
+		if ended && state != nil {
+			*state = s.state
+		}
 		n.mu.Unlock()
 		if ended {
-			if state != nil && e.state != nil {
-				*state = e.state()
-			}
 			return true, nil
 		}
 		// The call may have had the context of somebody who has waited for longer.
@@ -53,38 +59,36 @@ func (n *Node) closeSession(ctx context.Context, id string, token uint64, why po
 	}
 }
 
-// beginEnding calls Local.Close for a session, unless that is done already. If there is no
-// session with that ID and token, it returns nil, and reports false if there is another one.
+// beginEnding calls Local.Close for a session, unless that is done already. It returns the
+// session of the ID, or nil if there is none, and no ending if it has another token.
 // A session that is taken over is handed over once, however often Local.Close fails.
-func (n *Node) beginEnding(ctx context.Context, id string, token uint64, why pool.Reason, takenOver bool) (e *ending, same bool) {
+func (n *Node) beginEnding(ctx context.Context, id string, token uint64, why pool.Reason, takenOver bool) (*ownSession, *ending) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	s := n.sessions[id]
 	if s == nil || s.token != token {
-		return nil, s == nil
+		return s, nil
 	}
 	if s.ending == nil || s.ending.over {
-		e := &ending{done: make(chan struct{})}
-		if s.ending != nil {
-			e.state = s.ending.state
-		}
-		if takenOver && e.state == nil {
-			e.state = sync.OnceValue(func() []byte { return n.handOver(ctx, id, token) })
-		}
+		e := &ending{done: make(chan struct{}), handsOver: takenOver && !s.handedOver}
+		s.handedOver = s.handedOver || takenOver
 		s.ending = e
 		// Leave waits for it. It ends with the session, or with ctx if Local heeds that.
 		n.endings.Go(func() { n.endSession(ctx, id, s, e, why) })
 	}
 	s.ending.waiting++
-	return s.ending, true
+	return s, s.ending
 }
 
 // endSession calls Local.Close, and before that Local's HandOver if the session is taken over.
 // Until the session has ended, it counts as one of this node. If nobody waits for that any
 // more, the entry is left to a cleanup.
 func (n *Node) endSession(ctx context.Context, id string, s *ownSession, e *ending, why pool.Reason) {
-	if e.state != nil {
-		e.state()
+	if e.handsOver {
+		state := n.handOver(ctx, id, s.token)
+		n.mu.Lock()
+		s.state = state
+		n.mu.Unlock()
 	}
 	_, err := n.c.Local.Close(ctx, id, s.token, why)
 	n.mu.Lock()
@@ -96,7 +100,7 @@ func (n *Node) endSession(ctx context.Context, id string, s *ownSession, e *endi
 			delete(n.sessions, id)
 		}
 		if e.waiting == 0 && s.mayHaveEntry {
-			n.addCleanupLocked(id, cleanup{rev: s.rev, gen: s.gen})
+			n.leaveEntryLocked(id, s)
 		}
 	}
 	e.over = true

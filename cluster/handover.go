@@ -27,11 +27,11 @@ type handoverKey struct{}
 // way. f must not block.
 //
 // The state is handed over at most once. If Claim returns an error after that, the earlier
-// session has ended all the same, and f has the only copy. The state is lost if the
-// other node is dead or cut off, or its reply is lost. It may also be lost if Handover and the
-// closing of the session take longer than a second: the other node is asked again then, and
-// the session may end between two requests. A node of a version without handovers hands
-// nothing over.
+// session has ended all the same, and f has the only copy. If Handover and the closing of the
+// session take longer than a second, the other node is asked again; if nobody waits when the
+// session has ended, the other node keeps the state for the next login of the ID, for a lease.
+// The state is lost if the other node is dead or cut off, or its reply is lost. A node of a
+// version without handovers hands nothing over.
 func WithHandover(ctx context.Context, f func(state []byte)) context.Context {
 	return context.WithValue(ctx, handoverKey{}, f)
 }

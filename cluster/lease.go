@@ -227,6 +227,7 @@ func (n *Node) loseLease(dead bool) {
 	}
 	n.expiryHandled = true
 	n.hasLease = false
+	n.dropAllKeptLocked()
 	var fenced []sessionRef
 	if n.c.OnLeaseLost == Fence && !n.closing {
 		fenced = n.sessionRefsLocked()

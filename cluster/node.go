@@ -53,6 +53,7 @@ type Node struct {
 	claims        map[string]*claim  // by ID: of those that have not returned, the one that began last
 	cleanups      map[string]cleanup // by ID
 	cleanupSeq    uint64             // the seq of the newest cleanup
+	keptBytes     int                // of the states that cleanups keep
 	passes        uint64             // reconciliation passes begun so far
 	hasScanned    bool               // a pass has read the whole directory
 }
@@ -65,6 +66,8 @@ type ownSession struct {
 	began        int64 // when its Claim began, in unix microseconds
 	meta         []byte
 	ending       *ending // the last one; nil if Local.Close was not called
+	handedOver   bool    // an ending hands it over, or has done so
+	state        []byte  // what it handed over
 	mayHaveEntry bool    // false for a login that this node admitted without a lease
 	rev          uint64  // the revision of its entry
 	gen          uint64  // the generation of rev

@@ -209,58 +209,6 @@ func TestHandover_MayCloseTheSession(t *testing.T) {
 	require.Equal(t, "c", e.Node)
 }
 
-// giver is a site whose sessions take as long to hand over as they are waited for.
-type giver struct {
-	*site
-	handedOver, closedLate atomic.Int32
-}
-
-func newGiver(t *testing.T, o *observer, name, url string) *giver {
-	t.Helper()
-	g := &giver{site: newSite(t, o)}
-	g.joins(within(t, patience), name, cluster.Config{URL: url, Local: g})
-	return g
-}
-
-func (g *giver) HandOver(ctx context.Context, id string, _ uint64) []byte {
-	g.handedOver.Add(1)
-	<-ctx.Done()
-	return []byte(id + " kept")
-}
-
-func (g *giver) Close(ctx context.Context, id string, token uint64, why pool.Reason) (bool, error) {
-	if ctx.Err() != nil {
-		g.closedLate.Add(1)
-		return false, ctx.Err()
-	}
-	return g.site.Close(ctx, id, token, why)
-}
-
-func TestHandover_ThatIsSlowIsTheAnswerToALaterRequest(t *testing.T) {
-	t.Parallel()
-	b, o := broker(t), newObserver()
-	a, c := newGiver(t, o, "a", b.URL()), join(t, o, "c", cluster.Config{URL: b.URL()})
-	a.mustLogin("x")
-	require.Equal(t, "x kept", c.loginWith("x"))
-	require.EqualValues(t, 1, a.handedOver.Load())
-	require.Zero(t, o.doubled())
-}
-
-// A session that was handed over to a login which gave up goes on, and then ends by itself.
-func TestHandover_ToALoginThatGaveUpLeavesNoEntryBehind(t *testing.T) {
-	t.Parallel()
-	b, o := broker(t), newObserver()
-	a, c := newGiver(t, o, "a", b.URL()), join(t, o, "c", cluster.Config{URL: b.URL()})
-	a.mustLogin("x")
-	require.ErrorIs(t, c.login(within(t, short), "x"), cluster.ErrTakeoverTimeout)
-	eventually(t, "the close is given up", func() bool { return a.closedLate.Load() > 0 })
-	a.logout("x")
-	eventually(t, "the entry is gone", func() bool {
-		_, err := c.node.Lookup(t.Context(), "x")
-		return err != nil
-	})
-}
-
 // The other node has closed the session and cannot delete its entry, which is now that of a
 // third node. That one has nothing to hand over.
 func TestHandover_OutlivesAnEvictionThatFailsAndThatOfTheNextOwner(t *testing.T) {
