@@ -20,7 +20,7 @@ var axe string
 func TestPage_IsAccessible(t *testing.T) {
 	t.Parallel()
 	s, c := echoServer(t, 2*time.Second, true)
-	simulate(t, c, 60, 500*time.Millisecond)
+	simulate(t, c, 12, 500*time.Millisecond)
 	for name, screen := range map[string]browser.Screen{
 		"light":  browser.Desktop,
 		"dark":   {Width: 1280, Height: 900, Scale: 1, Dark: true},
