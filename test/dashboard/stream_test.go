@@ -281,6 +281,7 @@ func TestClose_EndsTheStreamsAndWaits(t *testing.T) {
 		<-done
 		<-done
 		require.LessOrEqual(t, time.Since(began), 5*time.Second, "a page that does not read is not waited for for longer")
+		synctest.Wait() // they may be about to return
 		require.Zero(t, goroutines("serveEvents"))
 		require.Zero(t, goroutines("sample"))
 		harness.WaitClosed(t, slow)
