@@ -25,8 +25,11 @@ type claim struct {
 	rev     uint64 // the entry's revision that the next write expects; 0: there must be none
 	gen     uint64 // the generation of rev
 	asked   bool   // another node was asked to evict its session
-	evicted bool   // rev is that of the marker which that has left
+	evicted bool   // rev is that of the marker which that has left, or of the entry
 	inDoubt bool   // a write at rev got no answer, and may still be executed
+
+	state    []byte // what the session of another node has handed over
+	stateRev uint64 // the revision that the claim is to write over to get it
 }
 
 // Claim makes this node the owner of id, and stores up to 64 KiB of metadata that
@@ -217,7 +220,8 @@ func (n *Node) writeEntry(ctx, turn context.Context, c *claim) (epoch string, s 
 // a cleanup. If the node's previous session of the ID does not end before turn does, the
 // entry is given back to that.
 func (n *Node) admit(turn context.Context, c *claim, epoch string, s *ownSession) error {
-	if _, _, err := n.closePrevious(turn, c.id); err != nil {
+	_, _, state, err := n.closePrevious(turn, c.id)
+	if err != nil {
 		n.giveBack(c.id, s.rev)
 		return fmt.Errorf("%w: %w", ErrTakeoverTimeout, err)
 	}
@@ -231,7 +235,16 @@ func (n *Node) admit(turn context.Context, c *claim, epoch string, s *ownSession
 	}
 	s.bornPass = n.passes
 	n.sessions[c.id] = s
+	k := n.dropKeptLocked(c.id)
 	n.mu.Unlock()
+	switch {
+	case len(state) > 0:
+	case k != nil && k.rev == c.rev: // the claim has written over that session's entry
+		state = k.state
+	case c.stateRev == c.rev: // likewise, on another node
+		state = c.state
+	}
+	received(turn, state)
 	c.activate(s.token)
 	return nil
 }
@@ -250,27 +263,19 @@ func (n *Node) giveBack(id string, rev uint64) {
 }
 
 // closePrevious closes this node's session of an ID with pool.Replaced, if there is
-// one. It returns the session's token and whether it may have an entry, or the error of ctx
-// if the session has not ended before. If the session has ended and what it handed over is
-// kept, the claim gets that. The caller has locked the ID.
-func (n *Node) closePrevious(ctx context.Context, id string) (token uint64, mayHaveEntry bool, err error) {
+// one. It returns the session's token, whether it may have an entry, and what it hands over, or
+// the error of ctx if the session has not ended before. The caller has locked the ID.
+func (n *Node) closePrevious(ctx context.Context, id string) (token uint64, mayHaveEntry bool, state []byte, err error) {
 	n.mu.Lock()
 	old := n.sessions[id]
 	if old == nil {
-		k := n.dropKeptLocked(id)
 		n.mu.Unlock()
-		if k == nil {
-			return 0, false, nil
-		}
-		received(ctx, k.state)
-		return k.token, true, nil
+		return 0, false, nil, nil
 	}
 	token, mayHaveEntry = old.token, old.mayHaveEntry
 	n.mu.Unlock()
-	var state []byte
 	_, err = n.closeSession(ctx, id, token, pool.Replaced, &state)
-	received(ctx, state)
-	return token, mayHaveEntry, err
+	return token, mayHaveEntry, state, err
 }
 
 // claimIsolated handles a login while the node has no lease. If DegradedLogin allows
@@ -291,7 +296,7 @@ func (n *Node) claimIsolated(ctx context.Context, c *claim) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("%w: %w", ErrTakeoverTimeout, ctx.Err())
 	}
-	token, mayHaveEntry, err := n.closePrevious(ctx, c.id)
+	token, mayHaveEntry, state, err := n.closePrevious(ctx, c.id)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrTakeoverTimeout, err)
 	}
@@ -308,6 +313,7 @@ func (n *Node) claimIsolated(ctx context.Context, c *claim) error {
 		mayHaveEntry: mayHaveEntry || c.inDoubt, bornPass: n.passes,
 	}
 	n.mu.Unlock()
+	received(ctx, state)
 	c.activate(c.token)
 	notify(n.reconcileNow)
 	return nil

@@ -35,7 +35,8 @@
 //
 // A login creates the entry by compare-and-set. If there is an entry already and its
 // owner is alive, the owner is asked to evict: it closes its session, deletes the entry
-// and replies, and the login tries again. If the owner does not reply, the login can
+// and replies, and the login tries again. An entry of a session that hands something over is not
+// deleted but written over, so that another login finds it if the first one gives up. If the owner does not reply, the login can
 // pass only after the owner was declared dead, by a tombstone: a record with Dead set,
 // written by compare-and-set on the owner's last heartbeat, which must be a lease old or
 // older. A node renews its lease by compare-and-set on that same heartbeat. So either the
@@ -49,7 +50,7 @@
 //
 // What a session keeps for its client stays on its node, unless it is handed over: a login
 // made with [WithHandover] gets the bytes that LocalPool.Handover returns for the session it
-// takes over. They come with the owner's reply, at most once.
+// takes over.
 //
 // A token identifies one login of an ID. The token of a login that takes over is always higher
 // than the one before. If the login before has ended, its entry is gone and its token

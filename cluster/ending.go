@@ -25,13 +25,13 @@ type ending struct {
 //
 // If state is not nil, the session is taken over: it hands over what it keeps before it is
 // closed, unless it is being closed already, and closeSession sets *state to that, or to what
-// it handed over while nobody waited for it.
+// is kept of it.
 func (n *Node) closeSession(ctx context.Context, id string, token uint64, why pool.Reason, state *[]byte) (bool, error) {
 	for {
 		s, e := n.beginEnding(ctx, id, token, why, state != nil)
 		if s == nil {
 			if state != nil {
-				*state = n.takeKept(id, token)
+				*state = n.keptOf(id, token)
 			}
 			return true, nil
 		}

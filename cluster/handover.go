@@ -21,17 +21,15 @@ type handoverKey struct{}
 
 // WithHandover returns a context for a Claim, and so for a pool's RegisterContext or a
 // session's Bind. The Claim calls f with what the session that it takes over hands over, on
-// whichever node that session is: see [LocalPool.Handover]. It does so on its own goroutine and
-// before it calls activate, so nobody can find the new session yet. f may keep state. It is
-// not called if nothing is handed over, and may be called again if another session was in the
-// way. f must not block.
+// whichever node that session is: see [LocalPool.Handover]. It does so on its own goroutine,
+// just before it calls activate, so nobody can find the new session yet. f may keep state. It is
+// called once at most, and not if nothing is handed over or Claim returns an error. f must not
+// block.
 //
-// The state is handed over at most once. If Claim returns an error after that, the earlier
-// session has ended all the same, and f has the only copy. If Handover and the closing of the
-// session take longer than a second, the other node is asked again; if nobody waits when the
-// session has ended, the other node keeps the state for the next login of the ID, for a lease.
-// The state is lost if the other node is dead or cut off, or its reply is lost. A node of a
-// version without handovers hands nothing over.
+// If a login gives up after the session has ended, the session's node keeps the state for the
+// next login of the ID, for a lease, and up to 64 MiB in all; Lookup finds the session until
+// then. The state is lost if that node leaves, dies, or loses its lease before. A node of a version
+// without handovers hands nothing over.
 func WithHandover(ctx context.Context, f func(state []byte)) context.Context {
 	return context.WithValue(ctx, handoverKey{}, f)
 }

@@ -9,11 +9,12 @@ import (
 // while nobody waits for it is lost.
 const maxKept = 64 << 20
 
-// kept is what a session handed over that has ended while nobody waited for it: the login that
-// takes it over has given up, or is about to ask again. The session's entry stays for a lease, so
-// that the next login asks this node for the state.
+// kept is what a session of this node handed over that has ended. The login that takes it over
+// may have given up, or not get the reply, so the session's entry stays for it, or for another
+// login, to be written over. After a lease, a cleanup deletes it.
 type kept struct {
 	token uint64
+	rev   uint64 // the entry's revision
 	state []byte
 	until time.Time
 }
@@ -21,14 +22,44 @@ type kept struct {
 // leaveEntryLocked leaves the entry of a session that has ended to a cleanup, at once or when its
 // state need not be kept any more.
 func (n *Node) leaveEntryLocked(id string, s *ownSession) {
-	cl := cleanup{rev: s.rev, gen: s.gen}
-	n.dropKeptLocked(id)
-	if size := len(s.state); size > 0 && size <= maxKept-n.keptBytes {
-		cl.kept = &kept{s.token, s.state, time.Now().Add(n.c.LeaseTTL)}
-		n.keptBytes += size
-		time.AfterFunc(n.c.LeaseTTL, func() { notify(n.cleanupNow) })
+	if !n.keepLocked(id, s.token, s.rev, s.gen, s.state) {
+		n.addCleanupLocked(id, cleanup{rev: s.rev, gen: s.gen})
 	}
-	n.addCleanupLocked(id, cl)
+}
+
+// keep keeps what the session that a request names has handed over, or reports false.
+func (n *Node) keep(q request, gen uint64, state []byte) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if k := n.cleanups[q.id].kept; k != nil && k.token == q.Token {
+		k.rev = q.Rev
+		return true
+	}
+	return len(state) > 0 && n.keepLocked(q.id, q.Token, q.Rev, gen, state)
+}
+
+// keepLocked keeps what a session has handed over. It reports false if that is nothing, or if
+// there is no room for it.
+func (n *Node) keepLocked(id string, token, rev, gen uint64, state []byte) bool {
+	n.dropKeptLocked(id)
+	_, now := n.epochAndStateLocked() // without a lease, another node may have the ID
+	if size := len(state); size == 0 || size > maxKept-n.keptBytes || now != Active {
+		return false
+	}
+	n.keptBytes += len(state)
+	n.addCleanupLocked(id, cleanup{rev: rev, gen: gen, kept: &kept{token, rev, state, time.Now().Add(n.c.LeaseTTL)}})
+	time.AfterFunc(n.c.LeaseTTL, func() { notify(n.cleanupNow) })
+	return true
+}
+
+// keptOf returns what is kept of the session with the given ID and token, if anything.
+func (n *Node) keptOf(id string, token uint64) []byte {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if k := n.cleanups[id].kept; k != nil && k.token == token {
+		return k.state
+	}
+	return nil
 }
 
 // dueCleanups returns the cleanups that are to be run. During Leave, those are all.
@@ -46,17 +77,6 @@ func (n *Node) dueCleanups() map[string]cleanup {
 		}
 	}
 	return due
-}
-
-// takeKept returns what is kept of the session with the given ID and token. The caller, who has
-// locked the ID, deletes the entry.
-func (n *Node) takeKept(id string, token uint64) []byte {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if k := n.cleanups[id].kept; k == nil || k.token != token {
-		return nil
-	}
-	return n.dropKeptLocked(id).state
 }
 
 // dropKeptLocked drops what is kept under an ID and returns it, or nil. The cleanup is due then.

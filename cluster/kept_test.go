@@ -5,13 +5,22 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/sessionwheel/sessionwheel/cluster/internal/clock"
 )
 
+// newKeepingNode returns a node that has a lease.
 func newKeepingNode() *Node {
-	return &Node{reader: newTestReader(), cleanups: make(map[string]cleanup), cleanupNow: make(chan struct{}, 1)}
+	n := &Node{
+		reader: newTestReader(), clocks: clock.System(),
+		cleanups: make(map[string]cleanup), cleanupNow: make(chan struct{}, 1),
+	}
+	n.log = slog.New(slog.DiscardHandler)
+	n.setLeaseLocked(n.clocks.Now())
+	return n
 }
 
-// leave leaves the entry of a session to a cleanup that has handed over as many bytes.
+// leaveEntry leaves the entry of a session to a cleanup that has handed over as many bytes.
 func (n *Node) leaveEntry(id string, token uint64, size int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -27,7 +36,10 @@ func TestKept_IsForOneTokenAndForALease(t *testing.T) {
 		if due := n.dueCleanups(); len(due) != 1 || due["b"].kept != nil {
 			t.Error("only b keeps nothing", due)
 		}
-		if n.takeKept("a", 2) != nil || len(n.takeKept("a", 1)) != 10 || n.takeKept("a", 1) != nil {
+		if n.keep(request{id: "a", Token: 2}, 0, nil) || len(n.keptOf("a", 1)) != 10 {
+			t.Error("another session hands nothing over")
+		}
+		if n.keptOf("a", 2) != nil || len(n.keptOf("a", 1)) != 10 || len(n.dropKeptLocked("a").state) != 10 || n.keptOf("a", 1) != nil {
 			t.Error("a is kept for one login")
 		}
 		n.addCleanup("c", cleanup{})
@@ -35,6 +47,7 @@ func TestKept_IsForOneTokenAndForALease(t *testing.T) {
 			t.Error("c is kept", due, n.keptBytes)
 		}
 		<-n.cleanupNow
+		n.setLeaseLocked(n.clocks.Now())
 		time.Sleep(n.c.LeaseTTL)
 		synctest.Wait()
 		select {
@@ -42,7 +55,7 @@ func TestKept_IsForOneTokenAndForALease(t *testing.T) {
 		default:
 			t.Error("the cleanup of c is not begun")
 		}
-		if due := n.dueCleanups(); len(due) != 3 || n.keptBytes != 0 || n.takeKept("c", 3) != nil {
+		if due := n.dueCleanups(); len(due) != 3 || n.keptBytes != 0 || n.keptOf("c", 3) != nil {
 			t.Error("c is kept for a lease", due, n.keptBytes)
 		}
 	})
@@ -53,11 +66,11 @@ func TestKept_IsBounded(t *testing.T) {
 		n := newKeepingNode()
 		n.leaveEntry("a", 1, maxKept)
 		n.leaveEntry("b", 2, 1)
-		if n.takeKept("b", 2) != nil {
+		if n.keptOf("b", 2) != nil {
 			t.Error("there is no room for b")
 		}
 		n.leaveEntry("a", 3, maxKept)
-		if len(n.takeKept("a", 3)) != maxKept || n.keptBytes != 0 {
+		if len(n.keptOf("a", 3)) != maxKept || n.keptBytes != maxKept {
 			t.Error("the later state is kept", n.keptBytes)
 		}
 	})
@@ -66,12 +79,11 @@ func TestKept_IsBounded(t *testing.T) {
 func TestKept_EndsWithTheLease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newKeepingNode()
-		n.log = slog.New(slog.DiscardHandler)
-		n.hasLease = true
 		n.leaveEntry("a", 1, 1)
 		n.loseLease(true)
-		if n.takeKept("a", 1) != nil || len(n.dueCleanups()) != 1 {
-			t.Error("another node may have had the ID")
+		n.leaveEntry("b", 2, 1)
+		if n.keptOf("a", 1) != nil || n.keptOf("b", 2) != nil || len(n.dueCleanups()) != 2 {
+			t.Error("another node may have had the IDs")
 		}
 	})
 }

@@ -33,7 +33,7 @@ func (n *Node) restore(ctx context.Context, ref sessionRef, seen dirEntry) error
 			return n.closeAll(ctx, []sessionRef{ref}, pool.Replaced)
 		}
 		// The other entry has a lower token, so its owner must evict its session.
-		free, err := n.freeEntry(ctx, ref.id, *rival, pool.Replaced)
+		free, _, err := n.freeEntry(ctx, ref.id, *rival, pool.Replaced)
 		if err == nil {
 			seen = free
 			continue

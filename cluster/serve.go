@@ -122,14 +122,13 @@ func (n *Node) handle(op string, c *counter, q request) reply {
 	switch op {
 	case opEvict:
 		r.Rev, err = n.evict(ctx, q, &r.State)
-		r.State = n.sendable(r.State)
 	case opKick:
 		err = n.kick(ctx, q)
 	case opSend:
 		err = n.deliver(ctx, q)
 	}
 	if err != nil {
-		return reply{Stale: errors.Is(err, errStale), State: r.State, Error: err.Error()}
+		return reply{Stale: errors.Is(err, errStale), Error: err.Error()}
 	}
 	r.OK = true
 	return r

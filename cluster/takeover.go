@@ -25,10 +25,13 @@ func (n *Node) takeOver(ctx context.Context, c *claim, seen dirEntry) error {
 			c.token = n.tokens.next(seen.Token)
 		}
 		c.asked = c.asked || seen.live && !n.isOwnEpoch(seen.Owner)
-		free, err := n.freeEntry(ctx, c.id, seen, pool.Replaced)
+		free, state, err := n.freeEntry(ctx, c.id, seen, pool.Replaced)
 		if err == nil {
 			marker := free.rev != 0 && (free.rev != seen.rev || !seen.live) // the answer may have come too late
-			c.rev, c.gen, c.evicted = free.rev, free.gen, c.asked && marker
+			c.rev, c.gen, c.evicted = free.rev, free.gen, c.asked && (marker || len(state) > 0)
+			if len(state) > 0 {
+				c.state, c.stateRev = state, free.rev
+			}
 			return nil
 		}
 		before := seen.rev
@@ -49,9 +52,9 @@ func (n *Node) takeOver(ctx context.Context, c *claim, seen dirEntry) error {
 	}
 }
 
-// dropMarker deletes the marker that the eviction for a claim has left. The broker counts the
-// marker and the entry that is to follow it, so a full directory would have no room for an
-// entry as large as the one that was deleted.
+// dropMarker deletes the marker that the eviction for a claim has left, or the entry that it has
+// left for the claim to overwrite. The broker counts that and the entry that is to follow it, so a
+// full directory would have no room for an entry as large as the one before.
 func (n *Node) dropMarker(ctx context.Context, c *claim) error {
 	if err := n.front.enter(ctx); err != nil {
 		return err
@@ -59,6 +62,9 @@ func (n *Node) dropMarker(ctx context.Context, c *claim) error {
 	defer n.front.leave()
 	err := n.dir.of(c.id).purge(ctx, keyOf(c.id), c.rev)
 	if err == nil {
+		if c.stateRev == c.rev {
+			c.stateRev = 0
+		}
 		c.rev, c.evicted = 0, false
 	}
 	return err
@@ -66,33 +72,33 @@ func (n *Node) dropMarker(ctx context.Context, c *claim) error {
 
 // freeEntry returns the revision at which an entry may be overwritten, in rev and gen. If the entry's
 // owner is another node that is alive, it asks the owner once to evict its session for
-// the given reason.
-func (n *Node) freeEntry(ctx context.Context, id string, seen dirEntry, why pool.Reason) (dirEntry, error) {
-	free := dirEntry{rev: seen.rev, gen: seen.gen}
+// the given reason. state is what the session has handed over.
+func (n *Node) freeEntry(ctx context.Context, id string, seen dirEntry, why pool.Reason) (free dirEntry, state []byte, err error) {
+	free = dirEntry{rev: seen.rev, gen: seen.gen}
 	if !seen.live || n.isOwnEpoch(seen.Owner) {
-		return free, nil // admit closes an own session before it activates the next
+		return free, nil, nil // admit closes an own session before it activates the next
 	}
 	dead, err := n.isDead(ctx, seen.Owner)
 	if err != nil {
-		return dirEntry{}, err
+		return dirEntry{}, nil, err
 	}
 	if dead {
-		return free, nil
+		return free, nil, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, n.c.attempt())
 	defer cancel()
 	free.gen = n.generation()
 	r, err := n.askOwner(ctx, seen.Owner, opEvict, request{Key: keyOf(id), id: id, Token: seen.Token, Rev: seen.rev, Reason: why})
-	received(ctx, r.State)
 	free.rev = r.Rev
-	return free, err
+	return free, r.State, err
 }
 
 // evict closes this node's session that a request names, and deletes its entry, which
 // must have the revision that the requester has seen. It returns the revision of the
 // deletion's marker, which the requester's next write expects. If there is no session
 // of the ID, only the entry is deleted. If there is another session, evict returns
-// errStale. state is that of closeSession.
+// errStale. state is that of closeSession. If the session has handed something over, the
+// entry stays, for the requester to write over it.
 func (n *Node) evict(ctx context.Context, q request, state *[]byte) (uint64, error) {
 	// If the session is being activated, the lock waits until it can be closed.
 	unlock, err := n.locks.lock(ctx, q.id)
@@ -107,7 +113,14 @@ func (n *Node) evict(ctx context.Context, q request, state *[]byte) (uint64, err
 	if !closed {
 		return 0, errStale // a later login has the ID: the requester has seen an older entry
 	}
-	rev, err := n.delEntry(ctx, q.id, q.Rev, n.generation(), markerTTL)
+	gen := n.generation()
+	if state != nil {
+		*state = n.sendable(*state)
+		if n.keep(q, gen, *state) {
+			return q.Rev, nil
+		}
+	}
+	rev, err := n.delEntry(ctx, q.id, q.Rev, gen, markerTTL)
 	if err != nil {
 		n.addCleanup(q.id, cleanup{})
 	}

@@ -16,7 +16,8 @@ const (
 	// node has written again.
 	Claimed Kind = iota
 	// Released reports a session that is no longer in the directory. Only the ID of
-	// its Entry is set. A takeover by another node is a Released and a Claimed.
+	// its Entry is set. A takeover by another node is a Released and a Claimed, or a
+	// Claimed alone if the earlier session hands something over or its node is dead.
 	Released
 	// Missed reports that changes may have been lost before it, for example during an
 	// outage of the broker. Its Entry is empty. A program that keeps a copy of the

@@ -59,8 +59,8 @@ type request struct {
 type reply struct {
 	OK    bool   `json:"ok"`              // it was executed
 	Stale bool   `json:"stale,omitempty"` // there is no session with that token
-	Rev   uint64 `json:"rev,omitempty"`   // the revision of the marker of the entry's deletion
-	State []byte `json:"state,omitempty"` // what the evicted session hands over; also beside an Error
+	Rev   uint64 `json:"rev,omitempty"`   // the revision of the marker of the entry's deletion, or of the entry if there is a State
+	State []byte `json:"state,omitempty"` // what the evicted session hands over
 	Error string `json:"error,omitempty"`
 }
 

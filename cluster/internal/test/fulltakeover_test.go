@@ -23,7 +23,11 @@ func TestFull_DirectoryHasRoomForATakeover(t *testing.T) {
 			t.Parallel()
 			b, o := broker(t), newObserver()
 			conf := cluster.Config{URL: b.URL(), Storage: storage, MaxBytes: room}
-			a, c := join(t, o, "a", conf), join(t, o, "c", conf)
+			a, c := newSite(t, o), join(t, o, "c", conf)
+			if storage == cluster.File {
+				conf.Local = ready{a}
+			}
+			a.joins(within(t, patience), "a", conf)
 			_, js := b.jetstream(t)
 			left := func() int {
 				s, err := js.Stream(t.Context(), "KV_sessions_dir")
@@ -35,7 +39,8 @@ func TestFull_DirectoryHasRoomForATakeover(t *testing.T) {
 				ids = append(ids, fmt.Sprintf("u%02d", i))
 				a.mustLogin(ids[i])
 			}
-			for meta := 1000; ; meta-- { // the largest entry that there is room for
+			meta := 1000
+			for ; ; meta-- { // the largest entry that there is room for
 				err := a.node.Claim(within(t, patience), "last", make([]byte, meta), a.begin("last"))
 				if err == nil {
 					break
@@ -53,11 +58,18 @@ func TestFull_DirectoryHasRoomForATakeover(t *testing.T) {
 				require.True(t, errors.Is(err, cluster.ErrFull), "it is still full: %v", err)
 			}
 
+			c.logout(ids[0])
+			eventually(t, "there is room for a little more", func() bool { return left() > 100 })
+			state := []byte("nothing")
+			ctx := cluster.WithHandover(within(t, patience), into(&state))
+			require.NoError(t, c.node.Claim(ctx, "last", make([]byte, meta+30), c.begin("last")), "a larger entry")
+			require.Equal(t, storage == cluster.File, string(state) == "kept")
+
 			var late atomic.Int64
 			c.mu.Lock()
 			c.closing = func(string) { time.Sleep(lease/6 + time.Duration(late.Add(1))*4*time.Millisecond) } // longer than a request waits
 			c.mu.Unlock()
-			for _, id := range ids[:6] {
+			for _, id := range ids[1:7] {
 				require.NoError(t, a.login(within(t, patience), id), "the answer to the request came too late")
 			}
 			require.Zero(t, o.doubled())

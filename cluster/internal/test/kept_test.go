@@ -44,12 +44,18 @@ func (g *giver) Close(ctx context.Context, id string, token uint64, why pool.Rea
 	return g.site.Close(ctx, id, token, why)
 }
 
+// ready is a site whose sessions hand over at once.
+type ready struct{ *site }
+
+func (ready) HandOver(context.Context, string, uint64) []byte { return []byte("kept") }
+
 // handsOverTooLate has a login of c take over a session of g, and give up before it is handed over.
 func (g *giver) handsOverTooLate(c *site, id string) {
 	g.t.Helper()
 	g.givenUp = make(chan struct{})
 	g.mustLogin(id)
-	require.ErrorIs(g.t, c.login(within(g.t, short), id), cluster.ErrTakeoverTimeout)
+	ctx := cluster.WithHandover(within(g.t, short), func([]byte) { g.t.Error("handed over to a login that fails") })
+	require.ErrorIs(g.t, c.login(ctx, id), cluster.ErrTakeoverTimeout)
 	close(g.givenUp)
 }
 
@@ -86,8 +92,6 @@ func TestHandover_ToALoginThatGaveUpLeavesNoEntryBehind(t *testing.T) {
 	a.handsOverTooLate(c, "x")
 	eventually(t, "the close is given up", func() bool { return a.closedLate.Load() > 0 })
 	a.logout("x")
-	_, err := c.node.Lookup(within(t, patience), "x")
-	require.NoError(t, err, "it stays for a lease")
 	eventually(t, "the entry is gone", func() bool {
 		_, err := c.node.Lookup(t.Context(), "x")
 		return err != nil
@@ -116,6 +120,34 @@ func TestHandover_ToALoginThatGaveUpIsKeptForItsOwnNode(t *testing.T) {
 	e, err := c.node.Lookup(within(t, patience), "x")
 	require.NoError(t, err)
 	require.Equal(t, a.token("x"), e.Token)
+}
+
+func TestHandover_WhoseReplyIsLostIsKept(t *testing.T) {
+	t.Parallel()
+	b := broker(t)
+	a, c := newKeeper(t, "a", b.URL(), "kept"), join(t, newObserver(), "c", cluster.Config{URL: b.URL()})
+	s := a.login(t.Context(), t, "x")
+	token := s.Token()
+	nc, js := b.jetstream(t)
+	entries, err := js.KeyValue(t.Context(), "sessions_dir")
+	require.NoError(t, err)
+	e, err := entries.Get(t.Context(), "s.x")
+	require.NoError(t, err)
+	for range 2 {
+		evict := fmt.Sprintf(`{"key": "s.x", "token": %d, "rev": %d, "reason": "Replaced", "wait": 10000}`, token, e.Revision())
+		reply, err := nc.Request("sessions.node."+epoch(t, c, "a")+".evict", []byte(evict), patience)
+		require.NoError(t, err)
+		require.Contains(t, string(reply.Data), `"ok":true`)
+	}
+	require.Equal(t, pool.Replaced, s.Reason())
+	_, err = c.node.Lookup(within(t, patience), "x")
+	require.NoError(t, err, "the entry stays")
+	require.Equal(t, "kept", c.loginWith("x"))
+	require.EqualValues(t, 1, a.handedOver.Load())
+
+	var state []byte
+	a.login(cluster.WithHandover(t.Context(), into(&state)), t, "x")
+	require.Empty(t, state, "it is what a session before c's has handed over")
 }
 
 func TestHandover_ThatIsKeptEndsWithTheNode(t *testing.T) {
