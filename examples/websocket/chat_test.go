@@ -202,9 +202,10 @@ func TestPeer_ThatReadsSlowlyIsClosedAndDelaysNoOther(t *testing.T) {
 // Sending to a peer is not activity.
 func TestPeer_ThatIsGoneTimesOutInABusyRoom(t *testing.T) {
 	t.Parallel()
-	s := serve(t, time.Second)
+	s := serve(t, time.Minute)
 	bob := dial(t, s.addr, "lobby", "bob", &websocket.DialOptions{OnPingReceived: deaf})
 	ann := dial(t, s.addr, "lobby", "ann", nil).joined("ann")
+	s.named(t, "bob").SetIdleTimeout(time.Second) // now that ann can see bob leave
 	ending := make(chan error)
 	go func() {
 		var err error
