@@ -27,9 +27,7 @@ type claim struct {
 	asked   bool   // another node was asked to evict its session
 	evicted bool   // rev is that of the marker which that has left, or of the entry
 	inDoubt bool   // a write at rev got no answer, and may still be executed
-
-	state    []byte // what the session of another node has handed over
-	stateRev uint64 // the revision that the claim is to write over to get it
+	state   []byte // what the session has handed over whose entry the next write overwrites
 }
 
 // Claim makes this node the owner of id, and stores up to 64 KiB of metadata that
@@ -220,8 +218,7 @@ func (n *Node) writeEntry(ctx, turn context.Context, c *claim) (epoch string, s 
 // a cleanup. If the node's previous session of the ID does not end before turn does, the
 // entry is given back to that.
 func (n *Node) admit(turn context.Context, c *claim, epoch string, s *ownSession) error {
-	_, _, state, err := n.closePrevious(turn, c.id)
-	if err != nil {
+	if _, _, err := n.closePrevious(turn, c); err != nil {
 		n.giveBack(c.id, s.rev)
 		return fmt.Errorf("%w: %w", ErrTakeoverTimeout, err)
 	}
@@ -235,16 +232,11 @@ func (n *Node) admit(turn context.Context, c *claim, epoch string, s *ownSession
 	}
 	s.bornPass = n.passes
 	n.sessions[c.id] = s
-	k := n.dropKeptLocked(c.id)
-	n.mu.Unlock()
-	switch {
-	case len(state) > 0:
-	case k != nil && k.rev == c.rev: // the claim has written over that session's entry
-		state = k.state
-	case c.stateRev == c.rev: // likewise, on another node
-		state = c.state
+	if k := n.dropKeptLocked(c.id); k != nil && k.rev == c.rev {
+		c.state = k.state
 	}
-	received(turn, state)
+	n.mu.Unlock()
+	received(turn, c.state)
 	c.activate(s.token)
 	return nil
 }
@@ -262,20 +254,21 @@ func (n *Node) giveBack(id string, rev uint64) {
 	}
 }
 
-// closePrevious closes this node's session of an ID with pool.Replaced, if there is
-// one. It returns the session's token, whether it may have an entry, and what it hands over, or
-// the error of ctx if the session has not ended before. The caller has locked the ID.
-func (n *Node) closePrevious(ctx context.Context, id string) (token uint64, mayHaveEntry bool, state []byte, err error) {
+// closePrevious closes this node's session of a claim's ID with pool.Replaced, if there is
+// one, and sets c.state to what it hands over. It returns the session's token and whether it may
+// have an entry, or the error of ctx if the session has not ended before. The caller has locked
+// the ID.
+func (n *Node) closePrevious(ctx context.Context, c *claim) (token uint64, mayHaveEntry bool, err error) {
 	n.mu.Lock()
-	old := n.sessions[id]
+	old := n.sessions[c.id]
 	if old == nil {
 		n.mu.Unlock()
-		return 0, false, nil, nil
+		return 0, false, nil
 	}
 	token, mayHaveEntry = old.token, old.mayHaveEntry
 	n.mu.Unlock()
-	_, err = n.closeSession(ctx, id, token, pool.Replaced, &state)
-	return token, mayHaveEntry, state, err
+	_, err = n.closeSession(ctx, c.id, token, pool.Replaced, &c.state)
+	return token, mayHaveEntry, err
 }
 
 // claimIsolated handles a login while the node has no lease. If DegradedLogin allows
@@ -296,7 +289,7 @@ func (n *Node) claimIsolated(ctx context.Context, c *claim) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("%w: %w", ErrTakeoverTimeout, ctx.Err())
 	}
-	token, mayHaveEntry, state, err := n.closePrevious(ctx, c.id)
+	token, mayHaveEntry, err := n.closePrevious(ctx, c)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrTakeoverTimeout, err)
 	}
@@ -313,7 +306,7 @@ func (n *Node) claimIsolated(ctx context.Context, c *claim) error {
 		mayHaveEntry: mayHaveEntry || c.inDoubt, bornPass: n.passes,
 	}
 	n.mu.Unlock()
-	received(ctx, state)
+	received(ctx, c.state)
 	c.activate(c.token)
 	notify(n.reconcileNow)
 	return nil

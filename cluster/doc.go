@@ -35,12 +35,12 @@
 //
 // A login creates the entry by compare-and-set. If there is an entry already and its
 // owner is alive, the owner is asked to evict: it closes its session, deletes the entry
-// and replies, and the login tries again. An entry of a session that hands something over is not
-// deleted but written over, so that another login finds it if the first one gives up. If the owner does not reply, the login can
-// pass only after the owner was declared dead, by a tombstone: a record with Dead set,
-// written by compare-and-set on the owner's last heartbeat, which must be a lease old or
-// older. A node renews its lease by compare-and-set on that same heartbeat. So either the
-// lease is renewed or the node is dead, and all nodes agree on which.
+// and replies, and the login tries again. The entry of a session that hands something over is
+// not deleted but written over, so that another login finds it if the first one gives up. If
+// the owner does not reply, the login can pass only after the owner was declared dead, by a
+// tombstone: a record with Dead set, written by compare-and-set on the owner's last heartbeat,
+// which must be a lease old or older. A node renews its lease by compare-and-set on that same
+// heartbeat. So either the lease is renewed or the node is dead, and all nodes agree on which.
 //
 // Of all logins of an ID, the one that began last wins, however long any of them waits
 // for an earlier owner: a login that finds a later one in its place fails with

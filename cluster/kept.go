@@ -27,7 +27,8 @@ func (n *Node) leaveEntryLocked(id string, s *ownSession) {
 	}
 }
 
-// keep keeps what the session that a request names has handed over, or reports false.
+// keep keeps what the session that a request names has handed over. It reports false if that is
+// nothing, or if there is no room for it.
 func (n *Node) keep(q request, gen uint64, state []byte) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -38,8 +39,7 @@ func (n *Node) keep(q request, gen uint64, state []byte) bool {
 	return len(state) > 0 && n.keepLocked(q.id, q.Token, q.Rev, gen, state)
 }
 
-// keepLocked keeps what a session has handed over. It reports false if that is nothing, or if
-// there is no room for it.
+// keepLocked is keep for any session that has ended. What was kept under the ID is dropped.
 func (n *Node) keepLocked(id string, token, rev, gen uint64, state []byte) bool {
 	n.dropKeptLocked(id)
 	_, now := n.epochAndStateLocked() // without a lease, another node may have the ID

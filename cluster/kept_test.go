@@ -20,7 +20,7 @@ func newKeepingNode() *Node {
 	return n
 }
 
-// leaveEntry leaves the entry of a session to a cleanup that has handed over as many bytes.
+// leaveEntry leaves the entry of a session that has handed over size bytes to a cleanup.
 func (n *Node) leaveEntry(id string, token uint64, size int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -29,9 +29,7 @@ func (n *Node) takeOver(ctx context.Context, c *claim, seen dirEntry) error {
 		if err == nil {
 			marker := free.rev != 0 && (free.rev != seen.rev || !seen.live) // the answer may have come too late
 			c.rev, c.gen, c.evicted = free.rev, free.gen, c.asked && (marker || len(state) > 0)
-			if len(state) > 0 {
-				c.state, c.stateRev = state, free.rev
-			}
+			c.state = state
 			return nil
 		}
 		before := seen.rev
@@ -62,9 +60,6 @@ func (n *Node) dropMarker(ctx context.Context, c *claim) error {
 	defer n.front.leave()
 	err := n.dir.of(c.id).purge(ctx, keyOf(c.id), c.rev)
 	if err == nil {
-		if c.stateRev == c.rev {
-			c.stateRev = 0
-		}
 		c.rev, c.evicted = 0, false
 	}
 	return err

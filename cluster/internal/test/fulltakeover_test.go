@@ -25,7 +25,7 @@ func TestFull_DirectoryHasRoomForATakeover(t *testing.T) {
 			conf := cluster.Config{URL: b.URL(), Storage: storage, MaxBytes: room}
 			a, c := newSite(t, o), join(t, o, "c", conf)
 			if storage == cluster.File {
-				conf.Local = ready{a}
+				conf.Local = ready{a, func() {}}
 			}
 			a.joins(within(t, patience), "a", conf)
 			_, js := b.jetstream(t)

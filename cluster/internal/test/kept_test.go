@@ -44,10 +44,16 @@ func (g *giver) Close(ctx context.Context, id string, token uint64, why pool.Rea
 	return g.site.Close(ctx, id, token, why)
 }
 
-// ready is a site whose sessions hand over at once.
-type ready struct{ *site }
+// ready is a site whose sessions hand over as soon as before has returned.
+type ready struct {
+	*site
+	before func()
+}
 
-func (ready) HandOver(context.Context, string, uint64) []byte { return []byte("kept") }
+func (r ready) HandOver(context.Context, string, uint64) []byte {
+	r.before()
+	return []byte("kept")
+}
 
 // handsOverTooLate has a login of c take over a session of g, and give up before it is handed over.
 func (g *giver) handsOverTooLate(c *site, id string) {
@@ -120,6 +126,21 @@ func TestHandover_ToALoginThatGaveUpIsKeptForItsOwnNode(t *testing.T) {
 	e, err := c.node.Lookup(within(t, patience), "x")
 	require.NoError(t, err)
 	require.Equal(t, a.token("x"), e.Token)
+}
+
+func TestHandover_ReachesALoginThatFindsTheLeaseLost(t *testing.T) {
+	t.Parallel()
+	b := broker(t)
+	p := between(t, b.URL())
+	a := newSite(t, newObserver())
+	cut := func() { // the login's entry is written, and its session has not begun
+		p.hold()
+		eventually(t, "the lease is lost", isolated(a))
+	}
+	a.joins(within(t, patience), "a", cluster.Config{URL: p.url(), DegradedLogin: cluster.AllowLogin, Local: ready{a, cut}})
+	a.mustLogin("x")
+	require.Equal(t, "kept", a.loginWith("x"))
+	p.heal()
 }
 
 func TestHandover_WhoseReplyIsLostIsKept(t *testing.T) {
