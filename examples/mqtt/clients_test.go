@@ -18,7 +18,7 @@ func TestMosquittoClients_TalkThroughBothBrokers(t *testing.T) {
 				mosquitto(t, "mosquitto_pub", addr, "-V", version, "-t", topic, "-m", "kept", "-r", "-q", fmt.Sprint(qos))
 				require.Equal(t, topic+" kept\n", mosquitto(t, "mosquitto_sub", addr, "-V", version, "-t", version+"/+", "-t", "none",
 					"-q", fmt.Sprint(qos), "-C", "1", "-v", "-W", "60", "--retained-only"))
-				mosquitto(t, "mosquitto_pub", addr, "-V", version, "-t", topic, "-n", "-r")
+				mosquitto(t, "mosquitto_pub", addr, "-V", version, "-t", topic, "-n", "-r", "-q", "1")
 			}
 		}
 	})
