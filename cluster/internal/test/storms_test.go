@@ -159,8 +159,8 @@ func TestStorm_OfLookupsAndTakeoversIsSurvived(t *testing.T) {
 	require.Zero(t, o.doubled())
 }
 
+// It runs by itself too.
 func TestStorm_OfLoginsThatWaitForADeadNodeIsSurvived(t *testing.T) {
-	t.Parallel()
 	b, o := broker(t), newObserver()
 	p := between(t, b.URL())
 	y := join(t, o, "y", cluster.Config{URL: p.url(), OnLeaseLost: cluster.Fence})
