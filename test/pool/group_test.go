@@ -336,7 +336,10 @@ func TestGroup_ASessionThatLeftManyKeepsNothingOfThem(t *testing.T) {
 
 // A session's memberships take memory only until it leaves.
 func TestGroup_ASessionThatLeavesTakesNoMoreThanBefore(t *testing.T) {
-	const n = 20_000
+	n := 20_000
+	if harness.RaceDetector {
+		n = 10_000 // as above
+	}
 	p := newRoomPool(t, pool.Config[int, unclosed]{IdleTimeout: time.Hour})
 	all := make([]*member, n)
 	for id := range all {

@@ -19,7 +19,7 @@ func onceSessions() int {
 	case testing.Short():
 		return 20_000
 	case harness.RaceDetector:
-		return 100_000
+		return 50_000
 	default:
 		return 1_000_000
 	}
