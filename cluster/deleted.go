@@ -8,8 +8,9 @@ import (
 // A broker that is killed may have entries again that were deleted. It stores at once that
 // the marker of a deletion has expired, but that the entry before the marker is gone only
 // with its index, every two minutes or a little more (NATS 2.15). The stream's last revision
-// does not tell. So a node remembers whose entries it has deleted lately, and looks for them
-// when it has connected again.
+// does not tell. And of several brokers, one that leads with a damaged store may say that an
+// entry is gone which the others still have. So a node remembers whose entries it has deleted
+// lately, and looks for them when it has connected again, or when sessions lack their entries.
 
 const (
 	// rememberDeletions is how long a deletion is remembered at least. It may be twice as long.
@@ -55,12 +56,13 @@ func (d *deletions) recent() (ids []string, all bool) {
 	return ids, max(len(d.newer), len(d.older)) <= maxDeletions
 }
 
-// checkDeletions looks for entries that were deleted lately, on cleanupLoop's goroutine, or has
-// the whole directory read if there are too many of them.
+// checkDeletions has cleanupLoop look for entries that were deleted lately, or the next
+// reconciliation read the whole directory if there are too many of them.
 func (n *Node) checkDeletions() {
 	ids, all := n.deleted.recent()
 	if !all {
 		n.rescan.Store(true)
+		notify(n.reconcileNow)
 		return
 	}
 	n.mu.Lock()

@@ -83,6 +83,9 @@ func (n *Node) reconcile(ctx context.Context) (err error) {
 		return err
 	}
 	p.restore = append(p.restore, n.withoutEntry(pass)...)
+	if len(p.restore) > 0 && !full { // entries were lost, so others may be back
+		n.checkDeletions()
+	}
 	err = errors.Join(
 		parallel(ctx, p.restore, func(ctx context.Context, r restoreItem) error {
 			return n.restore(ctx, r.sessionRef, r.seen)

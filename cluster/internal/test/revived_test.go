@@ -2,6 +2,7 @@ package test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -66,6 +67,29 @@ func TestRelease_WhoseAnswerIsLostIsExecutedAgainToo(t *testing.T) {
 	eventually(t, "the nodes are back", active(a, c))
 	eventually(t, "only the session that is there has an entry", func() bool { return messagesAt(t, url) == 1 })
 	agree(t, c, []*site{a, c})
+}
+
+// The same, if the node stays connected, and only finds that another entry is missing.
+func TestRelease_IsExecutedAgainWhenEntriesAreMissing(t *testing.T) {
+	t.Parallel()
+	b, o := broker(t), newObserver()
+	var log logged
+	a := join(t, o, "a", cluster.Config{URL: b.URL(), Logger: log.logger()})
+	eventually(t, "the first reconciliation is over", func() bool { // which reads the whole directory
+		return strings.Contains(log.String(), "compared the directory with the sessions")
+	})
+	a.mustLogin("y", "x")
+	a.logout("x")
+	eventually(t, "the entry of x is gone", func() bool { return len(listed(t, a)) == 1 })
+	nc := b.connect(t)
+	_, err := nc.Request("$KV.sessions_dir.s.x", fmt.Appendf(nil, `{"owner":%q,"node":"a","token":7,"since":1}`, epoch(t, a, "a")), patience)
+	require.NoError(t, err)
+	_, err = nc.Request("$JS.API.STREAM.PURGE.KV_sessions_dir", []byte(`{"filter":"$KV.sessions_dir.s.y"}`), patience)
+	require.NoError(t, err)
+	eventually(t, "y has an entry, and x has none", func() bool {
+		entries := listed(t, a)
+		return len(entries) == 1 && entries["y"].Token == a.token("y")
+	})
 }
 
 // killable starts a broker. revive kills it and starts it again at the same address.
