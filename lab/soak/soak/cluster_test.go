@@ -65,7 +65,8 @@ func TestClusterScenario_HoldsForAShortRound(t *testing.T) {
 	}
 }
 
-// One broker and three are enough: the rest of a drill is the same for all.
+// One broker and three are enough: the rest of a drill is the same for all. If a login gives up
+// after the session of a deaf node has lost its entry to it, that session is the only one.
 func TestDrill_IsNoticedInACluster(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"storm", "leader"} {
@@ -76,7 +77,7 @@ func TestDrill_IsNoticedInACluster(t *testing.T) {
 			res, err := c.Run(t.Context())
 			require.NoError(t, err)
 			require.NotNil(t, res.Failure)
-			require.Equal(t, oneOwner, res.Failure.Guarantee, res.Failure.Seen)
+			require.Contains(t, []string{oneOwner, recovers}, res.Failure.Guarantee, res.Failure.Seen)
 			require.Equal(t, Failed, res.Tallies[0].Verdict)
 		})
 	}
