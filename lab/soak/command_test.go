@@ -103,7 +103,7 @@ func TestDrill_OfAClusterFailsAndItsCommandIsOfACluster(t *testing.T) {
 	require.Equal(t, console.ExitRuntime, o.Status, o.Out+o.Err)
 	require.Empty(t, o.Err)
 	require.Contains(t, o.Out, "FAILED: cut-fence.")
-	require.Regexp(t, `(?m)^  guarantee +no two sessions have an ID at once`, o.Out)
+	require.Regexp(t, `(?m)^  guarantee +(no two sessions have an ID at once|after a fault all is right again)`, o.Out)
 	require.Regexp(t, `(?m)^scenario +rounds +operations +worst recovery  verdict$`, o.Out)
 	require.Regexp(t, `(?m)^cut-fence +0 .* BROKEN$`, o.Out)
 	require.Regexp(t, `(?m)^leader +0 .* not run$`, o.Out)
