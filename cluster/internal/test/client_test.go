@@ -29,11 +29,14 @@ func open(t testing.TB, c cluster.ClientConfig) *cluster.Client {
 // clientLists returns the entries that a client lists.
 func clientLists(t testing.TB, c *cluster.Client) map[string]cluster.Entry {
 	t.Helper()
-	entries := make(map[string]cluster.Entry)
-	require.NoError(t, c.List(within(t, patience), func(e cluster.Entry) bool {
-		entries[e.ID] = e
-		return true
-	}))
+	var entries map[string]cluster.Entry
+	eventually(t, "the directory can be listed", func() bool {
+		entries = make(map[string]cluster.Entry)
+		return c.List(within(t, patience), func(e cluster.Entry) bool {
+			entries[e.ID] = e
+			return true
+		}) == nil
+	})
 	return entries
 }
 
@@ -47,9 +50,9 @@ func TestClient_ReadsTheDirectoryAndReachesItsSessions(t *testing.T) {
 	client := open(t, cluster.ClientConfig{URL: b.URL()})
 
 	for _, id := range []string{"x", "y", "a name with spaces and *.>"} {
-		want, err := a.node.Lookup(t.Context(), id)
+		want, err := lookup(t, a.node, id)
 		require.NoError(t, err)
-		have, err := client.Lookup(t.Context(), id)
+		have, err := lookup(t, client, id)
 		require.NoError(t, err)
 		require.Equal(t, want, have)
 	}
@@ -64,19 +67,19 @@ func TestClient_ReadsTheDirectoryAndReachesItsSessions(t *testing.T) {
 
 	var want []string
 	for i := range 50 {
-		require.NoError(t, client.Send(t.Context(), "x", fmt.Append(nil, i)))
+		require.NoError(t, send(t, client, "x", fmt.Append(nil, i)))
 		want = append(want, fmt.Sprintf("x: %d", i))
 	}
 	require.Equal(t, want, a.received(), "in the order that they were sent in")
-	require.NoError(t, client.Kick(t.Context(), "y", "Because"))
+	require.NoError(t, kick(t, client, "y", "Because"))
 	require.False(t, c.has("y"), "it had ended when Kick returned")
 	require.Equal(t, pool.Reason("Because"), c.reason("y"))
 
 	for _, id := range []string{"y", "never"} {
-		_, err := client.Lookup(t.Context(), id)
+		_, err := lookup(t, client, id)
 		require.ErrorIs(t, err, cluster.ErrNotFound)
-		require.ErrorIs(t, client.Kick(t.Context(), id, "again"), cluster.ErrNotFound)
-		require.ErrorIs(t, client.Send(t.Context(), id, nil), cluster.ErrNotFound)
+		require.ErrorIs(t, kick(t, client, id, "again"), cluster.ErrNotFound)
+		require.ErrorIs(t, send(t, client, id, nil), cluster.ErrNotFound)
 	}
 	_, err := client.Lookup(t.Context(), "")
 	require.ErrorIs(t, err, cluster.ErrInvalid)
@@ -84,7 +87,7 @@ func TestClient_ReadsTheDirectoryAndReachesItsSessions(t *testing.T) {
 
 	// After a takeover, requests reach the session that has the ID now.
 	c.mustLogin("x")
-	require.NoError(t, client.Send(t.Context(), "x", []byte("new")))
+	require.NoError(t, send(t, client, "x", []byte("new")))
 	require.Equal(t, []string{"x: new"}, c.received())
 	require.Len(t, a.received(), 50)
 	require.Len(t, a.node.Nodes(), 2, "the client does not count as a node")
@@ -120,7 +123,7 @@ func TestClient_WritesNothing(t *testing.T) {
 	require.NoError(t, err)
 	defer client.Close()
 	watch(t, client)
-	e, err := client.Lookup(t.Context(), "u7")
+	e, err := lookup(t, client, "u7")
 	require.NoError(t, err, "no node has declared it dead")
 	require.Equal(t, "a", e.Node)
 	require.Len(t, clientLists(t, client), 20)
@@ -198,15 +201,15 @@ func TestClient_FindsNoSessionOfADeadNode(t *testing.T) {
 	c.mustLogin("stays")
 	eventually(t, "both are seen", func() bool { return len(client.Nodes()) == 2 })
 	p.hold() // for the rest of the test
-	_, err := client.Lookup(t.Context(), "x")
+	_, err := lookup(t, client, "x")
 	require.NoError(t, err, "it lives as long as its lease")
 	eventually(t, "the node is gone from the client's view", func() bool {
 		nodes := client.Nodes()
 		return len(nodes) == 1 && nodes[0].Name == "c"
 	})
-	_, err = client.Lookup(t.Context(), "x")
+	_, err = lookup(t, client, "x")
 	require.ErrorIs(t, err, cluster.ErrNotFound)
-	require.ErrorIs(t, client.Send(t.Context(), "x", nil), cluster.ErrNotFound)
+	require.ErrorIs(t, send(t, client, "x", nil), cluster.ErrNotFound)
 	require.Contains(t, clientLists(t, client), "stays")
 	require.NotContains(t, clientLists(t, client), "x")
 }
@@ -227,11 +230,11 @@ func TestClient_JudgesByTheTombstone(t *testing.T) {
 	write("dir.s.y", `{"owner":"gone_1","node":"gone","token":5,"since":1}`)
 	write("nodes.gone_1", `{"node":"gone","lease":6000}`)
 	client := open(t, cluster.ClientConfig{URL: b.URL()})
-	_, err := client.Lookup(t.Context(), "y")
+	_, err := lookup(t, client, "y")
 	require.NoError(t, err)
 	write("nodes.gone_1", `{"node":"gone","lease":6000,"dead":true}`)
 	eventually(t, "the certificate is seen", func() bool { return len(client.Nodes()) == 0 })
-	_, err = client.Lookup(t.Context(), "y")
+	_, err = lookup(t, client, "y")
 	require.ErrorIs(t, err, cluster.ErrNotFound)
 	require.Empty(t, clientLists(t, client))
 	require.NotEmpty(t, last(t, nc, "KV_sessions_dir", "$KV.sessions_dir.s.y"), "the client deletes nothing")

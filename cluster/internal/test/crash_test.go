@@ -34,7 +34,7 @@ func TestLease_OfAKilledProcessEndsItsTenThousandSessions(t *testing.T) {
 	nc := b.connect(t)
 	c := join(t, o, "c", cluster.Config{URL: b.URL()})
 	d := join(t, o, "d", cluster.Config{URL: b.URL()})
-	require.NoError(t, many(within(t, patience), c.login, names(100, "c%d")...))
+	require.NoError(t, many(within(t, patience), c.retryLogin, names(100, "c%d")...))
 	a := spawn(t, "node", nodeArg{Name: "a", URL: b.URL(), Logins: crowd})
 	eventually(t, "its heartbeat tells of its sessions", func() bool {
 		sessions, nodes := d.node.Count()
@@ -46,10 +46,10 @@ func TestLease_OfAKilledProcessEndsItsTenThousandSessions(t *testing.T) {
 	start := time.Now()
 	ids := names(100, "u%d")
 	require.ErrorIs(t, d.login(within(t, lease/4), ids[0]), cluster.ErrTakeoverTimeout, "its lease is not over")
-	require.NoError(t, many(within(t, patience), d.login, ids...)) // these wait until the node is declared dead
+	require.NoError(t, many(within(t, patience), d.retryLogin, ids...)) // these wait until the node is declared dead
 	declared := time.Since(start)
 	require.Greater(t, declared, lease/2) // the last heartbeat is up to a third of a lease older
-	require.Less(t, declared, 4*lease, "a lease and a half, and what a busy machine takes")
+	require.Less(t, declared, patience/2, "a lease and a half, and what a busy machine takes")
 	eventually(t, "its sessions are gone", func() bool { // the broker deletes thousands of entries
 		_, err := c.node.Lookup(t.Context(), "u9999")
 		return errors.Is(err, cluster.ErrNotFound)
@@ -63,9 +63,10 @@ func TestLease_OfAKilledProcessEndsItsTenThousandSessions(t *testing.T) {
 	t.Logf("killed with %d sessions and a lease of %v: a login passed after %v, all entries and markers gone after %v",
 		crowd, lease, declared, time.Since(start))
 	require.Zero(t, o.doubled())
-	sessions, nodes := c.node.Count()
-	require.Equal(t, 2, nodes)
-	require.LessOrEqual(t, sessions, 200)
+	eventually(t, "it is not counted any more", func() bool {
+		sessions, nodes := c.node.Count()
+		return nodes == 2 && sessions <= 200
+	})
 }
 
 // A process that is stopped for longer than its lease is declared dead. When it continues,

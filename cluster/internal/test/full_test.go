@@ -19,14 +19,14 @@ func TestFull_DirectoryRefusesLoginsAndHarmsNobodyElse(t *testing.T) {
 		t.Run(fmt.Sprint("storage ", storage), func(t *testing.T) {
 			t.Parallel()
 			b, o := broker(t), newObserver()
-			conf := cluster.Config{URL: b.URL(), Storage: storage, MaxBytes: 64 << 10, OnLeaseLost: cluster.Fence}
+			conf := cluster.Config{URL: b.URL(), Storage: storage, MaxBytes: 64 << 10, LeaseTTL: longer, OnLeaseLost: cluster.Fence}
 			a, c := join(t, o, "a", conf), join(t, o, "c", conf)
 			fill := func(format string, meta []byte) (ids []string) {
 				for i := 0; ; i++ {
 					id, start := fmt.Sprintf(format, i), time.Now()
 					if err := a.node.Claim(within(t, patience), id, meta, a.begin(id)); err != nil {
 						require.ErrorIs(t, err, cluster.ErrFull)
-						require.Less(t, time.Since(start), lease/2)
+						require.Less(t, time.Since(start), patience/2)
 						return ids
 					}
 					ids = append(ids, id)
@@ -35,7 +35,7 @@ func TestFull_DirectoryRefusesLoginsAndHarmsNobodyElse(t *testing.T) {
 			ids := fill("u%d", make([]byte, 64))
 			fill("%d", nil) // smaller ones still have room
 			require.Greater(t, len(ids), 50)
-			for start := time.Now(); time.Since(start) < 2*lease; time.Sleep(50 * time.Millisecond) {
+			for start := time.Now(); time.Since(start) < longer; time.Sleep(50 * time.Millisecond) {
 				require.True(t, active(a, c)())
 				require.ErrorIs(t, a.login(within(t, patience), "more than there is room for"), cluster.ErrFull)
 			}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -20,10 +21,10 @@ type giver struct {
 	handedOver, closedLate atomic.Int32
 }
 
-func newGiver(t *testing.T, o *observer, name, url string, ends bool) *giver {
+func newGiver(t *testing.T, o *observer, name, url string, ends bool, ttl time.Duration) *giver {
 	t.Helper()
 	g := &giver{site: newSite(t, o), ends: ends}
-	g.joins(within(t, patience), name, cluster.Config{URL: url, Local: g})
+	g.joins(within(t, patience), name, cluster.Config{URL: url, Local: g, LeaseTTL: ttl})
 	return g
 }
 
@@ -60,8 +61,14 @@ func (g *giver) handsOverTooLate(c *site, id string) {
 	g.t.Helper()
 	g.givenUp = make(chan struct{})
 	g.mustLogin(id)
-	ctx := cluster.WithHandover(within(g.t, short), func([]byte) { g.t.Error("handed over to a login that fails") })
-	require.ErrorIs(g.t, c.login(ctx, id), cluster.ErrTakeoverTimeout)
+	ctx, giveUp := context.WithCancel(within(g.t, patience))
+	ctx = cluster.WithHandover(ctx, func([]byte) { g.t.Error("handed over to a login that fails") })
+	failed := make(chan error, 1)
+	go func() { failed <- c.login(ctx, id) }()
+	eventually(g.t, "the session is asked", func() bool { return g.handedOver.Load() > 0 })
+	giveUp()
+	require.ErrorIs(g.t, <-failed, cluster.ErrTakeoverTimeout)
+	time.Sleep(short) // g's node stops waiting within it
 	close(g.givenUp)
 }
 
@@ -69,7 +76,7 @@ func (g *giver) handsOverTooLate(c *site, id string) {
 // has ended since. What it handed over is kept then.
 func keptSession(t *testing.T, o *observer, url string, c *site) *giver {
 	t.Helper()
-	a := newGiver(t, o, "a", url, true)
+	a := newGiver(t, o, "a", url, true, 10*lease) // for so long it is kept
 	a.handsOverTooLate(c, "x")
 	eventually(t, "the session has ended", func() bool { return !a.has("x") })
 	require.EqualValues(t, 1, a.handedOver.Load())
@@ -81,7 +88,7 @@ func TestHandover_ThatIsSlowIsTheAnswerToALaterRequest(t *testing.T) {
 	b, o := broker(t), newObserver()
 	c := join(t, o, "c", cluster.Config{URL: b.URL()})
 	for _, ends := range []bool{false, true} { // true: it may be kept
-		a := newGiver(t, o, fmt.Sprint("a-", ends), b.URL(), ends)
+		a := newGiver(t, o, fmt.Sprint("a-", ends), b.URL(), ends, lease)
 		id := fmt.Sprint(ends)
 		a.mustLogin(id)
 		require.Equal(t, id+" kept", c.loginWith(id))
@@ -94,7 +101,7 @@ func TestHandover_ThatIsSlowIsTheAnswerToALaterRequest(t *testing.T) {
 func TestHandover_ToALoginThatGaveUpLeavesNoEntryBehind(t *testing.T) {
 	t.Parallel()
 	b, o := broker(t), newObserver()
-	a, c := newGiver(t, o, "a", b.URL(), false), join(t, o, "c", cluster.Config{URL: b.URL()})
+	a, c := newGiver(t, o, "a", b.URL(), false, lease), join(t, o, "c", cluster.Config{URL: b.URL()})
 	a.handsOverTooLate(c, "x")
 	eventually(t, "the close is given up", func() bool { return a.closedLate.Load() > 0 })
 	a.logout("x")
@@ -109,8 +116,8 @@ func TestHandover_ToALoginThatGaveUpIsKeptForTheNextOne(t *testing.T) {
 	t.Parallel()
 	b, o := broker(t), newObserver()
 	c := join(t, o, "c", cluster.Config{URL: b.URL()})
-	a := keptSession(t, o, b.URL(), c)
 	d := join(t, o, "d", cluster.Config{URL: b.URL()})
+	a := keptSession(t, o, b.URL(), c)
 	require.Equal(t, "x kept", d.loginWith("x"))
 	require.Equal(t, "nothing", c.loginWith("x"), "d hands nothing over")
 	require.Zero(t, o.doubled())

@@ -172,22 +172,25 @@ func TestList_MissesNoSessionWhoseEntryIsWrittenAgain(t *testing.T) {
 		require.NoError(t, err)
 		require.NotContains(t, string(m.Data), "error")
 	}
-	times := make(map[string]int)
-	var order []string
-	require.NoError(t, a.node.List(within(t, patience), func(e cluster.Entry) bool {
-		times[e.ID]++
-		order = append(order, e.ID)
-		if len(order) == 100 {
-			for _, id := range order {
-				again(id)
-			}
-			for _, id := range ids[len(ids)-50:] { // among the last that are sent
-				if times[id] == 0 {
+	var times map[string]int
+	require.NoError(t, insist(within(t, patience), "", func(ctx context.Context, _ string) error {
+		times = make(map[string]int)
+		var order []string
+		return a.node.List(ctx, func(e cluster.Entry) bool {
+			times[e.ID]++
+			order = append(order, e.ID)
+			if len(order) == 100 {
+				for _, id := range order {
 					again(id)
 				}
+				for _, id := range ids[len(ids)-50:] { // among the last that are sent
+					if times[id] == 0 {
+						again(id)
+					}
+				}
 			}
-		}
-		return true
+			return true
+		})
 	}))
 	require.Len(t, times, len(ids))
 	for id, n := range times {

@@ -44,10 +44,8 @@ func TestTakeover_WorksWhereverTheFirstSessionIs(t *testing.T) {
 		c.logout(id)
 		eventually(t, "the entry is gone", func() bool {
 			_, err := a.node.Lookup(t.Context(), id)
-			return err != nil
+			return errors.Is(err, cluster.ErrNotFound)
 		})
-		_, err = a.node.Lookup(t.Context(), id)
-		require.ErrorIs(t, err, cluster.ErrNotFound)
 	}
 	require.Zero(t, o.doubled())
 }
@@ -148,7 +146,7 @@ func TestEviction_OfASessionThatNeverEndsBlocksItsOwnIDOnly(t *testing.T) {
 	}
 	a.mustLogin("stuck", "other")
 	require.ErrorIs(t, c.login(within(t, 3*time.Second), "stuck"), cluster.ErrTakeoverTimeout)
-	require.ErrorIs(t, a.login(within(t, time.Second), "stuck"), cluster.ErrTakeoverTimeout)
+	a.mustWait(time.Second, "stuck")
 	c.mustLogin("other")
 	require.Equal(t, cluster.Active, a.node.State())
 	close(stuck)

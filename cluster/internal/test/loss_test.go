@@ -30,12 +30,13 @@ func TestLoss_OfTheDirectoryIsNoticedByEveryNode(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			b, o := broker(t), newObserver()
-			a := join(t, o, "a", cluster.Config{URL: b.URL(), OnLeaseLost: cluster.Fence})
-			c := join(t, o, "c", cluster.Config{URL: b.URL(), OnLeaseLost: cluster.Fence})
+			a := join(t, o, "a", cluster.Config{URL: b.URL(), OnLeaseLost: cluster.Fence, LeaseTTL: 2 * lease})
+			c := join(t, o, "c", cluster.Config{URL: b.URL(), OnLeaseLost: cluster.Fence, LeaseTTL: 2 * lease})
 			ids := names(20, "u%d")
 			a.mustLogin(ids...)
 			events := watch(t, a.node)
 			before := revision(t, b, "KV_sessions_dir")
+			time.Sleep(lease)
 			quiet(t, events) // each node has seen the stream
 			nc := b.connect(t)
 			tt.lose(t, nc)
@@ -77,8 +78,9 @@ func TestLoss_IsNotSeenWhereSessionsEnd(t *testing.T) {
 	c := join(t, o, "c", cluster.Config{URL: b.URL(), Logger: log.logger()})
 	ids := names(10, "u%d")
 	for start, i := time.Now(), 0; time.Since(start) < 2*lease; i++ {
-		a.mustLogin("rests", ids[i%10])
-		c.mustLogin(ids[i%10])
+		a.mustRetryLogin("rests")
+		a.mustRetryLogin(ids[i%10])
+		c.mustRetryLogin(ids[i%10])
 		if i >= 3 {
 			c.logout(ids[(i-3)%10])
 		}

@@ -52,13 +52,13 @@ func nodeChild(arg []byte) error {
 	if a.Fence {
 		c.OnLeaseLost = cluster.Fence
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*patience)
 	defer cancel()
 	var err error
 	if s.node, err = cluster.Join(ctx, c); err != nil {
 		return err
 	}
-	if err := many(ctx, s.login, names(a.Logins, "u%d")...); err != nil {
+	if err := many(ctx, s.retryLogin, names(a.Logins, "u%d")...); err != nil {
 		return err
 	}
 

@@ -23,11 +23,11 @@ func TestClaim_NeverTakesAnIDFromOneThatBeganLater(t *testing.T) {
 			t.Parallel()
 			b, o := broker(t), newObserver()
 			p := between(t, b.URL())
-			y := join(t, o, "y", cluster.Config{URL: p.url(), OnLeaseLost: cluster.Fence})
-			x := join(t, o, "x", cluster.Config{URL: b.URL()})
+			y := join(t, o, "y", cluster.Config{URL: p.url(), OnLeaseLost: cluster.Fence, LeaseTTL: 2 * lease})
+			x := join(t, o, "x", cluster.Config{URL: b.URL(), LeaseTTL: 2 * lease})
 			z := x
 			if !tt.oneNode {
-				z = join(t, o, "z", cluster.Config{URL: b.URL()})
+				z = join(t, o, "z", cluster.Config{URL: b.URL(), LeaseTTL: 2 * lease})
 			}
 			ids := names(60, "dev%d")
 			y.mustLogin(ids...)
@@ -64,8 +64,8 @@ func TestClaim_EndsTheWaitingOfAnEarlierOne(t *testing.T) {
 	t.Parallel()
 	b, o := broker(t), newObserver()
 	p := between(t, b.URL())
-	y := join(t, o, "y", cluster.Config{URL: p.url()})
-	x := join(t, o, "x", cluster.Config{URL: b.URL()})
+	y := join(t, o, "y", cluster.Config{URL: p.url(), LeaseTTL: 2 * lease})
+	x := join(t, o, "x", cluster.Config{URL: b.URL(), LeaseTTL: 2 * lease})
 	y.mustLogin("dev")
 	p.hold()
 	ctx := within(t, patience)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -19,17 +20,18 @@ import (
 // short is a context that ends before anything else does in these tests.
 const short = time.Second
 
-// soon fails if what began at start took much longer than short.
+// soon fails if what began at start took much longer than short. The nodes' lease is longer
+// still.
 func soon(t testing.TB, start time.Time) {
 	t.Helper()
-	require.Less(t, time.Since(start), 3*short)
+	require.Less(t, time.Since(start), 30*short)
 }
 
 func TestLocal_ACloseThatHangsKeepsNobodyLongerThanItsContext(t *testing.T) {
 	t.Parallel()
 	b, o := broker(t), newObserver()
-	a := join(t, o, "a", cluster.Config{URL: b.URL()})
-	c := join(t, o, "c", cluster.Config{URL: b.URL()})
+	a := join(t, o, "a", cluster.Config{URL: b.URL(), LeaseTTL: 10 * lease})
+	c := join(t, o, "c", cluster.Config{URL: b.URL(), LeaseTTL: 10 * lease})
 	a.mustLogin("x")
 	token := a.token("x")
 	stuck := make(chan struct{})
@@ -79,7 +81,7 @@ type servant struct {
 func newServant(t *testing.T, name, url string, obey func(s *tcp.Session, n *servant, line string)) *servant {
 	t.Helper()
 	n := &servant{ended: make(map[string]int)}
-	node, err := cluster.Join(within(t, patience), cluster.Config{Name: name, URL: url, Local: n})
+	node, err := cluster.Join(within(t, patience), cluster.Config{Name: name, URL: url, LeaseTTL: 10 * lease, Local: n})
 	require.NoError(t, err)
 	n.node = node
 	n.srv = &tcp.Server{
@@ -225,7 +227,7 @@ func TestBind_OnTheSessionsOwnNodeWaitsNoLongerThanItsContext(t *testing.T) {
 	require.NoError(t, first.SetReadDeadline(time.Now().Add(patience)))
 	_, err = first.Read(make([]byte, 1))
 	require.Error(t, err)
-	require.NotErrorIs(t, err, context.DeadlineExceeded)
+	require.NotErrorIs(t, err, os.ErrDeadlineExceeded)
 	close(end)
 	n.login(t, "ann")
 }
@@ -236,7 +238,7 @@ func TestSend_OnTheSessionsOwnNodeWaitsNoLongerThanItsContext(t *testing.T) {
 	b := broker(t)
 	end := make(chan struct{})
 	local := &cluster.LocalPool[net.Conn]{OnMessage: func(*pool.Session[string, net.Conn], []byte) { <-end }}
-	node, err := cluster.Join(within(t, patience), cluster.Config{Name: "a", URL: b.URL(), Local: local})
+	node, err := cluster.Join(within(t, patience), cluster.Config{Name: "a", URL: b.URL(), LeaseTTL: 10 * lease, Local: local})
 	require.NoError(t, err)
 	p, err := pool.New(pool.Config[string, net.Conn]{Directory: node})
 	require.NoError(t, err)

@@ -49,9 +49,9 @@ func TestReconcile_CorrectsDifferencesEitherWay(t *testing.T) {
 	})
 	for i, id := range names(100, "orphan%d") {
 		if i%2 == 0 {
-			require.ErrorIs(t, a.node.Send(t.Context(), id, nil), cluster.ErrNotFound)
+			require.ErrorIs(t, send(t, a.node, id, nil), cluster.ErrNotFound)
 		} else {
-			require.ErrorIs(t, a.node.Kick(t.Context(), id, "Kicked"), cluster.ErrNotFound)
+			require.ErrorIs(t, kick(t, a.node, id, "Kicked"), cluster.ErrNotFound)
 		}
 	}
 	eventually(t, "the others are gone", func() bool { return len(listed(t, a)) == len(ids) })
@@ -71,7 +71,7 @@ func TestEviction_DeletesAnEntryWithoutASession(t *testing.T) {
 		require.NoError(t, err)
 	}
 	write()
-	require.ErrorIs(t, c.node.Send(t.Context(), "x", nil), cluster.ErrNotFound)
+	require.ErrorIs(t, send(t, c.node, "x", nil), cluster.ErrNotFound)
 	c.mustLogin("x")
 	c.logout("x")
 	eventually(t, "the entry is gone", func() bool { return len(listed(t, c)) == 0 })

@@ -97,7 +97,7 @@ func TestReplicas_SurviveCrashesWhileSessionsComeAndGo(t *testing.T) {
 	t.Parallel()
 	p, o := newProcesses(t), newObserver()
 	// An outage must be shorter than a lease, also on a slow machine.
-	c := cluster.Config{URL: p.url(), Replicas: 3, LeaseTTL: 30 * time.Second, OnLeaseLost: cluster.Fence}
+	c := cluster.Config{URL: p.url(), Replicas: 3, LeaseTTL: patience, OnLeaseLost: cluster.Fence}
 	sites := []*site{join(t, o, "n0", c), join(t, o, "n1", c), join(t, o, "n2", c)}
 	sites[0].mustLogin("rests")
 	f := newTraffic(t, sites...)

@@ -1,6 +1,7 @@
 package test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"testing"
@@ -13,6 +14,30 @@ import (
 	"github.com/sessionwheel/sessionwheel/pool"
 )
 
+// caller is a Node or a Client.
+type caller interface {
+	Lookup(context.Context, string) (cluster.Entry, error)
+	Kick(context.Context, string, pool.Reason) error
+	Send(context.Context, string, []byte) error
+}
+
+// lookup, kick and send ask again while the broker is slow to answer, as on a busy machine.
+func lookup(t testing.TB, by caller, id string) (e cluster.Entry, err error) {
+	err = insist(within(t, patience), id, func(ctx context.Context, id string) (err error) {
+		e, err = by.Lookup(ctx, id)
+		return err
+	})
+	return e, err
+}
+
+func kick(t testing.TB, by caller, id string, why pool.Reason) error {
+	return insist(within(t, patience), id, func(ctx context.Context, id string) error { return by.Kick(ctx, id, why) })
+}
+
+func send(t testing.TB, by caller, id string, msg []byte) error {
+	return insist(within(t, patience), id, func(ctx context.Context, id string) error { return by.Send(ctx, id, msg) })
+}
+
 func TestKick_AndSendReachASessionFromAnyNode(t *testing.T) {
 	t.Parallel()
 	b, o := broker(t), newObserver()
@@ -22,22 +47,22 @@ func TestKick_AndSendReachASessionFromAnyNode(t *testing.T) {
 	var want []string
 	for i := range 100 {
 		from := []*site{a, c}[i%2]
-		require.NoError(t, from.node.Send(t.Context(), "x", fmt.Append(nil, i)))
+		require.NoError(t, send(t, from.node, "x", fmt.Append(nil, i)))
 		want = append(want, fmt.Sprintf("x: %d", i))
 	}
 	require.Equal(t, want, a.received(), "in the order that they were sent in")
 	big := make([]byte, 512<<10)
-	require.NoError(t, c.node.Send(t.Context(), "x", big))
+	require.NoError(t, send(t, c.node, "x", big))
 
-	require.NoError(t, c.node.Kick(t.Context(), "x", "Because"))
+	require.NoError(t, kick(t, c.node, "x", "Because"))
 	require.False(t, a.has("x"))
 	require.Equal(t, pool.Reason("Because"), a.reason("x"))
-	require.NoError(t, a.node.Kick(t.Context(), "y", "Own"))
+	require.NoError(t, kick(t, a.node, "y", "Own"))
 	require.Equal(t, pool.Reason("Own"), a.reason("y"))
 	for _, s := range []*site{a, c} {
 		for _, id := range []string{"x", "y", "never"} {
-			require.ErrorIs(t, s.node.Kick(t.Context(), id, "again"), cluster.ErrNotFound)
-			require.ErrorIs(t, s.node.Send(t.Context(), id, nil), cluster.ErrNotFound)
+			require.ErrorIs(t, kick(t, s.node, id, "again"), cluster.ErrNotFound)
+			require.ErrorIs(t, send(t, s.node, id, nil), cluster.ErrNotFound)
 		}
 	}
 	require.Empty(t, listed(t, a))
@@ -181,8 +206,7 @@ func TestList_CountNodesAndWatchAgree(t *testing.T) {
 	other := join(t, newObserver(), "a", cluster.Config{URL: b.URL(), Namespace: "other"})
 	other.mustLogin("elsewhere")
 	ctx := within(t, patience)
-	events, err := a.node.Watch(ctx)
-	require.NoError(t, err)
+	events := watch(t, a.node)
 	next := func(kind cluster.Kind, id, node string) {
 		t.Helper()
 		select {
@@ -240,6 +264,6 @@ func TestList_CountNodesAndWatchAgree(t *testing.T) {
 			return false
 		}
 	})
-	_, err = a.node.Watch(ctx)
+	_, err := a.node.Watch(ctx)
 	require.ErrorIs(t, err, cluster.ErrLeft)
 }

@@ -86,7 +86,7 @@ func TestReconcile_SessionsSurviveARestartOfTheBroker(t *testing.T) {
 			require.Equal(t, []int{399, 400}, []int{a.len(), d.len()}, "no session was closed")
 			a.mustRetryLogin(ids[799])
 			require.False(t, d.has(ids[799]))
-			require.NoError(t, d.node.Send(t.Context(), ids[799], []byte("hello")))
+			require.NoError(t, send(t, d.node, ids[799], []byte("hello")))
 			require.Zero(t, o.doubled())
 
 			// A watcher reports that it may have missed changes, and continues.
@@ -146,7 +146,7 @@ func TestReconcile_NeverWritesWithARevisionOfALostStream(t *testing.T) {
 	})
 	for _, id := range []string{"x", "y"} {
 		require.True(t, d.has(id), id)
-		e, err := d.node.Lookup(t.Context(), id)
+		e, err := lookup(t, d.node, id)
 		require.NoError(t, err)
 		require.Equal(t, []any{"d", d.token(id)}, []any{e.Node, e.Token})
 	}

@@ -15,7 +15,7 @@ import (
 func TestRequests_ForSessionsThatDoNotEndKeepOthersFromNone(t *testing.T) {
 	t.Parallel()
 	b, o := broker(t), newObserver()
-	const long = 5 * lease // for which the owner serves a request
+	const long = 10 * lease // for which the owner serves a request
 	a := join(t, o, "a", cluster.Config{URL: b.URL(), LeaseTTL: long})
 	c := join(t, o, "c", cluster.Config{URL: b.URL(), LeaseTTL: long})
 	stuck := make(chan struct{})
@@ -44,8 +44,8 @@ func TestRequests_ForSessionsThatDoNotEndKeepOthersFromNone(t *testing.T) {
 	}
 	require.NoError(t, nc.Flush())
 	start := time.Now()
-	require.NoError(t, c.node.Send(within(t, patience), "well", []byte("hello")))
-	require.NoError(t, c.node.Kick(within(t, patience), "kicked", "Kicked"))
+	require.NoError(t, send(t, c.node, "well", []byte("hello")))
+	require.NoError(t, kick(t, c.node, "kicked", "Kicked"))
 	c.mustLogin("wanted")
 	require.Less(t, time.Since(start), long/2, "while the requests are served")
 	letGo()

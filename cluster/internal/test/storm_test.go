@@ -21,7 +21,7 @@ func TestTakeover_OfAllSessionsAfterARestartOfTheBroker(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			r, o := newRestartable(t), newObserver()
-			conf := cluster.Config{URL: r.b.URL(), Storage: tt.storage}
+			conf := cluster.Config{URL: r.b.URL(), Storage: tt.storage, LeaseTTL: longer}
 			a, c, d := join(t, o, "a", conf), join(t, o, "c", conf), join(t, o, "d", conf)
 			ids := names(1500, "u%d")
 			require.NoError(t, many(within(t, patience), a.login, ids...))

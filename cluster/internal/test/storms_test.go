@@ -144,8 +144,10 @@ func TestStorm_OfLookupsAndTakeoversIsSurvived(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	failed, err := atOnce(ids, func(id string) error {
-		_, err := c.node.Lookup(ctx, id)
-		return err
+		return insist(ctx, id, func(ctx context.Context, id string) error {
+			_, err := c.node.Lookup(ctx, id)
+			return err
+		})
 	})
 	require.NoError(t, err, "%d of %d lookups failed", failed, len(ids))
 	t.Logf("%d lookups at once: %v", len(ids), time.Since(start))

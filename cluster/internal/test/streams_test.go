@@ -1,6 +1,7 @@
 package test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -49,23 +50,23 @@ func TestStreams_AreOneDirectory(t *testing.T) {
 
 	c.mustLogin(ids[:30]...)
 	agree(t, c, []*site{a, c})
-	ctx := within(t, patience)
 	for i, id := range ids {
-		e, err := client.Lookup(ctx, id)
+		e, err := lookup(t, client, id)
 		require.NoError(t, err)
 		require.Equal(t, map[bool]string{true: "c", false: "a"}[i < 30], e.Node)
 	}
 	for _, id := range ids[:6] {
-		require.NoError(t, client.Kick(ctx, id, "Kicked"))
+		require.NoError(t, kick(t, client, id, "Kicked"))
 	}
-	all := make(map[string]int)
-	require.NoError(t, client.List(ctx, func(e cluster.Entry) bool { all[e.ID]++; return true }))
-	require.Len(t, all, len(ids)-6)
+	require.Len(t, clientLists(t, client), len(ids)-6)
 	some := 0
-	require.NoError(t, client.List(ctx, func(cluster.Entry) bool { some++; return some < 2 }))
+	require.NoError(t, insist(within(t, patience), "", func(ctx context.Context, _ string) error {
+		some = 0
+		return client.List(ctx, func(cluster.Entry) bool { some++; return some < 2 })
+	}))
 	require.Equal(t, 2, some, "List ends when it is told so")
 
-	require.NoError(t, a.node.Leave(ctx))
+	require.NoError(t, a.node.Leave(within(t, patience)))
 	require.Len(t, listed(t, c), 24)
 	require.Zero(t, o.doubled())
 }
