@@ -19,28 +19,37 @@ import (
 func TestLoad_MeasuresRoundTripsAndHowLateIdleConnectionsAreClosed(t *testing.T) {
 	t.Parallel()
 	for _, split := range []string{"lines", "frames"} {
-		p, addr := servetest.Start(t, "--split", split, "--idle", "500ms", "--log-level", "info")
-		o := consoletest.Run(t, "load", "--addr", addr, "--split", split, "--active", "5", "--idle", "10",
-			"--idle-timeout", "500ms", "--duration", "600ms", "--size", "300")
-		require.Zero(t, o.Status, o.Out+o.Err)
-		require.Empty(t, o.Err)
-		require.Regexp(t, `messages +[\d,]+ echoed, [\d,]+/s`, o.Out)
-		require.Regexp(t, `round trip +p50 \S+ +p90 \S+ +p99 \S+ +p99\.9 \S+ +max \S+\n`, o.Out)
-		require.Contains(t, o.Out, "10 closed by the server, 0 still open")
-		require.Regexp(t, `closed late +p50 \S+ +p99 \S+ +max \S+\n`, o.Out)
-		require.Regexp(t, `errors +0\n`, o.Out)
-		require.NotContains(t, o.Out, "\x1b")
-		require.NotRegexp(t, `(?m)^.{81,}$`, o.Out)
-		p.Signal(syscall.SIGTERM)
-		require.Zero(t, p.Wait())
-		logged := strings.ReplaceAll(p.Logged(), `level=WARN msg="wheel: stalled"`, "") // of a slow machine
-		require.NotContains(t, logged, "level=WARN", "it leaves no connection torn")
+		t.Run(split, func(t *testing.T) {
+			t.Parallel()
+			p, addr := servetest.Start(t, "--split", split, "--idle", "6s", "--log-level", "info")
+			o := consoletest.Run(t, "load", "--addr", addr, "--split", split, "--active", "5", "--rate", "50", "--idle", "10",
+				"--idle-timeout", "6s", "--duration", "6100ms", "--size", "300")
+			require.Zero(t, o.Status, o.Out+o.Err)
+			require.Empty(t, o.Err)
+			require.Regexp(t, `messages +[\d,]+ echoed, [\d,]+/s`, o.Out)
+			require.Regexp(t, `round trip +p50 \S+ +p90 \S+ +p99 \S+ +p99\.9 \S+ +max \S+\n`, o.Out)
+			require.Contains(t, o.Out, "10 closed by the server, 0 still open")
+			require.Regexp(t, `closed late +p50 \S+ +p99 \S+ +max \S+\n`, o.Out)
+			require.Regexp(t, `errors +0\n`, o.Out)
+			require.NotContains(t, o.Out, "\x1b")
+			require.NotRegexp(t, `(?m)^.{81,}$`, o.Out)
+			p.Signal(syscall.SIGTERM)
+			require.Zero(t, p.Wait())
+			requireNoneTorn(t, p)
+		})
 	}
+}
+
+// requireNoneTorn requires that load has left no connection of a server torn.
+func requireNoneTorn(t *testing.T, server *consoletest.Process) {
+	t.Helper()
+	logged := strings.ReplaceAll(server.Logged(), `level=WARN msg="wheel: stalled"`, "") // of a slow machine
+	require.NotContains(t, logged, "level=WARN")
 }
 
 func TestLoad_FailsWhenIdleConnectionsAreClosedEarly(t *testing.T) {
 	t.Parallel()
-	_, addr := servetest.Start(t, "--idle", "100ms")
+	_, addr := servetest.Start(t, "--idle", "6s")
 	o := consoletest.Run(t, "load", "--addr", addr, "--active", "0", "--idle", "3", "--duration", "40s", "--idle-timeout", "30s")
 	require.Equal(t, console.ExitRuntime, o.Status, o.Out+o.Err)
 	require.Contains(t, o.Out, "3 closed before --idle-timeout 30s")
@@ -49,7 +58,7 @@ func TestLoad_FailsWhenIdleConnectionsAreClosedEarly(t *testing.T) {
 
 func TestLoad_ReportsAfterWhatTimeIdleConnectionsAreClosed(t *testing.T) {
 	t.Parallel()
-	_, addr := servetest.Start(t, "--idle", "100ms")
+	_, addr := servetest.Start(t, "--idle", "6s")
 	o := consoletest.Run(t, "load", "--addr", addr, "--active", "0", "--idle", "3", "--duration", "40s")
 	require.Zero(t, o.Status, o.Out+o.Err)
 	require.Regexp(t, `closed after +p50 \d+`, o.Out)
@@ -58,7 +67,7 @@ func TestLoad_ReportsAfterWhatTimeIdleConnectionsAreClosed(t *testing.T) {
 func TestLoad_KeepsToItsRate(t *testing.T) {
 	t.Parallel()
 	_, addr := servetest.Start(t)
-	o := consoletest.Run(t, "load", "--addr", addr, "--active", "4", "--rate", "100", "--duration", "1s")
+	o := consoletest.Run(t, "load", "--addr", addr, "--active", "4", "--rate", "100", "--duration", "6s")
 	require.Zero(t, o.Status, o.Out+o.Err)
 	var sent int
 	i := bytes.Index([]byte(o.Out), []byte("  messages     "))
@@ -66,7 +75,7 @@ func TestLoad_KeepsToItsRate(t *testing.T) {
 	_, err := fmt.Sscanf(o.Out[i:], "  messages %d echoed", &sent)
 	require.NoError(t, err)
 	require.Positive(t, sent)
-	require.Less(t, sent, 1000, "as fast as possible would be many thousands")
+	require.Less(t, sent, 3000, "as fast as possible would be many thousands")
 	require.Contains(t, o.Out, "from when each message was due, at 100/s")
 }
 
@@ -81,14 +90,14 @@ func TestLoad_FailsWhenNothingIsEchoed(t *testing.T) {
 func TestLoad_CountsErrorsByTheirCause(t *testing.T) {
 	t.Parallel()
 	_, addr := servetest.Start(t, "--max-sessions", "2")
-	o := consoletest.Run(t, "load", "--addr", addr, "--active", "5", "--duration", "300ms")
+	o := consoletest.Run(t, "load", "--addr", addr, "--active", "5", "--rate", "10", "--duration", "6s")
 	require.Equal(t, console.ExitRuntime, o.Status, o.Out+o.Err)
 	require.Regexp(t, `errors +[3-5]\n +[3-5]  closed by the server\n`, o.Out)
 }
 
 func TestLoad_ASignalEndsItEarlyAndItStillReports(t *testing.T) {
 	t.Parallel()
-	_, addr := servetest.Start(t)
+	server, addr := servetest.Start(t)
 	var out consoletest.Output
 	p := consoletest.LaunchTo(t, &out, "load", "--addr", addr, "--active", "3", "--idle", "3", "--duration", "1h")
 	out.Await(t, `open 6  messages [1-9]`)
@@ -97,6 +106,9 @@ func TestLoad_ASignalEndsItEarlyAndItStillReports(t *testing.T) {
 	require.Equal(t, "sessionwheel: interrupted\n", p.Logged())
 	require.Regexp(t, `errors +0\n`, out.String())
 	require.Contains(t, out.String(), "3 still open at the end")
+	server.Signal(syscall.SIGTERM)
+	require.Zero(t, server.Wait())
+	requireNoneTorn(t, server)
 }
 
 func TestLoad_SaysThatAServerDoesNotSpeakTLS(t *testing.T) {

@@ -129,13 +129,14 @@ func TestServe_SpeaksTLS(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, c.Receive())
 
-	o := consoletest.Run(t, "load", "--addr", addr, "--tls-insecure", "--active", "3", "--duration", "300ms")
+	o := consoletest.Run(t, "load", "--addr", addr, "--tls-insecure", "--active", "3", "--rate", "10", "--duration", "6s")
 	require.Zero(t, o.Status, o.Out+o.Err)
 	o = consoletest.Run(t, "load", "--addr", addr, "--tls", "--duration", "300ms")
 	require.Equal(t, console.ExitRuntime, o.Status)
 	o.OneErrorLine(t, addr, "not trusted", "--tls-insecure")
 
 	p.Signal(syscall.SIGTERM)
+	require.NoError(t, c.SetReadDeadline(time.Now().Add(consoletest.Patience)))
 	_, err = io.Copy(io.Discard, bufio.NewReader(c.Conn))
 	require.NoError(t, err, "a drain says farewell")
 	require.Zero(t, p.Wait(), p.Logged())

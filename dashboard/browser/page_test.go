@@ -95,6 +95,7 @@ func TestFeed_PollsWhileTooManyPagesAreOpen(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, few.Close()) })
 	first := open(t, browser.Desktop, few.URL)
+	first.ExpectNetworkErrors() // one more than MaxPages may wait while both pages ask
 	b, err := sharedBrowser()
 	require.NoError(t, err)
 	tab, err := b.Open(browser.Desktop, timeout)

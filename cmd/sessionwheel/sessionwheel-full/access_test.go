@@ -44,7 +44,7 @@ func TestNode_ReachesItsBrokerOverTLSAndSaysWhichFlagIsWrongIfItDoesNot(t *testi
 	host := strings.TrimPrefix(at, "tls://")
 	with := func(secret string) string { return "tls://" + url.UserPassword("node", secret).String() + "@" + host }
 
-	serve := consoletest.Command(t, "serve", "--addr", "127.0.0.1:0", "--node", "n", "--cluster-ca", cert)
+	serve := consoletest.Command(t, "serve", "--addr", "127.0.0.1:0", "--node", "n", "--lease", "30s", "--cluster-ca", cert)
 	serve.Env = append(serve.Env, "SESSIONWHEEL_CLUSTER="+with(password))
 	p, addr := servetest.Listening(t, serve)
 	g := servetest.ConnectPeer(t, addr)
@@ -138,7 +138,7 @@ func TestNode_AUsersCredentialsGiveAccessAndTheErrorNamesThemIfTheyDoNot(t *test
 		signed, public(t, system), public(t, system), systemJWT, public(t, stores), storesJWT, public(t, bare), bareJWT)))
 
 	creds := o.user(stores)
-	_, addr := servetest.Start(t, "--cluster", at, "--node", "n", "--cluster-creds", creds)
+	_, addr := servetest.Start(t, "--cluster", at, "--node", "n", "--lease", "30s", "--cluster-creds", creds)
 	require.Equal(t, "ok", servetest.ConnectPeer(t, addr).Ask("login ann"))
 	require.Regexp(t, `^ann\tn\t`, consoletest.Run(t, "cluster", "where", "ann", "--cluster", at, "--cluster-creds", creds).Prints(t))
 

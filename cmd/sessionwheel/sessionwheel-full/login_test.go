@@ -24,10 +24,11 @@ func tokenFile(t *testing.T) string {
 	return written(t, "token", clusterToken+"\n")
 }
 
-// startNode starts serve as a node on a broker that runs, and returns its address.
+// startNode starts serve as a node on a broker that runs, and returns its address. Its
+// lease is long, so that it does not lose it on a slow machine.
 func startNode(t *testing.T, url, name string, args ...string) (p *consoletest.Process, addr string) {
 	t.Helper()
-	return servetest.Start(t, append([]string{"--cluster", url, "--cluster-token-file", tokenFile(t), "--node", name}, args...)...)
+	return servetest.Start(t, append([]string{"--cluster", url, "--cluster-token-file", tokenFile(t), "--node", name, "--lease", "30s"}, args...)...)
 }
 
 // firstNode is startNode with a broker of its own, whose URL it returns too.

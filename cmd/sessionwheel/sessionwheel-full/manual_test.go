@@ -127,7 +127,11 @@ func TestManual_ItsCommandsWorkOnThreeBrokersAndTwoNodesGoOnWhenABrokerIsKilled(
 	b.Signal(syscall.SIGTERM)
 	require.Zero(t, b.Wait(), b.Logged())
 	require.Contains(t, b.Logged(), "msg=stopped")
-	require.Equal(t, []string{"a"}, see.nodes())
+	nodes = see.nodes()
+	for start := time.Now(); len(nodes) < 1 && time.Since(start) < consoletest.Patience; nodes = see.nodes() {
+		time.Sleep(50 * time.Millisecond)
+	}
+	require.Equal(t, []string{"a"}, nodes)
 	a.Signal(syscall.SIGTERM)
 	third.Closed()
 	fourth.Closed()

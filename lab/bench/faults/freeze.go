@@ -24,6 +24,8 @@ const (
 	// freezeTimeout bounds the wait for the closing of the silent peers, and each
 	// peer's wait for the server's first byte.
 	freezeTimeout = 10 * time.Second
+
+	sendGap = "send gap ms" // a figure: the longest time between two sends of a sender
 )
 
 // freezePeerCounts returns the numbers of peers that send and that do not.
@@ -151,6 +153,7 @@ func freezePeers(ctx context.Context, c Case, p *process) (Figures, error) {
 		senders: float64(nSenders), wrong: float64(sending.closed.Load()),
 		silents: float64(nSilent), silent: float64(waiting.closed.Load()),
 		"closed before the freeze": float64(before),
+		sendGap:                    millis(time.Duration(sending.gap.Load())),
 	}
 	if last := waiting.last.Load(); last != nil {
 		f[thaw] = millis(last.Sub(thawed))
@@ -182,6 +185,7 @@ type freezeClients struct {
 type freezeGroup struct {
 	closed atomic.Int64
 	last   atomic.Pointer[time.Time] // the latest closing
+	gap    atomic.Int64              // the longest time between two sends of a sender
 }
 
 // connect connects n peers. Each writes a byte and reads the answer. Senders go on
@@ -198,7 +202,8 @@ func (fc *freezeClients) connect(n int, sending bool) (*freezeGroup, error) {
 		fc.conns = append(fc.conns, conn)
 		fc.mu.Unlock()
 		r := bufio.NewReader(conn)
-		_ = conn.SetReadDeadline(time.Now().Add(freezeTimeout)) // the read would fail too
+		sent := time.Now()
+		_ = conn.SetReadDeadline(sent.Add(freezeTimeout)) // the read would fail too
 		if _, err := conn.Write([]byte{'x'}); err != nil {
 			return nil, fmt.Errorf("faults: peer %d of %d: %w", i+1, n, err)
 		}
@@ -213,6 +218,8 @@ func (fc *freezeClients) connect(n int, sending bool) (*freezeGroup, error) {
 		if sending {
 			fc.all.Go(func() {
 				for time.Sleep(sendInterval); ; time.Sleep(sendInterval) {
+					storeMax(&g.gap, int64(time.Since(sent)))
+					sent = time.Now()
 					if _, err := conn.Write([]byte{'x'}); err != nil {
 						return
 					}

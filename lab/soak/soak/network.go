@@ -23,8 +23,9 @@ type network struct {
 	addrs map[string]string
 	good  []*goodPeer
 
-	mu   sync.Mutex
-	seen []wantedReason // guarded by mu
+	mu     sync.Mutex
+	seen   []wantedReason // guarded by mu
+	latest time.Duration  // guarded by mu: how late the server hung up on a bad peer
 }
 
 // wantedReason is what the server must say of the session from an address.
@@ -93,14 +94,17 @@ func (n *network) run(ctx context.Context) (err error) {
 	if err := n.disturb(ctx); err != nil {
 		return err
 	}
-	if _, err := n.awaitLeft(ctx, len(n.good)); err != nil { // whose end would give descriptors back
+	left, err := n.awaitLeft(ctx, len(n.good)) // whose end would give descriptors back
+	if err != nil {
 		return err
+	}
+	if most := allowed(time.Second, max(left.Delay, n.r.delay.delay())); n.latest > most {
+		return broken(boundedLateness, "the server hung up on a bad peer %v late, where %v are allowed", n.latest, most)
 	}
 	if err := n.exhaust(ctx); err != nil {
 		return err
 	}
-	left, err := n.awaitLeft(ctx, len(n.good))
-	if err != nil {
+	if left, err = n.awaitLeft(ctx, len(n.good)); err != nil {
 		return err
 	}
 	stopSending()
