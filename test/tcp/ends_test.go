@@ -48,11 +48,11 @@ func splitLast(data []byte, atEOF bool) (int, []byte, error) {
 	return n, line, err
 }
 
-// endOf ends a session in one of the ways. The last bytes of any are last.
+// endOf ends a session in one of the ways. One that is to be Replaced is bound to its ID before.
+// The last bytes of any are last.
 func endOf(t *testing.T, name string, srv *tcp.Server, s *tcp.Session, c net.Conn, opened chan *tcp.Session, dial func() net.Conn) {
 	switch name {
 	case "Replaced":
-		require.NoError(t, s.Bind(t.Context(), fmt.Sprint(s.ID()), nil))
 		other := dial()
 		next := harness.Next(t, opened)
 		require.NoError(t, next.Bind(t.Context(), fmt.Sprint(s.ID()), nil))
@@ -106,6 +106,9 @@ func TestEnds_ArriveAtAPeerThatKeepsSending(t *testing.T) {
 				for range *endsOfEachKind {
 					c := dial()
 					s := harness.Next(t, opened)
+					if name == "Replaced" {
+						require.NoError(t, s.Bind(t.Context(), fmt.Sprint(s.ID()), nil))
+					}
 					var sender sync.WaitGroup
 					var stop atomic.Bool
 					sender.Go(func() {
@@ -171,6 +174,9 @@ func TestEnds_LeaveNothingOfAPeerThatNeverReads(t *testing.T) {
 				for range peers {
 					c := dial()
 					s := harness.Next(t, opened)
+					if name == "Replaced" { // before WriteTimeout begins
+						require.NoError(t, s.Bind(t.Context(), fmt.Sprint(s.ID()), nil))
+					}
 					if full { // more than the sockets take
 						require.NoError(t, s.Post(make([]byte, 6<<20)))
 					}
@@ -261,7 +267,7 @@ func TestFinish_SendsTheLastReplyAlthoughInputIsUnread(t *testing.T) {
 
 func TestFinish_OfAnotherGoroutineEndsASessionThatWaits(t *testing.T) {
 	overAll(t, func(t *testing.T, listen func(testing.TB, *tcp.Server) func() net.Conn) {
-		srv := &tcp.Server{}
+		srv := &tcp.Server{LingerTimeout: harness.Patience}
 		e := watch(srv)
 		c := listen(t, srv)()
 		if tc, ok := c.(*tls.Conn); ok {

@@ -38,7 +38,7 @@ func TestFarewell_IsSentForEveryReasonOfTheServers(t *testing.T) {
 				opened := make(chan *tcp.Session, 2)
 				calls := new(atomic.Int32)
 				srv := &tcp.Server{
-					MaxFrame: 100, FrameTimeout: 500 * time.Millisecond,
+					MaxFrame: 100, FrameTimeout: 500 * time.Millisecond, LingerTimeout: harness.Patience,
 					OnMessage: func(s *tcp.Session, line []byte) {
 						require.NoError(t, s.Post(append(line, '\n')))
 						opened <- s
@@ -51,7 +51,8 @@ func TestFarewell_IsSentForEveryReasonOfTheServers(t *testing.T) {
 					},
 				}
 				if reason == pool.Lifetime {
-					srv.MaxLifetime = time.Second
+					t.Parallel()                       // likewise
+					srv.MaxLifetime = 10 * time.Second // from before the handshake
 				}
 				if reason == tcp.ReasonBadFrame {
 					srv.Split = func(data []byte, atEOF bool) (int, []byte, error) {

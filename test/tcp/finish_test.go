@@ -27,7 +27,7 @@ func finishEcho(s *tcp.Session, line []byte) {
 
 func TestFinish_ClosesBehindTheLastReply(t *testing.T) {
 	overAll(t, func(t *testing.T, listen func(testing.TB, *tcp.Server) func() net.Conn) {
-		srv := &tcp.Server{OnMessage: finishEcho}
+		srv := &tcp.Server{LingerTimeout: harness.Patience, OnMessage: finishEcho}
 		e := watch(srv)
 		c := listen(t, srv)()
 		go io.WriteString(c, "a\nquit\nb\n") //nolint:errcheck // what is read tells
@@ -42,7 +42,7 @@ func TestFinish_ClosesBehindTheLastReply(t *testing.T) {
 func TestFinish_SendsTheLastReplyToItsEnd(t *testing.T) {
 	reply := strings.Repeat("x", 8<<20) // more than sockets take
 	overAll(t, func(t *testing.T, listen func(testing.TB, *tcp.Server) func() net.Conn) {
-		srv := &tcp.Server{MaxOutbound: len(reply) + 3, OnMessage: func(s *tcp.Session, _ []byte) {
+		srv := &tcp.Server{MaxOutbound: len(reply) + 3, LingerTimeout: harness.Patience, OnMessage: func(s *tcp.Session, _ []byte) {
 			_ = s.Post([]byte(reply))
 			_ = s.Post([]byte("bye"))
 			s.Finish("Quit")
@@ -58,7 +58,7 @@ func TestFinish_SendsTheLastReplyToItsEnd(t *testing.T) {
 
 func TestFinish_MayFollowAGreeting(t *testing.T) {
 	overAll(t, func(t *testing.T, listen func(testing.TB, *tcp.Server) func() net.Conn) {
-		srv := &tcp.Server{OnNewSessionRegister: func(s *tcp.Session) {
+		srv := &tcp.Server{LingerTimeout: harness.Patience, OnNewSessionRegister: func(s *tcp.Session) {
 			_ = s.Post([]byte("come again\n"))
 			s.Finish("Busy")
 		}}
@@ -130,7 +130,7 @@ func TestFinish_DoesNotResetAPeerThatHasReadAll(t *testing.T) {
 	overAll(t, func(t *testing.T, listen func(testing.TB, *tcp.Server) func() net.Conn) {
 		for _, last := range []string{"quit", "final"} {
 			more := make(chan struct{})
-			srv := &tcp.Server{Split: splitLast, OnMessage: func(s *tcp.Session, line []byte) {
+			srv := &tcp.Server{LingerTimeout: harness.Patience, Split: splitLast, OnMessage: func(s *tcp.Session, line []byte) {
 				_ = s.Send([]byte("bye\n"))
 				<-more
 				if string(line) == "quit" {
@@ -156,7 +156,7 @@ func TestFinish_LeavesAPeerThatReadsToTheKernel(t *testing.T) {
 		t.Skip("no other system tells how much is acknowledged")
 	}
 	t.Parallel() // it waits for a timeout
-	const size, linger = 1 << 20, 5 * time.Second
+	const size, linger = 1 << 20, 12 * time.Second
 	srv := &tcp.Server{LingerTimeout: linger, OnMessage: func(s *tcp.Session, _ []byte) {
 		require.NoError(t, s.Post(make([]byte, size)))
 		s.Finish("Quit")

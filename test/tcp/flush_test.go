@@ -84,6 +84,7 @@ func TestFlushInterval_OnASocket(t *testing.T) {
 	e := watch(srv)
 	c := harness.ListenTCP(t, srv)()
 	s := harness.Next(t, e.opened)
+	harness.Until(t, func() bool { _, ok := srv.Session(s.ID()); return ok }) // it has been touched for its opening
 	before := s.LastActive()
 	require.NoError(t, s.Post([]byte("a")))
 	harness.Read(t, c, "a")

@@ -64,7 +64,7 @@ func TestFrameTimeout_BeginsAgainWithEachFrame(t *testing.T) {
 
 func TestFrameTimeout_OfASocketEndsWithAWholeFrame(t *testing.T) {
 	t.Parallel() // it waits for a timeout of a socket
-	const frameTimeout = 2 * time.Second
+	const frameTimeout = 10 * time.Second
 	srv := &tcp.Server{FrameTimeout: frameTimeout}
 	e := watch(srv)
 	c := harness.ListenTCP(t, srv)()

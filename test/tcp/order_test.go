@@ -86,8 +86,8 @@ func TestWriteTimeout_CountsFromTheLastProgress(t *testing.T) {
 	t.Parallel() // it takes as long as it takes to read much slowly
 	overAll(t, func(t *testing.T, listen func(testing.TB, *tcp.Server) func() net.Conn) {
 		t.Parallel() // likewise
-		const size, piece = 16 << 20, 64 << 10
-		srv := &tcp.Server{WriteTimeout: time.Second, MaxOutbound: size, OnMessage: func(s *tcp.Session, line []byte) {
+		const size, piece, writeTimeout = 16 << 20, 64 << 10, 5 * time.Second
+		srv := &tcp.Server{WriteTimeout: writeTimeout, MaxOutbound: size, OnMessage: func(s *tcp.Session, line []byte) {
 			if string(line) == "post" {
 				_ = s.Post(make([]byte, size))
 				return
@@ -103,9 +103,9 @@ func TestWriteTimeout_CountsFromTheLastProgress(t *testing.T) {
 				n, err := io.CopyN(io.Discard, c, piece)
 				require.NoError(t, err, "%s: after %d bytes", how, got)
 				got += n
-				time.Sleep(5 * time.Millisecond)
+				time.Sleep(30 * time.Millisecond)
 			}
-			require.Greater(t, time.Since(start), time.Second, "it took longer than WriteTimeout")
+			require.Greater(t, time.Since(start), writeTimeout, "it took longer than WriteTimeout")
 		}
 		require.Empty(t, e.closed)
 		require.Empty(t, e.errors)
@@ -120,7 +120,7 @@ func TestWriteTimeout_SeesAPeerThatEmptiesTheSocketSlowly(t *testing.T) {
 	}
 	t.Parallel() // it takes as long as it takes to read much slowly
 	const size = 5 << 20
-	srv := &tcp.Server{WriteTimeout: time.Second, OnMessage: func(s *tcp.Session, line []byte) { _ = s.Send(make([]byte, size)) }}
+	srv := &tcp.Server{WriteTimeout: 5 * time.Second, OnMessage: func(s *tcp.Session, line []byte) { _ = s.Send(make([]byte, size)) }}
 	e := watch(srv)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -131,10 +131,10 @@ func TestWriteTimeout_SeesAPeerThatEmptiesTheSocketSlowly(t *testing.T) {
 	require.NoError(t, c.(*net.TCPConn).SetReadBuffer(64<<10))
 	harness.Write(t, c, "send\n")
 	for got := int64(0); got < size; {
-		n, err := io.CopyN(io.Discard, c, min(60<<10, size-got))
+		n, err := io.CopyN(io.Discard, c, min(20<<10, size-got))
 		require.NoError(t, err, "after %d bytes", got)
 		got += n
-		time.Sleep(60 * time.Millisecond)
+		time.Sleep(100 * time.Millisecond)
 	}
 	require.Empty(t, e.closed)
 }

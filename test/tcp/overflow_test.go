@@ -90,7 +90,7 @@ func TestOverflow_OfOneMessageClosesNothing(t *testing.T) {
 
 // The replies to a pipeline are gathered, and are not what waits for the peer.
 func TestOverflow_IsNotThePipelineOfAPeerThatReads(t *testing.T) {
-	srv := &tcp.Server{MaxOutbound: 1000, OnMessage: postEcho}
+	srv := &tcp.Server{MaxOutbound: 1000, FlushInterval: time.Hour, OnMessage: postEcho}
 	e := watch(srv)
 	c := harness.ListenTCP(t, srv)()
 	pipeline := bytes.Repeat([]byte("0123456789\n"), 700)

@@ -187,7 +187,7 @@ func TestPark_PartOfAFrameHasItsTime(t *testing.T) {
 	for name, listen := range parkable(t) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel() // it waits for a time limit
-			srv := &tcp.Server{FrameTimeout: 6 * time.Second}
+			srv := &tcp.Server{FrameTimeout: 12 * time.Second}
 			e := watch(srv)
 			dial := listen(t, srv)
 			whole, late := dial(), dial()

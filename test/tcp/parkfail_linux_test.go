@@ -92,7 +92,7 @@ func TestPark_WhatThePollerRefusesGoesOn(t *testing.T) {
 
 const (
 	parkedPeers = 10
-	parkedIdle  = 4 * time.Second         // the IdleTimeout
+	parkedIdle  = 10 * time.Second        // the IdleTimeout
 	parkedPause = 1500 * time.Millisecond // between two messages of a peer
 )
 

@@ -33,7 +33,7 @@ func TestPost_IsSentBeforeTheSessionEnds(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			overAll(t, func(t *testing.T, listen func(testing.TB, *tcp.Server) func() net.Conn) {
 				srv := &tcp.Server{
-					MaxFrame: 100,
+					MaxFrame: 100, LingerTimeout: harness.Patience,
 					Split: func(data []byte, atEOF bool) (int, []byte, error) {
 						n, line, err := bufio.ScanLines(data, atEOF)
 						switch string(line) {
@@ -78,8 +78,9 @@ func TestPost_IsSentBeforeTheSessionEnds(t *testing.T) {
 func TestPost_OfTheLastFramesIsSentByShutdown(t *testing.T) {
 	t.Parallel() // it waits for LingerTimeout
 	overAll(t, func(t *testing.T, listen func(testing.TB, *tcp.Server) func() net.Conn) {
+		t.Parallel() // likewise
 		onMessage, entered, letGo := gate(postEcho)
-		srv := &tcp.Server{OnMessage: onMessage}
+		srv := &tcp.Server{LingerTimeout: 10 * time.Second, OnMessage: onMessage}
 		e := watch(srv)
 		c := listen(t, srv)()
 		go io.WriteString(c, "a\nwait\nb\n") //nolint:errcheck // what is read tells
@@ -103,7 +104,7 @@ func TestPost_OfAPeerThatDoesNotReadClosesAsSlow(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			overAll(t, func(t *testing.T, listen func(testing.TB, *tcp.Server) func() net.Conn) {
 				var failure error
-				srv := &tcp.Server{WriteTimeout: 100 * time.Millisecond, OnMessage: func(s *tcp.Session, _ []byte) {
+				srv := &tcp.Server{WriteTimeout: -1, OnMessage: func(s *tcp.Session, _ []byte) {
 					for failure == nil {
 						failure = s.Post(reply)
 					}
@@ -185,7 +186,7 @@ func TestPost_IsSentUnlessThePeerIsGoneOrSlow(t *testing.T) {
 		pool.Timeout: true, pool.Shutdown: true, "mine": true,
 		tcp.ReasonError: false, tcp.ReasonSlow: false, tcp.ReasonOverload: false,
 	} {
-		srv := &tcp.Server{OnMessage: func(s *tcp.Session, line []byte) {
+		srv := &tcp.Server{FlushInterval: time.Hour, OnMessage: func(s *tcp.Session, line []byte) {
 			postEcho(s, line)
 			s.Close(reason)
 		}}

@@ -373,6 +373,7 @@ func TestPreempt_APostAmidACloseIsRefused(t *testing.T) {
 			e := watch(srv)
 			c := harness.ListenTCP(t, srv)()
 			s := harness.Next(t, e.opened)
+			harness.Until(t, func() bool { _, ok := srv.Session(s.ID()); return ok }) // it has been touched for its opening
 			before := s.LastActive()
 			require.NoError(t, s.Post([]byte("first")))
 			harness.Read(t, c, "first")

@@ -44,7 +44,7 @@ func TestSlow_IsNotAPeerThatReadsAgain(t *testing.T) {
 	t.Parallel() // it waits for a timeout of a socket
 	const (
 		size         = 8 << 20
-		writeTimeout = 3 * time.Second
+		writeTimeout = 10 * time.Second
 	)
 	srv := &tcp.Server{
 		WriteTimeout: writeTimeout,

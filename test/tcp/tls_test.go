@@ -87,7 +87,7 @@ func TestHandshake_ThatFailsIsNoSession(t *testing.T) {
 func TestHandshake_ThatNeverBeginsTimesOutAndDelaysNoOther(t *testing.T) {
 	t.Parallel() // it waits for a time limit
 	server, client := tlsConfigs(t)
-	srv := &tcp.Server{TLSConfig: server, HandshakeTimeout: time.Second, IdleTimeout: 20 * time.Millisecond}
+	srv := &tcp.Server{TLSConfig: server, HandshakeTimeout: 10 * time.Second, IdleTimeout: 20 * time.Millisecond}
 	e := watch(srv)
 	dial := harness.ListenTCP(t, srv)
 	silent := dial()

@@ -21,7 +21,7 @@ import (
 const (
 	frozenSend  = 16 << 20 // more than sockets take
 	frozenPeers = 10
-	frozenWrite = 8 * time.Second // the WriteTimeout
+	frozenWrite = 18 * time.Second // the WriteTimeout
 )
 
 // TestWriteTimeout_ForgivesAFreeze stops a server in the midst of its Sends, so that these take
@@ -46,12 +46,12 @@ func TestWriteTimeout_ForgivesAFreeze(t *testing.T) {
 	}
 	time.Sleep(time.Until(start.Add(frozenWrite * 5 / 6))) // the Sends are blocked, and soon slow
 	p.signal(syscall.SIGSTOP)
-	time.Sleep(frozenWrite / 2)
+	time.Sleep(frozenWrite / 4)
 	got := make([]int64, frozenPeers)
 	var all sync.WaitGroup
 	for i, c := range conns[:frozenPeers/2] {
 		all.Go(func() { // reads what the kernel has
-			_ = c.SetReadDeadline(time.Now().Add(500 * time.Millisecond))
+			_ = c.SetReadDeadline(time.Now().Add(frozenWrite / 4))
 			got[i], _ = io.Copy(io.Discard, c)
 		})
 	}
