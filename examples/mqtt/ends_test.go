@@ -47,36 +47,35 @@ func TestKeepAlive_EndsASilentClientAfterOneAndAHalf(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			p, _ := login(t, addr, 5, tt.name, keepAlive(2))
-			p.ping()
 			start := time.Now()
+			p, _ := login(t, addr, 5, tt.name, keepAlive(2))
 			if tt.send {
 				whole := p.encoded(packets.Publish, msg(0, "a", strings.Repeat("x", 1000)))
 				repeat(t, func(i int) { _, _ = p.Write(whole[i : i+1]) }) // the connection may be closed already
 			}
 			require.Equal(t, packets.ErrKeepAliveTimeout.Code, p.wantEnd())
 			require.GreaterOrEqual(t, time.Since(start), 2900*time.Millisecond)
-			require.Less(t, time.Since(start), 10*time.Second) // on a busy machine it may be late
+			require.Less(t, time.Since(start), 20*time.Second) // on a busy machine it may be late
 		})
 	}
 	t.Run("pings", func(t *testing.T) {
 		t.Parallel()
-		p, _ := login(t, addr, 5, "pings", keepAlive(1))
+		p, _ := login(t, addr, 5, "pings", keepAlive(10))
 		for range 5 {
-			time.Sleep(time.Second)
+			time.Sleep(4 * time.Second)
 			p.ping()
 		}
 	})
 	t.Run("receives", func(t *testing.T) {
 		t.Parallel()
-		p, _ := login(t, addr, 5, "receives", keepAlive(1))
+		p, _ := login(t, addr, 5, "receives", keepAlive(6))
 		p.subscribe(0, "b")
 		pub, _ := login(t, addr, 5, "sends")
 		start := time.Now()
 		m := pub.encoded(packets.Publish, msg(0, "b", ""))
 		repeat(t, func(int) { _, _ = pub.Write(m) })
 		require.Equal(t, packets.ErrKeepAliveTimeout.Code, p.wantEnd(), "what a client receives says nothing about it")
-		require.Less(t, time.Since(start), 20*time.Second)
+		require.Less(t, time.Since(start), 45*time.Second)
 	})
 }
 
@@ -173,7 +172,7 @@ func TestWill_DependsOnHowTheConnectionEnded(t *testing.T) {
 			{"lost", 0, 60, lose, 0, 0},
 			{"lost, after a delay", 2, 60, lose, 2 * time.Second, 2 * time.Second},
 			{"lost, and the session ends before the delay", 60, 2, lose, 2 * time.Second, 2 * time.Second},
-			{"lost, and the session ends with the connection", 8, 0, lose, 0, 8 * time.Second},
+			{"lost, and the session ends with the connection", 20, 0, lose, 0, 20 * time.Second},
 			{"taken over", 0, 60, back, 0, never},
 			{"back within the delay", 2, 60, back, never, never},
 		} {
@@ -195,7 +194,7 @@ func TestWill_DependsOnHowTheConnectionEnded(t *testing.T) {
 				watch.wantMessage("will/"+tt.name, "will")
 				took := time.Since(start)
 				require.GreaterOrEqual(t, took, after-100*time.Millisecond)
-				require.Less(t, took, after+5*time.Second)
+				require.Less(t, took, after+15*time.Second)
 			})
 		}
 	})

@@ -30,7 +30,7 @@ func newFive(t *testing.T, addr, id string, connect *paho.Connect, change ...fun
 	t.Cleanup(func() { _ = conn.Close() })
 	f := &five{messages: make(chan *paho.Publish, 100), ends: make(chan byte, 1)}
 	config := paho.ClientConfig{
-		Conn: conn, ClientID: id,
+		Conn: conn, ClientID: id, PacketTimeout: patience,
 		OnServerDisconnect: func(d *paho.Disconnect) { f.ends <- d.ReasonCode },
 		OnPublishReceived: []func(paho.PublishReceived) (bool, error){func(p paho.PublishReceived) (bool, error) {
 			f.messages <- p.Packet

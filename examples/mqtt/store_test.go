@@ -11,15 +11,16 @@ import (
 
 func TestStore_KeepsSessionsAndRetainedMessages(t *testing.T) {
 	t.Parallel()
-	for name, end := range map[string]func(*process){
-		"over a restart": func(p *process) { p.stop(t) },
-		"over a crash": func(p *process) {
-			time.Sleep(2500 * time.Millisecond) // changes are written after a second
+	for name, end := range map[string]func(*testing.T, *process){
+		"over a restart": func(t *testing.T, p *process) { p.stop(t) },
+		"over a crash": func(t *testing.T, p *process) {
+			time.Sleep(8 * time.Second) // changes are written after a second
 			require.NoError(t, p.cmd.Process.Kill())
 			<-p.log
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			file := t.TempDir() + "/store"
 			p := launch(t, 1, "--store", file)
 			addr := p.addrs[0]
@@ -48,7 +49,7 @@ func TestStore_KeepsSessionsAndRetainedMessages(t *testing.T) {
 			require.NoError(t, sub.Close())
 			pub.send(packets.Publish, msg(1, "a/y", "1"))
 			pub.want(packets.Puback)
-			end(p)
+			end(t, p)
 
 			p = launch(t, 1, "--store", file)
 			defer p.stop(t)
@@ -69,7 +70,7 @@ func TestStore_KeepsSessionsAndRetainedMessages(t *testing.T) {
 			sub.subscribe(0, "+")
 			require.True(t, sub.wantMessage("r", "kept").FixedHeader.Retain)
 			sub.ping()
-			time.Sleep(time.Second)
+			time.Sleep(4 * time.Second)
 			for _, id := range []string{"clean", "ended", "short"} {
 				_, ack = login(t, addr, 5, id, keeps(60))
 				require.False(t, ack.SessionPresent, id)
@@ -82,11 +83,11 @@ func TestStore_DeletesSessionsThatExpiredWhileTheBrokerWasDown(t *testing.T) {
 	t.Parallel()
 	file := t.TempDir() + "/store"
 	p := launch(t, 1, "--store", file)
-	c, _ := login(t, p.addrs[0], 5, "short", keeps(3))
+	c, _ := login(t, p.addrs[0], 5, "short", keeps(10))
 	require.NoError(t, c.Close())
 	p.stop(t)
 	require.Contains(t, stored(t, file), "short")
-	time.Sleep(3100 * time.Millisecond)
+	time.Sleep(10100 * time.Millisecond)
 	launch(t, 1, "--store", file).stop(t)
 	require.Empty(t, stored(t, file))
 }

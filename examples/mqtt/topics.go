@@ -34,7 +34,7 @@ func newMessage(origin, topic string, payload []byte, qos byte, retain bool, pro
 func (m *message) expired() bool { return !m.Expires.IsZero() && !time.Now().Before(m.Expires) }
 
 // publish handles PUBLISH.
-func (s *session) publish(pk *packet) (err error) {
+func (s *session) publish(pk *packet) error {
 	if code := pk.PublishValidate(maxAliases); code != packets.CodeSuccess {
 		return code
 	}
@@ -59,13 +59,13 @@ func (s *session) publish(pk *packet) (err error) {
 		s.mu.Unlock()
 		s.save()
 	}
-	if m.QoS > 0 {
-		err = s.reply(ack, &packet{PacketID: pk.PacketID})
-	}
 	if !again {
 		s.broker.publish(m)
 	}
-	return err
+	if m.QoS == 0 {
+		return nil
+	}
+	return s.reply(ack, &packet{PacketID: pk.PacketID})
 }
 
 // publish publishes a message on all nodes, if it is not nil.
