@@ -198,8 +198,11 @@ func TestServer_ShowsAPeerThatDoesNotRead(t *testing.T) {
 	chat.dial(t)
 	s := next(t, chat.opened)
 	frames, drops := fill(s)
-	got := gather(t, reg).series()
-	require.EqualValues(t, s.Outbound(), got[`sessionwheel_outbound_bytes{server="chat"}`])
+	var got map[string]float64
+	require.Eventually(t, func() bool { // the sockets may still take some
+		got = gather(t, reg).series()
+		return got[`sessionwheel_outbound_bytes{server="chat"}`] == float64(s.Outbound())
+	}, patience, 10*time.Millisecond)
 	require.Positive(t, s.Outbound())
 	require.EqualValues(t, frames, got[`sessionwheel_sent_frames_total{server="chat"}`])
 	require.EqualValues(t, drops, got[`sessionwheel_dropped_frames_total{server="chat"}`])

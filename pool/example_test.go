@@ -18,7 +18,7 @@ import (
 func Example() {
 	closed := make(chan pool.Reason)
 	sessions, err := pool.New(pool.Config[int64, net.Conn]{
-		IdleTimeout: 100 * time.Millisecond,
+		IdleTimeout: time.Second,
 		MaxSessions: 10_000,
 		OnSessionClosed: func(s *pool.Session[int64, net.Conn], r pool.Reason) {
 			closed <- r
@@ -110,7 +110,7 @@ func Example_alias() {
 
 // A request may take longer than the idle timeout.
 func ExampleSession_Hold() {
-	sessions, err := pool.New(pool.Config[string, net.Conn]{IdleTimeout: 50 * time.Millisecond})
+	sessions, err := pool.New(pool.Config[string, net.Conn]{IdleTimeout: 500 * time.Millisecond})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -126,7 +126,7 @@ func ExampleSession_Hold() {
 	}
 
 	release := s.Hold()
-	time.Sleep(200 * time.Millisecond) // handles the request
+	time.Sleep(time.Second) // handles the request
 	fmt.Printf("while held: %q\n", s.Reason())
 	release()
 

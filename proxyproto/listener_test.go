@@ -30,13 +30,16 @@ func next[T any](t testing.TB, ch <-chan T) T {
 var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
 
 // listen returns a Listener on a socket and a channel of the errors that its OnError
-// is called with. It trusts the loopback unless c says otherwise.
+// is called with. It trusts the loopback and is patient unless c says otherwise.
 func listen(t testing.TB, c Config) (*Listener, chan error) {
 	t.Helper()
 	told := make(chan error, 10_000)
 	c.OnError = func(err error) { told <- err }
 	if c.Trusted == nil {
 		c.Trusted = loopback
+	}
+	if c.HeaderTimeout == 0 {
+		c.HeaderTimeout = patience
 	}
 	inner, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

@@ -227,8 +227,7 @@ func overload(t *testing.T) {
 		}()
 	}
 	var ours, probes lastOf
-	arm := func() {
-		d := 20*time.Millisecond + rand.N(500*time.Millisecond)
+	arm := func(d time.Duration) {
 		start := time.Now()
 		ours.armed.Add(1)
 		w.AfterFunc(d, func() { ours.note(time.Since(start) - d) })
@@ -236,7 +235,7 @@ func overload(t *testing.T) {
 		time.AfterFunc(d, func() { probes.note(time.Since(start) - d) })
 	}
 	for i := range 200 {
-		arm()
+		arm(20*time.Millisecond + rand.N(500*time.Millisecond))
 		time.Sleep(5 * time.Millisecond)
 		stop.Store(i >= 150)
 	}
@@ -254,9 +253,7 @@ func overload(t *testing.T) {
 	}
 	for range rounds { // far apart, so that the wheel asks the library for them
 		d := 2 * block
-		start := time.Now()
-		ours.armed.Add(1)
-		w.AfterFunc(d, func() { ours.note(time.Since(start) - d) })
+		arm(d)
 		time.Sleep(d + d/4)
 	}
 	for end := time.Now().Add(30 * time.Second); ours.fired.Load() < ours.armed.Load(); time.Sleep(time.Millisecond) {

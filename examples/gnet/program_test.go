@@ -203,11 +203,18 @@ func TestLoadGenerator_FindsNoFault(t *testing.T) {
 	out, err := build.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 
-	p := start(t, "--timeout", "2s")
+	p := start(t, "--timeout", "10s", "--verbose")
 	out, err = command(t, "", load, "load", "--addr", p.addr, "--split", "frames", "--size", "300",
-		"--active", "10", "--rate", "500", "--idle", "200", "--idle-timeout", "2s", "--duration", "3500ms").CombinedOutput()
+		"--active", "10", "--rate", "160", "--idle", "200", "--idle-timeout", "10s", "--duration", "10500ms").CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	require.Contains(t, string(out), "200 closed by the server, 0 still open")
+	for closed := 0; closed < 211; { // before the signal, which would be the reason for the others
+		line, err := p.log.ReadString('\n')
+		require.NoError(t, err)
+		if strings.Contains(line, "msg=closed") {
+			closed++
+		}
+	}
 	log := p.ends(t, syscall.SIGTERM)
 	require.Contains(t, log, "registered=211 closed=211 refused=0 reasons=\"map[EOF:11 Timeout:200]\"")
 }

@@ -96,7 +96,7 @@ func TestFrames_ThatStayIncompleteTimeOut(t *testing.T) {
 
 func TestIdleTimeout_OnlyWholeFramesAreActivity(t *testing.T) {
 	t.Parallel()
-	const timeout = 3 * time.Second
+	const timeout = 10 * time.Second
 	sv := launch(t, config{timeout: timeout})
 	active := dial(t, sv.addr)
 	active.echo("active")

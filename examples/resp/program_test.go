@@ -42,12 +42,12 @@ func TestFlags_ErrorNamesTheFlagAndHelpIsPrinted(t *testing.T) {
 
 func TestTimeoutFlag_ClosesIdleClients(t *testing.T) {
 	t.Parallel() // it waits for a timeout
-	p := launch(t, "--timeout", "1")
+	p := launch(t, "--timeout", "10")
 	c := dial(t, p.addr)
 	start := time.Now()
 	c.send("CONFIG GET timeout\r\n")
-	require.Equal(t, "*2\r\n$7\r\ntimeout\r\n$1\r\n1\r\n", c.closed())
-	require.Greater(t, time.Since(start), 900*time.Millisecond)
+	require.Equal(t, "*2\r\n$7\r\ntimeout\r\n$2\r\n10\r\n", c.closed())
+	require.Greater(t, time.Since(start), 9900*time.Millisecond)
 	require.NoError(t, p.cmd.Process.Signal(syscall.SIGINT))
 	status, log := p.ends(t)
 	require.Zero(t, status, log)

@@ -166,7 +166,8 @@ func TestDevice_StoresALimitedNumberOfReports(t *testing.T) {
 }
 
 func TestIdleTimeout_TellsASilentDevice(t *testing.T) {
-	p := start(t, "--idle=300ms")
+	t.Parallel() // it waits for the timeout
+	p := start(t, "--idle=5s")
 	c := p.join(t)
 	require.Equal(t, "> ok", ask(t, c, "a=1"))
 	require.Equal(t, "> bye Timeout", read(t, c))

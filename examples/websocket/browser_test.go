@@ -20,7 +20,6 @@ import (
 	"github.com/chromedp/chromedp/kb"
 	"github.com/stretchr/testify/require"
 
-	"github.com/sessionwheel/sessionwheel/pool"
 	"github.com/sessionwheel/sessionwheel/tcp"
 )
 
@@ -186,7 +185,7 @@ func TestPage(t *testing.T) {
 	})
 	t.Run("a second login replaces the first, which does not come back", func(t *testing.T) {
 		t.Parallel()
-		s := serve(t, time.Minute)
+		s := serve(t, time.Minute, func(c *chat) { c.LingerTimeout = patience })
 		first, second := open(t, b, s.addr).login("ann"), open(t, b, s.addr).login("ann")
 		first.shows("status", "Replaced: you joined from elsewhere.")
 		now := s.named(t, "ann")
@@ -211,17 +210,18 @@ func TestPage(t *testing.T) {
 	})
 	t.Run("a timeout is shown", func(t *testing.T) {
 		t.Parallel()
-		s := serve(t, 4*time.Second)
+		s := serve(t, 10*time.Second, func(c *chat) { c.LingerTimeout = patience })
 		line := oneWay(t, s.addr)
 		p := open(t, b, line.addr).login("ann")
-		require.Never(t, func() bool { return s.Stats().ByReason[pool.Timeout] > 0 }, 5*time.Second, 100*time.Millisecond)
+		ann := s.named(t, "ann")
+		require.Never(t, func() bool { return ann.Reason() != "" }, 12*time.Second, 100*time.Millisecond)
 		line.cut.Store(true)
 		p.shows("status", "Timeout: the server got no sign of life from here.")
 		p.quiet()
 	})
 	t.Run("a shutdown is shown", func(t *testing.T) {
 		t.Parallel()
-		s := serve(t, time.Minute)
+		s := serve(t, time.Minute, func(c *chat) { c.LingerTimeout = patience })
 		ann, bob := open(t, b, s.addr).login("ann"), open(t, b, s.addr).login("bob")
 		require.NoError(t, s.stop())
 		ann.shows("status", "Shutdown: the server is going away.")

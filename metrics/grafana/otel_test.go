@@ -3,9 +3,11 @@ package grafana_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	exporter "go.opentelemetry.io/otel/exporters/prometheus"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
@@ -32,7 +34,9 @@ func TestOTel_TranslatedToPrometheusIsWhatMetricsExposes(t *testing.T) {
 	_, err = otelmetrics.UDP(p, "game", b.udp)
 	require.NoError(t, err)
 
-	require.Equal(t, summary(t, b.registry), summary(t, reg))
+	require.EventuallyWithT(t, func(c *assert.CollectT) { // the wheel turns between the two
+		require.Equal(c, summary(t, b.registry), summary(t, reg))
+	}, patience, 10*time.Millisecond)
 }
 
 // summary returns the types and values of a registry's metrics, by name and

@@ -122,10 +122,12 @@ func TestServer_ShowsAPeerThatDoesNotRead(t *testing.T) {
 	chat.dial(t)
 	s := next(t, chat.opened)
 	_, drops := fill(s)
-	waits := s.Outbound()
-	require.Positive(t, waits)
-	got := series(t, collect(t, reader))
-	require.EqualValues(t, waits, got["sessionwheel.outbound.bytes{server=chat}"])
+	require.Positive(t, s.Outbound())
+	var got map[string]float64
+	require.Eventually(t, func() bool { // the sockets may still take some
+		got = series(t, collect(t, reader))
+		return got["sessionwheel.outbound.bytes{server=chat}"] == float64(s.Outbound())
+	}, patience, 10*time.Millisecond)
 	require.EqualValues(t, drops, got["sessionwheel.dropped.frames{server=chat}"])
 	require.True(t, s.Close(tcp.ReasonSlow))
 	next(t, chat.closed)

@@ -179,18 +179,18 @@ func TestSession_ADatagramAfterACloseBeginsAnother(t *testing.T) {
 
 func TestClose_DropsAndCountsWhatIsPending(t *testing.T) {
 	began, gate := make(chan string, 10), make(chan struct{})
-	srv := &udp.Server{OnMessage: func(s *udp.Session, p []byte) {
+	srv := &udp.Server{MaxDatagram: 1, OnMessage: func(s *udp.Session, p []byte) {
 		began <- string(p)
 		<-gate
 		s.Close("enough")
 	}}
 	e := watch(srv)
 	c := dialUDP(t, listenUDP(t, srv))
-	for _, p := range []string{"a", "b", "c"} {
+	for _, p := range []string{"a", "b", "c", "too large"} {
 		write(t, c, p)
 	}
 	require.Equal(t, "a", harness.Next(t, began))
-	harness.Until(t, func() bool { return srv.Stats().Received == 3 })
+	harness.Until(t, func() bool { return srv.Stats().TooLarge == 1 }) // and so the others are pending
 	close(gate)
 	require.Equal(t, pool.Reason("enough"), harness.Next(t, e.closed))
 	require.Empty(t, began)

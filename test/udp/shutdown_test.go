@@ -23,7 +23,7 @@ func startShutdown(ctx context.Context, srv *udp.Server) <-chan error {
 
 func TestShutdown_HandlesWhatIsPendingAndLetsEachSessionSayALastWord(t *testing.T) {
 	srv, began, letGo := blockingServer()
-	srv.Addr = "127.0.0.1:0"
+	srv.Addr, srv.MaxDatagram = "127.0.0.1:0", 5
 	closed := make(chan pool.Reason, 2)
 	srv.OnSessionClosed = func(s *udp.Session, r pool.Reason) {
 		_ = s.Send([]byte("bye"))
@@ -37,7 +37,8 @@ func TestShutdown_HandlesWhatIsPendingAndLetsEachSessionSayALastWord(t *testing.
 	require.Equal(t, "block", harness.Next(t, began))
 	write(t, busy, "one")
 	write(t, busy, "two")
-	harness.Until(t, func() bool { return srv.Stats().Received == 4 })
+	write(t, busy, "too large")
+	harness.Until(t, func() bool { return srv.Stats().TooLarge == 1 }) // and so the others are pending
 
 	down := startShutdown(t.Context(), srv)
 	require.Equal(t, "bye", read(t, idle), "who is idle does not wait for who is busy")
@@ -60,6 +61,7 @@ func TestShutdown_HandlesWhatIsPendingAndLetsEachSessionSayALastWord(t *testing.
 
 func TestShutdown_WhoseContextEndsClosesWhatIsLeft(t *testing.T) {
 	srv, began, letGo := blockingServer()
+	srv.MaxDatagram = 7
 	e := watch(srv)
 	to := listenUDP(t, srv)
 	defer letGo()
@@ -68,7 +70,8 @@ func TestShutdown_WhoseContextEndsClosesWhatIsLeft(t *testing.T) {
 	harness.Next(t, began)
 	s := harness.Next(t, e.opened)
 	write(t, c, "pending")
-	harness.Until(t, func() bool { return srv.Stats().Received == 2 })
+	write(t, c, "too large")
+	harness.Until(t, func() bool { return srv.Stats().TooLarge == 1 }) // and so the other is pending
 
 	ctx, cancel := context.WithCancel(t.Context())
 	down := startShutdown(ctx, srv)
