@@ -141,8 +141,8 @@ func (n *Node) deleteEntry(ctx context.Context, id string, cl cleanup) error {
 		// The write in doubt would still succeed. The deletion changes the revision, and
 		// its marker stays longer than a message can be in transit.
 		_, err = n.delEntry(ctx, id, seen.rev, seen.gen, max(n.c.LeaseTTL, 10*time.Second))
-	case !seen.live:
-		n.deleted.add(id) // by a deletion whose answer was lost, perhaps
+	default: // by a deletion whose answer was lost, perhaps, or this broker lacks the entry
+		n.deleted.add(id)
 	}
 	return err
 }
