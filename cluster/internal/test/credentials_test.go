@@ -42,7 +42,7 @@ func TestConnection_SurvivesCredentialsThatAreRefusedForSomeTime(t *testing.T) {
 	eventually(t, "the log says why", func() bool { return refused.MatchString(log.String()) })
 	change("old")
 	eventually(t, "the nodes are back", active(a, c))
-	c.mustRetryLogin("x")
+	c.mustLogin("x")
 	require.Zero(t, obs.doubled())
 	eventually(t, "so is the client", func() bool {
 		e, err := client.Lookup(t.Context(), "x")

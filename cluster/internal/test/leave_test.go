@@ -20,7 +20,7 @@ func TestLeave_KeepsItsLeaseUntilItsSessionsAreClosed(t *testing.T) {
 	a := join(t, o, "a", cluster.Config{URL: b.URL(), OnLeaseLost: cluster.Fence})
 	c := join(t, o, "c", cluster.Config{URL: b.URL()})
 	ids := names(4*fencedAtOnce, "u%d")
-	require.NoError(t, many(within(t, patience), a.login, ids...))
+	require.NoError(t, many(within(t, patience), a.retryLogin, ids...))
 	a.closing = func(string) { time.Sleep(lease / 2) }
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -29,7 +29,7 @@ func TestLeave_KeepsItsLeaseUntilItsSessionsAreClosed(t *testing.T) {
 		}
 	})
 	eventually(t, "it leaves", func() bool { return a.node.State() == cluster.Left })
-	require.NoError(t, many(within(t, patience), c.login, ids...))
+	require.NoError(t, many(within(t, patience), c.retryLogin, ids...))
 	wg.Wait()
 	require.Zero(t, o.doubled())
 	require.Equal(t, []int{0, len(ids)}, []int{a.len(), c.len()})
@@ -79,7 +79,7 @@ func TestLeave_WhoseContextHasEndedClosesAllTheSame(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel()
 			require.ErrorIs(t, a.node.Leave(ctx), context.Canceled)
-			require.NoError(t, many(within(t, patience), c.login, ids...))
+			require.NoError(t, many(within(t, patience), c.retryLogin, ids...))
 			require.Zero(t, o.doubled())
 			require.Zero(t, a.len())
 			eventually(t, "its record is gone", func() bool {
@@ -143,7 +143,7 @@ func TestLeave_DeletesAllEntriesOverASlowNetwork(t *testing.T) {
 	c := join(t, o, "c", cluster.Config{URL: b.URL()})
 	p, slow := betweenPaced(t, b.URL(), 45<<10)
 	a := join(t, o, "a", cluster.Config{URL: p.url()})
-	require.NoError(t, many(within(t, patience), a.login, names(3000, "u%d")...))
+	require.NoError(t, many(within(t, patience), a.retryLogin, names(3000, "u%d")...))
 	slow()
 	start := time.Now()
 	require.NoError(t, a.node.Leave(within(t, patience)))

@@ -61,7 +61,7 @@ func TestProtocol_ANodeWhoseHeartbeatsAreNotHeardLives(t *testing.T) {
 	require.Equal(t, before, epoch(t, d, "a"))
 	require.True(t, a.has("x"))
 	require.NotContains(t, log.String(), "declared a node dead")
-	c.mustRetryLogin("x") // a is asked
+	c.mustLogin("x") // a is asked
 	require.False(t, a.has("x"))
 	require.Zero(t, o.doubled())
 }

@@ -51,7 +51,7 @@ func TestRelease_AfterAReconnectionLeavesAnothersEntry(t *testing.T) {
 	r.start()
 	eventually(t, "d is there in the new stream", func() bool { return epoch(t, d, "d") != before })
 	for _, id := range ids { // with the same revisions
-		d.mustRetryLogin(id)
+		d.mustLogin(id)
 	}
 	t.Logf("%d entries at the revisions up to %d", len(ids), revision(t, r.b, "KV_sessions_dir"))
 	events := watch(t, d.node)

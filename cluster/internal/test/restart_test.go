@@ -84,7 +84,7 @@ func TestReconcile_SessionsSurviveARestartOfTheBroker(t *testing.T) {
 			})
 			t.Logf("whole again %v after the broker", time.Since(start))
 			require.Equal(t, []int{399, 400}, []int{a.len(), d.len()}, "no session was closed")
-			a.mustRetryLogin(ids[799])
+			a.mustLogin(ids[799])
 			require.False(t, d.has(ids[799]))
 			require.NoError(t, send(t, d.node, ids[799], []byte("hello")))
 			require.Zero(t, o.doubled())
@@ -127,8 +127,8 @@ func TestReconcile_NeverWritesWithARevisionOfALostStream(t *testing.T) {
 	r.stop()
 	r.start()
 	eventually(t, "d is there in the new stream", func() bool { return epoch(t, d, "d") != before })
-	d.mustRetryLogin("x")
-	d.mustRetryLogin("y")
+	d.mustLogin("x")
+	d.mustLogin("y")
 	a.logout("y")
 	events := watch(t, open(t, cluster.ClientConfig{URL: r.b.URL()})) // d's own watcher may not have restarted yet
 	p.heal()
@@ -136,7 +136,7 @@ func TestReconcile_NeverWritesWithARevisionOfALostStream(t *testing.T) {
 		return a.node.State() == cluster.Active && !a.has("x")
 	})
 	require.Equal(t, pool.Replaced, a.reason("x"))
-	a.mustRetryLogin("later")
+	a.mustLogin("later")
 	until(t, events, func(e cluster.Event) bool {
 		require.NotEqual(t, cluster.Missed, e.Kind)
 		if e.Entry.ID == "x" || e.Entry.ID == "y" {

@@ -118,15 +118,8 @@ func (s *site) login(ctx context.Context, id string) error {
 	return s.node.Claim(ctx, id, []byte("of "+id), s.begin(id))
 }
 
-func (s *site) mustLogin(ids ...string) {
-	s.t.Helper()
-	for _, id := range ids {
-		require.NoError(s.t, s.login(within(s.t, patience), id))
-	}
-}
-
-// retryLogin logs in, and repeats that while the node has no lease. It is for tests that
-// may cost a node its lease, for example with a broker that was down.
+// retryLogin logs in, and repeats that while the node has no lease, which a broker that was down
+// or a busy machine may cost it.
 func (s *site) retryLogin(ctx context.Context, id string) error {
 	err := s.login(ctx, id)
 	for ; errors.Is(err, cluster.ErrIsolated) && ctx.Err() == nil; err = s.login(ctx, id) {
@@ -135,9 +128,12 @@ func (s *site) retryLogin(ctx context.Context, id string) error {
 	return err
 }
 
-func (s *site) mustRetryLogin(id string) {
+// mustLogin logs in, as retryLogin does, one ID after the other.
+func (s *site) mustLogin(ids ...string) {
 	s.t.Helper()
-	require.NoError(s.t, s.retryLogin(within(s.t, patience), id))
+	for _, id := range ids {
+		require.NoError(s.t, s.retryLogin(within(s.t, patience), id))
+	}
 }
 
 // many logs in many IDs at the same time, with login or retryLogin.
@@ -263,10 +259,12 @@ func within(t testing.TB, d time.Duration) context.Context {
 
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(patience); !ok(); time.Sleep(10 * time.Millisecond) {
+	pause := 5 * time.Millisecond
+	for end := time.Now().Add(patience); !ok(); pause = min(2*pause, 80*time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("never came true: %s", what)
 		}
+		time.Sleep(pause)
 	}
 }
 

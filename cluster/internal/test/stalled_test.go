@@ -118,7 +118,7 @@ func TestWatch_ThatHasStalledIsDetectedAndReportsMissed(t *testing.T) {
 func hears(t *testing.T, s *site, events <-chan cluster.Event, id string) {
 	t.Helper()
 	for missed := true; missed; {
-		s.mustRetryLogin(id)
+		s.mustLogin(id)
 		until(t, events, func(e cluster.Event) bool {
 			missed = e.Kind == cluster.Missed // the login may be among the missed changes
 			return missed || e.Kind == cluster.Claimed && e.Entry.ID == id

@@ -49,6 +49,6 @@ func TestRequests_ForSessionsThatDoNotEndKeepOthersFromNone(t *testing.T) {
 	c.mustLogin("wanted")
 	require.Less(t, time.Since(start), long/2, "while the requests are served")
 	letGo()
-	require.NoError(t, many(within(t, patience), c.login, ids...))
+	require.NoError(t, many(within(t, patience), c.retryLogin, ids...))
 	require.Zero(t, o.doubled())
 }

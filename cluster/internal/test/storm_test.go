@@ -24,7 +24,7 @@ func TestTakeover_OfAllSessionsAfterARestartOfTheBroker(t *testing.T) {
 			conf := cluster.Config{URL: r.b.URL(), Storage: tt.storage, LeaseTTL: longer}
 			a, c, d := join(t, o, "a", conf), join(t, o, "c", conf), join(t, o, "d", conf)
 			ids := names(1500, "u%d")
-			require.NoError(t, many(within(t, patience), a.login, ids...))
+			require.NoError(t, many(within(t, patience), a.retryLogin, ids...))
 			r.stop()
 			r.start()
 			start := time.Now()

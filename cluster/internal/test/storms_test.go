@@ -93,7 +93,7 @@ func TestStorm_OfLookupsOverASlowNetworkIsAnswered(t *testing.T) {
 	slow()
 	c := join(t, o, "c", cluster.Config{URL: p.url()})
 	ids := names(2000, "u%d")
-	require.NoError(t, many(within(t, patience), a.login, ids...))
+	require.NoError(t, many(within(t, patience), a.retryLogin, ids...))
 	client := open(t, cluster.ClientConfig{URL: p.url()})
 	for name, lookup := range map[string]func(context.Context, string) (cluster.Entry, error){
 		"node": c.node.Lookup, "client": client.Lookup,
@@ -138,7 +138,7 @@ func TestStorm_OfLookupsAndTakeoversIsSurvived(t *testing.T) {
 	a := join(t, o, "a", cluster.Config{URL: b.URL(), OnLeaseLost: cluster.Fence})
 	c := join(t, o, "c", cluster.Config{URL: b.URL(), OnLeaseLost: cluster.Fence})
 	ids := names(1_500, "u%d")
-	require.NoError(t, many(within(t, patience), a.login, ids...))
+	require.NoError(t, many(within(t, patience), a.retryLogin, ids...))
 	stop := leaseKept(t, a, c)
 	start := time.Now()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -169,7 +169,7 @@ func TestStorm_OfLoginsThatWaitForADeadNodeIsSurvived(t *testing.T) {
 	a := join(t, o, "a", cluster.Config{URL: b.URL(), OnLeaseLost: cluster.Fence})
 	c := join(t, o, "c", cluster.Config{URL: b.URL(), OnLeaseLost: cluster.Fence})
 	ids := names(500, "u%d")
-	require.NoError(t, many(within(t, patience), y.login, ids...))
+	require.NoError(t, many(within(t, patience), y.retryLogin, ids...))
 	own := names(200, "own%d")
 	a.mustLogin(own...)
 	c.mustLogin(names(200, "other%d")...)

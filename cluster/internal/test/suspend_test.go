@@ -63,7 +63,7 @@ func TestLease_IsOverWhenEitherClockSaysSo(t *testing.T) {
 				require.Less(t, took, lease/2)
 			}
 			t.Logf("all closed after %v", took)
-			require.NoError(t, many(within(t, patience), c.login, ids...))
+			require.NoError(t, many(within(t, patience), c.retryLogin, ids...))
 			require.Zero(t, o.doubled())
 			p.heal()
 			eventually(t, "it is back", active(a))
