@@ -120,7 +120,7 @@ func TestWriteTimeout_SeesAPeerThatEmptiesTheSocketSlowly(t *testing.T) {
 	}
 	t.Parallel() // it takes as long as it takes to read much slowly
 	const size = 5 << 20
-	srv := &tcp.Server{WriteTimeout: 5 * time.Second, OnMessage: func(s *tcp.Session, line []byte) { _ = s.Send(make([]byte, size)) }}
+	srv := &tcp.Server{WriteTimeout: 3 * time.Second, OnMessage: func(s *tcp.Session, line []byte) { _ = s.Send(make([]byte, size)) }}
 	e := watch(srv)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -134,7 +134,7 @@ func TestWriteTimeout_SeesAPeerThatEmptiesTheSocketSlowly(t *testing.T) {
 		n, err := io.CopyN(io.Discard, c, min(20<<10, size-got))
 		require.NoError(t, err, "after %d bytes", got)
 		got += n
-		time.Sleep(100 * time.Millisecond)
+		time.Sleep(60 * time.Millisecond)
 	}
 	require.Empty(t, e.closed)
 }

@@ -21,7 +21,7 @@ import (
 const (
 	frozenSend  = 16 << 20 // more than sockets take
 	frozenPeers = 10
-	frozenWrite = 18 * time.Second // the WriteTimeout
+	frozenWrite = 12 * time.Second // the WriteTimeout
 )
 
 // TestWriteTimeout_ForgivesAFreeze stops a server in the midst of its Sends, so that these take
