@@ -8,7 +8,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if err := flag.Set("test.parallel", "24"); err != nil { // these wait for timeouts
+	if err := flag.Set("test.parallel", "16"); err != nil { // these wait for timeouts
 		panic(err)
 	}
 	harness.Main(m)
