@@ -141,7 +141,7 @@ func (n *Node) deleteEntry(ctx context.Context, id string, cl cleanup) error {
 		// The write in doubt would still succeed. The deletion changes the revision, and
 		// its marker stays longer than a message can be in transit.
 		_, err = n.delEntry(ctx, id, seen.rev, seen.gen, max(n.c.LeaseTTL, 10*time.Second))
-	default: // by a deletion whose answer was lost, perhaps, or this broker lacks the entry
+	default: // it was deleted, or written over by another node, or this broker has lost it for now
 		n.deleted.add(id)
 	}
 	return err

@@ -10,7 +10,8 @@ import (
 // with its index, every two minutes or a little more (NATS 2.15). The stream's last revision
 // does not tell. And of several brokers, one that leads with a damaged store may say that an
 // entry is gone which the others still have. So a node remembers whose entries it has deleted
-// lately, and looks for them when it has connected again, or when sessions lack their entries.
+// lately, or did not find when it was to delete them. It looks for them when it has connected
+// again, and when sessions of its own lack their entries.
 
 const (
 	// rememberDeletions is how long a deletion is remembered at least. It may be twice as long.
@@ -19,7 +20,7 @@ const (
 	maxDeletions = 1 << 16
 )
 
-// deletions are the IDs whose entries this node has deleted lately. The zero value is ready
+// deletions are the IDs whose entries this node has deleted lately, or was to delete. The zero value is ready
 // for use.
 type deletions struct {
 	mu sync.Mutex

@@ -31,6 +31,7 @@ const (
 	frozen      = "frozen ms"    // the longest time in which the process did not run
 	senders     = "senders"      // peers that sent in time
 	wrong       = "wrong"        // senders that were closed
+	sendGap     = "send gap ms"  // the longest time between two sends of a sender
 	silents     = "silents"      // peers that sent nothing
 	silent      = "silent"       // silent peers that were closed
 	thaw        = "thaw ms"      // from the thaw to the last of those closings

@@ -24,8 +24,6 @@ const (
 	// freezeTimeout bounds the wait for the closing of the silent peers, and each
 	// peer's wait for the server's first byte.
 	freezeTimeout = 10 * time.Second
-
-	sendGap = "send gap ms" // a figure: the longest time between two sends of a sender
 )
 
 // freezePeerCounts returns the numbers of peers that send and that do not.

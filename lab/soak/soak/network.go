@@ -98,8 +98,11 @@ func (n *network) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if most := allowed(time.Second, max(left.Delay, n.r.delay.delay())); n.latest > most {
-		return broken(boundedLateness, "the server hung up on a bad peer %v late, where %v are allowed", n.latest, most)
+	n.mu.Lock()
+	latest := n.latest
+	n.mu.Unlock()
+	if most := allowed(time.Second, max(left.Delay, n.r.delay.delay())); latest > most {
+		return broken(boundedLateness, "the server hung up on a bad peer %v late, where %v are allowed", latest, most)
 	}
 	if err := n.exhaust(ctx); err != nil {
 		return err
